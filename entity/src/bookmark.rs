@@ -1,0 +1,22 @@
+//! A post that a user has put aside; seen by that user alone.
+
+use sea_orm::entity::prelude::*;
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "bookmark")]
+pub struct Model {
+    /// Time-ordered: holds the moment of the bookmark and is its position in the list.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: i64,
+    #[sea_orm(unique_key = "pair")]
+    pub user_id: i64,
+    #[sea_orm(unique_key = "pair")]
+    pub post_id: i64,
+    #[sea_orm(belongs_to, from = "user_id", to = "id")]
+    pub user: BelongsTo<super::user::Entity>,
+    #[sea_orm(belongs_to, from = "post_id", to = "id")]
+    pub post: BelongsTo<super::post::Entity>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,22 @@
+//! One user follows another: the edge of the self-referential many-to-many on `user`.
+
+use sea_orm::entity::prelude::*;
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "follow")]
+pub struct Model {
+    /// Time-ordered: holds the moment of the follow and is the position in both lists.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: i64,
+    #[sea_orm(unique_key = "pair")]
+    pub follower_id: i64,
+    #[sea_orm(unique_key = "pair")]
+    pub followed_id: i64,
+    #[sea_orm(belongs_to, relation_enum = "Follower", from = "follower_id", to = "id")]
+    pub follower: BelongsTo<super::user::Entity>,
+    #[sea_orm(belongs_to, relation_enum = "Followed", from = "followed_id", to = "id")]
+    pub followed: BelongsTo<super::user::Entity>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,61 @@
+//! A user: profile, secrets, and the three counts that are kept in step with the rows they count.
+
+use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::{ExprTrait, Func};
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "user")]
+pub struct Model {
+    /// Time-ordered, made by the service.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: i64,
+    /// As typed; unique without regard to case by an index on `lower(username)`.
+    pub username: String,
+    /// Trimmed and lower-cased.
+    #[sea_orm(unique)]
+    pub email: String,
+    pub display_name: Option<String>,
+    pub about_me: Option<String>,
+    /// PHC string of argon2id; `None` for imported users, who cannot log in with a password.
+    pub password_hash: Option<String>,
+    pub created_at: DateTimeUtc,
+    /// Written at most once a minute.
+    pub last_seen_at: Option<DateTimeUtc>,
+    pub followers_count: i32,
+    pub following_count: i32,
+    pub posts_count: i32,
+    #[sea_orm(has_many)]
+    pub posts: HasMany<super::post::Entity>,
+    #[sea_orm(has_many)]
+    pub sessions: HasMany<super::session::Entity>,
+    #[sea_orm(has_many)]
+    pub bookmarks: HasMany<super::bookmark::Entity>,
+    #[sea_orm(self_ref, via = "follow", from = "Follower", to = "Followed")]
+    pub following: HasMany<Entity>,
+    #[sea_orm(self_ref, via = "follow", reverse)]
+    pub followers: HasMany<Entity>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+/// How a user is named from outside.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum By {
+    Id(i64),
+    Username(String),
+}
+
+impl Entity {
+    /// The one user that is meant, if there is one. Usernames compare without regard to case.
+    #[must_use]
+    pub fn find_by(by: &By) -> Select<Self> {
+        match by {
+            By::Id(id) => Self::find_by_id(*id),
+            By::Username(username) => Self::find().filter(
+                Expr::from(Func::lower(Expr::col(Column::Username)))
+                    .eq(username.to_ascii_lowercase()),
+            ),
+        }
+    }
+}

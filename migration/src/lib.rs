@@ -1,0 +1,28 @@
+//! The tables, step by step: one file per step, each with a way up and a way down.
+//!
+//! A step never imports `entity`: it describes the tables of its own day. Statements are written
+//! so that SQLite and PostgreSQL both run them; what differs is in [`column`].
+
+pub use sea_orm_migration::prelude::*;
+
+mod column;
+mod m20261123_000001_user;
+mod m20261123_000002_session;
+mod m20261123_000003_follow;
+mod m20261123_000004_post;
+mod m20261123_000005_bookmark;
+
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m20261123_000001_user::Migration),
+            Box::new(m20261123_000002_session::Migration),
+            Box::new(m20261123_000003_follow::Migration),
+            Box::new(m20261123_000004_post::Migration),
+            Box::new(m20261123_000005_bookmark::Migration),
+        ]
+    }
+}

@@ -1,0 +1,163 @@
+//! Builds the page with npm, in `OUT_DIR` alone, or falls back to the page on a CDN. Writes `files.rs`: what to embed.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs, io};
+
+const SOURCES: [&str; 5] = [
+    "package.json",
+    "package-lock.json",
+    "vite.config.js",
+    "index.html",
+    "src/main.jsx",
+];
+
+fn main() -> io::Result<()> {
+    for path in ["build.rs", "cdn.html", "cdn.js", "src/tabs"]
+        .iter()
+        .chain(&SOURCES)
+    {
+        println!("cargo::rerun-if-changed={path}");
+    }
+    println!("cargo::rerun-if-env-changed=ROOKERY_PLAYGROUND");
+
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    let web = out.join("web");
+    if web.exists() {
+        fs::remove_dir_all(&web)?;
+    }
+    fs::create_dir_all(web.join("src/tabs"))?;
+    let mut tabs = fs::read_dir("src/tabs")?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<io::Result<Vec<_>>>()?;
+    tabs.sort();
+
+    let from_cdn = env::var_os("ROOKERY_PLAYGROUND").is_some_and(|value| value == "cdn");
+    let built = if from_cdn {
+        Ok(false)
+    } else {
+        bundle(&web, &tabs).map(|()| true)
+    };
+    let offline = built.unwrap_or_else(|reason| {
+        println!(
+            "cargo::warning=The playground page will load GraphiQL from a CDN instead of carrying it: {reason}. \
+             To try again: cargo clean -p playground. To build so on purpose: ROOKERY_PLAYGROUND=cdn."
+        );
+        false
+    });
+
+    let folder = if offline { "web/dist" } else { "web/cdn" };
+    let root = out.join(folder);
+    if !offline {
+        let documents = tabs
+            .iter()
+            .map(fs::read_to_string)
+            .collect::<io::Result<Vec<_>>>()?;
+        fs::create_dir_all(&root)?;
+        fs::copy("cdn.html", root.join("index.html"))?;
+        // The debug form of strings without control characters is also their form in JavaScript.
+        let script = format!(
+            "const documents = {documents:?};\n{}",
+            fs::read_to_string("cdn.js")?
+        );
+        fs::write(root.join("cdn.js"), script)?;
+    }
+    let mut files = Vec::new();
+    list(&root, "", &mut files)?;
+    files.sort();
+    let mut code = format!(
+        "/// Whether the page carries all its files, and so works without any other host.\n\
+         pub const OFFLINE: bool = {offline};\n\nstatic FILES: &[File] = &[\n"
+    );
+    for path in files {
+        let content_type = content_type(&path);
+        // The bundler puts what it gives a hashed name, and nothing else, into assets/.
+        let immutable = path.starts_with("assets/");
+        writeln!(
+            code,
+            "File {{ path: {path:?}, content_type: {content_type:?}, immutable: {immutable}, \
+             gzip: {offline}, body: include_bytes!(\"{folder}/{path}\") }},"
+        )
+        .expect("a String takes everything");
+    }
+    fs::write(out.join("files.rs"), code + "];\n")
+}
+
+/// Copies the page's source to `web` and leaves the built and compressed page in `web/dist`.
+fn bundle(web: &Path, tabs: &[PathBuf]) -> Result<(), String> {
+    for path in tabs
+        .iter()
+        .map(PathBuf::as_path)
+        .chain(SOURCES.iter().map(Path::new))
+    {
+        fs::copy(path, web.join(path))
+            .map_err(|error| format!("copying {} failed: {error}", path.display()))?;
+    }
+    let install = [
+        "ci",
+        "--ignore-scripts",
+        "--no-audit",
+        "--no-fund",
+        "--prefer-offline",
+        "--fetch-retries=1",
+    ];
+    let built =
+        npm(web, &install).and_then(|()| npm(web, &["run", "build", "--", "--logLevel=error"]));
+    // Some 240 MB which only the bundler needed.
+    let _ = fs::remove_dir_all(web.join("node_modules"));
+    built
+}
+
+fn npm(web: &Path, arguments: &[&str]) -> Result<(), String> {
+    let program = if cfg!(windows) { "npm.cmd" } else { "npm" };
+    let output = Command::new(program)
+        .arg("--loglevel=error")
+        .args(arguments)
+        .env("NODE_ENV", "production")
+        .current_dir(web)
+        .output()
+        .map_err(|error| format!("npm cannot be run ({error})"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let first: Vec<_> = errors
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with("npm warn"))
+        .take(3)
+        .collect();
+    Err(format!(
+        "`npm {}` failed ({})",
+        arguments.join(" "),
+        first.join(" ")
+    ))
+}
+
+/// Collects the paths of all files below `root`, relative to it and with slashes.
+fn list(root: &Path, below: &str, files: &mut Vec<String>) -> io::Result<()> {
+    for entry in fs::read_dir(root.join(below))? {
+        let entry = entry?;
+        let path = format!("{below}{}", entry.file_name().to_string_lossy());
+        if entry.file_type()?.is_dir() {
+            list(root, &format!("{path}/"), files)?;
+        } else {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn content_type(path: &str) -> &'static str {
+    match path.rsplit('.').next() {
+        Some("html") => "text/html; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        Some("txt") => "text/plain; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        Some("ttf") => "font/ttf",
+        Some("woff2") => "font/woff2",
+        _ => "application/octet-stream",
+    }
+}

@@ -1,0 +1,41 @@
+//! Which of many posts the viewer has bookmarked.
+
+use std::collections::HashMap;
+
+use entity::bookmark;
+use sea_orm::{
+    ColumnTrait as _, EntityTrait as _, QueryFilter as _, QuerySelect as _, sea_query::Expr,
+};
+
+use super::Batch;
+use crate::database::{Database, keys as key_list};
+use crate::error::Error;
+
+/// Keyed by the post. Finds nothing for posts without the viewer's bookmark.
+pub struct Bookmarked {
+    pub(super) db: Database,
+    pub(super) viewer: Option<i64>,
+}
+
+impl Batch for Bookmarked {
+    type Key = i64;
+    type Value = ();
+
+    async fn load(&self, keys: &[i64]) -> Result<HashMap<i64, ()>, Error> {
+        let Some(viewer) = self.viewer else {
+            return Ok(HashMap::new());
+        };
+        let posts: Vec<i64> = bookmark::Entity::find()
+            .select_only()
+            .column(bookmark::Column::PostId)
+            .filter(bookmark::Column::UserId.eq(viewer))
+            .filter(Expr::cust_with_values(
+                "post_id IN (SELECT value FROM json_each(?))",
+                [key_list(keys.iter().copied())],
+            ))
+            .into_tuple()
+            .all(self.db.reader())
+            .await?;
+        Ok(posts.into_iter().map(|post| (post, ())).collect())
+    }
+}

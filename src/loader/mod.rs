@@ -1,0 +1,185 @@
+//! The request's dataloaders, and nothing else that batches. Resolvers that run side by side each
+//! ask for one thing; the loader asks the database once for all of them.
+//!
+//! One set lives as long as one request. [`Loader`] wraps the `dataloader` crate so that a key never
+//! goes unanswered: a failed batch, a panic in it, or a leader that was dropped before it finished.
+
+mod bookmark;
+mod follow;
+mod post;
+mod timeline;
+mod user;
+
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::panic::AssertUnwindSafe;
+
+use dataloader::BatchFn;
+use dataloader::cached;
+use futures_util::FutureExt as _;
+
+use sea_orm::FromQueryResult;
+
+use crate::database::{self, Database};
+use crate::error::Error;
+use crate::page::{Direction, Page};
+
+pub use bookmark::Bookmarked;
+pub use follow::{Follows, Neighbour, Relationship, Relationships, Side};
+pub use post::{PostPages, Posts};
+pub use timeline::Timelines;
+pub use user::{Usernames, Users};
+
+/// More keys than one request can name; a batch never splits.
+const MAX_BATCH: usize = 30_000;
+/// How often a key is asked again after its batch was lost. Each loss needs a dropped leader.
+const MAX_TRIES: usize = 100;
+
+/// A page of the list that belongs to `owner`: the key of every nested connection.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PageOf {
+    pub owner: i64,
+    pub page: Page<i64>,
+}
+
+/// Many keys in, one or a few statements, what was found out.
+pub trait Batch: Send + 'static {
+    type Key: Clone + Debug + Eq + Hash + Send + Sync + 'static;
+    type Value: Clone + Send + 'static;
+
+    fn load(
+        &self,
+        keys: &[Self::Key],
+    ) -> impl Future<Output = Result<HashMap<Self::Key, Self::Value>, Error>> + Send;
+}
+
+type Answer<V> = Result<Option<V>, Error>;
+
+struct Answering<B>(B);
+
+impl<B: Batch> BatchFn<B::Key, Answer<B::Value>> for Answering<B> {
+    async fn load(&mut self, keys: &[B::Key]) -> HashMap<B::Key, Answer<B::Value>> {
+        let found = AssertUnwindSafe(self.0.load(keys)).catch_unwind().await;
+        let mut found = found.unwrap_or_else(|_| {
+            tracing::error!("a batch panicked");
+            Err(Error::Internal)
+        });
+        keys.iter()
+            .map(|key| {
+                let answer = match &mut found {
+                    Ok(found) => Ok(found.remove(key)),
+                    Err(error) => Err(error.clone()),
+                };
+                (key.clone(), answer)
+            })
+            .collect()
+    }
+}
+
+pub struct Loader<B: Batch>(cached::Loader<B::Key, Answer<B::Value>, Answering<B>>);
+
+impl<B: Batch> Loader<B> {
+    fn new(batch: B) -> Self {
+        Self(cached::Loader::new(Answering(batch)).with_max_batch_size(MAX_BATCH))
+    }
+
+    /// What belongs to `key`; `None` when there is nothing.
+    ///
+    /// # Errors
+    /// Whatever the batch failed with.
+    pub async fn load(&self, key: B::Key) -> Answer<B::Value> {
+        for _ in 0..MAX_TRIES {
+            // An error here says that the batch with this key was dropped on its way: ask again.
+            if let Ok(answer) = self.0.try_load(key.clone()).await {
+                return answer;
+            }
+        }
+        Err(Error::Internal)
+    }
+
+    /// Tells the loader what a statement has already brought along.
+    pub async fn prime(&self, key: B::Key, value: B::Value) {
+        self.0.prime(key, Ok(Some(value))).await;
+    }
+}
+
+/// Everything a request can load, from one viewer's point of view.
+pub struct Loaders {
+    pub users: Loader<Users>,
+    pub usernames: Loader<Usernames>,
+    pub posts: Loader<Posts>,
+    pub followers: Loader<Follows>,
+    pub following: Loader<Follows>,
+    pub post_pages: Loader<PostPages>,
+    pub timelines: Loader<Timelines>,
+    pub relationships: Loader<Relationships>,
+    pub bookmarked: Loader<Bookmarked>,
+}
+
+impl Loaders {
+    #[must_use]
+    pub fn new(database: &Database, viewer: Option<i64>) -> Self {
+        let db = || database.clone();
+        let follows = |side| Loader::new(Follows { db: db(), side });
+        Self {
+            users: Loader::new(Users(db())),
+            usernames: Loader::new(Usernames(db())),
+            posts: Loader::new(Posts(db())),
+            followers: follows(Side::Followers),
+            following: follows(Side::Following),
+            post_pages: Loader::new(PostPages(db())),
+            timelines: Loader::new(Timelines(db())),
+            relationships: Loader::new(Relationships { db: db(), viewer }),
+            bookmarked: Loader::new(Bookmarked { db: db(), viewer }),
+        }
+    }
+
+    /// Forgets everything: called after each write, so that what a mutation returns is read anew.
+    pub async fn clear(&self) {
+        self.users.0.clear_all().await;
+        self.usernames.0.clear_all().await;
+        self.posts.0.clear_all().await;
+        self.followers.0.clear_all().await;
+        self.following.0.clear_all().await;
+        self.post_pages.0.clear_all().await;
+        self.timelines.0.clear_all().await;
+        self.relationships.0.clear_all().await;
+        self.bookmarked.0.clear_all().await;
+    }
+}
+
+/// Loads pages: one statement for all owners that ask for the same page of their list, which is
+/// what a nested connection does. Its parameters are the owners and the three of [`crate::page::window`].
+async fn pages<R: FromQueryResult, T>(
+    db: &Database,
+    keys: &[PageOf],
+    sql: impl Fn(Direction) -> String,
+    slice: impl Fn(&Page<i64>, Vec<R>) -> T,
+    owner: impl Fn(&R) -> i64,
+) -> Result<HashMap<PageOf, T>, Error> {
+    let mut owners: HashMap<&Page<i64>, Vec<i64>> = HashMap::new();
+    for key in keys {
+        owners.entry(&key.page).or_default().push(key.owner);
+    }
+    let mut found = HashMap::with_capacity(keys.len());
+    for (page, owners) in owners {
+        let (start, end) = page.bounds();
+        let list = database::keys(owners.iter().copied());
+        let values = [list, start.into(), end.into(), page.limit().into()];
+        let statement = db.statement(&sql(page.direction), values);
+        let mut by_owner: HashMap<i64, Vec<R>> = HashMap::with_capacity(owners.len());
+        for row in R::find_by_statement(statement).all(db.reader()).await? {
+            by_owner.entry(owner(&row)).or_default().push(row);
+        }
+        for owner in owners {
+            let rows = by_owner.remove(&owner).unwrap_or_default();
+            let page = page.clone();
+            found.insert(PageOf { owner, page: page.clone() }, slice(&page, rows));
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+//! The home timeline: own posts and posts of followed users, computed when it is read, in one
+//! statement for any number of owners.
+//!
+//! The newest k posts come from at most k authors, and each of those is among the k sources whose
+//! newest post is newest: the heads. So one index probe per source finds the heads, and only the
+//! heads' posts are read, at most k each, none older than the oldest head when there are k of them.
+//! Ids alone go through the merge; the k winners are joined to their rows last.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use entity::post;
+use sea_orm::{FromQueryResult, QueryResult};
+
+use super::{Batch, PageOf, pages};
+use crate::database::Database;
+use crate::error::Error;
+use crate::page::{Direction, Slice};
+
+/// Keyed by the owner of the timeline. The value's posts are in its order.
+pub struct Timelines(pub(super) Database);
+
+struct Entry {
+    owner: i64,
+    post: post::Model,
+}
+
+impl FromQueryResult for Entry {
+    fn from_query_result(row: &QueryResult, prefix: &str) -> Result<Self, sea_orm::DbErr> {
+        Ok(Self {
+            owner: row.try_get(prefix, "owner")?,
+            post: post::Model::from_query_result(row, prefix)?,
+        })
+    }
+}
+
+impl Batch for Timelines {
+    type Key = PageOf;
+    type Value = Arc<Slice<post::Model>>;
+
+    async fn load(&self, keys: &[PageOf]) -> Result<HashMap<PageOf, Self::Value>, Error> {
+        pages(
+            &self.0,
+            keys,
+            statement,
+            |page, entries: Vec<Entry>| {
+                let posts = entries.into_iter().map(|entry| entry.post).collect();
+                Arc::new(Slice::new(page, posts, |post: &post::Model| post.id))
+            },
+            |entry| entry.owner,
+        )
+        .await
+    }
+}
+
+/// The last two parts look for one post on the far side of each cursor; without a cursor their
+/// condition is false before any source is looked at.
+fn statement(direction: Direction) -> String {
+    let (best, order, worst, inside) = match direction {
+        Direction::Forward => ("max", "DESC", "min", ">="),
+        Direction::Backward => ("min", "ASC", "max", "<="),
+    };
+    let unbounded = match direction {
+        Direction::Forward => "$3",
+        Direction::Backward => "$2",
+    };
+    format!(
+        "SELECT owner.value AS owner, post.* \
+         FROM json_each($1) AS owner CROSS JOIN post WHERE post.id IN ( \
+           WITH source (author) AS ( \
+             SELECT owner.value \
+             UNION ALL SELECT followed_id FROM follow WHERE follower_id = owner.value), \
+           probe (author, best) AS MATERIALIZED ( \
+             SELECT author, (SELECT {best}(id) FROM post \
+               WHERE author_id = author AND id < $2 AND id > $3) FROM source), \
+           head (author, bound) AS ( \
+             SELECT author, CASE WHEN count(best) OVER () = $4 \
+               THEN {worst}(best) OVER () ELSE {unbounded} END \
+             FROM (SELECT * FROM probe ORDER BY best {order} NULLS LAST LIMIT $4) AS nearest) \
+           SELECT id FROM ( \
+             SELECT page.id FROM head CROSS JOIN post AS page WHERE page.id IN ( \
+               SELECT id FROM post WHERE author_id = head.author \
+               AND id < $2 AND id > $3 AND id {inside} head.bound \
+               ORDER BY id {order} LIMIT $4) \
+             ORDER BY page.id {order} LIMIT $4) AS page \
+           UNION ALL SELECT id FROM ( \
+             SELECT beyond.id FROM source CROSS JOIN post AS beyond \
+             WHERE $2 < {newest} AND beyond.author_id = source.author AND beyond.id >= $2 \
+             LIMIT 1) AS newer \
+           UNION ALL SELECT id FROM ( \
+             SELECT beyond.id FROM source CROSS JOIN post AS beyond \
+             WHERE $3 > 0 AND beyond.author_id = source.author AND beyond.id <= $3 \
+             LIMIT 1) AS older)",
+        newest = i64::MAX,
+    )
+}
