@@ -5,19 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs, io};
 
-const SOURCES: [&str; 5] = [
-    "package.json",
-    "package-lock.json",
-    "vite.config.js",
-    "index.html",
-    "src/main.jsx",
-];
+const SOURCES: [&str; 5] =
+    ["package.json", "package-lock.json", "vite.config.js", "index.html", "src/main.jsx"];
 
 fn main() -> io::Result<()> {
-    for path in ["build.rs", "cdn.html", "cdn.js", "src/tabs"]
-        .iter()
-        .chain(&SOURCES)
-    {
+    for path in ["build.rs", "cdn.html", "cdn.js", "src/tabs"].iter().chain(&SOURCES) {
         println!("cargo::rerun-if-changed={path}");
     }
     println!("cargo::rerun-if-env-changed=ROOKERY_PLAYGROUND");
@@ -28,21 +20,16 @@ fn main() -> io::Result<()> {
         fs::remove_dir_all(&web)?;
     }
     fs::create_dir_all(web.join("src/tabs"))?;
-    let mut tabs = fs::read_dir("src/tabs")?
-        .map(|entry| Ok(entry?.path()))
-        .collect::<io::Result<Vec<_>>>()?;
+    let mut tabs =
+        fs::read_dir("src/tabs")?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
     tabs.sort();
 
     let from_cdn = env::var_os("ROOKERY_PLAYGROUND").is_some_and(|value| value == "cdn");
-    let built = if from_cdn {
-        Ok(false)
-    } else {
-        bundle(&web, &tabs).map(|()| true)
-    };
+    let built = if from_cdn { Ok(false) } else { bundle(&web, &tabs).map(|()| true) };
     let offline = built.unwrap_or_else(|reason| {
         println!(
-            "cargo::warning=The playground page will load GraphiQL from a CDN instead of carrying it: {reason}. \
-             To try again: cargo clean -p playground. To build so on purpose: ROOKERY_PLAYGROUND=cdn."
+            "cargo::warning={reason}, so the playground will load its files from a CDN instead of the server itself. \
+             Once npm works, run `cargo clean -p playground`; to keep the CDN page, set ROOKERY_PLAYGROUND=cdn."
         );
         false
     });
@@ -50,17 +37,11 @@ fn main() -> io::Result<()> {
     let folder = if offline { "web/dist" } else { "web/cdn" };
     let root = out.join(folder);
     if !offline {
-        let documents = tabs
-            .iter()
-            .map(fs::read_to_string)
-            .collect::<io::Result<Vec<_>>>()?;
+        let documents = tabs.iter().map(fs::read_to_string).collect::<io::Result<Vec<_>>>()?;
         fs::create_dir_all(&root)?;
         fs::copy("cdn.html", root.join("index.html"))?;
         // The debug form of strings without control characters is also their form in JavaScript.
-        let script = format!(
-            "const documents = {documents:?};\n{}",
-            fs::read_to_string("cdn.js")?
-        );
+        let script = format!("const documents = {documents:?};\n{}", fs::read_to_string("cdn.js")?);
         fs::write(root.join("cdn.js"), script)?;
     }
     let mut files = Vec::new();
@@ -86,53 +67,40 @@ fn main() -> io::Result<()> {
 
 /// Copies the page's source to `web` and leaves the built and compressed page in `web/dist`.
 fn bundle(web: &Path, tabs: &[PathBuf]) -> Result<(), String> {
-    for path in tabs
-        .iter()
-        .map(PathBuf::as_path)
-        .chain(SOURCES.iter().map(Path::new))
-    {
+    for path in tabs.iter().map(PathBuf::as_path).chain(SOURCES.iter().map(Path::new)) {
         fs::copy(path, web.join(path))
             .map_err(|error| format!("copying {} failed: {error}", path.display()))?;
     }
-    let install = [
-        "ci",
-        "--ignore-scripts",
-        "--no-audit",
-        "--no-fund",
-        "--prefer-offline",
-        "--fetch-retries=1",
-    ];
-    let built =
-        npm(web, &install).and_then(|()| npm(web, &["run", "build", "--", "--logLevel=error"]));
+    // npm's own patience would keep a build without a network waiting for minutes.
+    let install = "ci --ignore-scripts --no-audit --no-fund --prefer-offline --fetch-retries=1 \
+                   --fetch-retry-mintimeout=500 --fetch-retry-maxtimeout=500 --fetch-timeout=60000";
+    let built = npm(web, install).and_then(|()| npm(web, "run build -- --logLevel=error"));
     // Some 240 MB which only the bundler needed.
     let _ = fs::remove_dir_all(web.join("node_modules"));
     built
 }
 
-fn npm(web: &Path, arguments: &[&str]) -> Result<(), String> {
+fn npm(web: &Path, arguments: &str) -> Result<(), String> {
     let program = if cfg!(windows) { "npm.cmd" } else { "npm" };
     let output = Command::new(program)
         .arg("--loglevel=error")
-        .args(arguments)
+        .args(arguments.split_whitespace())
         .env("NODE_ENV", "production")
         .current_dir(web)
         .output()
-        .map_err(|error| format!("npm cannot be run ({error})"))?;
+        .map_err(|error| format!("npm does not start ({error})"))?;
     if output.status.success() {
         return Ok(());
     }
     let errors = String::from_utf8_lossy(&output.stderr);
-    let first: Vec<_> = errors
+    let reason: Vec<_> = errors
         .lines()
-        .map(str::trim)
+        .map(|line| line.trim_start_matches("npm error").trim())
         .filter(|line| !line.is_empty() && !line.starts_with("npm warn"))
         .take(3)
         .collect();
-    Err(format!(
-        "`npm {}` failed ({})",
-        arguments.join(" "),
-        first.join(" ")
-    ))
+    let step = arguments.split(" -").next().unwrap_or_default();
+    Err(format!("`npm {step}` failed ({})", reason.join(", ")))
 }
 
 /// Collects the paths of all files below `root`, relative to it and with slashes.

@@ -11,9 +11,11 @@ use anyhow::{Context as _, Result, ensure};
 use migration::{Migrator, MigratorTrait as _};
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sea_orm::{
-    ConnectOptions, Database as SeaOrm, DatabaseConnection, DatabaseTransaction, DbErr,
-    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait as _, Value,
+    ConnectOptions, ConnectionTrait as _, Database as SeaOrm, DatabaseConnection,
+    DatabaseTransaction, DbErr, FromQueryResult, SqliteTransactionMode, Statement,
+    TransactionOptions, TransactionTrait as _, Value,
 };
+use tokio::sync::Mutex;
 
 /// How long a write waits for another one, and a read for a free connection.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -85,6 +87,19 @@ impl Database {
         Ok(())
     }
 
+    /// The largest key of any table; 0 in an empty database.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn largest_key(&self) -> Result<i64> {
+        let tables = ["\"user\"", "session", "follow", "post", "bookmark"];
+        let largest = tables.map(|table| format!("SELECT max(id) AS id FROM {table}"));
+        let sql = format!("SELECT max(id) AS id FROM ({}) AS keys", largest.join(" UNION ALL "));
+        let row = self.reader.query_one_raw(self.statement(&sql, [])).await?;
+        let largest: Option<i64> = row.map(|row| row.try_get("", "id")).transpose()?.flatten();
+        Ok(largest.unwrap_or_default())
+    }
+
     /// For reading. A write through it fails.
     #[must_use]
     pub fn reader(&self) -> &DatabaseConnection {
@@ -132,6 +147,54 @@ impl Database {
                 tracing::warn!(%error, "the database did not close cleanly");
             }
         }
+    }
+}
+
+/// One request's reads: all statements see the database as it was at the first of them, so that a
+/// count and the list it counts agree whatever others write meanwhile. The connection goes back with
+/// the last clone. Opened by the first read; cheap when nothing is read.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    database: Database,
+    open: Arc<Mutex<Option<Arc<DatabaseTransaction>>>>,
+}
+
+impl Snapshot {
+    #[must_use]
+    pub fn new(database: &Database) -> Self {
+        Self { database: database.clone(), open: Arc::default() }
+    }
+
+    /// The transaction to read in. A write through it fails.
+    ///
+    /// # Errors
+    /// When no connection gets free within five seconds.
+    pub async fn get(&self) -> Result<Arc<DatabaseTransaction>, DbErr> {
+        let mut open = self.open.lock().await;
+        if let Some(transaction) = &*open {
+            return Ok(Arc::clone(transaction));
+        }
+        let transaction = Arc::new(self.database.reader.begin().await?);
+        *open = Some(Arc::clone(&transaction));
+        Ok(transaction)
+    }
+
+    /// Runs a statement in the engine's own words.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn all<R, V>(&self, sql: &str, values: V) -> Result<Vec<R>, DbErr>
+    where
+        R: FromQueryResult,
+        V: IntoIterator<Item = Value>,
+    {
+        let statement = self.database.statement(sql, values);
+        R::find_by_statement(statement).all(&*self.get().await?).await
+    }
+
+    /// Lets go of the moment: the next read sees what has been written since.
+    pub async fn renew(&self) {
+        self.open.lock().await.take();
     }
 }
 

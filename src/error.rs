@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use sea_orm::{DbErr, RuntimeErr, sqlx};
+use sea_orm::{DbErr, RuntimeErr, SqlErr, sqlx};
 
 /// Why a request, or one field of it, has no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,9 +18,11 @@ pub enum Error {
     PageSizeOutOfRange,
     InvalidCursor,
     InvalidId,
-    /// More ids than `max` in one call.
-    TooManyIds {
-        max: usize,
+    /// An argument that is not between `min` and `max`, in the argument's own unit.
+    OutOfRange {
+        argument: &'static str,
+        min: i32,
+        max: i32,
     },
     /// The database is busy; the same request may pass later.
     Unavailable,
@@ -70,6 +72,29 @@ impl From<DbErr> for Error {
         }
         tracing::error!(%error, "the database refused a statement");
         Self::Internal
+    }
+}
+
+impl Error {
+    /// The viewer's account or password changed between the proof and the write.
+    pub fn gone() -> Self {
+        Self::Unauthenticated("The account has changed meanwhile. Log in again.")
+    }
+}
+
+/// A write of a user's row that failed. The database is the judge of who came first.
+pub fn taken(error: DbErr) -> Error {
+    match error.sql_err() {
+        Some(SqlErr::UniqueConstraintViolation(what)) if what.contains("email") => {
+            let message = "Somebody has registered with this e-mail address.";
+            UserErrorKind::EmailTaken.at(&["input", "email"], message).into()
+        }
+        Some(SqlErr::UniqueConstraintViolation(_)) => {
+            let message = "This username is taken.";
+            UserErrorKind::UsernameTaken.at(&["input", "username"], message).into()
+        }
+        _ if matches!(error, DbErr::RecordNotUpdated) => Error::gone(),
+        _ => error.into(),
     }
 }
 

@@ -1,7 +1,21 @@
 //! Rookery: users, follows, posts and a home timeline over GraphQL.
+//!
+//! A request goes down the layers once, and plain values come back up once:
+//! `http` -> `schema` -> `graph` (what may happen) and `loader` (batched reads) -> `entity`.
+//! `auth` knows who is asking. `key`, `id`, `page`, `error` and `database` are for all.
+//! `app` puts everything together, for the binary and for the tests alike; `config` holds every
+//! setting and limit.
+
+pub mod app;
+pub mod auth;
+pub mod command;
+pub mod config;
 pub mod database;
 pub mod error;
+pub mod graph;
+pub mod http;
 pub mod id;
 pub mod key;
 pub mod loader;
 pub mod page;
+pub mod schema;

@@ -134,8 +134,8 @@ impl<P: Position> Page<P> {
 
     /// Rows to ask for: one more than are shown tells whether the list goes on.
     #[must_use]
-    pub fn limit(&self) -> i64 {
-        i64::try_from(self.size + 1).unwrap_or(i64::MAX)
+    pub fn limit(&self) -> u64 {
+        self.size as u64 + 1
     }
 
     /// The page lies between these two positions, both excluded.

@@ -3,6 +3,7 @@
 //! A step never imports `entity`: it describes the tables of its own day. Statements are written
 //! so that SQLite and PostgreSQL both run them; what differs is in [`column`].
 
+pub use sea_orm_migration::MigrationStatus;
 pub use sea_orm_migration::prelude::*;
 
 mod column;

@@ -47,16 +47,9 @@ mod tests {
     fn the_page_is_there_and_its_assets_are_cacheable() {
         let page = file("").unwrap();
         assert_eq!(page.path, file("index.html").unwrap().path);
-        assert_eq!(
-            (page.content_type, page.immutable),
-            ("text/html; charset=utf-8", false)
-        );
+        assert_eq!((page.content_type, page.immutable), ("text/html; charset=utf-8", false));
         assert!(file("no-such-file").is_none());
         assert_eq!(FILES.iter().any(|file| file.immutable), OFFLINE);
-        assert!(
-            FILES
-                .iter()
-                .all(|file| file.gzip == OFFLINE && !file.body.is_empty())
-        );
+        assert!(FILES.iter().all(|file| file.gzip == OFFLINE && !file.body.is_empty()));
     }
 }

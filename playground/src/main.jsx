@@ -9,7 +9,7 @@ import { createRoot } from 'react-dom/client';
 const files = import.meta.glob('./tabs/*.graphql', { eager: true, import: 'default', query: '?raw' });
 
 // A tab that mentions this header starts with it in its Headers pane.
-const headers = '{"Authorization": "Bearer <token>"}';
+const headers = '{"Authorization": "Bearer TOKEN"}';
 const tabs = Object.keys(files)
   .sort()
   .map((name) => ({ query: files[name], headers: files[name].includes(headers) ? headers : null }));

@@ -7,14 +7,14 @@ use sea_orm::{
     ColumnTrait as _, EntityTrait as _, QueryFilter as _, QuerySelect as _, sea_query::Expr,
 };
 
-use super::Batch;
-use crate::database::{Database, keys as key_list};
+use super::{Batch, ViewerKey};
+use crate::database::{Snapshot, keys as key_list};
 use crate::error::Error;
 
 /// Keyed by the post. Finds nothing for posts without the viewer's bookmark.
 pub struct Bookmarked {
-    pub(super) db: Database,
-    pub(super) viewer: Option<i64>,
+    pub(super) db: Snapshot,
+    pub(super) viewer: ViewerKey,
 }
 
 impl Batch for Bookmarked {
@@ -22,7 +22,7 @@ impl Batch for Bookmarked {
     type Value = ();
 
     async fn load(&self, keys: &[i64]) -> Result<HashMap<i64, ()>, Error> {
-        let Some(viewer) = self.viewer else {
+        let Some(viewer) = self.viewer.get() else {
             return Ok(HashMap::new());
         };
         let posts: Vec<i64> = bookmark::Entity::find()
@@ -34,7 +34,7 @@ impl Batch for Bookmarked {
                 [key_list(keys.iter().copied())],
             ))
             .into_tuple()
-            .all(self.db.reader())
+            .all(&*self.db.get().await?)
             .await?;
         Ok(posts.into_iter().map(|post| (post, ())).collect())
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use sea_orm::FromQueryResult;
 
-use super::{Batch, PageOf, pages};
-use crate::database::{Database, keys as key_list};
+use super::{Batch, PageOf, ViewerKey, pages};
+use crate::database::{Snapshot, keys as key_list};
 use crate::error::Error;
 use crate::page::{Direction, Slice, window};
 
@@ -29,7 +29,7 @@ pub struct Neighbour {
 }
 
 pub struct Follows {
-    pub(super) db: Database,
+    pub(super) db: Snapshot,
     pub(super) side: Side,
 }
 
@@ -76,8 +76,8 @@ pub struct Relationship {
 
 /// Keyed by the other user. Without a viewer there is nothing to find.
 pub struct Relationships {
-    pub(super) db: Database,
-    pub(super) viewer: Option<i64>,
+    pub(super) db: Snapshot,
+    pub(super) viewer: ViewerKey,
 }
 
 #[derive(FromQueryResult)]
@@ -92,19 +92,17 @@ impl Batch for Relationships {
     type Value = Relationship;
 
     async fn load(&self, keys: &[i64]) -> Result<HashMap<i64, Relationship>, Error> {
-        let Some(viewer) = self.viewer else {
+        let Some(viewer) = self.viewer.get() else {
             return Ok(HashMap::new());
         };
-        let statement = self.db.statement(
-            "SELECT other.value AS user_id, \
+        let sql = "SELECT other.value AS user_id, \
              (SELECT id FROM follow WHERE follower_id = $2 AND followed_id = other.value) \
              AS following, \
              (SELECT id FROM follow WHERE follower_id = other.value AND followed_id = $2) \
              AS followed_by \
-             FROM json_each($1) AS other",
-            [key_list(keys.iter().copied()), viewer.into()],
-        );
-        let rows = Between::find_by_statement(statement).all(self.db.reader()).await?;
+             FROM json_each($1) AS other";
+        let others = key_list(keys.iter().copied());
+        let rows: Vec<Between> = self.db.all(sql, [others, viewer.into()]).await?;
         Ok(rows
             .into_iter()
             .map(|row| {

@@ -7,6 +7,7 @@
 mod bookmark;
 mod follow;
 mod post;
+mod session;
 mod timeline;
 mod user;
 
@@ -14,6 +15,8 @@ use std::collections::HashMap;
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use dataloader::BatchFn;
 use dataloader::cached;
@@ -21,13 +24,14 @@ use futures_util::FutureExt as _;
 
 use sea_orm::FromQueryResult;
 
-use crate::database::{self, Database};
+use crate::database::{self, Database, Snapshot};
 use crate::error::Error;
 use crate::page::{Direction, Page};
 
 pub use bookmark::Bookmarked;
 pub use follow::{Follows, Neighbour, Relationship, Relationships, Side};
 pub use post::{PostPages, Posts};
+pub use session::Sessions;
 pub use timeline::Timelines;
 pub use user::{Usernames, Users};
 
@@ -104,8 +108,20 @@ impl<B: Batch> Loader<B> {
     }
 }
 
-/// Everything a request can load, from one viewer's point of view.
+/// Whose eyes the request looks through; 0 for nobody's.
+#[derive(Clone, Debug)]
+struct ViewerKey(Arc<AtomicI64>);
+
+impl ViewerKey {
+    fn get(&self) -> Option<i64> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|key| *key != 0)
+    }
+}
+
+/// Everything a request can load, from one viewer's point of view, at one moment.
 pub struct Loaders {
+    pub snapshot: Snapshot,
+    viewer: ViewerKey,
     pub users: Loader<Users>,
     pub usernames: Loader<Usernames>,
     pub posts: Loader<Posts>,
@@ -115,12 +131,15 @@ pub struct Loaders {
     pub timelines: Loader<Timelines>,
     pub relationships: Loader<Relationships>,
     pub bookmarked: Loader<Bookmarked>,
+    pub sessions: Loader<Sessions>,
 }
 
 impl Loaders {
     #[must_use]
     pub fn new(database: &Database, viewer: Option<i64>) -> Self {
-        let db = || database.clone();
+        let snapshot = Snapshot::new(database);
+        let viewer = ViewerKey(Arc::new(AtomicI64::new(viewer.unwrap_or_default())));
+        let db = || snapshot.clone();
         let follows = |side| Loader::new(Follows { db: db(), side });
         Self {
             users: Loader::new(Users(db())),
@@ -130,13 +149,23 @@ impl Loaders {
             following: follows(Side::Following),
             post_pages: Loader::new(PostPages(db())),
             timelines: Loader::new(Timelines(db())),
-            relationships: Loader::new(Relationships { db: db(), viewer }),
-            bookmarked: Loader::new(Bookmarked { db: db(), viewer }),
+            relationships: Loader::new(Relationships { db: db(), viewer: viewer.clone() }),
+            bookmarked: Loader::new(Bookmarked { db: db(), viewer: viewer.clone() }),
+            sessions: Loader::new(Sessions { db: db(), viewer: viewer.clone() }),
+            snapshot,
+            viewer,
         }
+    }
+
+    /// Somebody signed in or out while the request ran.
+    pub async fn set_viewer(&self, viewer: Option<i64>) {
+        self.viewer.0.store(viewer.unwrap_or_default(), Ordering::Relaxed);
+        self.clear().await;
     }
 
     /// Forgets everything: called after each write, so that what a mutation returns is read anew.
     pub async fn clear(&self) {
+        self.snapshot.renew().await;
         self.users.0.clear_all().await;
         self.usernames.0.clear_all().await;
         self.posts.0.clear_all().await;
@@ -146,13 +175,14 @@ impl Loaders {
         self.timelines.0.clear_all().await;
         self.relationships.0.clear_all().await;
         self.bookmarked.0.clear_all().await;
+        self.sessions.0.clear_all().await;
     }
 }
 
 /// Loads pages: one statement for all owners that ask for the same page of their list, which is
 /// what a nested connection does. Its parameters are the owners and the three of [`crate::page::window`].
 async fn pages<R: FromQueryResult, T>(
-    db: &Database,
+    db: &Snapshot,
     keys: &[PageOf],
     sql: impl Fn(Direction) -> String,
     slice: impl Fn(&Page<i64>, Vec<R>) -> T,
@@ -166,10 +196,10 @@ async fn pages<R: FromQueryResult, T>(
     for (page, owners) in owners {
         let (start, end) = page.bounds();
         let list = database::keys(owners.iter().copied());
-        let values = [list, start.into(), end.into(), page.limit().into()];
-        let statement = db.statement(&sql(page.direction), values);
+        let limit = page.limit().cast_signed();
+        let values = [list, start.into(), end.into(), limit.into()];
         let mut by_owner: HashMap<i64, Vec<R>> = HashMap::with_capacity(owners.len());
-        for row in R::find_by_statement(statement).all(db.reader()).await? {
+        for row in db.all::<R, _>(&sql(page.direction), values).await? {
             by_owner.entry(owner(&row)).or_default().push(row);
         }
         for owner in owners {

@@ -7,11 +7,11 @@ use entity::post;
 use sea_orm::{EntityTrait as _, QueryFilter as _, sea_query::Expr};
 
 use super::{Batch, PageOf, pages};
-use crate::database::{Database, keys as key_list};
+use crate::database::{Snapshot, keys as key_list};
 use crate::error::Error;
 use crate::page::{Slice, window};
 
-pub struct Posts(pub(super) Database);
+pub struct Posts(pub(super) Snapshot);
 
 impl Batch for Posts {
     type Key = i64;
@@ -23,13 +23,13 @@ impl Batch for Posts {
                 "id IN (SELECT value FROM json_each(?))",
                 [key_list(keys.iter().copied())],
             ))
-            .all(self.0.reader())
+            .all(&*self.0.get().await?)
             .await?;
         Ok(posts.into_iter().map(|post| (post.id, post)).collect())
     }
 }
 
-pub struct PostPages(pub(super) Database);
+pub struct PostPages(pub(super) Snapshot);
 
 impl Batch for PostPages {
     type Key = PageOf;

@@ -13,12 +13,12 @@ use entity::post;
 use sea_orm::{FromQueryResult, QueryResult};
 
 use super::{Batch, PageOf, pages};
-use crate::database::Database;
+use crate::database::Snapshot;
 use crate::error::Error;
 use crate::page::{Direction, Slice};
 
 /// Keyed by the owner of the timeline. The value's posts are in its order.
-pub struct Timelines(pub(super) Database);
+pub struct Timelines(pub(super) Snapshot);
 
 struct Entry {
     owner: i64,

@@ -6,10 +6,10 @@ use entity::user;
 use sea_orm::{EntityTrait as _, QueryFilter as _, sea_query::Expr};
 
 use super::Batch;
-use crate::database::{Database, keys as key_list};
+use crate::database::{Snapshot, keys as key_list};
 use crate::error::Error;
 
-pub struct Users(pub(super) Database);
+pub struct Users(pub(super) Snapshot);
 
 impl Batch for Users {
     type Key = i64;
@@ -21,14 +21,14 @@ impl Batch for Users {
                 "id IN (SELECT value FROM json_each(?))",
                 [key_list(keys.iter().copied())],
             ))
-            .all(self.0.reader())
+            .all(&*self.0.get().await?)
             .await?;
         Ok(users.into_iter().map(|user| (user.id, user)).collect())
     }
 }
 
 /// Keyed by the lower-cased username.
-pub struct Usernames(pub(super) Database);
+pub struct Usernames(pub(super) Snapshot);
 
 impl Batch for Usernames {
     type Key = String;
@@ -41,7 +41,7 @@ impl Batch for Usernames {
                 "lower(username) IN (SELECT value FROM json_each(?))",
                 [names],
             ))
-            .all(self.0.reader())
+            .all(&*self.0.get().await?)
             .await?;
         Ok(users.into_iter().map(|user| (user.username.to_ascii_lowercase(), user)).collect())
     }

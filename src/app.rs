@@ -1,0 +1,53 @@
+//! The application, put together once: for `serve` and for the tests alike.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use argon2::Params;
+use axum::Router;
+use chrono::TimeDelta;
+
+use crate::auth::Passwords;
+use crate::config::{Config, DatabaseConfig};
+use crate::database::Database;
+use crate::graph::Graph;
+use crate::http;
+use crate::key::Keys;
+use crate::schema;
+
+pub struct App {
+    pub router: Router,
+    pub database: Database,
+    pub passwords: Passwords,
+}
+
+impl App {
+    /// Opens the database, brings its tables up to date, and builds everything on top.
+    ///
+    /// # Errors
+    /// When the database cannot be opened or written, or comes from a newer version; when the argon2
+    /// parameters are out of range.
+    pub async fn build(config: &Config) -> Result<Self> {
+        let DatabaseConfig { database_url, database_readers } = &config.database;
+        let database = Database::open(database_url, *database_readers).await?;
+        database.migrate().await?;
+        let passwords = passwords(config)?;
+        let graph = Graph {
+            keys: Keys::new(config.node, database.largest_key().await?),
+            db: database.clone(),
+            passwords: passwords.clone(),
+            session_lifetime: TimeDelta::days(config.session_days.into()),
+        };
+        let schema = schema::build(graph, config.limits.max_complexity);
+        let timeout = Duration::from_secs(config.request_timeout);
+        let router = http::router(schema, database.clone(), config.limits.clone(), timeout);
+        Ok(Self { router, database, passwords })
+    }
+}
+
+fn passwords(config: &Config) -> Result<Passwords> {
+    let params = Params::new(config.argon2_memory_kib, config.argon2_iterations, 1, None)
+        .map_err(|error| anyhow::anyhow!("{error}"))
+        .context("the argon2 parameters are out of range")?;
+    Passwords::new(params, config.argon2_parallel.into())
+}

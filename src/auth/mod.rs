@@ -1,0 +1,9 @@
+//! Who is asking, and the proof: passwords, bearer tokens, and the viewer they lead to.
+
+mod password;
+mod session;
+mod viewer;
+
+pub use password::Passwords;
+pub use session::{Client, SignedIn, open_session};
+pub use viewer::Viewer;

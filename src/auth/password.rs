@@ -1,0 +1,136 @@
+//! Passwords: argon2id, on threads of its own, only so many at a time.
+//!
+//! Each hash takes the configured memory (19 MiB by default), so no more run than there are cores,
+//! a bounded number waits, and the rest is refused. Verifying costs the same whether or not there is
+//! such a user.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+use argon2::{Algorithm, Argon2, Params, Version};
+use tokio::sync::Semaphore;
+
+use crate::error::{Error, UserErrorKind};
+
+/// How many hashings may wait for each one that runs.
+const QUEUE_PER_PERMIT: usize = 16;
+
+#[derive(Clone)]
+pub struct Passwords {
+    argon2: Argon2<'static>,
+    /// Verified in place of the password of a user who is not there.
+    nobody: Arc<str>,
+    running: Arc<Semaphore>,
+    admitted: Arc<Semaphore>,
+}
+
+impl Passwords {
+    /// # Errors
+    /// When argon2 cannot work with these parameters.
+    pub fn new(params: Params, parallel: usize) -> Result<Self> {
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        let nobody = hash(&argon2, "nobody's password")?;
+        Ok(Self {
+            argon2,
+            nobody: nobody.into(),
+            running: Arc::new(Semaphore::new(parallel)),
+            admitted: Arc::new(Semaphore::new(parallel * (QUEUE_PER_PERMIT + 1))),
+        })
+    }
+
+    /// The PHC string to store, with a salt of its own.
+    ///
+    /// # Errors
+    /// `TOO_MANY_REQUESTS` when too many others are waiting.
+    pub async fn hash(&self, password: String) -> Result<String, Error> {
+        let argon2 = self.argon2.clone();
+        self.run(move || hash(&argon2, &password)).await?.map_err(|error| {
+            tracing::error!(%error, "argon2 failed");
+            Error::Internal
+        })
+    }
+
+    /// Whether `password` is the one behind `stored`. Never true for `None`, and no faster.
+    ///
+    /// # Errors
+    /// `TOO_MANY_REQUESTS` when too many others are waiting.
+    pub async fn verify(&self, password: String, stored: Option<String>) -> Result<bool, Error> {
+        let argon2 = self.argon2.clone();
+        let nobody = Arc::clone(&self.nobody);
+        self.run(move || {
+            let known = stored.is_some();
+            let stored = stored.as_deref().unwrap_or(&nobody);
+            let matches = PasswordHash::new(stored)
+                .is_ok_and(|stored| argon2.verify_password(password.as_bytes(), &stored).is_ok());
+            known && matches
+        })
+        .await
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let Ok(_admitted) = self.admitted.try_acquire() else {
+            let retry_after = Duration::from_secs(1);
+            let kind = UserErrorKind::TooManyRequests { retry_after };
+            return Err(kind.at(&[], "Too many people are signing in. Try again.").into());
+        };
+        let running = Arc::clone(&self.running).acquire_owned().await;
+        let work = move || {
+            let _running = running;
+            work()
+        };
+        tokio::task::spawn_blocking(work).await.map_err(|error| {
+            tracing::error!(%error, "a hashing thread failed");
+            Error::Internal
+        })
+    }
+}
+
+fn hash(argon2: &Argon2<'_>, password: &str) -> Result<String> {
+    let hash = argon2.hash_password(password.as_bytes());
+    Ok(hash.map_err(|error| anyhow::anyhow!("{error}"))?.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cheap(parallel: usize) -> Passwords {
+        Passwords::new(Params::new(8, 1, 1, None).unwrap(), parallel).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_password_is_told_from_another() {
+        let passwords = cheap(1);
+        let stored = passwords.hash("cat".into()).await.unwrap();
+        assert!(stored.starts_with("$argon2id$v=19$m=8,t=1,p=1$"), "{stored}");
+        assert!(!passwords.verify("dog".into(), Some(stored.clone())).await.unwrap());
+        assert!(passwords.verify("cat".into(), Some(stored)).await.unwrap());
+        assert!(!passwords.verify("nobody's password".into(), None).await.unwrap());
+        assert!(!passwords.verify("cat".into(), Some("not a hash".into())).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn the_queue_is_bounded() {
+        let passwords = cheap(1);
+        let running = Arc::clone(&passwords.running).acquire_owned().await.unwrap();
+        let crowd: Vec<_> = (0..30)
+            .map(|_| {
+                let passwords = passwords.clone();
+                tokio::spawn(async move { passwords.hash("cat".into()).await })
+            })
+            .collect();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        drop(running);
+        let mut refused = 0;
+        for one in crowd {
+            refused += usize::from(one.await.unwrap().is_err());
+        }
+        assert_eq!(refused, 30 - 17);
+    }
+}

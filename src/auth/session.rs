@@ -1,0 +1,58 @@
+//! Sessions: what a bearer token stands for. The token itself is shown once and never stored.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DateTime, Utc};
+use entity::{session, user};
+use sea_orm::{ActiveModelTrait as _, DatabaseTransaction, DbErr, Set};
+use sha2::{Digest as _, Sha256};
+
+use super::Viewer;
+use crate::key;
+
+/// Tells people and secret scanners what they are looking at.
+const PREFIX: &str = "rookery_";
+
+/// Clients say who they are at any length; this many characters are kept.
+const MAX_USER_AGENT: usize = 200;
+
+/// A fresh session with the token that opens it.
+pub struct SignedIn {
+    pub token: String,
+    pub viewer: Viewer,
+}
+
+/// Makes a session named `id` for `user`: 256 random bits for the client, their SHA-256 for us.
+///
+/// # Errors
+/// When the database refuses the row.
+pub async fn open_session(
+    transaction: &DatabaseTransaction,
+    user: user::Model,
+    id: i64,
+    client: Client,
+) -> Result<SignedIn, DbErr> {
+    let token = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()));
+    let session = session::ActiveModel {
+        id: Set(id),
+        user_id: Set(user.id),
+        token_hash: Set(hash(&token)),
+        user_agent: Set(client.user_agent.map(|text| text.chars().take(MAX_USER_AGENT).collect())),
+        created_at: Set(key::time_of(id)),
+        last_used_at: Set(key::time_of(id)),
+        expires_at: Set(client.expires_at),
+    };
+    let session = session.insert(transaction).await?;
+    Ok(SignedIn { token, viewer: Viewer::new(user, session) })
+}
+
+/// Who a session is for, and until when.
+#[derive(Clone, Debug)]
+pub struct Client {
+    pub user_agent: Option<String>,
+    pub expires_at: DateTime<Utc>,
+}
+
+pub(super) fn hash(token: &str) -> Vec<u8> {
+    Sha256::digest(token.as_bytes()).to_vec()
+}

@@ -1,0 +1,121 @@
+//! Every setting and every limit, once: as an option, as an environment variable, and with its
+//! default. `.env.example` lists them all; a test keeps it complete.
+
+use std::net::SocketAddr;
+
+use clap::Args;
+
+/// Where the data is.
+#[derive(Args, Clone, Debug)]
+pub struct DatabaseConfig {
+    /// Address of the database: `sqlite://PATH`, relative to the working directory. The file is made
+    /// when there is none
+    #[arg(long, env = "DATABASE_URL", default_value = "sqlite://rookery.db", value_name = "URL")]
+    pub database_url: String,
+
+    /// Connections that read at the same time; one more writes
+    #[arg(long, env = "ROOKERY_DATABASE_READERS", default_value_t = 4, value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub database_readers: u32,
+}
+
+/// How the service runs.
+#[derive(Args, Clone, Debug)]
+pub struct Config {
+    #[command(flatten)]
+    pub database: DatabaseConfig,
+
+    /// Address and port to listen on
+    #[arg(long, env = "ROOKERY_LISTEN", default_value = "127.0.0.1:8000", value_name = "ADDRESS")]
+    pub listen: SocketAddr,
+
+    /// Fill an empty database with john, susan, mary, david (password: "correct horse battery") and
+    /// 300 generated users with posts
+    #[arg(long, env = "ROOKERY_DEMO")]
+    pub demo: bool,
+
+    /// Number of this instance, part of every id it makes: 0 to 254, another for each instance
+    #[arg(long, env = "ROOKERY_NODE", default_value_t = 0, value_name = "N",
+          value_parser = clap::value_parser!(u8).range(0..=254))]
+    pub node: u8,
+
+    /// Days until a bearer token stops working
+    #[arg(long, env = "ROOKERY_SESSION_DAYS", default_value_t = 30, value_name = "DAYS",
+          value_parser = clap::value_parser!(u16).range(1..=3650))]
+    pub session_days: u16,
+
+    /// Memory for one argon2id hash, in KiB (default after OWASP's recommendation)
+    #[arg(long, env = "ROOKERY_ARGON2_MEMORY_KIB", default_value_t = 19_456, value_name = "KIB")]
+    pub argon2_memory_kib: u32,
+
+    /// Passes over that memory
+    #[arg(long, env = "ROOKERY_ARGON2_ITERATIONS", default_value_t = 2, value_name = "N")]
+    pub argon2_iterations: u32,
+
+    /// Password hashes that run at the same time; 16 more wait for each, the rest is refused
+    #[arg(long, env = "ROOKERY_ARGON2_PARALLEL", default_value_t = 2, value_name = "N",
+          value_parser = clap::value_parser!(u8).range(1..))]
+    pub argon2_parallel: u8,
+
+    /// Seconds until a request is given up with TIMEOUT
+    #[arg(long, env = "ROOKERY_REQUEST_TIMEOUT", default_value_t = 10, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub request_timeout: u64,
+
+    /// Seconds that a client may take to send the head of a request
+    #[arg(long, env = "ROOKERY_HEADER_TIMEOUT", default_value_t = 10, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub header_timeout: u64,
+
+    /// Seconds that requests in flight get to finish after SIGTERM or ctrl-c
+    #[arg(long, env = "ROOKERY_SHUTDOWN_TIMEOUT", default_value_t = 10, value_name = "SECONDS")]
+    pub shutdown_timeout: u64,
+
+    #[command(flatten)]
+    pub limits: Limits,
+
+    /// What is logged to standard error, as in `info` or `rookery=debug`
+    #[arg(long, env = "ROOKERY_LOG", default_value = "info", value_name = "FILTER")]
+    pub log: String,
+}
+
+/// What a request may ask for. Whatever goes beyond is refused before it runs; the defaults let the
+/// full introspection query and honest clients through.
+#[derive(Args, Clone, Debug)]
+pub struct Limits {
+    /// Bytes of a request's body
+    #[arg(long, env = "ROOKERY_MAX_BODY", default_value_t = 65_536, value_name = "BYTES")]
+    pub max_body: usize,
+
+    /// Bytes of a GraphQL document
+    #[arg(long, env = "ROOKERY_MAX_DOCUMENT", default_value_t = 16_384, value_name = "BYTES")]
+    pub max_document: usize,
+
+    /// Operations and fragments in a document
+    #[arg(long, env = "ROOKERY_MAX_DEFINITIONS", default_value_t = 64, value_name = "N")]
+    pub max_definitions: usize,
+
+    /// Fields of a document, each fragment counted wherever it is spread
+    #[arg(long, env = "ROOKERY_MAX_FIELDS", default_value_t = 1_000, value_name = "N")]
+    pub max_fields: usize,
+
+    /// Levels of fields
+    #[arg(long, env = "ROOKERY_MAX_DEPTH", default_value_t = 16, value_name = "N")]
+    pub max_depth: usize,
+
+    /// Aliases, each fragment counted wherever it is spread
+    #[arg(long, env = "ROOKERY_MAX_ALIASES", default_value_t = 30, value_name = "N")]
+    pub max_aliases: usize,
+
+    /// Fields at the root of an operation
+    #[arg(long, env = "ROOKERY_MAX_ROOT_FIELDS", default_value_t = 20, value_name = "N")]
+    pub max_root_fields: usize,
+
+    /// Directives, each fragment counted wherever it is spread
+    #[arg(long, env = "ROOKERY_MAX_DIRECTIVES", default_value_t = 50, value_name = "N")]
+    pub max_directives: usize,
+
+    /// Cost of a query: one for each field, multiplied by the page sizes above it
+    #[arg(long, env = "ROOKERY_MAX_COMPLEXITY", default_value_t = 50_000, value_name = "N")]
+    pub max_complexity: usize,
+}

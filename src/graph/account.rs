@@ -1,0 +1,220 @@
+//! Accounts: coming in, going out, changing the lock, leaving for good.
+
+use chrono::Utc;
+use entity::{bookmark, follow, post, session, user};
+use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
+use sea_orm::{
+    ActiveModelTrait as _, ColumnTrait as _, Condition, DatabaseTransaction, DbErr,
+    EntityTrait as _, QueryFilter as _, QueryOrder as _, Set,
+};
+
+use super::{Graph, text};
+use crate::auth::{Client, SignedIn, Viewer, open_session};
+use crate::database::Snapshot;
+use crate::error::{self, Error, UserErrorKind};
+use crate::key;
+
+pub struct Registration {
+    pub username: String,
+    pub email: String,
+    pub password: String,
+    pub display_name: Option<String>,
+}
+
+/// A new user, signed in.
+pub async fn register(
+    graph: &Graph,
+    new: Registration,
+    user_agent: Option<String>,
+) -> Result<SignedIn, Error> {
+    let mut wrong = Vec::new();
+    let mut keep = |result| match result {
+        Ok(text) => text,
+        Err(error) => {
+            wrong.push(error);
+            String::new()
+        }
+    };
+    let username = keep(text::username(&new.username, &["input", "username"]));
+    let email = keep(text::email(&new.email, &["input", "email"]));
+    let password = keep(text::password(new.password, &["input", "password"]));
+    let display_name =
+        new.display_name.map(|name| keep(text::display_name(name, &["input", "displayName"])));
+    if !wrong.is_empty() {
+        return Err(Error::Expected(wrong));
+    }
+    let password_hash = graph.passwords.hash(password).await?;
+    let transaction = graph.db.begin().await?;
+    let id = graph.keys.next();
+    let user = user::ActiveModel {
+        id: Set(id),
+        username: Set(username),
+        email: Set(email),
+        display_name: Set(display_name),
+        password_hash: Set(Some(password_hash)),
+        created_at: Set(key::time_of(id)),
+        last_seen_at: Set(Some(key::time_of(id))),
+        followers_count: Set(0),
+        following_count: Set(0),
+        posts_count: Set(0),
+        ..Default::default()
+    };
+    let user = user.insert(&transaction).await.map_err(error::taken)?;
+    let signed_in =
+        open_session(&transaction, user, graph.keys.next(), client(graph, user_agent)).await?;
+    transaction.commit().await?;
+    Ok(signed_in)
+}
+
+/// `name` is the username or the e-mail address. An unknown name costs the same time and gets the same
+/// answer as a wrong password.
+pub async fn login(
+    graph: &Graph,
+    name: &str,
+    password: String,
+    user_agent: Option<String>,
+) -> Result<SignedIn, Error> {
+    let by = if name.contains('@') {
+        user::Entity::find().filter(user::Column::Email.eq(name.trim().to_lowercase()))
+    } else {
+        user::Entity::find_by(&user::By::Username(name.to_owned()))
+    };
+    let found = by.one(graph.db.reader()).await?;
+    let stored = found.as_ref().and_then(|user| user.password_hash.clone());
+    let matches = graph.passwords.verify(password, stored).await?;
+    let Some(user) = found.filter(|_| matches) else {
+        let message = "The username or the password is wrong.";
+        return Err(UserErrorKind::InvalidCredentials.at(&["input"], message).into());
+    };
+    let transaction = graph.db.begin().await?;
+    // What was verified may have changed while argon2 was at work.
+    let Some(user) = unchanged(&transaction, user).await? else {
+        let message = "The username or the password is wrong.";
+        return Err(UserErrorKind::InvalidCredentials.at(&["input"], message).into());
+    };
+    let signed_in =
+        open_session(&transaction, user, graph.keys.next(), client(graph, user_agent)).await?;
+    transaction.commit().await?;
+    Ok(signed_in)
+}
+
+/// Ends the viewer's session, or all of them; says how many.
+pub async fn logout(graph: &Graph, viewer: &Viewer, everywhere: bool) -> Result<u64, Error> {
+    let mine = if everywhere {
+        session::Column::UserId.eq(viewer.id())
+    } else {
+        session::Column::Id.eq(viewer.session().id)
+    };
+    let transaction = graph.db.begin().await?;
+    let ended = session::Entity::delete_many().filter(mine).exec(&transaction).await?;
+    transaction.commit().await?;
+    Ok(ended.rows_affected)
+}
+
+/// Ends every session of the viewer and opens a new one.
+pub async fn change_password(
+    graph: &Graph,
+    viewer: &Viewer,
+    current: String,
+    new: String,
+) -> Result<SignedIn, Error> {
+    let new = text::password(new, &["input", "newPassword"])?;
+    prove(graph, viewer, current, "currentPassword").await?;
+    let password_hash = graph.passwords.hash(new).await?;
+    let transaction = graph.db.begin().await?;
+    let Some(user) = unchanged(&transaction, viewer.user().clone()).await? else {
+        return Err(Error::gone());
+    };
+    let mut user: user::ActiveModel = user.into();
+    user.password_hash = Set(Some(password_hash));
+    let user = user.update(&transaction).await?;
+    session::Entity::delete_many()
+        .filter(session::Column::UserId.eq(user.id))
+        .exec(&transaction)
+        .await?;
+    let client = client(graph, viewer.session().user_agent.clone());
+    let signed_in = open_session(&transaction, user, graph.keys.next(), client).await?;
+    transaction.commit().await?;
+    Ok(signed_in)
+}
+
+/// Removes the viewer and everything that hangs on them; everybody else's counts follow.
+pub async fn delete(graph: &Graph, viewer: &Viewer, password: String) -> Result<i64, Error> {
+    prove(graph, viewer, password, "password").await?;
+    let me = viewer.id();
+    let transaction = graph.db.begin().await?;
+    let neighbours = [
+        (user::Column::FollowersCount, follow::Column::FollowedId, follow::Column::FollowerId),
+        (user::Column::FollowingCount, follow::Column::FollowerId, follow::Column::FollowedId),
+    ];
+    for (count, them, mine) in neighbours {
+        let theirs =
+            Query::select().column(them).from(follow::Entity).and_where(mine.eq(me)).to_owned();
+        user::Entity::update_many()
+            .col_expr(count, Expr::col(count).sub(1))
+            .filter(user::Column::Id.in_subquery(theirs))
+            .exec(&transaction)
+            .await?;
+    }
+    let mine = Query::select()
+        .column(post::Column::Id)
+        .from(post::Entity)
+        .and_where(post::Column::AuthorId.eq(me))
+        .to_owned();
+    let marks = Condition::any()
+        .add(bookmark::Column::UserId.eq(me))
+        .add(bookmark::Column::PostId.in_subquery(mine));
+    bookmark::Entity::delete_many().filter(marks).exec(&transaction).await?;
+    post::Entity::delete_many().filter(post::Column::AuthorId.eq(me)).exec(&transaction).await?;
+    let edges = Condition::any()
+        .add(follow::Column::FollowerId.eq(me))
+        .add(follow::Column::FollowedId.eq(me));
+    follow::Entity::delete_many().filter(edges).exec(&transaction).await?;
+    session::Entity::delete_many()
+        .filter(session::Column::UserId.eq(me))
+        .exec(&transaction)
+        .await?;
+    let deleted = user::Entity::delete_by_id(me).exec(&transaction).await?;
+    if deleted.rows_affected == 0 {
+        return Err(Error::gone());
+    }
+    transaction.commit().await?;
+    Ok(me)
+}
+
+/// The viewer's own sessions, newest first.
+pub async fn sessions(snapshot: &Snapshot, viewer: &Viewer) -> Result<Vec<session::Model>, Error> {
+    Ok(session::Entity::find()
+        .filter(session::Column::UserId.eq(viewer.id()))
+        .filter(session::Column::ExpiresAt.gt(Utc::now()))
+        .order_by_desc(session::Column::Id)
+        .all(&*snapshot.get().await?)
+        .await?)
+}
+
+async fn prove(
+    graph: &Graph,
+    viewer: &Viewer,
+    password: String,
+    field: &'static str,
+) -> Result<(), Error> {
+    let stored = viewer.user().password_hash.clone();
+    if graph.passwords.verify(password, stored).await? {
+        return Ok(());
+    }
+    let message = "The password is wrong.";
+    Err(UserErrorKind::InvalidCredentials.at(&["input", field], message).into())
+}
+
+/// The user as they are now, if they still have the password that was verified.
+async fn unchanged(
+    transaction: &DatabaseTransaction,
+    verified: user::Model,
+) -> Result<Option<user::Model>, DbErr> {
+    let now = user::Entity::find_by_id(verified.id).one(transaction).await?;
+    Ok(now.filter(|now| now.password_hash == verified.password_hash))
+}
+
+fn client(graph: &Graph, user_agent: Option<String>) -> Client {
+    Client { user_agent, expires_at: Utc::now() + graph.session_lifetime }
+}

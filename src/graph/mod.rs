@@ -1,0 +1,35 @@
+//! What may happen, noun by noun: the rules, beside the writes they guard.
+//!
+//! A verb takes the [`Graph`] and, where somebody must be signed in, the [`Viewer`](crate::auth::Viewer)
+//! as the proof. It returns plain values or an [`Error`](crate::error::Error); it knows no GraphQL.
+//! Each write is one transaction that leaves counts and rows in step. These files do not call each
+//! other.
+
+pub mod account;
+pub mod bookmark;
+pub mod follow;
+pub mod post;
+pub mod text;
+pub mod user;
+
+use chrono::TimeDelta;
+
+use crate::auth::Passwords;
+use crate::database::Database;
+use crate::key::Keys;
+
+/// What the verbs work with.
+pub struct Graph {
+    pub db: Database,
+    pub keys: Keys,
+    pub passwords: Passwords,
+    /// How long a bearer token is good for.
+    pub session_lifetime: TimeDelta,
+}
+
+/// A post as it is now, and whether it was another before.
+#[derive(Clone, Debug)]
+pub struct PostChange {
+    pub changed: bool,
+    pub post: entity::post::Model,
+}

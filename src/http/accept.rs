@@ -1,0 +1,78 @@
+//! Which of the two media types of GraphQL over HTTP an answer gets.
+
+use axum::http::{HeaderMap, HeaderValue, header};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MediaType {
+    /// `application/graphql-response+json`: the status code tells whether the document ran.
+    GraphQlResponse,
+    /// `application/json`: a well-formed request is always answered with 200.
+    Json,
+}
+
+impl MediaType {
+    /// What the client likes best; of equals, what it names first. `None` when it takes neither.
+    /// Without a preference it is `application/json`, as the specification asks of servers until 2025
+    /// clients are gone.
+    pub fn negotiate(headers: &HeaderMap) -> Option<Self> {
+        let mut named = false;
+        let mut best: Option<(f32, Self)> = None;
+        for value in headers.get_all(header::ACCEPT) {
+            for range in value.to_str().unwrap_or_default().split(',') {
+                named = true;
+                let mut parts = range.split(';').map(str::trim);
+                let media = match parts.next().unwrap_or_default().to_ascii_lowercase().as_str() {
+                    "application/graphql-response+json" => Self::GraphQlResponse,
+                    "application/json" | "application/*" | "*/*" => Self::Json,
+                    _ => continue,
+                };
+                let quality = parts
+                    .find_map(|parameter| parameter.strip_prefix("q="))
+                    .map_or(1.0, |quality| quality.parse().unwrap_or(0.0));
+                if quality > best.map_or(0.0, |(quality, _)| quality) {
+                    best = Some((quality, media));
+                }
+            }
+        }
+        if named { best.map(|(_, media)| media) } else { Some(Self::Json) }
+    }
+
+    pub fn content_type(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::GraphQlResponse => "application/graphql-response+json; charset=utf-8",
+            Self::Json => "application/json; charset=utf-8",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_client_gets_what_it_asks_for() {
+        let cases = [
+            (None, Some(MediaType::Json)),
+            (Some("*/*"), Some(MediaType::Json)),
+            (Some("application/json"), Some(MediaType::Json)),
+            (Some("application/graphql-response+json"), Some(MediaType::GraphQlResponse)),
+            (
+                Some("application/graphql-response+json; charset=utf-8, application/json;q=0.9"),
+                Some(MediaType::GraphQlResponse),
+            ),
+            (
+                Some("application/graphql-response+json;q=0.5, application/json"),
+                Some(MediaType::Json),
+            ),
+            (Some("text/html"), None),
+            (Some("application/json;q=0"), None),
+        ];
+        for (accept, expected) in cases {
+            let mut headers = HeaderMap::new();
+            if let Some(accept) = accept {
+                headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+            }
+            assert_eq!(MediaType::negotiate(&headers), expected, "{accept:?}");
+        }
+    }
+}

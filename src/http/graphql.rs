@@ -1,0 +1,245 @@
+//! `/graphql`: GraphQL over HTTP. Reads the request, knows the viewer, lets the guard look at the
+//! document, runs it with a deadline, and answers in the media type and with the status code that the
+//! specification asks for.
+
+use std::time::Duration;
+
+use async_graphql::parser::types::OperationType;
+use async_graphql::{Request as GraphQlRequest, Response as GraphQlAnswer, ServerError, Variables};
+use async_graphql_axum::GraphQLResponse;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use serde::Deserialize;
+
+use super::accept::MediaType;
+use super::guard::{self, refuse};
+use super::{NOSNIFF, Shared};
+use crate::auth::Viewer;
+use crate::error::Error;
+use crate::schema::{Caller, code, code_of};
+
+/// However much is wrong, an answer stays small.
+const MAX_ERRORS: usize = 20;
+const MAX_MESSAGE: usize = 300;
+
+/// The parameters of a request, in a POST's body or a GET's query string.
+#[derive(Deserialize)]
+struct Parameters {
+    query: String,
+    #[serde(default, rename = "operationName")]
+    operation_name: Option<String>,
+    #[serde(default)]
+    variables: Option<Variables>,
+}
+
+/// A request that did not come to run: a status, and the errors that say why.
+struct Refusal {
+    status: StatusCode,
+    errors: Vec<ServerError>,
+}
+
+impl Refusal {
+    fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
+        Self { status, errors: vec![refuse(code, message.into())] }
+    }
+
+    fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code::BAD_REQUEST, message)
+    }
+}
+
+pub async fn handle(State(shared): State<Shared>, request: Request<Body>) -> Response {
+    let Some(media) = MediaType::negotiate(request.headers()) else {
+        let message = "Accept application/graphql-response+json or application/json.";
+        let refusal = Refusal::new(StatusCode::NOT_ACCEPTABLE, code::BAD_REQUEST, message);
+        return answer_refusal(refusal, MediaType::Json);
+    };
+    match tokio::time::timeout(shared.timeout, run(&shared, request)).await {
+        Ok(Ok(answer)) => answer_executed(answer, media),
+        Ok(Err(refusal)) => answer_refusal(refusal, media),
+        Err(_) => {
+            let message = "The request took too long and was given up.";
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            answer_refusal(Refusal::new(status, code::TIMEOUT, message), media)
+        }
+    }
+}
+
+async fn run(shared: &Shared, request: Request<Body>) -> Result<GraphQlAnswer, Refusal> {
+    let (head, body) = request.into_parts();
+    let parameters = match head.method {
+        Method::GET => from_query(&head.uri)?,
+        Method::POST => from_body(&head.headers, body, shared.limits.max_body).await?,
+        _ => return Err(method_not_allowed("Send queries with GET or POST, mutations with POST.")),
+    };
+    let viewer = authenticate(shared, &head.headers).await?;
+    let name = parameters.operation_name.as_deref();
+    let admitted = guard::admit(&parameters.query, name, &shared.limits)
+        .map_err(|error| Refusal { status: StatusCode::BAD_REQUEST, errors: vec![error] })?;
+    if head.method == Method::GET && admitted.operation != OperationType::Query {
+        return Err(method_not_allowed("Only queries can be sent with GET; use POST."));
+    }
+    let user_agent = head.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    let caller = Caller::new(&shared.database, viewer, user_agent.map(str::to_owned));
+    let mut request = GraphQlRequest::new(parameters.query)
+        .variables(parameters.variables.unwrap_or_default())
+        .data(caller);
+    request.operation_name = parameters.operation_name;
+    request.set_parsed_query(admitted.document);
+    let answer = shared.schema.execute(request).await;
+    if answer.errors.iter().any(is_request_error) {
+        return Err(Refusal { status: StatusCode::BAD_REQUEST, errors: answer.errors });
+    }
+    Ok(answer)
+}
+
+/// Errors of a document that did not run: its answer has no `data`.
+fn is_request_error(error: &ServerError) -> bool {
+    matches!(code_of(error), Some(code::VALIDATION_FAILED | code::QUERY_TOO_COMPLEX))
+}
+
+fn from_query(uri: &axum::http::Uri) -> Result<Parameters, Refusal> {
+    #[derive(Deserialize)]
+    struct Raw {
+        query: Option<String>,
+        #[serde(rename = "operationName")]
+        operation_name: Option<String>,
+        variables: Option<String>,
+    }
+    let Query(raw) = Query::<Raw>::try_from_uri(uri)
+        .map_err(|_| Refusal::bad_request("The query string cannot be read."))?;
+    let query =
+        raw.query.ok_or_else(|| Refusal::bad_request("The parameter 'query' is missing."))?;
+    let variables = raw
+        .variables
+        .filter(|text| !text.is_empty())
+        .map(|text| serde_json::from_str(&text))
+        .transpose()
+        .map_err(|_| Refusal::bad_request("The parameter 'variables' must be a JSON object."))?;
+    let operation_name = raw.operation_name.filter(|name| !name.is_empty());
+    Ok(Parameters { query, operation_name, variables })
+}
+
+async fn from_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Parameters, Refusal> {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    if !media.eq_ignore_ascii_case("application/json") {
+        let message = "Send the request as application/json.";
+        return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code::BAD_REQUEST, message));
+    }
+    let bytes = to_bytes(body, limit).await.map_err(|_| {
+        let message = format!("The body is larger than {limit} bytes, or was cut off.");
+        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, code::BAD_REQUEST, message)
+    })?;
+    let body: serde_json::Value = serde_json::from_slice(&bytes)
+        .map_err(|error| Refusal::bad_request(format!("The body is not JSON: {error}.")))?;
+    let Some(fields) = body.as_object() else {
+        return Err(Refusal::bad_request(
+            "The body must be one JSON object; there is no batching.",
+        ));
+    };
+    if !fields.get("query").is_some_and(serde_json::Value::is_string) {
+        return Err(Refusal::bad_request("The parameter 'query' must be a string."));
+    }
+    let optional_object =
+        |name: &str| fields.get(name).is_none_or(|value| value.is_object() || value.is_null());
+    if !optional_object("variables") || !optional_object("extensions") {
+        let message = "The parameters 'variables' and 'extensions' must be objects.";
+        return Err(Refusal::bad_request(message));
+    }
+    serde_json::from_value(body)
+        .map_err(|_| Refusal::bad_request("The parameter 'operationName' must be a string."))
+}
+
+async fn authenticate(shared: &Shared, headers: &HeaderMap) -> Result<Option<Viewer>, Refusal> {
+    let Some(value) = headers.get(header::AUTHORIZATION) else {
+        return Ok(None);
+    };
+    let refused = |error: Error| {
+        let status = match error {
+            Error::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
+            Error::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        let error: async_graphql::Error = error.into();
+        Refusal { status, errors: vec![error.into_server_error(async_graphql::Pos::default())] }
+    };
+    let token = value.to_str().ok().and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    });
+    let message = "The header must read 'Authorization: Bearer <token>'.";
+    let token = token.ok_or_else(|| refused(Error::Unauthenticated(message)))?;
+    let viewer = Viewer::authenticate(&shared.database, token).await.map_err(refused)?;
+    if viewer.is_touch_due() {
+        // Off the request's path: nobody waits for it, and the next request tries again.
+        let (viewer, database) = (viewer.clone(), shared.database.clone());
+        tokio::spawn(async move { viewer.touch(&database).await });
+    }
+    Ok(Some(viewer))
+}
+
+fn method_not_allowed(message: &str) -> Refusal {
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, code::BAD_REQUEST, message)
+}
+
+fn answer_executed(mut answer: GraphQlAnswer, media: MediaType) -> Response {
+    let busy = answer.data == async_graphql::Value::Null
+        && answer.errors.iter().any(|error| code_of(error) == Some(code::UNAVAILABLE));
+    shorten(&mut answer.errors);
+    let mut response = GraphQLResponse::from(answer).into_response();
+    if busy {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    }
+    finish(response, media)
+}
+
+fn answer_refusal(mut refusal: Refusal, media: MediaType) -> Response {
+    /// An answer without `data`: nothing ran.
+    #[derive(serde::Serialize)]
+    struct Errors {
+        errors: Vec<ServerError>,
+    }
+    shorten(&mut refusal.errors);
+    // The old media type cannot tell a refused document from an answered one by its status.
+    let document_refused = refusal.status == StatusCode::BAD_REQUEST
+        && !refusal.errors.iter().any(|error| code_of(error) == Some(code::BAD_REQUEST));
+    let status = match media {
+        MediaType::Json if document_refused => StatusCode::OK,
+        _ => refusal.status,
+    };
+    let body = serde_json::to_string(&Errors { errors: refusal.errors }).unwrap_or_default();
+    let mut response = (status, body).into_response();
+    let headers = response.headers_mut();
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    finish(response, media)
+}
+
+fn finish(mut response: Response, media: MediaType) -> Response {
+    let retry_after = HeaderValue::from(Duration::from_secs(1).as_secs());
+    let busy = response.status() == StatusCode::SERVICE_UNAVAILABLE;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, media.content_type());
+    headers.extend([NOSNIFF]);
+    if busy {
+        headers.insert(header::RETRY_AFTER, retry_after);
+    }
+    response
+}
+
+fn shorten(errors: &mut Vec<ServerError>) {
+    errors.truncate(MAX_ERRORS);
+    for error in errors {
+        if let Some((end, _)) = error.message.char_indices().nth(MAX_MESSAGE) {
+            error.message.truncate(end);
+            error.message.push('…');
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! The document guard: what is refused before the GraphQL library sees it.
+//!
+//! The library follows fragment spreads without memory before it validates: a few hundred bytes of
+//! fragments that each spread the next one twice keep it busy for minutes. So the parsed document is
+//! measured here first, in linear time: each fragment once, its size multiplied by its spreads.
+
+use std::collections::HashMap;
+
+use async_graphql::Name;
+use async_graphql::parser::types::{
+    ExecutableDocument, FragmentDefinition, OperationType, Selection, SelectionSet,
+};
+use async_graphql::parser::{Error as ParseError, parse_query};
+use async_graphql::{Positioned, ServerError};
+
+use crate::config::Limits;
+use crate::schema::code;
+
+/// Brackets of any kind inside each other: the parser needs stack for each.
+const MAX_NESTING: usize = 96;
+
+/// A document that may run, and what kind of operation the request selects in it.
+pub struct Admitted {
+    pub document: ExecutableDocument,
+    pub operation: OperationType,
+}
+
+/// Parses and measures.
+///
+/// # Errors
+/// `GRAPHQL_PARSE_FAILED`, `GRAPHQL_VALIDATION_FAILED`, `QUERY_TOO_COMPLEX`, `BAD_REQUEST`.
+pub fn admit(text: &str, name: Option<&str>, limits: &Limits) -> Result<Admitted, ServerError> {
+    within("bytes", text.len(), limits.max_document)?;
+    within("levels of brackets", nesting(text), MAX_NESTING)?;
+    let document = parse_query(text).map_err(parse_failed)?;
+    let definitions = document.operations.iter().count() + document.fragments.len();
+    within("definitions", definitions, limits.max_definitions)?;
+    let mut measured = HashMap::new();
+    let mut selected = None;
+    for (operation_name, operation) in document.operations.iter() {
+        let mut size = measure(&operation.node.selection_set.node, &document, &mut measured)?;
+        size.directives += operation.node.directives.len();
+        within("fields", size.fields, limits.max_fields)?;
+        within("levels", size.depth, limits.max_depth)?;
+        within("aliases", size.aliases, limits.max_aliases)?;
+        within("directives", size.directives, limits.max_directives)?;
+        within("fields at the root", size.top, limits.max_root_fields)?;
+        if name.is_none() || operation_name.map(Name::as_str) == name {
+            selected = match selected {
+                None => Some(operation.node.ty),
+                Some(_) => {
+                    return Err(unknown_operation(
+                        "The document has several operations: say which one to run in operationName.",
+                    ));
+                }
+            };
+        }
+    }
+    // Fragments that no operation spreads are measured too: the library walks them as well.
+    for name in document.fragments.keys() {
+        let size = measure_fragment(name, &document, &mut measured)?;
+        within("fields", size.fields, limits.max_fields)?;
+        within("levels", size.depth, limits.max_depth)?;
+    }
+    let operation = selected.ok_or_else(|| {
+        unknown_operation("The document has no operation named as operationName.")
+    })?;
+    Ok(Admitted { document, operation })
+}
+
+/// What a selection comes to with every spread written out.
+#[derive(Clone, Copy, Default)]
+struct Size {
+    fields: usize,
+    depth: usize,
+    aliases: usize,
+    directives: usize,
+    /// Fields at its own top level.
+    top: usize,
+}
+
+impl Size {
+    fn add(&mut self, other: Self) {
+        self.fields = self.fields.saturating_add(other.fields);
+        self.depth = self.depth.max(other.depth);
+        self.aliases = self.aliases.saturating_add(other.aliases);
+        self.directives = self.directives.saturating_add(other.directives);
+        self.top = self.top.saturating_add(other.top);
+    }
+}
+
+/// `None` stands for a fragment that is being measured: meeting it again is a cycle.
+type Measured = HashMap<Name, Option<Size>>;
+
+fn measure(
+    selection: &SelectionSet,
+    document: &ExecutableDocument,
+    measured: &mut Measured,
+) -> Result<Size, ServerError> {
+    let mut size = Size::default();
+    for item in &selection.items {
+        match &item.node {
+            Selection::Field(Positioned { node: field, .. }) => {
+                let below = measure(&field.selection_set.node, document, measured)?;
+                size.add(Size {
+                    fields: below.fields.saturating_add(1),
+                    depth: below.depth + 1,
+                    aliases: below.aliases + usize::from(field.alias.is_some()),
+                    directives: below.directives + field.directives.len(),
+                    top: 1,
+                });
+            }
+            Selection::InlineFragment(Positioned { node: fragment, .. }) => {
+                size.add(measure(&fragment.selection_set.node, document, measured)?);
+                size.directives += fragment.directives.len();
+            }
+            Selection::FragmentSpread(Positioned { node: spread, .. }) => {
+                size.add(measure_fragment(&spread.fragment_name.node, document, measured)?);
+                size.directives += spread.directives.len();
+            }
+        }
+    }
+    Ok(size)
+}
+
+fn measure_fragment(
+    name: &Name,
+    document: &ExecutableDocument,
+    measured: &mut Measured,
+) -> Result<Size, ServerError> {
+    match measured.get(name) {
+        Some(Some(size)) => return Ok(*size),
+        Some(None) => {
+            let message = format!("The fragment \"{name}\" spreads itself.");
+            return Err(refuse(code::VALIDATION_FAILED, message));
+        }
+        None => {}
+    }
+    // A spread of nothing is left to validation, which says so with its place.
+    let Some(Positioned { node: FragmentDefinition { selection_set, directives, .. }, .. }) =
+        document.fragments.get(name)
+    else {
+        return Ok(Size::default());
+    };
+    measured.insert(name.clone(), None);
+    let mut size = measure(&selection_set.node, document, measured)?;
+    size.directives += directives.len();
+    measured.insert(name.clone(), Some(size));
+    Ok(size)
+}
+
+/// The deepest nesting of brackets, strings and comments left out.
+fn nesting(text: &str) -> usize {
+    let (mut depth, mut deepest) = (0usize, 0);
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let skip = match c {
+            '(' | '[' | '{' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+                1
+            }
+            ')' | ']' | '}' => {
+                depth = depth.saturating_sub(1);
+                1
+            }
+            '#' => rest.find(['\n', '\r']).unwrap_or(rest.len()),
+            '"' => string_length(rest),
+            other => other.len_utf8(),
+        };
+        rest = rest.get(skip..).unwrap_or_default();
+    }
+    deepest
+}
+
+/// The length of the string literal that `text` begins with; all of `text` when it does not end.
+fn string_length(text: &str) -> usize {
+    let (quote, escaped) = match text.starts_with("\"\"\"") {
+        true => ("\"\"\"", "\\\"\"\""),
+        false => ("\"", "\\"),
+    };
+    let mut at = quote.len();
+    while let Some(rest) = text.get(at..) {
+        if rest.is_empty() {
+            break;
+        }
+        if rest.starts_with(escaped) {
+            // A block string escapes only its own end; a plain one whatever follows.
+            let next = rest.chars().nth(1).map_or(0, char::len_utf8);
+            at += if quote.len() == 3 { escaped.len() } else { 1 + next };
+        } else if rest.starts_with(quote) {
+            return at + quote.len();
+        } else {
+            at += rest.chars().next().map_or(1, char::len_utf8);
+        }
+    }
+    text.len()
+}
+
+fn within(what: &str, given: usize, max: usize) -> Result<(), ServerError> {
+    if given <= max {
+        return Ok(());
+    }
+    let message = format!("The document has more {what} than the {max} that are allowed.");
+    Err(refuse(code::QUERY_TOO_COMPLEX, message))
+}
+
+fn unknown_operation(message: &str) -> ServerError {
+    refuse(code::BAD_REQUEST, message.to_owned())
+}
+
+fn parse_failed(error: ParseError) -> ServerError {
+    let mut error: ServerError = error.into();
+    error.extensions.get_or_insert_default().set("code", code::PARSE_FAILED);
+    error
+}
+
+pub fn refuse(code: &str, message: String) -> ServerError {
+    let mut error = ServerError::new(message, None);
+    error.extensions.get_or_insert_default().set("code", code);
+    error
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,116 @@
+//! Each limit, and the bombs it is there for.
+
+use std::fmt::Write as _;
+
+use clap::{Args, Command, FromArgMatches as _};
+
+use super::*;
+
+fn limits() -> Limits {
+    let command = Limits::augment_args(Command::new("test"));
+    Limits::from_arg_matches(&command.get_matches_from(["test"])).unwrap()
+}
+
+fn verdict(document: &str) -> Result<OperationType, String> {
+    match admit(document, None, &limits()) {
+        Ok(admitted) => Ok(admitted.operation),
+        Err(error) => Err(code_of(&error).unwrap().to_owned() + ": " + &error.message),
+    }
+}
+
+fn refused(document: &str, with: &str) {
+    let verdict = verdict(document);
+    assert!(verdict.as_ref().is_err_and(|error| error.starts_with(with)), "{verdict:?}");
+}
+
+use crate::schema::code_of;
+
+#[test]
+fn fragment_bombs_are_measured_not_walked() {
+    for (levels, spreads) in [(24, 2), (60, 2), (9, 10), (60, 60)] {
+        let mut bomb = String::from("{ ...f0 }");
+        for level in 0..levels {
+            let next = format!(" ...f{}", level + 1).repeat(spreads);
+            write!(bomb, " fragment f{level} on Query {{ {next} }}").unwrap();
+        }
+        write!(bomb, " fragment f{levels} on Query {{ viewer {{ email }} }}").unwrap();
+        refused(&bomb, "QUERY_TOO_COMPLEX");
+    }
+}
+
+#[test]
+fn cycles_are_refused_used_or_not() {
+    refused(
+        "{ ...a } fragment a on Query { ...b } fragment b on Query { ...a }",
+        "GRAPHQL_VALIDATION_FAILED",
+    );
+    refused("{ viewer { email } } fragment a on Query { ...a }", "GRAPHQL_VALIDATION_FAILED");
+}
+
+#[test]
+fn floods_are_refused() {
+    let flood = |what: &str, times| format!("{{ {} }}", what.repeat(times));
+    refused(&flood("a: viewer { email } ", 31), "QUERY_TOO_COMPLEX");
+    refused(&flood("viewer { email } ", 21), "QUERY_TOO_COMPLEX");
+    refused(&format!("{{ viewer {{ {} }} }}", "email ".repeat(1_000)), "QUERY_TOO_COMPLEX");
+    refused(
+        &format!("{{ viewer {} {{ email }} }}", "@include(if: true) ".repeat(51)),
+        "QUERY_TOO_COMPLEX",
+    );
+    refused(
+        &format!("{}{}", "{ a ".repeat(17), "}".repeat(17)),
+        "QUERY_TOO_COMPLEX: The document has more levels than",
+    );
+    refused(
+        &"query q { viewer { email } } ".repeat(65).replace("q {", "q{"),
+        "GRAPHQL_PARSE_FAILED",
+    );
+    let many: String = (0..65).fold(String::new(), |mut text, n| {
+        write!(text, "query q{n} {{ viewer {{ email }} }} ").unwrap();
+        text
+    });
+    refused(&many, "QUERY_TOO_COMPLEX: The document has more definitions");
+    refused(
+        &format!("{{ viewer {{ email }} }} #{}", "x".repeat(16_384)),
+        "QUERY_TOO_COMPLEX: The document has more bytes",
+    );
+}
+
+#[test]
+fn deep_brackets_never_reach_the_parser() {
+    for bracket in ["[", "{", "(", "{a", "{a(b:[", "[{a:"] {
+        let deep = bracket.repeat(16_000 / bracket.len());
+        refused(&deep, "QUERY_TOO_COMPLEX: The document has more levels of brackets");
+        refused(
+            &format!("{{ nodes(ids: {deep}"),
+            "QUERY_TOO_COMPLEX: The document has more levels of brackets",
+        );
+    }
+}
+
+#[test]
+fn brackets_in_strings_and_comments_do_not_count() {
+    let brackets = "[".repeat(200);
+    for text in [
+        format!("{{ user(by: {{username: \"{brackets}\\\"{brackets}\"}}) {{ id }} }}"),
+        format!(
+            "{{ user(by: {{username: \"\"\"{brackets}\\\"\"\"\" {brackets}\"\"\"}}) {{ id }} }}"
+        ),
+        format!("{{ viewer {{ email }} }} # {brackets}"),
+    ] {
+        assert_eq!(verdict(&text), Ok(OperationType::Query), "{text}");
+    }
+    assert_eq!(nesting("{ a(b: \"never ends [[["), 2);
+    assert_eq!(nesting("\"\\"), 0);
+}
+
+#[test]
+fn the_operation_is_the_selected_one() {
+    let both = "query q { viewer { email } } mutation m { logout { changed } }";
+    assert!(verdict(both).unwrap_err().starts_with("BAD_REQUEST"));
+    let of = |name| admit(both, Some(name), &limits()).map(|admitted| admitted.operation);
+    assert_eq!(of("q").unwrap(), OperationType::Query);
+    assert_eq!(of("m").unwrap(), OperationType::Mutation);
+    assert!(of("x").is_err());
+    assert!(admit("{ viewer { email } }", Some("x"), &limits()).is_err());
+}

@@ -1,0 +1,187 @@
+//! Errors as clients see them: top-level errors with a code, and the typed `userErrors`.
+
+use async_graphql::{Enum, ErrorExtensionValues, ErrorExtensions as _, Interface, SimpleObject};
+
+use super::Outcome;
+use crate::error::{Error, UserError, UserErrorKind};
+use crate::page::MAX_SIZE;
+
+/// The codes of top-level errors, in `extensions.code`.
+pub mod code {
+    pub const UNAUTHENTICATED: &str = "UNAUTHENTICATED";
+    pub const FORBIDDEN: &str = "FORBIDDEN";
+    pub const PAGE_SIZE_OUT_OF_RANGE: &str = "PAGE_SIZE_OUT_OF_RANGE";
+    pub const ARGUMENT_OUT_OF_RANGE: &str = "ARGUMENT_OUT_OF_RANGE";
+    pub const INVALID_CURSOR: &str = "INVALID_CURSOR";
+    pub const INVALID_ID: &str = "INVALID_ID";
+    pub const UNAVAILABLE: &str = "UNAVAILABLE";
+    pub const INTERNAL: &str = "INTERNAL";
+    /// Before a document runs:
+    pub const BAD_REQUEST: &str = "BAD_REQUEST";
+    pub const PARSE_FAILED: &str = "GRAPHQL_PARSE_FAILED";
+    pub const VALIDATION_FAILED: &str = "GRAPHQL_VALIDATION_FAILED";
+    pub const QUERY_TOO_COMPLEX: &str = "QUERY_TOO_COMPLEX";
+    pub const TIMEOUT: &str = "TIMEOUT";
+}
+
+/// The code of an error, if it has one.
+pub fn code_of(error: &async_graphql::ServerError) -> Option<&str> {
+    match error.extensions.as_ref()?.get("code")? {
+        async_graphql::Value::String(code) => Some(code),
+        _ => None,
+    }
+}
+
+impl From<Error> for async_graphql::Error {
+    fn from(error: Error) -> Self {
+        let coded = |code: &'static str, message: &str| {
+            Self::new(message).extend_with(|_, extensions| extensions.set("code", code))
+        };
+        let range = |code, message: &str, (min, max): (i32, i32)| {
+            let set = |extensions: &mut ErrorExtensionValues| {
+                extensions.set("code", code);
+                extensions.set("min", min);
+                extensions.set("max", max);
+            };
+            Self::new(message).extend_with(|_, extensions| set(extensions))
+        };
+        match error {
+            Error::Unauthenticated(why) => coded(code::UNAUTHENTICATED, why),
+            Error::Forbidden(why) => coded(code::FORBIDDEN, why),
+            Error::PageSizeOutOfRange => range(
+                code::PAGE_SIZE_OUT_OF_RANGE,
+                "Ask for a page with either first or last, from 1 to 100.",
+                (1, MAX_SIZE),
+            ),
+            Error::OutOfRange { argument, min, max } => range(
+                code::ARGUMENT_OUT_OF_RANGE,
+                &format!("The argument {argument} must be from {min} to {max}."),
+                (min, max),
+            ),
+            Error::InvalidCursor => coded(
+                code::INVALID_CURSOR,
+                "This is not a cursor of this field. Take cursors from edges and pageInfo.",
+            ),
+            Error::InvalidId => {
+                coded(code::INVALID_ID, "This is not an id of the kind that is wanted here.")
+            }
+            Error::Unavailable => {
+                coded(code::UNAVAILABLE, "The service is busy. Try again in a moment.")
+            }
+            // Expected failures never leave a mutation as errors; if one does, it is our mistake.
+            Error::Internal | Error::Expected(_) => {
+                coded(code::INTERNAL, "Something went wrong here. It has been logged.")
+            }
+        }
+    }
+}
+
+/// What kind of expected failure it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+pub enum UserErrorCode {
+    /// A value that breaks a rule; the message says which.
+    InvalidInput,
+    /// What the arguments name does not exist.
+    NotFound,
+    /// The action is for other users than the viewer.
+    SelfTarget,
+    /// Too much at once; try again after `retryAfterSeconds`.
+    TooManyRequests,
+    /// Somebody else has the username; case makes no difference.
+    UsernameTaken,
+    /// Somebody has registered with the e-mail address.
+    EmailTaken,
+    /// A password is wrong, or there is no such user.
+    InvalidCredentials,
+}
+
+/// An expected failure of a mutation, meant for the person at the screen.
+#[derive(Interface)]
+#[graphql(
+    name = "UserError",
+    field(name = "code", ty = "&UserErrorCode", desc = "What kind of failure it is."),
+    field(name = "message", ty = "&String", desc = "What is wrong, in English, in a sentence."),
+    field(
+        name = "path",
+        ty = "&Option<Vec<String>>",
+        desc = "The argument at fault, from the field's arguments down, such as `[\"input\", \"email\"]`."
+    )
+)]
+pub enum UserErrorInterface {
+    InvalidInput(InvalidInputError),
+    NotFound(NotFoundError),
+    SelfTarget(SelfTargetError),
+    Taken(TakenError),
+    Credentials(CredentialsError),
+    TooManyRequests(TooManyRequestsError),
+}
+
+macro_rules! user_errors {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty)? })*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, SimpleObject)]
+        pub struct $name {
+            /// What kind of failure it is.
+            code: UserErrorCode,
+            /// What is wrong, in English, in a sentence.
+            message: String,
+            /// The argument at fault, from the field's arguments down.
+            path: Option<Vec<String>>,
+            $($(#[$field_doc])* $field: $type,)?
+        }
+    )*};
+}
+
+user_errors! {
+    /// A value that breaks a rule; nothing was changed.
+    InvalidInputError {}
+    /// What the arguments name does not exist.
+    NotFoundError {}
+    /// The viewer cannot do this to themselves.
+    SelfTargetError {}
+    /// Somebody else has the username or the e-mail address.
+    TakenError {}
+    /// A password is wrong, or there is no such user.
+    CredentialsError {}
+    /// Too much at once; nothing was changed.
+    TooManyRequestsError {
+        /// Try again after this many seconds.
+        retry_after_seconds: i32
+    }
+}
+
+impl From<&UserError> for UserErrorInterface {
+    fn from(error: &UserError) -> Self {
+        macro_rules! become_a {
+            ($variant:ident($type:ident), $code:ident $(, $field:ident: $value:expr)?) => {
+                Self::$variant($type {
+                    code: UserErrorCode::$code,
+                    message: error.message.clone(),
+                    path: (!error.path.is_empty())
+                        .then(|| error.path.iter().map(ToString::to_string).collect()),
+                    $($field: $value,)?
+                })
+            };
+        }
+        match error.kind {
+            UserErrorKind::InvalidInput => become_a!(InvalidInput(InvalidInputError), InvalidInput),
+            UserErrorKind::NotFound => become_a!(NotFound(NotFoundError), NotFound),
+            UserErrorKind::SelfTarget => become_a!(SelfTarget(SelfTargetError), SelfTarget),
+            UserErrorKind::UsernameTaken => become_a!(Taken(TakenError), UsernameTaken),
+            UserErrorKind::EmailTaken => become_a!(Taken(TakenError), EmailTaken),
+            UserErrorKind::InvalidCredentials => {
+                become_a!(Credentials(CredentialsError), InvalidCredentials)
+            }
+            UserErrorKind::TooManyRequests { retry_after } => become_a!(
+                TooManyRequests(TooManyRequestsError),
+                TooManyRequests,
+                retry_after_seconds: i32::try_from(retry_after.as_secs()).unwrap_or(i32::MAX)
+            ),
+        }
+    }
+}
+
+/// The `userErrors` of a payload.
+pub fn user_errors<T>(outcome: &Outcome<T>) -> Vec<UserErrorInterface> {
+    outcome.as_ref().err().into_iter().flatten().map(Into::into).collect()
+}

@@ -1,0 +1,124 @@
+//! What clients can say, noun by noun. A resolver is one of three things: a stored value, one
+//! `loader.load(key)`, or one `graph::noun::verb(..)`; so each line shows its cost.
+//!
+//! This file builds the schema and holds what every resolver reaches for: the [`Graph`], and the
+//! [`Caller`] with the request's viewer and loaders.
+
+mod account;
+mod bookmark;
+mod connection;
+mod error;
+mod follow;
+mod limit;
+mod node;
+mod post;
+mod scalar;
+mod timeline;
+mod user;
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use async_graphql::{Context, EmptySubscription, MergedObject, SDLExportOptions};
+
+use crate::auth::Viewer;
+use crate::database::Database;
+use crate::error::{Error, UserError};
+use crate::graph::Graph;
+use crate::loader::Loaders;
+use limit::Limit;
+
+pub use error::{code, code_of};
+
+pub type Schema = async_graphql::Schema<Query, Mutation, EmptySubscription>;
+
+/// Everything that can be read.
+#[derive(Default, MergedObject)]
+pub struct Query(node::NodeQuery, account::AccountQuery, user::UserQuery, post::PostQuery);
+
+/// Everything that can be changed. Mutations are idempotent: what is already so stays so, and is a
+/// success with `changed: false`. Expected failures come as `userErrors`, with every other field of
+/// the payload null. After a mutation has answered, every read sees what it did.
+#[derive(Default, MergedObject)]
+pub struct Mutation(
+    account::AccountMutation,
+    user::UserMutation,
+    follow::FollowMutation,
+    post::PostMutation,
+    bookmark::BookmarkMutation,
+);
+
+/// The schema over a graph; documents that cost more than `max_complexity` do not run.
+pub fn build(graph: Graph, max_complexity: usize) -> Schema {
+    base().data(graph).extension(Limit { max_complexity }).finish()
+}
+
+/// The schema in the Schema Definition Language, as checked in at `schema.graphql`.
+pub fn sdl() -> String {
+    let options = SDLExportOptions::new()
+        .include_specified_by()
+        .use_space_ident()
+        .prefer_single_line_descriptions();
+    base().finish().sdl_with_options(options)
+}
+
+fn base() -> async_graphql::SchemaBuilder<Query, Mutation, EmptySubscription> {
+    Schema::build(Query::default(), Mutation::default(), EmptySubscription)
+        .register_output_type::<node::Node>()
+        .register_output_type::<error::UserErrorInterface>()
+}
+
+/// One request: who asks, and what was read for them so far.
+pub struct Caller {
+    viewer: RwLock<Option<Arc<Viewer>>>,
+    loaders: Loaders,
+    user_agent: Option<String>,
+}
+
+impl Caller {
+    pub fn new(db: &Database, viewer: Option<Viewer>, user_agent: Option<String>) -> Self {
+        let loaders = Loaders::new(db, viewer.as_ref().map(Viewer::id));
+        Self { viewer: RwLock::new(viewer.map(Arc::new)), loaders, user_agent }
+    }
+
+    fn viewer(&self) -> Option<Arc<Viewer>> {
+        self.viewer.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What follows in this request is seen by `viewer`.
+    async fn set_viewer(&self, viewer: Option<Viewer>) {
+        self.loaders.set_viewer(viewer.as_ref().map(Viewer::id)).await;
+        *self.viewer.write().unwrap_or_else(PoisonError::into_inner) = viewer.map(Arc::new);
+    }
+}
+
+fn graph<'a>(ctx: &Context<'a>) -> &'a Graph {
+    ctx.data_unchecked()
+}
+
+fn caller<'a>(ctx: &Context<'a>) -> &'a Caller {
+    ctx.data_unchecked()
+}
+
+fn loaders<'a>(ctx: &Context<'a>) -> &'a Loaders {
+    &caller(ctx).loaders
+}
+
+/// The viewer; without one, the field fails with `UNAUTHENTICATED`.
+fn viewer(ctx: &Context<'_>) -> Result<Arc<Viewer>, Error> {
+    caller(ctx).viewer().ok_or(Error::Unauthenticated(
+        "Log in first, and send the token in the header 'Authorization: Bearer <token>'.",
+    ))
+}
+
+/// What a mutation came to: its value, or what the person at the screen should mend.
+type Outcome<T> = Result<T, Vec<UserError>>;
+
+/// Takes expected failures for data, and sees to it that what is read next is read anew.
+async fn settle<T>(ctx: &Context<'_>, result: Result<T, Error>) -> Result<Outcome<T>, Error> {
+    loaders(ctx).clear().await;
+    match result {
+        Ok(value) => Ok(Ok(value)),
+        Err(Error::Expected(errors)) => Ok(Err(errors)),
+        Err(error) => Err(error),
+    }
+}

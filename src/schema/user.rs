@@ -1,0 +1,381 @@
+//! Users as clients see them, the directory, and the viewer's own profile.
+
+use async_graphql::{ComplexObject, Context, ID, InputObject, MaybeUndefined, Object, OneofObject};
+use entity::user;
+use md5::{Digest as _, Md5};
+
+use super::account::Viewer;
+use super::connection::{Connection, Edge, PageArgs, cost, int};
+use super::error::{UserErrorInterface, user_errors};
+use super::follow::{FollowerEdge, FollowingEdge, Relationship, neighbours};
+use super::post::PostEdge;
+use super::scalar::{DateTime, Url};
+use super::timeline::TimelineConnection;
+use super::{Outcome, caller, graph, loaders, settle, viewer};
+use crate::error::Error;
+use crate::graph;
+use crate::id::Id;
+use crate::loader::PageOf;
+use crate::page::List;
+
+const AVATAR_SIZES: std::ops::RangeInclusive<i32> = 1..=2048;
+
+/// How to name a user: by exactly one of the two.
+#[derive(OneofObject)]
+pub enum UserBy {
+    /// The user's id.
+    Id(ID),
+    /// The username; case makes no difference.
+    Username(String),
+}
+
+impl UserBy {
+    /// # Errors
+    /// `INVALID_ID` when the id is not a user's.
+    pub fn resolve(self) -> Result<user::By, Error> {
+        Ok(match self {
+            Self::Id(id) => user::By::Id(Id::user(&id)?),
+            Self::Username(username) => user::By::Username(username),
+        })
+    }
+}
+
+/// Somebody with an account: their public side.
+#[derive(Clone)]
+pub struct User(pub user::Model);
+
+/// Somebody with an account: their public side.
+#[Object]
+impl User {
+    /// Opaque and globally unique.
+    pub async fn id(&self) -> ID {
+        Id::User(self.0.id).encode().into()
+    }
+
+    /// Unique without regard to case, shown as typed: 1 to 30 letters, digits and underscores.
+    async fn username(&self) -> &str {
+        &self.0.username
+    }
+
+    /// The name to show, 1 to 50 characters; null when the user has not given one.
+    async fn display_name(&self) -> Option<&str> {
+        self.0.display_name.as_deref()
+    }
+
+    /// What the user says about themselves, 1 to 500 characters; null when that is nothing.
+    async fn about_me(&self) -> Option<&str> {
+        self.0.about_me.as_deref()
+    }
+
+    /// The address of a picture at Gravatar, made from the MD5 of the trimmed, lower-cased e-mail
+    /// address; a geometric pattern when the user has none there.
+    ///
+    /// Errors: `ARGUMENT_OUT_OF_RANGE`.
+    async fn avatar_url(
+        &self,
+        #[graphql(default = 128, desc = "Width and height in pixels, 1 to 2048.")] size: i32,
+    ) -> Result<Url, Error> {
+        if !AVATAR_SIZES.contains(&size) {
+            let (min, max) = (*AVATAR_SIZES.start(), *AVATAR_SIZES.end());
+            return Err(Error::OutOfRange { argument: "size", min, max });
+        }
+        let digest = Md5::digest(self.0.email.as_bytes());
+        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Url(format!("https://www.gravatar.com/avatar/{hex}?d=identicon&s={size}")))
+    }
+
+    /// When the account was made.
+    async fn created_at(&self) -> DateTime {
+        DateTime(self.0.created_at)
+    }
+
+    /// When the user last sent a request with their token, to the minute; null when never.
+    async fn last_seen_at(&self) -> Option<DateTime> {
+        self.0.last_seen_at.map(DateTime)
+    }
+
+    /// How many users follow this one: always the length of `followers`.
+    async fn followers_count(&self) -> i32 {
+        self.0.followers_count
+    }
+
+    /// How many users this one follows: always the length of `following`.
+    async fn following_count(&self) -> i32 {
+        self.0.following_count
+    }
+
+    /// How many posts this user has written: always the length of `posts`.
+    async fn posts_count(&self) -> i32 {
+        self.0.posts_count
+    }
+
+    /// This user's own posts, newest first.
+    ///
+    /// Errors: `PAGE_SIZE_OUT_OF_RANGE`, `INVALID_CURSOR`.
+    #[graphql(complexity = "cost(first, last, child_complexity)")]
+    async fn posts(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The first so many entries after `after`; 1 to 100, 20 by default.")]
+        first: Option<i32>,
+        #[graphql(desc = "Only entries after this cursor.")] after: Option<String>,
+        #[graphql(desc = "The last so many entries before `before`; 1 to 100. Not with `first`.")]
+        last: Option<i32>,
+        #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
+    ) -> Result<Connection<PostEdge>, Error> {
+        let page = PageArgs { first, after, last, before }.of(List::UserPosts)?;
+        let page = PageOf { owner: self.0.id, page };
+        let slice = loaders(ctx).post_pages.load(page).await?.ok_or(Error::Internal)?;
+        Ok(Connection { list: List::UserPosts, slice, whole: Some(self.0.posts_count) })
+    }
+
+    /// The users who follow this one, newest follow first.
+    ///
+    /// Errors: `PAGE_SIZE_OUT_OF_RANGE`, `INVALID_CURSOR`.
+    #[graphql(complexity = "cost(first, last, child_complexity)")]
+    async fn followers(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The first so many entries after `after`; 1 to 100, 20 by default.")]
+        first: Option<i32>,
+        #[graphql(desc = "Only entries after this cursor.")] after: Option<String>,
+        #[graphql(desc = "The last so many entries before `before`; 1 to 100. Not with `first`.")]
+        last: Option<i32>,
+        #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
+    ) -> Result<Connection<FollowerEdge>, Error> {
+        let page = PageArgs { first, after, last, before };
+        neighbours(&loaders(ctx).followers, List::Followers, &self.0, page).await
+    }
+
+    /// The users whom this one follows, newest follow first.
+    ///
+    /// Errors: `PAGE_SIZE_OUT_OF_RANGE`, `INVALID_CURSOR`.
+    #[graphql(complexity = "cost(first, last, child_complexity)")]
+    async fn following(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The first so many entries after `after`; 1 to 100, 20 by default.")]
+        first: Option<i32>,
+        #[graphql(desc = "Only entries after this cursor.")] after: Option<String>,
+        #[graphql(desc = "The last so many entries before `before`; 1 to 100. Not with `first`.")]
+        last: Option<i32>,
+        #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
+    ) -> Result<Connection<FollowingEdge>, Error> {
+        let page = PageArgs { first, after, last, before };
+        neighbours(&loaders(ctx).following, List::Following, &self.0, page).await
+    }
+
+    /// Own posts and posts of the users this user follows, newest first, back to the first one ever.
+    /// Computed when it is read: right on the very next read after any follow, unfollow or post.
+    ///
+    /// Errors: `PAGE_SIZE_OUT_OF_RANGE`, `INVALID_CURSOR`.
+    #[graphql(complexity = "cost(first, last, child_complexity)")]
+    async fn timeline(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The first so many entries after `after`; 1 to 100, 20 by default.")]
+        first: Option<i32>,
+        #[graphql(desc = "Only entries after this cursor.")] after: Option<String>,
+        #[graphql(desc = "The last so many entries before `before`; 1 to 100. Not with `first`.")]
+        last: Option<i32>,
+        #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
+    ) -> Result<TimelineConnection, Error> {
+        let page = PageArgs { first, after, last, before }.of(List::Timeline)?;
+        let page = PageOf { owner: self.0.id, page };
+        let slice = loaders(ctx).timelines.load(page).await?.ok_or(Error::Internal)?;
+        Ok(TimelineConnection { owner: self.0.id, slice })
+    }
+
+    /// Whether this is the signed-in user.
+    async fn is_viewer(&self, ctx: &Context<'_>) -> bool {
+        self.is_own(ctx)
+    }
+
+    /// Whether the viewer follows this user; false when not signed in.
+    async fn viewer_is_following(&self, ctx: &Context<'_>) -> Result<bool, Error> {
+        let between = loaders(ctx).relationships.load(self.0.id).await?;
+        Ok(between.unwrap_or_default().following.is_some())
+    }
+
+    /// Whether this user follows the viewer; false when not signed in.
+    async fn is_following_viewer(&self, ctx: &Context<'_>) -> Result<bool, Error> {
+        let between = loaders(ctx).relationships.load(self.0.id).await?;
+        Ok(between.unwrap_or_default().followed_by.is_some())
+    }
+
+    /// Whether `follow` would be allowed, or is in force already: false for the viewer's own user and
+    /// when not signed in.
+    async fn viewer_can_follow(&self, ctx: &Context<'_>) -> bool {
+        caller(ctx).viewer().is_some() && !self.is_own(ctx)
+    }
+
+    /// What lies between the viewer and this user; null when not signed in and for the viewer's own
+    /// user.
+    async fn viewer_relationship(&self, ctx: &Context<'_>) -> Result<Option<Relationship>, Error> {
+        match caller(ctx).viewer() {
+            Some(viewer) if viewer.id() != self.0.id => {
+                Ok(Some(Relationship::load(ctx, viewer.id(), self.0.id).await?))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+impl User {
+    fn is_own(&self, ctx: &Context<'_>) -> bool {
+        caller(ctx).viewer().is_some_and(|viewer| viewer.id() == self.0.id)
+    }
+
+    /// A user whom a row of the same moment points to.
+    pub async fn load(ctx: &Context<'_>, id: i64) -> Result<Self, Error> {
+        loaders(ctx).users.load(id).await?.map(Self).ok_or(Error::Internal)
+    }
+}
+
+/// A user in the directory.
+#[derive(async_graphql::SimpleObject)]
+#[graphql(complex)]
+pub struct UserEdge {
+    /// The place of this entry in the list.
+    cursor: String,
+    #[graphql(skip)]
+    user: user::Model,
+}
+
+#[ComplexObject]
+impl UserEdge {
+    /// The user.
+    async fn node(&self) -> User {
+        User(self.user.clone())
+    }
+}
+
+impl Edge for UserEdge {
+    const CONNECTION: &'static str = "UserConnection";
+    type Row = user::Model;
+    type Node = User;
+    type Position = String;
+    /// The prefix that all usernames of the list share.
+    type Whole = Option<String>;
+
+    fn new(row: &user::Model, cursor: String) -> Self {
+        Self { cursor, user: row.clone() }
+    }
+
+    fn position(row: &user::Model) -> String {
+        row.username.to_ascii_lowercase()
+    }
+
+    async fn load(row: &user::Model, _: &Context<'_>) -> Result<User, Error> {
+        Ok(User(row.clone()))
+    }
+
+    async fn count(prefix: &Option<String>, ctx: &Context<'_>) -> Result<i32, Error> {
+        graph::user::count(&loaders(ctx).snapshot, prefix.as_deref()).await.map(int)
+    }
+}
+
+#[derive(Default)]
+pub struct UserQuery;
+
+#[Object]
+impl UserQuery {
+    /// One user by id or username; null when there is none.
+    ///
+    /// Errors: `INVALID_ID`.
+    async fn user(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which user.")] by: UserBy,
+    ) -> Result<Option<User>, Error> {
+        let user = match by.resolve()? {
+            user::By::Id(id) => loaders(ctx).users.load(id).await?,
+            user::By::Username(name) => {
+                loaders(ctx).usernames.load(name.to_ascii_lowercase()).await?
+            }
+        };
+        Ok(user.map(User))
+    }
+
+    /// All users by username from a to z. `totalCount` counts them when it is asked for.
+    ///
+    /// Errors: `PAGE_SIZE_OUT_OF_RANGE`, `INVALID_CURSOR`.
+    #[graphql(complexity = "cost(first, last, child_complexity)")]
+    async fn users(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The first so many entries after `after`; 1 to 100, 20 by default.")]
+        first: Option<i32>,
+        #[graphql(desc = "Only entries after this cursor.")] after: Option<String>,
+        #[graphql(desc = "The last so many entries before `before`; 1 to 100. Not with `first`.")]
+        last: Option<i32>,
+        #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
+        #[graphql(desc = "Only users whose username starts with this; case makes no difference.")]
+        username_prefix: Option<String>,
+    ) -> Result<Connection<UserEdge>, Error> {
+        let page = PageArgs { first, after, last, before }.of(List::Users)?;
+        let prefix = username_prefix.as_deref();
+        let slice = graph::user::directory(&loaders(ctx).snapshot, prefix, &page).await?;
+        Ok(Connection { list: List::Users, slice: slice.into(), whole: username_prefix })
+    }
+}
+
+/// What to change about oneself. An absent field stays as it is; null clears it where it may be empty.
+#[derive(InputObject)]
+pub struct UpdateProfileInput {
+    /// 1 to 30 letters, digits and underscores; unique without regard to case. Cannot be cleared.
+    username: Option<String>,
+    /// 1 to 50 characters, or null for none.
+    display_name: MaybeUndefined<String>,
+    /// 1 to 500 characters, or null for none.
+    about_me: MaybeUndefined<String>,
+    /// The e-mail address, seen by nobody else; the avatar is made from it. Cannot be cleared.
+    email: Option<String>,
+}
+
+/// The answer to `updateProfile`.
+pub struct UpdateProfilePayload(Outcome<user::Model>);
+
+/// The answer to `updateProfile`.
+#[Object]
+impl UpdateProfilePayload {
+    /// The viewer's own user, as it is now.
+    async fn user(&self) -> Option<User> {
+        self.0.as_ref().ok().cloned().map(User)
+    }
+
+    /// The viewer, as they are now.
+    async fn viewer(&self, ctx: &Context<'_>) -> Option<Viewer> {
+        self.0.as_ref().ok().and_then(|_| Viewer::of(ctx))
+    }
+
+    /// Why nothing was changed; empty on success.
+    async fn user_errors(&self) -> Vec<UserErrorInterface> {
+        user_errors(&self.0)
+    }
+}
+
+#[derive(Default)]
+pub struct UserMutation;
+
+#[Object]
+impl UserMutation {
+    /// Changes the viewer's own profile, all of it or nothing.
+    ///
+    /// User errors: `INVALID_INPUT`, `USERNAME_TAKEN`, `EMAIL_TAKEN`. Errors: `UNAUTHENTICATED`.
+    async fn update_profile(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to change.")] input: UpdateProfileInput,
+    ) -> Result<UpdateProfilePayload, Error> {
+        let profile = graph::user::Profile {
+            username: input.username,
+            email: input.email,
+            display_name: input.display_name.into(),
+            about_me: input.about_me.into(),
+        };
+        let viewer = viewer(ctx)?;
+        let updated = graph::user::update_profile(graph(ctx), &viewer, profile).await;
+        Ok(UpdateProfilePayload(settle(ctx, updated).await?))
+    }
+}

@@ -1,0 +1,106 @@
+//! The application under test: built as `serve` builds it, on a fresh database, without a port.
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode, header};
+use clap::Parser;
+use http_body_util::BodyExt as _;
+use rookery::app::App;
+use rookery::config::Config;
+use rookery::database::Database;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tower::ServiceExt as _;
+
+use crate::cast::Actor;
+
+pub const PASSWORD: &str = "correct horse battery";
+
+#[derive(Parser)]
+struct Arguments {
+    #[command(flatten)]
+    config: Config,
+}
+
+/// A config with everything at its default, but a cheap argon2.
+pub fn config(url: &str, more: &[&str]) -> Config {
+    let arguments = ["test", "--database-url", url, "--argon2-memory-kib", "8"];
+    let cheap = ["--argon2-iterations", "1"];
+    let all = arguments.iter().chain(&cheap).chain(more);
+    Arguments::parse_from(all).config
+}
+
+pub struct TestApp {
+    pub app: App,
+    /// Goes when the test ends, and the database with it.
+    _folder: TempDir,
+}
+
+impl TestApp {
+    pub async fn new() -> Self {
+        Self::with(&[]).await
+    }
+
+    pub async fn with(options: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("test.db").display());
+        let app = App::build(&config(&url, options)).await.unwrap();
+        Self { app, _folder: folder }
+    }
+
+    pub fn database(&self) -> &Database {
+        &self.app.database
+    }
+
+    pub fn anonymous(&self) -> Actor<'_> {
+        Actor { app: self, username: String::new(), token: None, id: String::new() }
+    }
+
+    /// Registers a user, who is signed in.
+    pub async fn join(&self, username: &str) -> Actor<'_> {
+        let input = json!({
+            "username": username,
+            "email": format!("{username}@example.com"),
+            "password": PASSWORD,
+        });
+        let register = "mutation ($input: RegisterInput!) { register(input: $input) {
+            token viewer { user { id } } userErrors { code message } } }";
+        let data = self.anonymous().run(register, json!({ "input": input })).await;
+        let payload = &data["register"];
+        assert_eq!(payload["userErrors"], json!([]));
+        Actor {
+            app: self,
+            username: username.to_owned(),
+            token: payload["token"].as_str().map(str::to_owned),
+            id: payload["viewer"]["user"]["id"].as_str().unwrap().to_owned(),
+        }
+    }
+
+    pub async fn send(
+        &self,
+        request: Request<Body>,
+    ) -> (StatusCode, axum::http::HeaderMap, String) {
+        let response = self.app.router.clone().oneshot(request).await.unwrap();
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        (head.status, head.headers, String::from_utf8_lossy(&body).into_owned())
+    }
+
+    /// The whole answer to a document, errors and all.
+    pub async fn post(&self, token: Option<&str>, body: &Value) -> Value {
+        let mut request = Request::post("/graphql")
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::USER_AGENT, "tests");
+        if let Some(token) = token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let (_, _, body) = self.send(request.body(body.to_string().into()).unwrap()).await;
+        serde_json::from_str(&body).unwrap()
+    }
+
+    /// How many SQL statements `work` takes.
+    pub async fn statements<T>(&self, work: impl Future<Output = T>) -> (T, u64) {
+        let before = self.database().statements();
+        let result = work.await;
+        (result, self.database().statements() - before)
+    }
+}

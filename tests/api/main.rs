@@ -1,0 +1,19 @@
+//! What Rookery promises, noun by noun, through the door that clients use: GraphQL over HTTP, in
+//! process, on a database of the test's own.
+
+mod account;
+mod app;
+mod avatar;
+mod bookmark;
+mod cast;
+mod database;
+mod follow;
+mod http;
+mod loader;
+mod node;
+mod pages;
+mod post;
+mod queries;
+mod schema;
+mod timeline;
+mod user;
