@@ -1,1 +1,204 @@
+//! Every connection: all pages joined are the whole list, both ways and at any page size; PageInfo
+//! tells the truth; cursors survive what happens to the rows; sizes and cursors are checked.
 
+use serde_json::{Value, json};
+
+use crate::app::TestApp;
+use crate::cast::{Actor, texts};
+
+/// Each connection: how to reach it, with `PAGE` for its arguments, and the node's telling field.
+const CONNECTIONS: [(&str, &str, &str); 7] = [
+    ("/users", "{ users(PAGE) { BODY } }", "username"),
+    ("/posts", "{ posts(PAGE) { BODY } }", "body"),
+    ("/user/posts", "{ user(by: {username: \"john\"}) { posts(PAGE) { BODY } } }", "body"),
+    (
+        "/user/followers",
+        "{ user(by: {username: \"john\"}) { followers(PAGE) { BODY } } }",
+        "username",
+    ),
+    (
+        "/user/following",
+        "{ user(by: {username: \"john\"}) { following(PAGE) { BODY } } }",
+        "username",
+    ),
+    ("/user/timeline", "{ user(by: {username: \"john\"}) { timeline(PAGE) { BODY } } }", "body"),
+    ("/viewer/bookmarks", "{ viewer { bookmarks(PAGE) { BODY } } }", "body"),
+];
+
+/// John with seven of everything.
+async fn fill(app: &TestApp) -> Actor<'_> {
+    let john = app.join("john").await;
+    for n in 0..7 {
+        let friend = app.join(&format!("friend_{n}")).await;
+        friend.follow(&john).await;
+        john.follow(&friend).await;
+        let post = if n % 2 == 0 { &friend } else { &john };
+        let id = post.write(&format!("post {n}")).await;
+        let _ = john.write(&format!("own post {n}")).await;
+        john.mutate(&format!("bookmark(postId: \"{id}\") {{ changed }}")).await;
+    }
+    john
+}
+
+async fn page(viewer: &Actor<'_>, template: &str, path: &str, field: &str, page: &str) -> Value {
+    let body = format!(
+        "edges {{ cursor node {{ {field} }} }} nodes {{ {field} }}
+         pageInfo {{ hasNextPage hasPreviousPage startCursor endCursor }}"
+    );
+    let document = template.replace("PAGE", page).replace("BODY", &body);
+    let data = viewer.query(&document).await;
+    let connection = data.pointer(path).unwrap().clone();
+    let cursors = texts(&connection["edges"], "cursor");
+    assert_eq!(connection["pageInfo"]["startCursor"], json!(cursors.first()));
+    assert_eq!(connection["pageInfo"]["endCursor"], json!(cursors.last()));
+    let nodes: Vec<&Value> =
+        connection["edges"].as_array().unwrap().iter().map(|edge| &edge["node"]).collect();
+    assert_eq!(connection["nodes"], json!(nodes));
+    connection
+}
+
+#[tokio::test]
+async fn all_pages_joined_are_the_whole_list_both_ways() {
+    let app = TestApp::new().await;
+    let john = fill(&app).await;
+    for (path, template, field) in CONNECTIONS {
+        let whole = page(&john, template, path, field, "first: 100").await;
+        let whole = texts(&whole["nodes"], field);
+        assert!(whole.len() >= 7, "{path} has {}", whole.len());
+        for size in [1, 2, 3, whole.len() - 1, whole.len(), 100] {
+            for forward in [true, false] {
+                let walked = walk(&john, (path, template, field), size, forward).await;
+                assert_eq!(walked, whole, "{path} by {size}, forward: {forward}");
+            }
+        }
+    }
+}
+
+/// Goes through a list page by page, checking at each step what PageInfo says.
+async fn walk(
+    viewer: &Actor<'_>,
+    (path, template, field): (&str, &str, &str),
+    size: usize,
+    forward: bool,
+) -> Vec<String> {
+    let (number, from, end, more, less) = match forward {
+        true => ("first", "after", "endCursor", "hasNextPage", "hasPreviousPage"),
+        false => ("last", "before", "startCursor", "hasPreviousPage", "hasNextPage"),
+    };
+    let mut walked: Vec<String> = vec![];
+    let mut cursor = String::new();
+    loop {
+        let arguments = format!("{number}: {size}{cursor}");
+        let connection = page(viewer, template, path, field, &arguments).await;
+        let rows = texts(&connection["nodes"], field);
+        let info = &connection["pageInfo"];
+        assert_eq!(info[less], !walked.is_empty(), "{path} {arguments}");
+        match forward {
+            true => walked.extend(rows.clone()),
+            false => walked.splice(..0, rows.clone()).for_each(drop),
+        }
+        if info[more] == false {
+            return walked;
+        }
+        assert_eq!(rows.len(), size, "a page is full while there is another: {path} {arguments}");
+        cursor = format!(", {from}: {}", info[end]);
+    }
+}
+
+#[tokio::test]
+async fn total_counts_are_the_lengths() {
+    let app = TestApp::new().await;
+    let john = fill(&app).await;
+    for (path, template, field) in CONNECTIONS {
+        if path.ends_with("timeline") {
+            continue;
+        }
+        let body = format!("totalCount nodes {{ {field} }}");
+        let document = template.replace("PAGE", "first: 100").replace("BODY", &body);
+        let data = john.query(&document).await;
+        let connection = data.pointer(path).unwrap();
+        assert_eq!(
+            connection["totalCount"],
+            connection["nodes"].as_array().unwrap().len(),
+            "{path}"
+        );
+    }
+    let prefixed = john
+        .query(
+            "{ users(usernamePrefix: \"FRIEND_\", last: 2) { totalCount nodes { username }
+            pageInfo { hasNextPage hasPreviousPage } }
+            none: users(usernamePrefix: \"friend%\") { totalCount nodes { username } } }",
+        )
+        .await;
+    assert_eq!(prefixed["users"]["totalCount"], 7);
+    assert_eq!(texts(&prefixed["users"]["nodes"], "username"), ["friend_5", "friend_6"]);
+    let info = json!({ "hasNextPage": false, "hasPreviousPage": true });
+    assert_eq!(prefixed["users"]["pageInfo"], info);
+    assert_eq!(prefixed["none"], json!({ "totalCount": 0, "nodes": [] }));
+}
+
+#[tokio::test]
+async fn sizes_and_cursors_are_checked() {
+    let app = TestApp::new().await;
+    let john = fill(&app).await;
+    let mut cursors = vec![];
+    for (path, template, field) in CONNECTIONS {
+        let error = async |arguments: &str| {
+            let document =
+                template.replace("PAGE", arguments).replace("BODY", "pageInfo { endCursor }");
+            john.error(&document).await
+        };
+        for size in ["first: 0", "first: -1", "first: 101", "last: 0", "first: 1, last: 1"] {
+            assert_eq!(error(size).await, "PAGE_SIZE_OUT_OF_RANGE", "{path} {size}");
+        }
+        for cursor in ["", "nonsense", "AAAA", "\u{1F426}"] {
+            let error = error(&format!("after: {}", json!(cursor))).await;
+            assert_eq!(error, "INVALID_CURSOR", "{path} {cursor}");
+        }
+        let connection = page(&john, template, path, field, "first: 3").await;
+        cursors.push((path, connection["pageInfo"]["endCursor"].clone()));
+    }
+    for (path, template, _) in CONNECTIONS {
+        for (other, cursor) in &cursors {
+            let document = template
+                .replace("PAGE", &format!("before: {cursor}"))
+                .replace("BODY", "pageInfo { endCursor }");
+            let refused = john.ask(&document, json!({})).await.get("errors").is_some();
+            assert_eq!(refused, path != *other, "a cursor of {other} at {path}");
+        }
+    }
+    let document = "{ users(first: 101) { totalCount } }";
+    let error = &john.ask(document, json!({})).await["errors"][0];
+    assert_eq!(error["extensions"]["min"], 1);
+    assert_eq!(error["extensions"]["max"], 100);
+}
+
+#[tokio::test]
+async fn a_cursor_survives_inserts_and_deletes() {
+    let app = TestApp::new().await;
+    let john = app.join("john").await;
+    let mut ids = vec![];
+    for n in 0..6 {
+        ids.push(john.write(&format!("post {n}")).await);
+    }
+    let template = "{ viewer { user { timeline(PAGE) { BODY } } } }";
+    let path = "/viewer/user/timeline";
+    let first = page(&john, template, path, "body", "first: 2").await;
+    assert_eq!(texts(&first["nodes"], "body"), ["post 5", "post 4"]);
+    let cursor = &first["pageInfo"]["endCursor"];
+    john.write("post 6").await;
+    john.mutate(&format!("deletePost(id: \"{}\") {{ changed }}", ids[4])).await;
+    let second = page(&john, template, path, "body", &format!("first: 2, after: {cursor}")).await;
+    assert_eq!(texts(&second["nodes"], "body"), ["post 3", "post 2"]);
+    let newer = page(&john, template, path, "body", &format!("last: 5, before: {cursor}")).await;
+    assert_eq!(texts(&newer["nodes"], "body"), ["post 6", "post 5"]);
+    assert_eq!(newer["pageInfo"]["hasNextPage"], true);
+    assert_eq!(newer["pageInfo"]["hasPreviousPage"], false);
+    for id in &ids {
+        john.mutate(&format!("deletePost(id: \"{id}\") {{ changed }}")).await;
+    }
+    let after = page(&john, template, path, "body", &format!("first: 2, after: {cursor}")).await;
+    assert_eq!(after["nodes"], json!([]));
+    assert_eq!(after["pageInfo"]["hasNextPage"], false);
+    assert_eq!(after["pageInfo"]["hasPreviousPage"], true, "post 6 is still there");
+}
