@@ -1,11 +1,15 @@
 //! The command line of Rookery. What each command does is in `command`.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use indicatif::ProgressBar;
+use rookery::command::import::{edges, posts};
 use rookery::command::migrate::{Migrate, migrate};
-use rookery::command::{serve, token};
+use rookery::command::seed::{self, Plan};
+use rookery::command::{doctor, serve, token};
 use rookery::config::{Config, DatabaseConfig};
 use rookery::database::Database;
 use rookery::schema;
@@ -40,12 +44,49 @@ enum Command {
     },
     /// Print the GraphQL schema in the Schema Definition Language
     Schema,
+    /// Add generated users, follows and posts, skewed as real ones are; all of them or nothing
+    Seed {
+        #[command(flatten)]
+        database: DatabaseConfig,
+        #[command(flatten)]
+        plan: Plan,
+    },
+    /// Bring in follows or posts from a file, all of it or nothing; the same file again adds nothing
+    Import {
+        #[command(flatten)]
+        database: DatabaseConfig,
+        #[command(subcommand)]
+        what: Import,
+    },
+    /// Check that counts are exact and that nothing points into the void; exit code 1 if not
+    Doctor {
+        #[command(flatten)]
+        database: DatabaseConfig,
+        /// Set the counts right and delete what points into the void
+        #[arg(long)]
+        repair: bool,
+    },
     /// Bearer tokens without a password: for operators, load tests and imported users
     Token {
         #[command(flatten)]
         database: DatabaseConfig,
         #[command(subcommand)]
         command: Token,
+    },
+}
+
+#[derive(Subcommand)]
+enum Import {
+    /// Who follows whom: a line `a b` for "user ua follows user ub", `#` for comments; plain or gzip
+    Edges {
+        /// The edge list
+        file: PathBuf,
+    },
+    /// Posts of users who are there: a JSON object a line,
+    /// {"author": "susan", "body": "...", "createdAt": "2026-11-23T18:30:00Z"}; plain or gzip
+    Posts {
+        /// The posts
+        file: PathBuf,
     },
 }
 
@@ -88,28 +129,83 @@ fn main() -> ExitCode {
 async fn run(command: Command) -> Result<()> {
     match command {
         Command::Serve { config } => serve::serve(config).await,
-        Command::Migrate { database, command } => {
-            let database = Database::open(&database.database_url, 1).await?;
-            migrate(&database, &command).await?;
-            database.close().await;
-            Ok(())
-        }
         Command::Schema => {
             print!("{}", schema::sdl());
             Ok(())
         }
-        Command::Token { database, command: Token::Create { username, days } } => {
-            let database = open(&database).await?;
-            println!("{}", token::create(&database, &username, days).await?);
+        Command::Migrate { database, command } => {
+            let database = Database::open(&database.database_url, 1).await?;
+            let result = migrate(&database, &command).await;
             database.close().await;
-            Ok(())
+            result
+        }
+        Command::Seed { database, plan } => {
+            with(&database, async |db| {
+                let progress = ProgressBar::no_length();
+                let added = seed::run(db, &plan, &progress).await?;
+                progress.finish_and_clear();
+                println!("{} users, {} follows, {} posts", added.users, added.follows, added.posts);
+                Ok(())
+            })
+            .await
+        }
+        Command::Import { database, what } => {
+            with(&database, async |db| import(db, &what).await).await
+        }
+        Command::Doctor { database, repair } => {
+            with(&database, async |db| {
+                let progress = ProgressBar::no_length();
+                let report = doctor::run(db, repair, &progress).await?;
+                progress.finish_and_clear();
+                print!("{report}");
+                ensure!(report.is_clean(), "the database needs care");
+                Ok(())
+            })
+            .await
+        }
+        Command::Token { database, command: Token::Create { username, days } } => {
+            with(&database, async |db| {
+                println!("{}", token::create(db, &username, days).await?);
+                Ok(())
+            })
+            .await
         }
     }
 }
 
-/// Opens a database and brings its tables up to date, as `serve` does.
-async fn open(config: &DatabaseConfig) -> Result<Database> {
+async fn import(db: &Database, what: &Import) -> Result<()> {
+    let progress = ProgressBar::no_length();
+    match what {
+        Import::Edges { file } => {
+            let done = edges::run(db, file, &progress).await?;
+            progress.finish_and_clear();
+            println!(
+                "{} edges: {} users and {} follows added, {} duplicates, {} follows there before",
+                done.edges,
+                done.users_added,
+                done.follows_added,
+                done.duplicates,
+                done.already_there
+            );
+        }
+        Import::Posts { file } => {
+            let done = posts::run(db, file, &progress).await?;
+            progress.finish_and_clear();
+            let (posts, added, before) = (done.posts, done.posts_added, done.already_there);
+            println!("{posts} posts: {added} added, {before} there before");
+        }
+    }
+    Ok(())
+}
+
+/// Opens a database, brings its tables up to date as `serve` does, works on it and closes it.
+async fn with(
+    config: &DatabaseConfig,
+    work: impl AsyncFnOnce(&Database) -> Result<()>,
+) -> Result<()> {
     let database = Database::open(&config.database_url, config.database_readers).await?;
     database.migrate().await?;
-    Ok(database)
+    let result = work(&database).await;
+    database.close().await;
+    result
 }

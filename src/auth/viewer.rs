@@ -7,7 +7,7 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _};
 
 use super::session::hash;
-use crate::database::Database;
+use crate::database::{Database, Snapshot};
 use crate::error::Error;
 
 /// `lastSeenAt` and `lastUsedAt` are written at most this often.
@@ -26,12 +26,12 @@ impl Viewer {
 
     /// # Errors
     /// [`Error::Unauthenticated`] when no session has this token or it is over.
-    pub async fn authenticate(db: &Database, token: &str) -> Result<Self, Error> {
+    pub async fn authenticate(snapshot: &Snapshot, token: &str) -> Result<Self, Error> {
         let found = session::Entity::find()
             .filter(session::Column::TokenHash.eq(hash(token)))
             .filter(session::Column::ExpiresAt.gt(Utc::now()))
             .find_also_related(user::Entity)
-            .one(db.reader())
+            .one(&*snapshot.get().await?)
             .await?;
         match found {
             Some((session, Some(user))) => Ok(Self { user, session }),

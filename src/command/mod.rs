@@ -1,11 +1,14 @@
-//! What the binary can do besides answering requests, a file for each command. `main` reads the
-//! command line; the work is here, where tests can call it.
+//! What the binary can do besides answering requests, a file or a folder for each command. `main`
+//! reads the command line; the work is here, where tests can call it.
 
+mod bulk;
+pub mod doctor;
+pub mod import;
+mod indexes;
 pub mod migrate;
+mod progress;
+pub mod seed;
 pub mod serve;
+#[cfg(test)]
+mod testing;
 pub mod token;
-pub mod seed {
-    pub async fn demo(_: &crate::database::Database, _: String) -> anyhow::Result<bool> {
-        Ok(false)
-    }
-}

@@ -45,7 +45,7 @@ pub async fn serve(config: Config) -> Result<()> {
 async fn fill_with_demo(app: &App) -> Result<()> {
     let password = app.passwords.hash(DEMO_PASSWORD.to_owned()).await;
     let password = password.map_err(|_| anyhow::anyhow!("cannot hash the demo password"))?;
-    if super::seed::demo(&app.database, password).await? {
+    if super::seed::demo(&app.database, &password).await? {
         println!("Demo data: log in as john, susan, mary or david, password \"{DEMO_PASSWORD}\".");
     } else {
         println!("The database is not empty: no demo data was added.");

@@ -17,6 +17,7 @@ use super::accept::MediaType;
 use super::guard::{self, refuse};
 use super::{NOSNIFF, Shared};
 use crate::auth::Viewer;
+use crate::database::Snapshot;
 use crate::error::Error;
 use crate::schema::{Caller, code, code_of};
 
@@ -74,7 +75,8 @@ async fn run(shared: &Shared, request: Request<Body>) -> Result<GraphQlAnswer, R
         Method::POST => from_body(&head.headers, body, shared.limits.max_body).await?,
         _ => return Err(method_not_allowed("Send queries with GET or POST, mutations with POST.")),
     };
-    let viewer = authenticate(shared, &head.headers).await?;
+    let snapshot = Snapshot::new(&shared.database);
+    let viewer = authenticate(shared, &snapshot, &head.headers).await?;
     let name = parameters.operation_name.as_deref();
     let admitted = guard::admit(&parameters.query, name, &shared.limits)
         .map_err(|error| Refusal { status: StatusCode::BAD_REQUEST, errors: vec![error] })?;
@@ -82,22 +84,34 @@ async fn run(shared: &Shared, request: Request<Body>) -> Result<GraphQlAnswer, R
         return Err(method_not_allowed("Only queries can be sent with GET; use POST."));
     }
     let user_agent = head.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
-    let caller = Caller::new(&shared.database, viewer, user_agent.map(str::to_owned));
+    let caller = Caller::new(snapshot, viewer, user_agent.map(str::to_owned)).await;
     let mut request = GraphQlRequest::new(parameters.query)
         .variables(parameters.variables.unwrap_or_default())
         .data(caller);
     request.operation_name = parameters.operation_name;
     request.set_parsed_query(admitted.document);
-    let answer = shared.schema.execute(request).await;
-    if answer.errors.iter().any(is_request_error) {
-        return Err(Refusal { status: StatusCode::BAD_REQUEST, errors: answer.errors });
+    // Tokio makes a task pause after so many steps; in the middle of a level that would tear a batch.
+    let answer = tokio::task::unconstrained(shared.schema.execute(request)).await;
+    if answer.errors.iter().any(|error| error.path.is_empty()) {
+        let max = shared.limits.max_complexity;
+        let errors = answer.errors.into_iter().map(|error| with_code(error, max)).collect();
+        return Err(Refusal { status: StatusCode::BAD_REQUEST, errors });
     }
     Ok(answer)
 }
 
-/// Errors of a document that did not run: its answer has no `data`.
-fn is_request_error(error: &ServerError) -> bool {
-    matches!(code_of(error), Some(code::VALIDATION_FAILED | code::QUERY_TOO_COMPLEX))
+/// The library's own errors come without a code. Those without a path are of a document that was found
+/// wanting before anything ran, so its answer has no `data`.
+fn with_code(error: ServerError, max_complexity: usize) -> ServerError {
+    if error.message == "Query is too complex." {
+        let message = format!(
+            "The query costs more than {max_complexity}. Ask for smaller pages or fewer levels."
+        );
+        return refuse(code::QUERY_TOO_COMPLEX, message);
+    }
+    let mut error = error;
+    error.extensions.get_or_insert_default().set("code", code::VALIDATION_FAILED);
+    error
 }
 
 fn from_query(uri: &axum::http::Uri) -> Result<Parameters, Refusal> {
@@ -153,7 +167,11 @@ async fn from_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Para
         .map_err(|_| Refusal::bad_request("The parameter 'operationName' must be a string."))
 }
 
-async fn authenticate(shared: &Shared, headers: &HeaderMap) -> Result<Option<Viewer>, Refusal> {
+async fn authenticate(
+    shared: &Shared,
+    snapshot: &Snapshot,
+    headers: &HeaderMap,
+) -> Result<Option<Viewer>, Refusal> {
     let Some(value) = headers.get(header::AUTHORIZATION) else {
         return Ok(None);
     };
@@ -172,7 +190,7 @@ async fn authenticate(shared: &Shared, headers: &HeaderMap) -> Result<Option<Vie
     });
     let message = "The header must read 'Authorization: Bearer <token>'.";
     let token = token.ok_or_else(|| refused(Error::Unauthenticated(message)))?;
-    let viewer = Viewer::authenticate(&shared.database, token).await.map_err(refused)?;
+    let viewer = Viewer::authenticate(snapshot, token).await.map_err(refused)?;
     if viewer.is_touch_due() {
         // Off the request's path: nobody waits for it, and the next request tries again.
         let (viewer, database) = (viewer.clone(), shared.database.clone());

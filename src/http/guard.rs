@@ -175,10 +175,8 @@ fn nesting(text: &str) -> usize {
 
 /// The length of the string literal that `text` begins with; all of `text` when it does not end.
 fn string_length(text: &str) -> usize {
-    let (quote, escaped) = match text.starts_with("\"\"\"") {
-        true => ("\"\"\"", "\\\"\"\""),
-        false => ("\"", "\\"),
-    };
+    let (quote, escaped) =
+        if text.starts_with("\"\"\"") { ("\"\"\"", "\\\"\"\"") } else { ("\"", "\\") };
     let mut at = quote.len();
     while let Some(rest) = text.get(at..) {
         if rest.is_empty() {

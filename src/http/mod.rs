@@ -41,6 +41,7 @@ pub fn router(schema: Schema, database: Database, limits: Limits, timeout: Durat
 }
 
 /// A panic is our mistake: logged with its message, answered without.
+#[allow(clippy::needless_pass_by_value, reason = "the layer hands it over like this")]
 fn panicked(panic: Box<dyn std::any::Any + Send + 'static>) -> Response {
     let message = panic
         .downcast_ref::<String>()

@@ -6,6 +6,7 @@
 
 mod bookmark;
 mod follow;
+mod pace;
 mod post;
 mod session;
 mod timeline;
@@ -20,13 +21,15 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use dataloader::BatchFn;
 use dataloader::cached;
+use entity::user::Model as UserRow;
 use futures_util::FutureExt as _;
 
 use sea_orm::FromQueryResult;
 
-use crate::database::{self, Database, Snapshot};
+use crate::database::{self, Snapshot};
 use crate::error::Error;
 use crate::page::{Direction, Page};
+use pace::Pace;
 
 pub use bookmark::Bookmarked;
 pub use follow::{Follows, Neighbour, Relationship, Relationships, Side};
@@ -37,6 +40,8 @@ pub use user::{Usernames, Users};
 
 /// More keys than one request can name; a batch never splits.
 const MAX_BATCH: usize = 30_000;
+/// Turns in which the keys of one round find together.
+const GATHERING_TURNS: usize = 3;
 /// How often a key is asked again after its batch was lost. Each loss needs a dropped leader.
 const MAX_TRIES: usize = 100;
 
@@ -81,11 +86,17 @@ impl<B: Batch> BatchFn<B::Key, Answer<B::Value>> for Answering<B> {
     }
 }
 
-pub struct Loader<B: Batch>(cached::Loader<B::Key, Answer<B::Value>, Answering<B>>);
+pub struct Loader<B: Batch> {
+    inner: cached::Loader<B::Key, Answer<B::Value>, Answering<B>>,
+    pace: Arc<Pace>,
+}
 
 impl<B: Batch> Loader<B> {
-    fn new(batch: B) -> Self {
-        Self(cached::Loader::new(Answering(batch)).with_max_batch_size(MAX_BATCH))
+    fn new(pace: &Arc<Pace>, batch: B) -> Self {
+        let inner = cached::Loader::new(Answering(batch))
+            .with_max_batch_size(MAX_BATCH)
+            .with_yield_count(GATHERING_TURNS);
+        Self { inner, pace: Arc::clone(pace) }
     }
 
     /// What belongs to `key`; `None` when there is nothing.
@@ -94,8 +105,9 @@ impl<B: Batch> Loader<B> {
     /// Whatever the batch failed with.
     pub async fn load(&self, key: B::Key) -> Answer<B::Value> {
         for _ in 0..MAX_TRIES {
+            let _unanswered = self.pace.round().await;
             // An error here says that the batch with this key was dropped on its way: ask again.
-            if let Ok(answer) = self.0.try_load(key.clone()).await {
+            if let Ok(answer) = self.inner.try_load(key.clone()).await {
                 return answer;
             }
         }
@@ -104,15 +116,19 @@ impl<B: Batch> Loader<B> {
 
     /// Tells the loader what a statement has already brought along.
     pub async fn prime(&self, key: B::Key, value: B::Value) {
-        self.0.prime(key, Ok(Some(value))).await;
+        self.inner.prime(key, Ok(Some(value))).await;
     }
 }
 
 /// Whose eyes the request looks through; 0 for nobody's.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct ViewerKey(Arc<AtomicI64>);
 
 impl ViewerKey {
+    fn set(&self, key: Option<i64>) {
+        self.0.store(key.unwrap_or_default(), Ordering::Relaxed);
+    }
+
     fn get(&self) -> Option<i64> {
         Some(self.0.load(Ordering::Relaxed)).filter(|key| *key != 0)
     }
@@ -135,23 +151,33 @@ pub struct Loaders {
 }
 
 impl Loaders {
-    #[must_use]
-    pub fn new(database: &Database, viewer: Option<i64>) -> Self {
-        let snapshot = Snapshot::new(database);
-        let viewer = ViewerKey(Arc::new(AtomicI64::new(viewer.unwrap_or_default())));
+    /// For a viewer whose row was read in the same snapshot.
+    pub async fn new(snapshot: Snapshot, viewer: Option<&UserRow>) -> Self {
+        let loaders = Self::anonymous(snapshot);
+        if let Some(user) = viewer {
+            loaders.viewer.set(Some(user.id));
+            loaders.users.prime(user.id, user.clone()).await;
+        }
+        loaders
+    }
+
+    fn anonymous(snapshot: Snapshot) -> Self {
+        let viewer = ViewerKey::default();
+        let pace = &Arc::new(Pace::default());
         let db = || snapshot.clone();
-        let follows = |side| Loader::new(Follows { db: db(), side });
+        let seen_by = || viewer.clone();
+        let follows = |side| Loader::new(pace, Follows { db: db(), side });
         Self {
-            users: Loader::new(Users(db())),
-            usernames: Loader::new(Usernames(db())),
-            posts: Loader::new(Posts(db())),
+            users: Loader::new(pace, Users(db())),
+            usernames: Loader::new(pace, Usernames(db())),
+            posts: Loader::new(pace, Posts(db())),
             followers: follows(Side::Followers),
             following: follows(Side::Following),
-            post_pages: Loader::new(PostPages(db())),
-            timelines: Loader::new(Timelines(db())),
-            relationships: Loader::new(Relationships { db: db(), viewer: viewer.clone() }),
-            bookmarked: Loader::new(Bookmarked { db: db(), viewer: viewer.clone() }),
-            sessions: Loader::new(Sessions { db: db(), viewer: viewer.clone() }),
+            post_pages: Loader::new(pace, PostPages(db())),
+            timelines: Loader::new(pace, Timelines(db())),
+            relationships: Loader::new(pace, Relationships { db: db(), viewer: seen_by() }),
+            bookmarked: Loader::new(pace, Bookmarked { db: db(), viewer: seen_by() }),
+            sessions: Loader::new(pace, Sessions { db: db(), viewer: seen_by() }),
             snapshot,
             viewer,
         }
@@ -159,23 +185,23 @@ impl Loaders {
 
     /// Somebody signed in or out while the request ran.
     pub async fn set_viewer(&self, viewer: Option<i64>) {
-        self.viewer.0.store(viewer.unwrap_or_default(), Ordering::Relaxed);
+        self.viewer.set(viewer);
         self.clear().await;
     }
 
     /// Forgets everything: called after each write, so that what a mutation returns is read anew.
     pub async fn clear(&self) {
         self.snapshot.renew().await;
-        self.users.0.clear_all().await;
-        self.usernames.0.clear_all().await;
-        self.posts.0.clear_all().await;
-        self.followers.0.clear_all().await;
-        self.following.0.clear_all().await;
-        self.post_pages.0.clear_all().await;
-        self.timelines.0.clear_all().await;
-        self.relationships.0.clear_all().await;
-        self.bookmarked.0.clear_all().await;
-        self.sessions.0.clear_all().await;
+        self.users.inner.clear_all().await;
+        self.usernames.inner.clear_all().await;
+        self.posts.inner.clear_all().await;
+        self.followers.inner.clear_all().await;
+        self.following.inner.clear_all().await;
+        self.post_pages.inner.clear_all().await;
+        self.timelines.inner.clear_all().await;
+        self.relationships.inner.clear_all().await;
+        self.bookmarked.inner.clear_all().await;
+        self.sessions.inner.clear_all().await;
     }
 }
 

@@ -27,7 +27,7 @@ impl Batch for Doubling {
 
 fn doubling() -> (Loader<Doubling>, Arc<AtomicUsize>) {
     let batches = Arc::new(AtomicUsize::new(0));
-    let loader = Loader::new(Doubling { batches: Arc::clone(&batches) });
+    let loader = Loader::new(&Arc::default(), Doubling { batches: Arc::clone(&batches) });
     (loader, batches)
 }
 
@@ -40,7 +40,7 @@ async fn many_keys_are_one_batch_and_a_missing_one_is_none() {
     assert_eq!(batches.load(Ordering::Relaxed), 1);
     loader.load(1_010).await.unwrap();
     assert_eq!(batches.load(Ordering::Relaxed), 1, "remembered");
-    loader.0.clear_all().await;
+    loader.inner.clear_all().await;
     loader.load(1_010).await.unwrap();
     assert_eq!(batches.load(Ordering::Relaxed), 2, "asked anew");
 }

@@ -9,7 +9,6 @@ mod bookmark;
 mod connection;
 mod error;
 mod follow;
-mod limit;
 mod node;
 mod post;
 mod scalar;
@@ -21,11 +20,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 use async_graphql::{Context, EmptySubscription, MergedObject, SDLExportOptions};
 
 use crate::auth::Viewer;
-use crate::database::Database;
+use crate::database::Snapshot;
 use crate::error::{Error, UserError};
 use crate::graph::Graph;
 use crate::loader::Loaders;
-use limit::Limit;
 
 pub use error::{code, code_of};
 
@@ -49,7 +47,7 @@ pub struct Mutation(
 
 /// The schema over a graph; documents that cost more than `max_complexity` do not run.
 pub fn build(graph: Graph, max_complexity: usize) -> Schema {
-    base().data(graph).extension(Limit { max_complexity }).finish()
+    base().data(graph).limit_complexity(max_complexity).finish()
 }
 
 /// The schema in the Schema Definition Language, as checked in at `schema.graphql`.
@@ -75,8 +73,13 @@ pub struct Caller {
 }
 
 impl Caller {
-    pub fn new(db: &Database, viewer: Option<Viewer>, user_agent: Option<String>) -> Self {
-        let loaders = Loaders::new(db, viewer.as_ref().map(Viewer::id));
+    /// The viewer must have been read in `snapshot`: what a request sees is of one moment.
+    pub async fn new(
+        snapshot: Snapshot,
+        viewer: Option<Viewer>,
+        user_agent: Option<String>,
+    ) -> Self {
+        let loaders = Loaders::new(snapshot, viewer.as_ref().map(Viewer::user)).await;
         Self { viewer: RwLock::new(viewer.map(Arc::new)), loaders, user_agent }
     }
 

@@ -4,6 +4,7 @@ use async_graphql::{Context, ID, Interface, Object};
 use futures_util::future::try_join_all;
 
 use super::account::Session;
+use super::connection::int;
 use super::follow::Relationship;
 use super::post::Post;
 use super::user::User;
@@ -11,7 +12,7 @@ use super::{caller, loaders};
 use crate::error::Error;
 use crate::id::Id;
 
-const MAX_NODES: usize = 100;
+const MAX_NODES: i32 = 100;
 
 /// An object that can be fetched again by its id.
 #[derive(Interface)]
@@ -51,8 +52,8 @@ impl NodeQuery {
         ctx: &Context<'_>,
         #[graphql(desc = "Ids of any objects, at most 100.")] ids: Vec<ID>,
     ) -> Result<Vec<Option<Node>>, Error> {
-        if ids.len() > MAX_NODES {
-            return Err(Error::OutOfRange { argument: "ids", min: 0, max: MAX_NODES as i32 });
+        if int(ids.len() as u64) > MAX_NODES {
+            return Err(Error::OutOfRange { argument: "ids", min: 0, max: MAX_NODES });
         }
         let ids = ids.iter().map(|id| Id::decode(id)).collect::<Result<Vec<_>, _>>()?;
         try_join_all(ids.into_iter().map(|id| load(ctx, id))).await

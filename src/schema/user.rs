@@ -79,9 +79,8 @@ impl User {
             let (min, max) = (*AVATAR_SIZES.start(), *AVATAR_SIZES.end());
             return Err(Error::OutOfRange { argument: "size", min, max });
         }
-        let digest = Md5::digest(self.0.email.as_bytes());
-        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Url(format!("https://www.gravatar.com/avatar/{hex}?d=identicon&s={size}")))
+        let hash = u128::from_be_bytes(Md5::digest(self.0.email.as_bytes()).into());
+        Ok(Url(format!("https://www.gravatar.com/avatar/{hash:032x}?d=identicon&s={size}")))
     }
 
     /// When the account was made.

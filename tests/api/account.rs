@@ -1,1 +1,283 @@
+//! Accounts: the tutorial's password test in its GraphQL form, coming in and going out, and leaving
+//! no trace.
 
+use entity::{session, user};
+use rookery::database::Database;
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
+use serde_json::{Value, json};
+
+use crate::app::{PASSWORD, TestApp};
+use crate::cast::{Actor, texts};
+
+const REGISTER: &str = "mutation ($input: RegisterInput!) { register(input: $input) { token
+    userErrors { __typename code path } } }";
+
+async fn login(app: &TestApp, username: &str, password: &str) -> Value {
+    let document = "mutation ($input: LoginInput!) { login(input: $input) {
+        token expiresAt viewer { email user { username isViewer } sessions { isCurrent userAgent } }
+        userErrors { __typename code message path } } }";
+    let variables = json!({ "input": { "username": username, "password": password } });
+    app.anonymous().run(document, variables).await["login"].take()
+}
+
+fn with_token<'a>(actor: &Actor<'a>, payload: &Value) -> Actor<'a> {
+    let token = payload["token"].as_str().map(str::to_owned);
+    Actor { app: actor.app, username: actor.username.clone(), token, id: actor.id.clone() }
+}
+
+#[tokio::test]
+async fn susans_password_is_cat_not_dog() {
+    let app = TestApp::new().await;
+    app.join("susan").await;
+    let wrong = login(&app, "susan", "dog dog dog").await;
+    let unknown = login(&app, "nobody", "dog dog dog").await;
+    let expected = json!({
+        "token": null, "expiresAt": null, "viewer": null,
+        "userErrors": [{ "__typename": "CredentialsError", "code": "INVALID_CREDENTIALS",
+            "message": "The username or the password is wrong.", "path": ["input"] }],
+    });
+    assert_eq!(wrong, expected);
+    assert_eq!(unknown, expected, "an unknown user looks the same");
+
+    for name in ["susan", "SUSAN", "susan@example.com", " Susan@Example.com "] {
+        let payload = login(&app, name, PASSWORD).await;
+        assert!(payload["token"].as_str().unwrap().starts_with("rookery_"), "{name}");
+        let user = json!({ "username": "susan", "isViewer": true });
+        assert_eq!(payload["viewer"]["user"], user, "the payload is seen by who logged in");
+        let current = json!({ "isCurrent": true, "userAgent": "tests" });
+        assert_eq!(payload["viewer"]["sessions"][0], current);
+    }
+}
+
+#[tokio::test]
+async fn only_hashes_are_stored() {
+    let app = TestApp::new().await;
+    let susan = app.join("susan").await;
+    let reader = app.database().reader();
+    let user = user::Entity::find().one(reader).await.unwrap().unwrap();
+    assert!(user.password_hash.unwrap().starts_with("$argon2id$v=19$m=8,t=1,p=1$"));
+    let session = session::Entity::find().one(reader).await.unwrap().unwrap();
+    assert_eq!(session.token_hash.len(), 32);
+    let token = susan.token.unwrap();
+    assert_eq!(token.len(), "rookery_".len() + 43, "256 bits");
+    assert!(!format!("{session:?}").contains(&token));
+}
+
+#[tokio::test]
+async fn what_cannot_be_registered() {
+    let app = TestApp::new().await;
+    app.join("john").await;
+    let refused = async |input: Value| {
+        let data = app.anonymous().run(REGISTER, json!({ "input": input })).await;
+        assert_eq!(data["register"]["token"], Value::Null);
+        let errors = data["register"]["userErrors"].as_array().unwrap().clone();
+        errors
+            .iter()
+            .map(|error| format!("{} {}", error["code"].as_str().unwrap(), error["path"]))
+            .collect::<Vec<_>>()
+    };
+    let input = |username: &str, email: &str, password: &str| json!({ "username": username, "email": email, "password": password });
+    let taken = refused(input("JOHN", "other@example.com", PASSWORD)).await;
+    assert_eq!(taken, ["USERNAME_TAKEN [\"input\",\"username\"]"]);
+    let taken = refused(input("other", " JOHN@example.com", PASSWORD)).await;
+    assert_eq!(taken, ["EMAIL_TAKEN [\"input\",\"email\"]"]);
+    let long = "x".repeat(31);
+    for username in ["", "two words", "h\u{e9}lo", "a-b", &long] {
+        let invalid = refused(input(username, "new@example.com", PASSWORD)).await;
+        assert_eq!(invalid, ["INVALID_INPUT [\"input\",\"username\"]"], "{username:?}");
+    }
+    for email in ["", "john", "john@", "@example.com", "john@example", "John <john@example.com>"] {
+        let invalid = refused(input("new", email, PASSWORD)).await;
+        assert_eq!(invalid, ["INVALID_INPUT [\"input\",\"email\"]"], "{email:?}");
+    }
+    for password in ["", "7 chars", &"x".repeat(129)] {
+        let invalid = refused(input("new", "new@example.com", password)).await;
+        assert_eq!(invalid, ["INVALID_INPUT [\"input\",\"password\"]"], "{password:?}");
+    }
+    let all = refused(input("", "", "")).await;
+    assert_eq!(all.len(), 3, "all at once: {all:?}");
+    let limits = json!({ "username": "x".repeat(30), "email": "new@example.com",
+        "password": "\u{1F426}".repeat(8), "displayName": "\u{1F426}".repeat(50) });
+    let data = app.anonymous().run(REGISTER, json!({ "input": limits })).await;
+    assert_eq!(data["register"]["userErrors"], json!([]), "at the limits");
+}
+
+#[tokio::test]
+async fn two_who_want_one_name_at_once() {
+    let app = TestApp::new().await;
+    let tries = futures_util::future::join_all((0..10).map(|n| {
+        let input = json!({ "username": if n % 2 == 0 { "Wanted" } else { "wanted" },
+            "email": format!("{n}@example.com"), "password": PASSWORD });
+        let anonymous = app.anonymous();
+        async move { anonymous.run(REGISTER, json!({ "input": input })).await }
+    }))
+    .await;
+    let codes: Vec<&Value> =
+        tries.iter().map(|data| &data["register"]["userErrors"][0]["code"]).collect();
+    assert_eq!(codes.iter().filter(|code| code.is_null()).count(), 1, "{codes:?}");
+    assert_eq!(codes.iter().filter(|code| ***code == "USERNAME_TAKEN").count(), 9, "{codes:?}");
+}
+
+#[tokio::test]
+async fn logging_out_ends_one_session_or_all() {
+    let app = TestApp::new().await;
+    let susan = app.join("susan").await;
+    let sessions: Vec<Actor<'_>> =
+        [login(&app, "susan", PASSWORD).await, login(&app, "susan", PASSWORD).await]
+            .iter()
+            .map(|payload| with_token(&susan, payload))
+            .collect();
+    let alive = "{ viewer { sessions { id } } }";
+    assert_eq!(susan.query(alive).await["viewer"]["sessions"].as_array().unwrap().len(), 3);
+
+    let data = sessions[0].query("mutation { logout { changed userErrors { code } } }").await;
+    assert_eq!(data["logout"], json!({ "changed": true, "userErrors": [] }));
+    assert_eq!(sessions[0].error(alive).await, "UNAUTHENTICATED");
+    assert_eq!(susan.query(alive).await["viewer"]["sessions"].as_array().unwrap().len(), 2);
+
+    assert_eq!(susan.mutate("logout(everywhere: true) { changed }").await["changed"], true);
+    for session in [&susan, &sessions[1]] {
+        assert_eq!(session.error(alive).await, "UNAUTHENTICATED");
+    }
+    assert_eq!(app.anonymous().error("mutation { logout { changed } }").await, "UNAUTHENTICATED");
+}
+
+#[tokio::test]
+async fn a_session_expires() {
+    let app = TestApp::new().await;
+    let susan = app.join("susan").await;
+    let past = chrono::Utc::now() - chrono::TimeDelta::seconds(1);
+    session::Entity::update_many()
+        .col_expr(session::Column::ExpiresAt, Expr::value(past))
+        .exec(app.database().writer())
+        .await
+        .unwrap();
+    assert_eq!(susan.error("{ viewer { email } }").await, "UNAUTHENTICATED");
+}
+
+#[tokio::test]
+async fn changing_the_password_ends_all_sessions_but_the_new_one() {
+    let app = TestApp::new().await;
+    let susan = app.join("susan").await;
+    let change = |current: &str, new: &str| {
+        format!(
+            "changePassword(input: {{currentPassword: \"{current}\", newPassword: \"{new}\"}}) {{
+                token viewer {{ sessions {{ isCurrent }} }} userErrors {{ code path }} }}"
+        )
+    };
+    assert_eq!(
+        susan.user_error(&change("wrong wrong", "new password")).await,
+        "INVALID_CREDENTIALS"
+    );
+    assert_eq!(susan.user_error(&change(PASSWORD, "short")).await, "INVALID_INPUT");
+    let document = format!("mutation {{ {} }}", change(PASSWORD, "new password"));
+    assert_eq!(app.anonymous().error(&document).await, "UNAUTHENTICATED");
+
+    let payload = susan.mutate(&change(PASSWORD, "new password")).await;
+    assert_eq!(payload["viewer"]["sessions"], json!([{ "isCurrent": true }]));
+    assert_eq!(susan.error("{ viewer { email } }").await, "UNAUTHENTICATED");
+    let renewed = with_token(&susan, &payload);
+    assert_eq!(renewed.query("{ viewer { email } }").await["viewer"]["email"], "susan@example.com");
+    assert_eq!(login(&app, "susan", PASSWORD).await["token"], Value::Null);
+    assert!(login(&app, "susan", "new password").await["token"].is_string());
+}
+
+#[tokio::test]
+async fn leaving_takes_everything_along_and_nothing_else() {
+    let app = TestApp::new().await;
+    let cast = app.cast().await;
+    let (john, susan, mary) = (&cast.john, &cast.susan, &cast.mary);
+    for (one, other) in [(john, susan), (susan, john), (mary, susan), (susan, mary), (john, mary)] {
+        one.follow(other).await;
+    }
+    let hers = susan.write("susan's").await;
+    let his = john.write("john's").await;
+    for (who, post) in [(john, &hers), (susan, &his), (mary, &his)] {
+        who.mutate(&format!("bookmark(postId: \"{post}\") {{ changed }}")).await;
+    }
+    let delete = |password: &str| {
+        format!(
+            "deleteAccount(input: {{password: \"{password}\"}}) {{
+            changed deletedUserId userErrors {{ code path }} }}"
+        )
+    };
+    assert_eq!(susan.user_error(&delete("wrong wrong")).await, "INVALID_CREDENTIALS");
+    let document = format!("mutation {{ {} }}", delete(PASSWORD));
+    assert_eq!(app.anonymous().error(&document).await, "UNAUTHENTICATED");
+    assert_eq!(john.timeline().await.len(), 2, "nothing has gone yet");
+
+    let payload = susan.mutate(&delete(PASSWORD)).await;
+    let expected = json!({ "changed": true, "deletedUserId": susan.id, "userErrors": [] });
+    assert_eq!(payload, expected);
+    assert_eq!(susan.error("{ viewer { email } }").await, "UNAUTHENTICATED");
+    assert_eq!(john.timeline().await, ["john's"]);
+    let data = john
+        .query(
+            "{ viewer { user { followersCount followingCount followers { totalCount nodes { id } }
+            following { totalCount nodes { username } } } bookmarks { totalCount nodes { id } } }
+            user(by: {username: \"susan\"}) { id }
+            mary: user(by: {username: \"mary\"}) { followersCount followingCount } }",
+        )
+        .await;
+    let expected = json!({
+        "viewer": {
+            "user": { "followersCount": 0, "followingCount": 1,
+                "followers": { "totalCount": 0, "nodes": [] },
+                "following": { "totalCount": 1, "nodes": [{ "username": "mary" }] } },
+            "bookmarks": { "totalCount": 0, "nodes": [] } },
+        "user": null,
+        "mary": { "followersCount": 1, "followingCount": 0 },
+    });
+    assert_eq!(data, expected);
+    let anew = app.join("susan").await;
+    assert_ne!(anew.id, susan.id, "the name is free, the id is not");
+}
+
+#[tokio::test]
+async fn last_seen_is_written_off_the_path_and_at_most_once_a_minute() {
+    let app = TestApp::new().await;
+    let susan = app.join("susan").await;
+    let seen = "{ viewer { user { lastSeenAt } sessions { lastUsedAt } } }";
+    let at_first = susan.query(seen).await;
+    assert_eq!(susan.query(seen).await, at_first, "within the minute: the same");
+
+    age(app.database()).await;
+    let before = susan.query(seen).await;
+    assert_ne!(before, at_first);
+    // That request has set off the write; it lands in its own time.
+    for _ in 0..200 {
+        let now = susan.query(seen).await;
+        if now["viewer"]["user"] != before["viewer"]["user"] {
+            assert_ne!(now["viewer"]["sessions"], before["viewer"]["sessions"]);
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("lastSeenAt was never written");
+}
+
+/// Makes it look as if everybody was last here two minutes ago.
+async fn age(db: &Database) {
+    let then = chrono::Utc::now() - chrono::TimeDelta::minutes(2);
+    let column = user::Column::LastSeenAt;
+    let users = user::Entity::update_many().col_expr(column, Expr::value(then));
+    users.exec(db.writer()).await.unwrap();
+    let column = session::Column::LastUsedAt;
+    let sessions = session::Entity::update_many()
+        .col_expr(column, Expr::value(then))
+        .filter(session::Column::Id.gt(0));
+    sessions.exec(db.writer()).await.unwrap();
+}
+
+#[tokio::test]
+async fn sessions_are_their_owners_alone() {
+    let app = TestApp::new().await;
+    let (susan, john) = (app.join("susan").await, app.join("john").await);
+    let data = susan.query("{ viewer { sessions { id } } }").await;
+    let ids = texts(&data["viewer"]["sessions"], "id");
+    let node = format!("{{ node(id: \"{}\") {{ __typename id }} }}", ids[0]);
+    assert_eq!(susan.query(&node).await["node"]["__typename"], "Session");
+    assert_eq!(john.query(&node).await["node"], Value::Null);
+    assert_eq!(app.anonymous().query(&node).await["node"], Value::Null);
+}

@@ -1,1 +1,156 @@
+//! Never N+1: a nested query takes the same number of SQL statements for one parent and for a hundred.
 
+use serde_json::{Value, json};
+
+use crate::app::TestApp;
+use crate::cast::Actor;
+
+/// A hundred users who follow each other in a ring of neighbours, each with posts.
+async fn crowd(app: &TestApp) -> Actor<'_> {
+    let john = app.join("john").await;
+    let db = app.database();
+    let transaction = db.begin().await.unwrap();
+    let me = john.key(db).await;
+    let run = async |sql: String| {
+        use sea_orm::ConnectionTrait as _;
+        transaction.execute_unprepared(&sql).await.unwrap();
+    };
+    run("WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 100)
+        INSERT INTO \"user\" (id, username, email, created_at, followers_count, following_count, posts_count)
+        SELECT n, 'user' || n, n || '@example.com', '2026-01-01T00:00:00+00:00', 20, 21, 5 FROM n"
+        .into())
+    .await;
+    run("WITH RECURSIVE n (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n < 1999)
+        INSERT INTO follow (id, follower_id, followed_id)
+        SELECT 1000 + n, n % 100 + 1, (n % 100 + n / 100 + 1) % 100 + 1 FROM n"
+        .into())
+    .await;
+    run(format!(
+        "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 100)
+        INSERT INTO follow (id, follower_id, followed_id) SELECT 5000 + n, n, {me} FROM n"
+    ))
+    .await;
+    run("WITH RECURSIVE n (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n < 499)
+        INSERT INTO post (id, author_id, body, created_at)
+        SELECT 1000 + n, n % 100 + 1, 'x', '2026-01-01T00:00:00+00:00' FROM n"
+        .into())
+    .await;
+    run(format!(
+        "INSERT INTO follow (id, follower_id, followed_id) SELECT 6000 + id, {me}, id FROM \"user\"
+        WHERE id <= 100 AND id % 2 = 0"
+    ))
+    .await;
+    run(format!("UPDATE \"user\" SET followers_count = 100, following_count = 50 WHERE id = {me}"))
+        .await;
+    run("UPDATE \"user\" SET followers_count = followers_count + 1 WHERE id <= 100 AND id % 2 = 0"
+        .into())
+    .await;
+    transaction.commit().await.unwrap();
+    john
+}
+
+impl Actor<'_> {
+    async fn key(&self, db: &rookery::database::Database) -> i64 {
+        let by = entity::user::By::Username(self.username.clone());
+        entity::user::Entity::find_by(&by).one(db.reader()).await.unwrap().unwrap().id
+    }
+}
+
+async fn statements(
+    app: &TestApp,
+    viewer: &Actor<'_>,
+    document: &str,
+    first: usize,
+) -> (Value, u64) {
+    let document = document.replace("FIRST", &first.to_string());
+    app.statements(viewer.query(&document)).await
+}
+
+/// The signed-in viewer's session is the first statement of each.
+const QUERIES: [(&str, &str, u64); 5] = [
+    (
+        "three levels deep",
+        "{ user(by: {username: \"john\"}) { followers(first: FIRST) { nodes { username
+            following(first: 10) { nodes { username posts(first: 5) { nodes { body } } } } } } } }",
+        // Session, john, followers, users, following, users, posts.
+        7,
+    ),
+    (
+        "a timeline with authors, counts, relationships and bookmarks",
+        "{ viewer { user { timeline(first: FIRST) { nodes { body viewerHasBookmarked author { username
+            followersCount followingCount viewerIsFollowing isFollowingViewer
+            viewerRelationship { followState isMutual followedAt } } } } } } }",
+        // Session with its user, timeline, authors, relationships, bookmarks.
+        5,
+    ),
+    (
+        "many timelines",
+        "{ user(by: {username: \"john\"}) { followers(first: FIRST) { edges { isMutual followedAt
+            node { timeline(first: 3) { edges { reason node { body author { username } } } } } } } } }",
+        // Session, john, followers, users, timelines, authors.
+        6,
+    ),
+    (
+        "a profile",
+        "{ user(by: {username: \"john\"}) { followersCount followingCount
+            followers(first: FIRST) { totalCount nodes { username followersCount } pageInfo { hasNextPage } }
+            following(first: FIRST) { totalCount nodes { username followersCount } } } }",
+        // Session with john, both lists' users: john by name, followers, following, users.
+        5,
+    ),
+    (
+        "the public list",
+        "{ posts(first: FIRST) { nodes { body author { username posts(first: 2) { totalCount
+            nodes { body } } } } totalCount } }",
+        // Session, posts, count, authors, posts.
+        5,
+    ),
+];
+
+#[tokio::test]
+async fn as_many_statements_for_a_hundred_as_for_one() {
+    let app = TestApp::new().await;
+    let john = crowd(&app).await;
+    for (name, document, expected) in QUERIES {
+        let (_, one) = statements(&app, &john, document, 1).await;
+        assert_eq!(one, expected, "{name}, one parent");
+        let (_, ten) = statements(&app, &john, document, 10).await;
+        assert_eq!(ten, expected, "{name}, ten parents");
+        // Never more; one less where the first level has brought along all the users of a later one.
+        let (_, hundred) = statements(&app, &john, document, 100).await;
+        assert!((expected - 1..=expected).contains(&hundred), "{name}: {hundred}");
+    }
+}
+
+#[tokio::test]
+async fn the_standard_queries_take_three_four_and_three() {
+    let app = TestApp::new().await;
+    let john = crowd(&app).await;
+    let q1 = "{ viewer { user { timeline(first: FIRST) { nodes { id body author { id username
+        followersCount followingCount } } } } } }";
+    let q2 = "{ user(by: {username: \"john\"}) { username followersCount followingCount postsCount
+        followers(first: FIRST) { nodes { username followersCount } }
+        following(first: FIRST) { nodes { username followersCount } } } }";
+    let anonymous = app.anonymous();
+    for (viewer, document, expected) in [(&john, q1, 3), (&anonymous, q2, 4)] {
+        let (data, count) = statements(&app, viewer, document, 20).await;
+        assert_eq!(count, expected, "{data:#}");
+    }
+}
+
+#[tokio::test]
+async fn a_hundred_nodes_are_one_statement_for_each_kind() {
+    let app = TestApp::new().await;
+    let john = crowd(&app).await;
+    let data =
+        john.query("{ users(first: 50) { nodes { id } } posts(first: 50) { nodes { id } } }").await;
+    let ids: Vec<&Value> = ["users", "posts"]
+        .iter()
+        .flat_map(|list| data[list]["nodes"].as_array().unwrap())
+        .map(|node| &node["id"])
+        .collect();
+    let nodes = "query ($ids: [ID!]!) { nodes(ids: $ids) { __typename } }";
+    let (data, statements) = app.statements(john.run(nodes, json!({ "ids": ids }))).await;
+    assert_eq!(data["nodes"].as_array().unwrap().len(), 100);
+    assert_eq!(statements, 3, "session, users, posts");
+}

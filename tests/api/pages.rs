@@ -1,4 +1,4 @@
-//! Every connection: all pages joined are the whole list, both ways and at any page size; PageInfo
+//! Every connection: all pages joined are the whole list, both ways and at any page size; `PageInfo`
 //! tells the truth; cursors survive what happens to the rows; sizes and cursors are checked.
 
 use serde_json::{Value, json};
@@ -74,16 +74,17 @@ async fn all_pages_joined_are_the_whole_list_both_ways() {
     }
 }
 
-/// Goes through a list page by page, checking at each step what PageInfo says.
+/// Goes through a list page by page, checking at each step what `PageInfo` says.
 async fn walk(
     viewer: &Actor<'_>,
     (path, template, field): (&str, &str, &str),
     size: usize,
     forward: bool,
 ) -> Vec<String> {
-    let (number, from, end, more, less) = match forward {
-        true => ("first", "after", "endCursor", "hasNextPage", "hasPreviousPage"),
-        false => ("last", "before", "startCursor", "hasPreviousPage", "hasNextPage"),
+    let (number, from, end, more, less) = if forward {
+        ("first", "after", "endCursor", "hasNextPage", "hasPreviousPage")
+    } else {
+        ("last", "before", "startCursor", "hasPreviousPage", "hasNextPage")
     };
     let mut walked: Vec<String> = vec![];
     let mut cursor = String::new();
@@ -93,9 +94,10 @@ async fn walk(
         let rows = texts(&connection["nodes"], field);
         let info = &connection["pageInfo"];
         assert_eq!(info[less], !walked.is_empty(), "{path} {arguments}");
-        match forward {
-            true => walked.extend(rows.clone()),
-            false => walked.splice(..0, rows.clone()).for_each(drop),
+        if forward {
+            walked.extend(rows.clone());
+        } else {
+            walked.splice(..0, rows.clone()).for_each(drop);
         }
         if info[more] == false {
             return walked;

@@ -1,1 +1,98 @@
+//! Posts: writing, editing, deleting; counts; what is refused.
 
+use serde_json::json;
+
+use crate::app::TestApp;
+
+#[tokio::test]
+async fn a_posts_life() {
+    let app = TestApp::new().await;
+    let susan = app.join("susan").await;
+    let payload = susan
+        .mutate("createPost(input: {body: \"hello\\n\u{1F426}\"}) {
+            post { body editedAt viewerCanDelete viewerHasBookmarked author { username postsCount } }
+            timelineEdge { reason node { body } } userErrors { code } }")
+        .await;
+    let expected = json!({
+        "post": { "body": "hello\n\u{1F426}", "editedAt": null, "viewerCanDelete": true,
+                  "viewerHasBookmarked": false,
+                  "author": { "username": "susan", "postsCount": 1 } },
+        "timelineEdge": { "reason": "OWN", "node": { "body": "hello\n\u{1F426}" } },
+        "userErrors": [],
+    });
+    assert_eq!(payload, expected);
+
+    let id = susan.write("first").await;
+    let edit = |body: &str| {
+        format!(
+            "editPost(input: {{id: \"{id}\", body: \"{body}\"}}) {{
+            changed post {{ id body editedAt }} userErrors {{ code }} }}"
+        )
+    };
+    let payload = susan.mutate(&edit("second")).await;
+    assert_eq!(payload["changed"], true);
+    assert_eq!(payload["post"]["body"], "second");
+    assert_eq!(payload["post"]["id"], id);
+    assert!(payload["post"]["editedAt"].is_string());
+    let again = susan.mutate(&edit("second")).await;
+    assert_eq!(again["changed"], false, "the same text is no change");
+    assert_eq!(again["post"], payload["post"]);
+
+    let delete =
+        format!("deletePost(id: \"{id}\") {{ changed deletedPostId userErrors {{ code }} }}");
+    let expected = |changed| json!({ "changed": changed, "deletedPostId": id, "userErrors": [] });
+    assert_eq!(susan.mutate(&delete).await, expected(true));
+    assert_eq!(susan.mutate(&delete).await, expected(false), "deleted already");
+    assert_eq!(susan.user_error(&edit("third")).await, "NOT_FOUND");
+    let data =
+        susan.query("{ viewer { user { postsCount posts { totalCount nodes { id } } } } }").await;
+    let user = &data["viewer"]["user"];
+    assert_eq!(user["postsCount"], 1);
+    assert_eq!(user["posts"]["totalCount"], 1);
+    assert_eq!(user["posts"]["nodes"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn only_the_author_may() {
+    let app = TestApp::new().await;
+    let (susan, john) = (app.join("susan").await, app.join("john").await);
+    let id = susan.write("hers").await;
+    let anonymous = app.anonymous();
+    let edit =
+        format!("mutation {{ editPost(input: {{id: \"{id}\", body: \"x\"}}) {{ changed }} }}");
+    let delete = format!("mutation {{ deletePost(id: \"{id}\") {{ changed }} }}");
+    for document in [edit, delete] {
+        assert_eq!(john.error(&document).await, "FORBIDDEN");
+        assert_eq!(anonymous.error(&document).await, "UNAUTHENTICATED");
+        let wrong = document.replace(&id, &john.id);
+        assert_eq!(susan.error(&wrong).await, "INVALID_ID");
+    }
+    let create = "mutation { createPost(input: {body: \"x\"}) { post { id } } }";
+    assert_eq!(anonymous.error(create).await, "UNAUTHENTICATED");
+    let data = john.query("{ posts { nodes { body viewerCanDelete } } }").await;
+    assert_eq!(data["posts"]["nodes"], json!([{ "body": "hers", "viewerCanDelete": false }]));
+}
+
+#[tokio::test]
+async fn what_cannot_be_written() {
+    let app = TestApp::new().await;
+    let susan = app.join("susan").await;
+    let id = susan.write("here").await;
+    let create = "mutation ($body: String!) { createPost(input: {body: $body}) { post { id }
+        timelineEdge { cursor } userErrors { __typename code path } } }";
+    let edit = "mutation ($body: String!, $id: ID!) { editPost(input: {id: $id, body: $body}) {
+        changed post { id } userErrors { code path } } }";
+    let long = "\u{1F426}".repeat(5001);
+    for body in ["", "  \n ", "a\u{0}b", "bell\u{7}", &long] {
+        let data = susan.run(create, json!({ "body": body })).await;
+        let expected = json!({ "post": null, "timelineEdge": null, "userErrors": [{
+            "__typename": "InvalidInputError", "code": "INVALID_INPUT", "path": ["input", "body"] }] });
+        assert_eq!(data["createPost"], expected, "{body:.10?}");
+        let data = susan.run(edit, json!({ "body": body, "id": id })).await;
+        assert_eq!(data["editPost"]["userErrors"][0]["code"], "INVALID_INPUT");
+    }
+    susan.write(&"\u{1F426}".repeat(5000)).await;
+    let data = susan.query("{ viewer { user { postsCount timeline { nodes { body } } } } }").await;
+    assert_eq!(data["viewer"]["user"]["postsCount"], 2);
+    assert_eq!(data["viewer"]["user"]["timeline"]["nodes"][1]["body"], "here");
+}

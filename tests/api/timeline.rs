@@ -4,7 +4,7 @@
 use entity::post;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use rookery::database::{Database, keys};
+use rookery::database::{Database, Snapshot, keys};
 use rookery::loader::{Loaders, PageOf};
 use rookery::page::{Direction, Page};
 use sea_orm::{ConnectionTrait as _, FromQueryResult as _};
@@ -186,7 +186,7 @@ fn agrees_with_the_union_on_random_graphs() {
     let verdict = runner.run(&(graphs(), pages), |(graph, pages)| {
         runtime.block_on(async {
             fill(db, &graph).await;
-            let loaders = Loaders::new(db, None);
+            let loaders = Loaders::new(Snapshot::new(db), None).await;
             for page in &pages {
                 // All owners in one batch, as a nested query asks.
                 let load = |owner| loaders.timelines.load(PageOf { owner, page: page.clone() });
@@ -217,7 +217,7 @@ async fn one_statement_for_any_number_of_timelines() {
     fill(db, &Graph { follows, authors }).await;
     let page = Page::new(Some(20), None, Some(200), None).unwrap();
     for owners in [1, 12] {
-        let loaders = Loaders::new(db, None);
+        let loaders = Loaders::new(Snapshot::new(db), None).await;
         let load = |owner| loaders.timelines.load(PageOf { owner, page: page.clone() });
         let ((), statements) = app
             .statements(async {

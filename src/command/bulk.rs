@@ -1,0 +1,265 @@
+//! Many rows at once, all of them or none: one writing transaction that takes thousands of rows
+//! with each statement. The rows travel as one JSON array, so the text of a statement never changes.
+//!
+//! Called by the imports, the seed and the doctor. What the rows mean is theirs to know; here is how
+//! they get in.
+
+use std::collections::HashMap;
+use std::ops::RangeInclusive;
+
+use anyhow::{Context as _, Result};
+use chrono::{DateTime, SecondsFormat, Utc};
+use sea_orm::{
+    ConnectionTrait as _, DatabaseTransaction, DbErr, FromQueryResult, Value, prelude::DateTimeUtc,
+};
+use serde::{Serialize, Serializer as _};
+
+use crate::database::{self, Database};
+use crate::key;
+
+/// Rows that go into one statement.
+pub const CHUNK: usize = 4096;
+
+/// A command that writes half of the database wants 64 MiB of it at hand. Negative numbers are KiB,
+/// others pages.
+const CACHE: i64 = -64 * 1024;
+
+/// The last of the 13 bits of sequence in a key.
+const LAST_SEQUENCE: u16 = (1 << 13) - 1;
+
+/// What the counts of a user must be; follows a `SET` on "user".
+pub(super) const COUNTS: &str = r#"
+    followers_count = (SELECT count(*) FROM follow WHERE followed_id = "user".id),
+    following_count = (SELECT count(*) FROM follow WHERE follower_id = "user".id),
+    posts_count = (SELECT count(*) FROM post WHERE author_id = "user".id)"#;
+
+const ADD_FOLLOWS: &str = "
+    INSERT INTO follow (id, follower_id, followed_id)
+    SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each($1)";
+
+/// A user to add. The moment of joining is the one inside `id`.
+#[derive(Clone, Debug, Default)]
+pub struct User {
+    pub id: i64,
+    pub username: String,
+    pub email: String,
+    pub display_name: Option<String>,
+    pub about_me: Option<String>,
+    pub password_hash: Option<String>,
+}
+
+/// A follow to add.
+#[derive(Clone, Copy, Debug)]
+pub struct Follow {
+    pub id: i64,
+    pub follower: i64,
+    pub followed: i64,
+}
+
+/// A post to add. The moment of writing is the one inside `id`.
+#[derive(Clone, Debug)]
+pub struct Post<'a> {
+    pub id: i64,
+    pub author: i64,
+    pub body: &'a str,
+}
+
+/// A writing transaction over the whole of a command. Dropped without [`Bulk::commit`], it leaves
+/// nothing behind.
+pub struct Bulk<'a> {
+    db: &'a Database,
+    transaction: DatabaseTransaction,
+    /// What the connection had before.
+    cache: i64,
+}
+
+impl<'a> Bulk<'a> {
+    pub async fn begin(db: &'a Database) -> Result<Self> {
+        let transaction =
+            db.begin().await.context("cannot begin to write: the database is in use")?;
+        let mut bulk = Self { db, transaction, cache: 0 };
+        bulk.cache = bulk.number("SELECT cache_size AS number FROM pragma_cache_size", []).await?;
+        bulk.set_cache(CACHE).await?;
+        Ok(bulk)
+    }
+
+    pub async fn commit(self) -> Result<()> {
+        self.set_cache(self.cache).await?;
+        self.transaction.commit().await.context("cannot write the rows to the disk")
+    }
+
+    async fn set_cache(&self, size: i64) -> Result<(), DbErr> {
+        self.execute(&format!("PRAGMA cache_size = {size}"), []).await.map(drop)
+    }
+
+    pub async fn add_users(&self, users: &[User]) -> Result<(), DbErr> {
+        const ADD: &str = r#"
+            INSERT INTO "user"
+                (id, username, email, display_name, about_me, password_hash, created_at)
+            SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
+                value ->> 6
+            FROM json_each($1)"#;
+        let rows = json(users.iter().map(|user| {
+            let texts = (&user.display_name, &user.about_me, &user.password_hash);
+            let time = time_in(user.id);
+            (user.id, &user.username, &user.email, texts.0, texts.1, texts.2, time)
+        }))?;
+        self.execute(ADD, [rows]).await.map(drop)
+    }
+
+    pub async fn add_follows(&self, follows: &[Follow]) -> Result<(), DbErr> {
+        self.execute(ADD_FOLLOWS, [rows_of(follows)?]).await.map(drop)
+    }
+
+    /// Adds the follows that are not there yet and says how many those were.
+    pub async fn add_new_follows(&self, follows: &[Follow]) -> Result<u64, DbErr> {
+        // Without the WHERE, SQLite reads the ON of the conflict as that of a join.
+        let add =
+            format!("{ADD_FOLLOWS} WHERE true ON CONFLICT (follower_id, followed_id) DO NOTHING");
+        self.execute(&add, [rows_of(follows)?]).await
+    }
+
+    pub async fn add_posts(&self, posts: &[Post<'_>]) -> Result<(), DbErr> {
+        const ADD: &str = "
+            INSERT INTO post (id, author_id, body, created_at)
+            SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each($1)";
+        let rows =
+            json(posts.iter().map(|post| (post.id, post.author, post.body, time_in(post.id))))?;
+        self.execute(ADD, [rows]).await.map(drop)
+    }
+
+    /// Sets the three counts of these users to what there is.
+    pub async fn recount(&self, users: &[i64]) -> Result<(), DbErr> {
+        let set =
+            format!(r#"UPDATE "user" SET {COUNTS} WHERE id IN (SELECT value FROM json_each($1))"#);
+        for users in users.chunks(CHUNK) {
+            self.execute(&set, [database::keys(users.iter().copied())]).await?;
+        }
+        Ok(())
+    }
+
+    /// The keys of the users with these names, by name in lower case.
+    pub async fn users_named(&self, names: &[&str]) -> Result<HashMap<String, i64>, DbErr> {
+        #[derive(FromQueryResult)]
+        struct Named {
+            id: i64,
+            name: String,
+        }
+        const FIND: &str = r#"
+            SELECT id, lower(username) AS name FROM "user"
+            WHERE lower(username) IN (SELECT value FROM json_each($1))"#;
+        let names = json(names.iter().map(|name| name.to_ascii_lowercase()))?;
+        let found = self.rows::<Named>(FIND, [names]).await?;
+        Ok(found.into_iter().map(|user| (user.name, user.id)).collect())
+    }
+
+    /// For each moment the keys of `table` that are still free in its millisecond.
+    pub async fn free_keys(
+        &self,
+        table: &'static str,
+        moments: &[DateTime<Utc>],
+    ) -> Result<Vec<RangeInclusive<i64>>> {
+        #[derive(FromQueryResult)]
+        struct Used {
+            place: i64,
+            last: i64,
+        }
+        let find = format!(
+            "SELECT place, last FROM (
+                SELECT span.key AS place, (
+                    SELECT max(id) FROM {table}
+                    WHERE id BETWEEN span.value ->> 0 AND span.value ->> 1
+                ) AS last FROM json_each($1) AS span
+            ) WHERE last IS NOT NULL"
+        );
+        let spans = moments.iter().map(|moment| {
+            let span = key::at(*moment, 0).zip(last_key(*moment));
+            span.with_context(|| format!("{moment} is before 1970 or after 2109"))
+        });
+        let spans = spans.collect::<Result<Vec<_>>>()?;
+        let used = self.rows::<Used>(&find, [json(&spans)?]).await?;
+        let mut free: Vec<_> = spans.into_iter().map(|(first, last)| first..=last).collect();
+        for used in used {
+            let place = usize::try_from(used.place)?;
+            free[place] = used.last + 1..=*free[place].end();
+        }
+        Ok(free)
+    }
+
+    /// A free key of `table` for each moment. No two moments may share a millisecond.
+    pub async fn keys_at(
+        &self,
+        table: &'static str,
+        moments: &[DateTime<Utc>],
+    ) -> Result<Vec<i64>> {
+        let free = self.free_keys(table, moments).await?;
+        let first = free.into_iter().map(|mut keys| keys.next());
+        first.collect::<Option<_>>().context("a millisecond has no room for another row")
+    }
+
+    /// The largest key that a user or a follow has.
+    pub async fn largest_key(&self) -> Result<i64, DbErr> {
+        self.number(
+            r#"SELECT max(coalesce((SELECT max(id) FROM "user"), 0),
+                coalesce((SELECT max(id) FROM follow), 0)) AS number"#,
+            [],
+        )
+        .await
+    }
+
+    /// The one number that `sql` selects as `number`.
+    pub async fn number(
+        &self,
+        sql: &str,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Result<i64, DbErr> {
+        #[derive(FromQueryResult)]
+        struct Row {
+            number: i64,
+        }
+        let rows = self.rows::<Row>(sql, values).await?;
+        Ok(rows.first().map_or(0, |row| row.number))
+    }
+
+    pub async fn rows<T: FromQueryResult>(
+        &self,
+        sql: &str,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Result<Vec<T>, DbErr> {
+        let rows = self.transaction.query_all_raw(self.db.statement(sql, values)).await?;
+        rows.iter().map(|row| T::from_query_result(row, "")).collect()
+    }
+
+    /// Says how many rows changed.
+    pub async fn execute(
+        &self,
+        sql: &str,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Result<u64, DbErr> {
+        let done = self.transaction.execute_raw(self.db.statement(sql, values)).await?;
+        Ok(done.rows_affected())
+    }
+}
+
+/// The largest key that the moment's millisecond can have.
+pub fn last_key(moment: DateTime<Utc>) -> Option<i64> {
+    key::at(moment, LAST_SEQUENCE)
+}
+
+/// Rows as the one parameter of a statement.
+pub fn json<T: Serialize>(rows: impl IntoIterator<Item = T>) -> Result<Value, DbErr> {
+    let mut text = Vec::new();
+    let written = serde_json::Serializer::new(&mut text).collect_seq(rows);
+    written.map_err(|error| DbErr::Json(error.to_string()))?;
+    String::from_utf8(text).map(Value::from).map_err(|error| DbErr::Json(error.to_string()))
+}
+
+fn rows_of(follows: &[Follow]) -> Result<Value, DbErr> {
+    json(follows.iter().map(|follow| (follow.id, follow.follower, follow.followed)))
+}
+
+/// The moment inside a key, written as the entities write it.
+fn time_in(id: i64) -> String {
+    let time: DateTimeUtc = key::time_of(id);
+    time.to_rfc3339_opts(SecondsFormat::AutoSi, false)
+}
