@@ -1,5 +1,6 @@
 //! The application, put together once: for `serve` and for the tests alike.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -11,9 +12,9 @@ use crate::auth::Passwords;
 use crate::config::{Config, DatabaseConfig};
 use crate::database::Database;
 use crate::graph::Graph;
-use crate::http;
+use crate::http::{self, Shared};
 use crate::key::Keys;
-use crate::schema;
+use crate::schema::{self, FieldTypes};
 
 pub struct App {
     pub router: Router,
@@ -38,9 +39,13 @@ impl App {
             passwords: passwords.clone(),
             session_lifetime: TimeDelta::days(config.session_days.into()),
         };
-        let schema = schema::build(graph, config.limits.max_complexity);
-        let timeout = Duration::from_secs(config.request_timeout);
-        let router = http::router(schema, database.clone(), config.limits.clone(), timeout);
+        let router = http::router(Shared {
+            schema: schema::build(graph, config.limits.max_complexity),
+            field_types: Arc::new(FieldTypes::of(&schema::sdl())?),
+            database: database.clone(),
+            limits: Arc::new(config.limits.clone()),
+            timeout: Duration::from_secs(config.request_timeout),
+        });
         Ok(Self { router, database, passwords })
     }
 }

@@ -10,11 +10,17 @@ use clap::Args;
 pub struct DatabaseConfig {
     /// Address of the database: `sqlite://PATH`, relative to the working directory. The file is made
     /// when there is none
-    #[arg(long, env = "DATABASE_URL", default_value = "sqlite://rookery.db", value_name = "URL")]
+    #[arg(
+        long,
+        global = true,
+        env = "DATABASE_URL",
+        default_value = "sqlite://rookery.db",
+        value_name = "URL"
+    )]
     pub database_url: String,
 
     /// Connections that read at the same time; one more writes
-    #[arg(long, env = "ROOKERY_DATABASE_READERS", default_value_t = 4, value_name = "N",
+    #[arg(long, global = true, env = "ROOKERY_DATABASE_READERS", default_value_t = 4, value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..=64))]
     pub database_readers: u32,
 }
@@ -75,7 +81,7 @@ pub struct Config {
     pub limits: Limits,
 
     /// What is logged to standard error, as in `info` or `rookery=debug`
-    #[arg(long, env = "ROOKERY_LOG", default_value = "info", value_name = "FILTER")]
+    #[arg(long, env = "ROOKERY_LOG", default_value = "warn,rookery=info", value_name = "FILTER")]
     pub log: String,
 }
 

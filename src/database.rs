@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use migration::{Migrator, MigratorTrait as _};
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sea_orm::{
@@ -45,10 +45,10 @@ impl Database {
             "the database address must start with sqlite:// (it is '{}')",
             url.split("//").next().unwrap_or_default()
         );
-        let cannot_open = || format!("cannot open the database {url}");
+        let cannot_open = |error| anyhow!("cannot open the database {url}: {error}");
         let statements = Arc::new(AtomicU64::new(0));
-        let mut writer = connect(url, 1, false).await.with_context(cannot_open)?;
-        let mut reader = connect(url, readers.max(1), true).await.with_context(cannot_open)?;
+        let mut writer = connect(url, 1, false).await.map_err(cannot_open)?;
+        let mut reader = connect(url, readers.max(1), true).await.map_err(cannot_open)?;
         for connection in [&mut writer, &mut reader] {
             let counter = Arc::clone(&statements);
             connection.set_metric_callback(move |_| {

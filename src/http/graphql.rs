@@ -80,7 +80,7 @@ async fn run(shared: &Shared, request: Request<Body>) -> Result<GraphQlAnswer, R
     let name = parameters.operation_name.as_deref();
     let admitted = guard::admit(&parameters.query, name, &shared.limits)
         .map_err(|error| Refusal { status: StatusCode::BAD_REQUEST, errors: vec![error] })?;
-    if head.method == Method::GET && admitted.operation != OperationType::Query {
+    if head.method == Method::GET && admitted.operation.ty != OperationType::Query {
         return Err(method_not_allowed("Only queries can be sent with GET; use POST."));
     }
     let user_agent = head.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
@@ -89,14 +89,15 @@ async fn run(shared: &Shared, request: Request<Body>) -> Result<GraphQlAnswer, R
         .variables(parameters.variables.unwrap_or_default())
         .data(caller);
     request.operation_name = parameters.operation_name;
-    request.set_parsed_query(admitted.document);
+    request.set_parsed_query(admitted.document.clone());
     // Tokio makes a task pause after so many steps; in the middle of a level that would tear a batch.
-    let answer = tokio::task::unconstrained(shared.schema.execute(request)).await;
+    let mut answer = tokio::task::unconstrained(shared.schema.execute(request)).await;
     if answer.errors.iter().any(|error| error.path.is_empty()) {
         let max = shared.limits.max_complexity;
         let errors = answer.errors.into_iter().map(|error| with_code(error, max)).collect();
         return Err(Refusal { status: StatusCode::BAD_REQUEST, errors });
     }
+    shared.field_types.complete(&admitted.document, &admitted.operation, &mut answer);
     Ok(answer)
 }
 

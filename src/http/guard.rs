@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use async_graphql::Name;
 use async_graphql::parser::types::{
-    ExecutableDocument, FragmentDefinition, OperationType, Selection, SelectionSet,
+    ExecutableDocument, FragmentDefinition, OperationDefinition, Selection, SelectionSet,
 };
 use async_graphql::parser::{Error as ParseError, parse_query};
 use async_graphql::{Positioned, ServerError};
@@ -19,10 +19,10 @@ use crate::schema::code;
 /// Brackets of any kind inside each other: the parser needs stack for each.
 const MAX_NESTING: usize = 96;
 
-/// A document that may run, and what kind of operation the request selects in it.
+/// A document that may run, and the operation that the request selects in it.
 pub struct Admitted {
     pub document: ExecutableDocument,
-    pub operation: OperationType,
+    pub operation: OperationDefinition,
 }
 
 /// Parses and measures.
@@ -47,7 +47,7 @@ pub fn admit(text: &str, name: Option<&str>, limits: &Limits) -> Result<Admitted
         within("fields at the root", size.top, limits.max_root_fields)?;
         if name.is_none() || operation_name.map(Name::as_str) == name {
             selected = match selected {
-                None => Some(operation.node.ty),
+                None => Some(operation.node.clone()),
                 Some(_) => {
                     return Err(unknown_operation(
                         "The document has several operations: say which one to run in operationName.",

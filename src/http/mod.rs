@@ -18,26 +18,28 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::config::Limits;
 use crate::database::Database;
-use crate::schema::{Schema, code};
+use crate::schema::{FieldTypes, Schema, code};
 
 pub use serve::serve;
 
 /// What the handlers share.
 #[derive(Clone)]
-struct Shared {
-    schema: Schema,
-    database: Database,
-    limits: Arc<Limits>,
-    timeout: Duration,
+pub struct Shared {
+    pub schema: Schema,
+    pub field_types: Arc<FieldTypes>,
+    pub database: Database,
+    pub limits: Arc<Limits>,
+    /// How long a request may take.
+    pub timeout: Duration,
 }
 
-pub fn router(schema: Schema, database: Database, limits: Limits, timeout: Duration) -> Router {
+pub fn router(shared: Shared) -> Router {
     Router::new()
         .route("/graphql", any(graphql::handle))
         .route("/healthz", get(health::handle))
         .fallback(get(playground::handle))
         .layer(CatchPanicLayer::custom(panicked))
-        .with_state(Shared { schema, database, limits: Arc::new(limits), timeout })
+        .with_state(shared)
 }
 
 /// A panic is our mistake: logged with its message, answered without.

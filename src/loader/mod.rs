@@ -35,7 +35,7 @@ pub use bookmark::Bookmarked;
 pub use follow::{Follows, Neighbour, Relationship, Relationships, Side};
 pub use post::{PostPages, Posts};
 pub use session::Sessions;
-pub use timeline::Timelines;
+pub use timeline::{Timelines, sql as timeline_sql};
 pub use user::{Usernames, Users};
 
 /// More keys than one request can name; a batch never splits.

@@ -42,7 +42,7 @@ impl Batch for Timelines {
         pages(
             &self.0,
             keys,
-            statement,
+            sql,
             |page, entries: Vec<Entry>| {
                 let posts = entries.into_iter().map(|entry| entry.post).collect();
                 Arc::new(Slice::new(page, posts, |post: &post::Model| post.id))
@@ -55,7 +55,7 @@ impl Batch for Timelines {
 
 /// The last two parts look for one post on the far side of each cursor; without a cursor their
 /// condition is false before any source is looked at.
-fn statement(direction: Direction) -> String {
+pub fn sql(direction: Direction) -> String {
     let (best, order, worst, inside) = match direction {
         Direction::Forward => ("max", "DESC", "min", ">="),
         Direction::Backward => ("min", "ASC", "max", "<="),

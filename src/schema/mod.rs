@@ -6,6 +6,7 @@
 
 mod account;
 mod bookmark;
+mod complete;
 mod connection;
 mod error;
 mod follow;
@@ -25,6 +26,7 @@ use crate::error::{Error, UserError};
 use crate::graph::Graph;
 use crate::loader::Loaders;
 
+pub use complete::FieldTypes;
 pub use error::{code, code_of};
 
 pub type Schema = async_graphql::Schema<Query, Mutation, EmptySubscription>;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use async_graphql::parser::types::OperationType;
 use clap::{Args, Command, FromArgMatches as _};
 
 use super::*;
@@ -13,7 +14,7 @@ fn limits() -> Limits {
 
 fn verdict(document: &str) -> Result<OperationType, String> {
     match admit(document, None, &limits()) {
-        Ok(admitted) => Ok(admitted.operation),
+        Ok(admitted) => Ok(admitted.operation.ty),
         Err(error) => Err(code_of(&error).unwrap().to_owned() + ": " + &error.message),
     }
 }
@@ -108,7 +109,7 @@ fn brackets_in_strings_and_comments_do_not_count() {
 fn the_operation_is_the_selected_one() {
     let both = "query q { viewer { email } } mutation m { logout { changed } }";
     assert!(verdict(both).unwrap_err().starts_with("BAD_REQUEST"));
-    let of = |name| admit(both, Some(name), &limits()).map(|admitted| admitted.operation);
+    let of = |name| admit(both, Some(name), &limits()).map(|admitted| admitted.operation.ty);
     assert_eq!(of("q").unwrap(), OperationType::Query);
     assert_eq!(of("m").unwrap(), OperationType::Mutation);
     assert!(of("x").is_err());
