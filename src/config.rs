@@ -37,7 +37,7 @@ pub struct Config {
 
     /// Fill an empty database with john, susan, mary, david (password: "correct horse battery") and
     /// 300 generated users with posts
-    #[arg(long, env = "ROOKERY_DEMO")]
+    #[arg(long, env = "ROOKERY_DEMO", value_parser = clap::builder::FalseyValueParser::new())]
     pub demo: bool,
 
     /// Number of this instance, part of every id it makes: 0 to 254, another for each instance

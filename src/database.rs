@@ -40,11 +40,7 @@ impl Database {
     /// # Errors
     /// Says which database it was and why: no such folder, not writable, not a database.
     pub async fn open(url: &str, readers: u32) -> Result<Self> {
-        ensure!(
-            url.starts_with("sqlite:"),
-            "the database address must start with sqlite:// (it is '{}')",
-            url.split("//").next().unwrap_or_default()
-        );
+        file(url)?;
         let cannot_open = |error| anyhow!("cannot open the database {url}: {error}");
         let statements = Arc::new(AtomicU64::new(0));
         let mut writer = connect(url, 1, false).await.map_err(cannot_open)?;
@@ -206,11 +202,16 @@ pub fn keys(keys: impl IntoIterator<Item = i64>) -> Value {
 }
 
 /// The file behind an address; `None` for a database in memory.
-#[must_use]
-pub fn file(url: &str) -> Option<PathBuf> {
-    let options: SqliteConnectOptions = url.parse().ok()?;
+///
+/// # Errors
+/// When it is the address of something else; what follows the scheme may be secret and is not shown.
+pub fn file(url: &str) -> Result<Option<PathBuf>> {
+    let scheme = url.split(':').next().unwrap_or_default();
+    ensure!(scheme == "sqlite", "the database address must start with sqlite://, not {scheme}:");
+    let options: SqliteConnectOptions = url.parse()?;
     let path = options.get_filename();
-    (!path.as_os_str().is_empty() && !url.contains(":memory:")).then(|| path.to_path_buf())
+    let on_disk = !path.as_os_str().is_empty() && !url.contains(":memory:");
+    Ok(on_disk.then(|| path.to_path_buf()))
 }
 
 async fn connect(url: &str, size: u32, read_only: bool) -> Result<DatabaseConnection, DbErr> {

@@ -1,10 +1,12 @@
 //! The command line of Rookery. What each command does is in `command`.
 
+use std::ffi::OsString;
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use indicatif::ProgressBar;
 use rookery::command::import::{edges, posts};
 use rookery::command::migrate::{Migrate, migrate};
@@ -18,14 +20,12 @@ use tracing_subscriber::EnvFilter;
 /// A social graph over GraphQL: users, follows, posts and a home timeline.
 ///
 /// Without a command, `rookery` serves: it opens an SQLite file in the working directory, brings its
-/// tables up to date, and prints the address of the playground.
+/// tables up to date, and prints the address of the playground. `rookery serve --help` lists the options.
 #[derive(Parser)]
-#[command(name = "rookery", version, args_conflicts_with_subcommands = true)]
+#[command(name = "rookery", version)]
 struct Cli {
     #[command(subcommand)]
-    command: Option<Command>,
-    #[command(flatten)]
-    serve: Config,
+    command: Command,
 }
 
 #[derive(Subcommand)]
@@ -103,15 +103,18 @@ enum Token {
 }
 
 fn main() -> ExitCode {
-    let matches = Cli::command().get_matches();
-    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    let command = cli.command.unwrap_or(Command::Serve { config: cli.serve });
+    let Cli { command } = Cli::parse_from(arguments());
     let filter = match &command {
         Command::Serve { config } => config.log.as_str(),
         _ => "warn",
     };
     let filter = EnvFilter::builder().parse_lossy(filter);
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let stderr = std::io::stderr;
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(stderr().is_terminal())
+        .with_writer(stderr)
+        .init();
     let result = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -124,6 +127,17 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The command line; without a command, it is `serve`'s.
+fn arguments() -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = std::env::args_os().collect();
+    let first = arguments.get(1).and_then(|argument| argument.to_str());
+    let about_all = matches!(first, Some("-h" | "--help" | "-V" | "--version"));
+    if first.is_none_or(|first| first.starts_with('-')) && !about_all {
+        arguments.insert(1, "serve".into());
+    }
+    arguments
 }
 
 async fn run(command: Command) -> Result<()> {

@@ -55,7 +55,7 @@ async fn fill_with_demo(app: &App) -> Result<()> {
 
 /// Two services on one file would give out the same ids. The lock goes with the process.
 fn lock(url: &str) -> Result<Option<File>> {
-    let Some(path) = database::file(url) else {
+    let Some(path) = database::file(url)? else {
         return Ok(None);
     };
     let mut name = path.clone().into_os_string();

@@ -4,8 +4,11 @@
 
 use std::time::Duration;
 
+use async_graphql::indexmap::IndexMap;
 use async_graphql::parser::types::OperationType;
-use async_graphql::{Request as GraphQlRequest, Response as GraphQlAnswer, ServerError, Variables};
+use async_graphql::{
+    Request as GraphQlRequest, Response as GraphQlAnswer, ServerError, Value, Variables,
+};
 use async_graphql_axum::GraphQLResponse;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Query, State};
@@ -14,8 +17,8 @@ use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 
 use super::accept::MediaType;
-use super::guard::{self, refuse};
-use super::{NOSNIFF, Shared};
+use super::guard::{self, Admitted, refuse};
+use super::{NOSNIFF, Shared, variables};
 use crate::auth::Viewer;
 use crate::database::Snapshot;
 use crate::error::Error;
@@ -39,11 +42,17 @@ struct Parameters {
 struct Refusal {
     status: StatusCode,
     errors: Vec<ServerError>,
+    /// The methods that would do, when this one does not.
+    allow: Option<&'static str>,
 }
 
 impl Refusal {
     fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
-        Self { status, errors: vec![refuse(code, message.into())] }
+        Self::with(status, vec![refuse(code, message.into())])
+    }
+
+    fn with(status: StatusCode, errors: Vec<ServerError>) -> Self {
+        Self { status, errors, allow: None }
     }
 
     fn bad_request(message: impl Into<String>) -> Self {
@@ -73,46 +82,57 @@ async fn run(shared: &Shared, request: Request<Body>) -> Result<GraphQlAnswer, R
     let parameters = match head.method {
         Method::GET => from_query(&head.uri)?,
         Method::POST => from_body(&head.headers, body, shared.limits.max_body).await?,
-        _ => return Err(method_not_allowed("Send queries with GET or POST, mutations with POST.")),
+        _ => {
+            let message = "Send queries with GET or POST, mutations with POST.";
+            return Err(method_not_allowed("GET, POST", message));
+        }
     };
     let snapshot = Snapshot::new(&shared.database);
     let viewer = authenticate(shared, &snapshot, &head.headers).await?;
     let name = parameters.operation_name.as_deref();
-    let admitted = guard::admit(&parameters.query, name, &shared.limits)
-        .map_err(|error| Refusal { status: StatusCode::BAD_REQUEST, errors: vec![error] })?;
-    if head.method == Method::GET && admitted.operation.ty != OperationType::Query {
-        return Err(method_not_allowed("Only queries can be sent with GET; use POST."));
+    let refused = |error| Refusal::with(StatusCode::BAD_REQUEST, vec![error]);
+    let Admitted { mut document, operation } =
+        guard::admit(&parameters.query, name, &shared.limits).map_err(refused)?;
+    if head.method == Method::GET && operation.ty != OperationType::Query {
+        return Err(method_not_allowed("POST", "Only queries can be sent with GET; use POST."));
     }
+    let given = parameters.variables.unwrap_or_default();
+    let variables = variables::settle(&mut document, name, given).map_err(refused)?;
     let user_agent = head.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
     let caller = Caller::new(snapshot, viewer, user_agent.map(str::to_owned)).await;
-    let mut request = GraphQlRequest::new(parameters.query)
-        .variables(parameters.variables.unwrap_or_default())
-        .data(caller);
+    let mut request = GraphQlRequest::new(parameters.query).variables(variables).data(caller);
     request.operation_name = parameters.operation_name;
-    request.set_parsed_query(admitted.document.clone());
+    request.set_parsed_query(document.clone());
     // Tokio makes a task pause after so many steps; in the middle of a level that would tear a batch.
     let mut answer = tokio::task::unconstrained(shared.schema.execute(request)).await;
-    if answer.errors.iter().any(|error| error.path.is_empty()) {
-        let max = shared.limits.max_complexity;
-        let errors = answer.errors.into_iter().map(|error| with_code(error, max)).collect();
-        return Err(Refusal { status: StatusCode::BAD_REQUEST, errors });
+    for error in &mut answer.errors {
+        name_library_error(error, shared.limits.max_complexity);
     }
-    shared.field_types.complete(&admitted.document, &admitted.operation, &mut answer);
+    if answer.errors.iter().any(|error| is_request_error(error, operation.ty)) {
+        return Err(Refusal::with(StatusCode::BAD_REQUEST, answer.errors));
+    }
+    shared.field_types.complete(&document, &operation, &mut answer);
     Ok(answer)
 }
 
-/// The library's own errors come without a code. Those without a path are of a document that was found
-/// wanting before anything ran, so its answer has no `data`.
-fn with_code(error: ServerError, max_complexity: usize) -> ServerError {
+/// Resolvers' errors all have a code. Without one, it is a document that costs too much, or one with an
+/// argument that the library cannot read.
+fn name_library_error(error: &mut ServerError, max_complexity: usize) {
     if error.message == "Query is too complex." {
         let message = format!(
             "The query costs more than {max_complexity}. Ask for smaller pages or fewer levels."
         );
-        return refuse(code::QUERY_TOO_COMPLEX, message);
+        *error = refuse(code::QUERY_TOO_COMPLEX, message);
+    } else if code_of(error).is_none() {
+        error.extensions.get_or_insert_default().set("code", code::VALIDATION_FAILED);
     }
-    let mut error = error;
-    error.extensions.get_or_insert_default().set("code", code::VALIDATION_FAILED);
-    error
+}
+
+/// Errors of a document that did not run: its answer has no `data`. Of a mutation, something may have
+/// run before the field at fault.
+fn is_request_error(error: &ServerError, operation: OperationType) -> bool {
+    matches!(code_of(error), Some(code::VALIDATION_FAILED | code::QUERY_TOO_COMPLEX))
+        && (error.path.is_empty() || operation == OperationType::Query)
 }
 
 fn from_query(uri: &axum::http::Uri) -> Result<Parameters, Refusal> {
@@ -183,7 +203,7 @@ async fn authenticate(
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         let error: async_graphql::Error = error.into();
-        Refusal { status, errors: vec![error.into_server_error(async_graphql::Pos::default())] }
+        Refusal::with(status, vec![error.into_server_error(async_graphql::Pos::default())])
     };
     let token = value.to_str().ok().and_then(|value| {
         let (scheme, token) = value.split_once(' ')?;
@@ -200,13 +220,18 @@ async fn authenticate(
     Ok(Some(viewer))
 }
 
-fn method_not_allowed(message: &str) -> Refusal {
-    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, code::BAD_REQUEST, message)
+fn method_not_allowed(allow: &'static str, message: &str) -> Refusal {
+    let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, code::BAD_REQUEST, message);
+    Refusal { allow: Some(allow), ..refusal }
 }
 
 fn answer_executed(mut answer: GraphQlAnswer, media: MediaType) -> Response {
-    let busy = answer.data == async_graphql::Value::Null
+    let busy = answer.data == Value::Null
         && answer.errors.iter().any(|error| code_of(error) == Some(code::UNAVAILABLE));
+    if answer.errors.is_empty() && answer.data == Value::Null {
+        // Everything was skipped: an empty object, while null would mean that something failed.
+        answer.data = Value::Object(IndexMap::default());
+    }
     shorten(&mut answer.errors);
     let mut response = GraphQLResponse::from(answer).into_response();
     if busy {
@@ -232,8 +257,8 @@ fn answer_refusal(mut refusal: Refusal, media: MediaType) -> Response {
     let body = serde_json::to_string(&Errors { errors: refusal.errors }).unwrap_or_default();
     let mut response = (status, body).into_response();
     let headers = response.headers_mut();
-    if status == StatusCode::METHOD_NOT_ALLOWED {
-        headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
+    if let Some(allow) = refusal.allow {
+        headers.insert(header::ALLOW, HeaderValue::from_static(allow));
     }
     if status == StatusCode::UNAUTHORIZED {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -19,6 +19,11 @@ use crate::schema::code;
 /// Brackets of any kind inside each other: the parser needs stack for each.
 const MAX_NESTING: usize = 96;
 
+/// Lists of the schema inside each other: types lead back to each other, and each round multiplies
+/// the answer, which no page size bounds.
+const MAX_INTROSPECTION: usize = 2;
+const INTROSPECTED_LISTS: [&str; 4] = ["fields", "inputFields", "interfaces", "possibleTypes"];
+
 /// A document that may run, and the operation that the request selects in it.
 pub struct Admitted {
     pub document: ExecutableDocument,
@@ -28,7 +33,7 @@ pub struct Admitted {
 /// Parses and measures.
 ///
 /// # Errors
-/// `GRAPHQL_PARSE_FAILED`, `GRAPHQL_VALIDATION_FAILED`, `QUERY_TOO_COMPLEX`, `BAD_REQUEST`.
+/// `GRAPHQL_PARSE_FAILED`, `GRAPHQL_VALIDATION_FAILED`, `QUERY_TOO_COMPLEX`.
 pub fn admit(text: &str, name: Option<&str>, limits: &Limits) -> Result<Admitted, ServerError> {
     within("bytes", text.len(), limits.max_document)?;
     within("levels of brackets", nesting(text), MAX_NESTING)?;
@@ -77,6 +82,8 @@ struct Size {
     directives: usize,
     /// Fields at its own top level.
     top: usize,
+    /// Fields inside each other that are lists where the schema is introspected.
+    lists: usize,
 }
 
 impl Size {
@@ -86,6 +93,7 @@ impl Size {
         self.aliases = self.aliases.saturating_add(other.aliases);
         self.directives = self.directives.saturating_add(other.directives);
         self.top = self.top.saturating_add(other.top);
+        self.lists = self.lists.max(other.lists);
     }
 }
 
@@ -102,12 +110,17 @@ fn measure(
         match &item.node {
             Selection::Field(Positioned { node: field, .. }) => {
                 let below = measure(&field.selection_set.node, document, measured)?;
+                let name = field.name.node.as_str();
+                if name.starts_with("__") {
+                    within("levels of introspection", below.lists, MAX_INTROSPECTION)?;
+                }
                 size.add(Size {
                     fields: below.fields.saturating_add(1),
                     depth: below.depth + 1,
                     aliases: below.aliases + usize::from(field.alias.is_some()),
                     directives: below.directives + field.directives.len(),
                     top: 1,
+                    lists: below.lists + usize::from(INTROSPECTED_LISTS.contains(&name)),
                 });
             }
             Selection::InlineFragment(Positioned { node: fragment, .. }) => {
@@ -204,7 +217,7 @@ fn within(what: &str, given: usize, max: usize) -> Result<(), ServerError> {
 }
 
 fn unknown_operation(message: &str) -> ServerError {
-    refuse(code::BAD_REQUEST, message.to_owned())
+    refuse(code::VALIDATION_FAILED, message.to_owned())
 }
 
 fn parse_failed(error: ParseError) -> ServerError {

@@ -6,6 +6,7 @@ mod guard;
 mod health;
 mod playground;
 mod serve;
+mod variables;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -230,9 +230,9 @@ mod tests {
         answer.data
     }
 
-    fn text(value: Value) -> String {
+    fn text(value: &Value) -> String {
         from_value::<serde_json::Value>(value.clone()).unwrap();
-        serde_json::to_string(&value).unwrap()
+        serde_json::to_string(value).unwrap()
     }
 
     #[test]
@@ -246,7 +246,7 @@ mod tests {
             "b": { "name": "x", "best": { "id": "2", "name": "y" }, "rank": 1 },
         });
         assert_eq!(
-            text(complete(document, data, &[])),
+            text(&complete(document, data, &[])),
             r#"{"b":{"rank":1,"best":{"name":"y","id":"2"},"name":"x"},"a":{"id":"1"},"node":{"name":"x","id":"1"}}"#
         );
     }
@@ -293,7 +293,7 @@ mod tests {
             ),
         ];
         for (document, data, failed, expected) in cases {
-            assert_eq!(text(complete(document, data, failed)), expected, "{document}");
+            assert_eq!(text(&complete(document, data, failed)), expected, "{document}");
         }
     }
 
@@ -301,6 +301,6 @@ mod tests {
     fn what_was_skipped_is_not_missed() {
         let document = "{ must { id @skip(if: true) } me { name rank @skip(if: true) } }";
         let data = value!({ "must": null, "me": { "name": "x" } });
-        assert_eq!(text(complete(document, data, &[])), r#"{"must":{},"me":{"name":"x"}}"#);
+        assert_eq!(text(&complete(document, data, &[])), r#"{"must":{},"me":{"name":"x"}}"#);
     }
 }

@@ -49,6 +49,16 @@ fn cycles_are_refused_used_or_not() {
 }
 
 #[test]
+fn introspection_does_not_go_round_in_circles() {
+    let once = "{ __type(name: \"Node\") { possibleTypes { interfaces { name } } } }";
+    assert_eq!(verdict(once), Ok(OperationType::Query));
+    let message = "QUERY_TOO_COMPLEX: The document has more levels of introspection";
+    refused(&once.replace("name }", "possibleTypes { name } }"), message);
+    let spread = "fragment f on __Type { fields { name } }";
+    refused(&format!("{} {spread}", once.replace("name }", "...f }")), message);
+}
+
+#[test]
 fn floods_are_refused() {
     let flood = |what: &str, times| format!("{{ {} }}", what.repeat(times));
     refused(&flood("a: viewer { email } ", 31), "QUERY_TOO_COMPLEX");
@@ -108,7 +118,7 @@ fn brackets_in_strings_and_comments_do_not_count() {
 #[test]
 fn the_operation_is_the_selected_one() {
     let both = "query q { viewer { email } } mutation m { logout { changed } }";
-    assert!(verdict(both).unwrap_err().starts_with("BAD_REQUEST"));
+    assert!(verdict(both).unwrap_err().starts_with("GRAPHQL_VALIDATION_FAILED"));
     let of = |name| admit(both, Some(name), &limits()).map(|admitted| admitted.operation.ty);
     assert_eq!(of("q").unwrap(), OperationType::Query);
     assert_eq!(of("m").unwrap(), OperationType::Mutation);

@@ -1,0 +1,160 @@
+//! Documents made from `schema.graphql`: the shortest way to each type, and on it everything that can
+//! be selected, with arguments taken from samples.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use async_graphql::parser::types::{
+    BaseType, FieldDefinition, InputValueDefinition, Type, TypeDefinition, TypeKind,
+};
+use serde_json::{Map, Value, json};
+
+use super::types;
+use crate::cast::Actor;
+
+/// Values for arguments and input fields: by `field.argument` or `Input.field`, else by the name of
+/// the argument, else by the name of its type. Booleans, enums and inputs come by themselves.
+pub type Samples = Map<String, Value>;
+
+pub struct Schema(pub BTreeMap<String, TypeDefinition>);
+
+impl Schema {
+    pub fn read() -> Self {
+        Self(types().into_iter().map(|each| (each.name.node.to_string(), each)).collect())
+    }
+
+    pub fn kind(&self, name: &str) -> &TypeKind {
+        self.0.get(name).map_or(&TypeKind::Scalar, |definition| &definition.kind)
+    }
+
+    /// The fields of an object or interface; none of anything else.
+    pub fn fields(&self, name: &str) -> impl Iterator<Item = &FieldDefinition> {
+        let fields = match self.kind(name) {
+            TypeKind::Object(object) => object.fields.as_slice(),
+            TypeKind::Interface(interface) => &interface.fields,
+            _ => &[],
+        };
+        fields.iter().map(|field| &field.node)
+    }
+
+    fn is_leaf(&self, name: &str) -> bool {
+        self.fields(name).next().is_none()
+    }
+
+    /// The object types that a value of the type `name` may have.
+    pub fn possible(&self, name: &str) -> Vec<&str> {
+        let objects = self.0.iter().filter(|(own, definition)| match &definition.kind {
+            TypeKind::Object(object) => {
+                *own == name || object.implements.iter().any(|each| each.node == name)
+            }
+            _ => false,
+        });
+        objects.map(|(own, _)| own.as_str()).collect()
+    }
+
+    /// From the root, the shortest way to each object type that leads through objects alone.
+    pub fn ways(&self, root: &'static str) -> Vec<(&str, Vec<&FieldDefinition>)> {
+        let mut ways = vec![(root, Vec::new())];
+        let mut at = 0;
+        while let Some((name, way)) = ways.get(at).cloned() {
+            for field in self.fields(name) {
+                let (next, _) = self.0.get_key_value(base(&field.ty.node)).unzip();
+                let next = next.map_or("", String::as_str);
+                let is_new = ways.iter().all(|(known, _)| *known != next);
+                if is_new && matches!(self.kind(next), TypeKind::Object(_)) {
+                    ways.push((next, way.iter().copied().chain([field]).collect()));
+                }
+            }
+            at += 1;
+        }
+        ways
+    }
+}
+
+pub fn base(ty: &Type) -> &str {
+    match &ty.base {
+        BaseType::Named(name) => name,
+        BaseType::List(item) => base(item),
+    }
+}
+
+/// A document in the making; all arguments are variables.
+pub struct Document<'a> {
+    schema: &'a Schema,
+    samples: &'a Samples,
+    declared: Vec<String>,
+    variables: Map<String, Value>,
+}
+
+impl<'a> Document<'a> {
+    pub fn new(schema: &'a Schema, samples: &'a Samples) -> Self {
+        Self { schema, samples, declared: Vec::new(), variables: Map::new() }
+    }
+
+    /// A field with its required arguments, and with one of the others.
+    pub fn call(&mut self, field: &FieldDefinition, optional: Option<&str>) -> String {
+        let mut arguments = String::new();
+        for argument in field.arguments.iter().map(|argument| &argument.node) {
+            let (name, ty) = (argument.name.node.as_str(), &argument.ty.node);
+            if is_required(argument) || optional == Some(name) {
+                let variable = format!("v{}", self.declared.len());
+                write!(arguments, "{name}: ${variable} ").unwrap();
+                self.declared.push(format!("${variable}: {ty}"));
+                self.variables.insert(variable, self.sample(field.name.node.as_str(), argument));
+            }
+        }
+        let name = &field.name.node;
+        if arguments.is_empty() { name.to_string() } else { format!("{name}({arguments})") }
+    }
+
+    fn sample(&self, of: &str, value: &InputValueDefinition) -> Value {
+        let (name, ty) = (value.name.node.as_str(), base(&value.ty.node));
+        let keys = [format!("{of}.{name}"), name.to_owned(), ty.to_owned()];
+        if let Some(sample) = keys.iter().find_map(|key| self.samples.get(key)) {
+            return sample.clone();
+        }
+        match self.schema.kind(ty) {
+            TypeKind::InputObject(input) => {
+                let fields = input.fields.iter().map(|field| &field.node);
+                fields.map(|each| (each.name.node.to_string(), self.sample(ty, each))).collect()
+            }
+            TypeKind::Enum(values) => json!(values.values[0].node.value.node.as_str()),
+            _ if ty == "Boolean" => json!(true),
+            _ => panic!("{of}.{name} has no sample: add one in tests/api/schema/answers.rs"),
+        }
+    }
+
+    /// Everything in a type, down to `depth` levels of objects.
+    pub fn selection(&mut self, name: &str, depth: usize) -> String {
+        let schema = self.schema;
+        if schema.is_leaf(name) {
+            return String::new();
+        }
+        let mut selection = "{ __typename ".to_owned();
+        for field in schema.fields(name) {
+            let ty = base(&field.ty.node);
+            if depth > 0 || schema.is_leaf(ty) {
+                selection += &self.call(field, None);
+                selection += &self.selection(ty, depth.saturating_sub(1));
+                selection.push(' ');
+            }
+        }
+        for object in schema.possible(name).into_iter().filter(|object| *object != name) {
+            write!(selection, "... on {object} {} ", self.selection(object, 0)).unwrap();
+        }
+        selection + "}"
+    }
+
+    pub async fn ask(self, actor: &Actor<'_>, operation: &str, selection: &str) -> Value {
+        let declared = match self.declared.join(", ") {
+            none if none.is_empty() => none,
+            some => format!("({some})"),
+        };
+        let document = format!("{operation} {declared} {{ {selection} }}");
+        actor.run(&document, Value::Object(self.variables)).await
+    }
+}
+
+pub fn is_required(value: &InputValueDefinition) -> bool {
+    !value.ty.node.nullable && value.default_value.is_none()
+}

@@ -1,0 +1,234 @@
+//! The binary itself, as an operator meets it: what its commands print, how it starts and stops, and
+//! that whatever is in its way is said in one line, with exit code 1.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// The binary in a folder of its own, knowing nothing of the environment.
+fn rookery(folder: &TempDir, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rookery"));
+    command.args(arguments).current_dir(folder).env_clear().env("COLUMNS", "1000");
+    command
+}
+
+fn run(folder: &TempDir, arguments: &[&str]) -> Output {
+    rookery(folder, arguments).output().unwrap()
+}
+
+/// What a command that succeeds prints.
+fn printed(folder: &TempDir, arguments: &[&str]) -> String {
+    let output = run(folder, arguments);
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The one line with which a command fails.
+fn complaint(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let text = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!((text.lines().count(), output.stdout.len()), (1, 0), "{output:?}");
+    text.strip_prefix("error: ").unwrap().trim_end().to_owned()
+}
+
+struct Server {
+    process: Child,
+    stdout: BufReader<ChildStdout>,
+    address: String,
+}
+
+impl Server {
+    fn start(folder: &TempDir) -> Self {
+        let mut command = rookery(folder, &["serve", "--listen", "127.0.0.1:0"]);
+        command.args(["--argon2-memory-kib", "8", "--argon2-iterations", "1"]);
+        let command = command.stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut process = command.spawn().unwrap();
+        let mut stdout = BufReader::new(process.stdout.take().unwrap());
+        let mut line = String::new();
+        while !line.contains("/graphql") {
+            line.clear();
+            assert_ne!(stdout.read_line(&mut line).unwrap(), 0, "it ended without an address");
+        }
+        let address = line.split("//").nth(1).unwrap().trim_end().replace("/graphql", "");
+        Self { process, stdout, address }
+    }
+
+    /// Sends the head of a POST; the service is reading the body when this returns.
+    fn begin(&self, token: &str, length: usize) -> TcpStream {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        write!(
+            stream,
+            "POST /graphql HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\n{token}\
+             content-length: {length}\r\nexpect: 100-continue\r\nconnection: close\r\n\r\n",
+            self.address
+        )
+        .unwrap();
+        let mut go_on = [0; "HTTP/1.1 100 Continue\r\n\r\n".len()];
+        stream.read_exact(&mut go_on).unwrap();
+        assert!(go_on.starts_with(b"HTTP/1.1 100 "));
+        stream
+    }
+
+    fn post(&self, token: &str, query: &str) -> Value {
+        let body = json!({ "query": query }).to_string();
+        let token = format!("authorization: Bearer {token}\r\n");
+        end(self.begin(if token.contains("rookery_") { &token } else { "" }, body.len()), &body)
+    }
+
+    fn terminate(&self) {
+        let pid = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    }
+
+    /// The last words of a service that was told to stop.
+    fn wait(mut self) -> String {
+        let mut rest = String::new();
+        self.stdout.read_to_string(&mut rest).unwrap();
+        assert_eq!(self.process.wait().unwrap().code(), Some(0));
+        rest
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Sends the body and reads the answer's.
+fn end(mut stream: TcpStream, body: &str) -> Value {
+    stream.write_all(body.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+}
+
+#[test]
+fn the_schema_is_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = fs::read_to_string(Path::new(ROOT).join("schema.graphql")).unwrap();
+    assert!(printed(&folder, &["schema"]) == file, "run `cargo run -- schema > schema.graphql`");
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0, "this needs no database");
+}
+
+#[test]
+fn tables_come_and_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let count = |listing: &str, state: &str| {
+        listing.lines().filter(|line| line.starts_with(&format!("{state}  m2"))).count()
+    };
+    let status = printed(&folder, &["migrate", "status"]);
+    let all = count(&status, "missing");
+    assert!(all >= 5 && status.lines().count() == all, "{status}");
+    assert_eq!(count(&printed(&folder, &["migrate", "up"]), "applied"), all);
+    let down = printed(&folder, &["migrate", "down", "--steps", "2"]);
+    assert_eq!((count(&down, "applied"), count(&down, "missing")), (all - 2, 2));
+    assert_eq!(printed(&folder, &["migrate", "status"]), down);
+    assert_eq!(count(&printed(&folder, &["migrate", "up"]), "applied"), all);
+}
+
+#[test]
+fn a_service_starts_answers_and_stops() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Server::start(&folder);
+    let register = "mutation { register(input: {username: \"john\", email: \"john@example.com\",
+        password: \"correct horse battery\"}) { userErrors { code } } }";
+    let answer = service.post("", register);
+    assert_eq!(answer, json!({ "data": { "register": { "userErrors": [] } } }));
+
+    let unknown = run(&folder, &["token", "create", "nobody"]);
+    assert_eq!(complaint(&unknown), "there is no user 'nobody'");
+    let token = printed(&folder, &["token", "create", "JOHN", "--days", "1"]);
+    let viewer = service.post(token.trim_end(), "{ viewer { user { username } } }");
+    assert_eq!(viewer["data"]["viewer"]["user"]["username"], "john");
+
+    let query = json!({ "query": "{ users { nodes { username } } }" }).to_string();
+    let in_flight = service.begin("", query.len());
+    service.terminate();
+    assert_eq!(end(in_flight, &query)["data"]["users"]["nodes"][0]["username"], "john");
+    let last_words = service.wait();
+    assert!(last_words.ends_with("Rookery has stopped.\n"), "{last_words}");
+    assert!(!folder.path().join("rookery.db-wal").exists(), "everything is in the one file");
+
+    let again = Server::start(&folder);
+    assert_eq!(again.post("", "{ users { totalCount } }")["data"]["users"]["totalCount"], 1);
+}
+
+#[test]
+fn what_is_in_the_way_is_said() {
+    let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let service = Server::start(&one);
+    let second = run(&one, &["serve", "--listen", "127.0.0.1:0"]);
+    let expected = "the database rookery.db is taken: another Rookery serves it";
+    assert_eq!(complaint(&second), expected);
+    let port = complaint(&run(&other, &["serve", "--listen", &service.address]));
+    assert!(port.starts_with(&format!("cannot listen on {}: ", service.address)), "{port}");
+    assert_eq!(fs::read_dir(&other).unwrap().count(), 0, "nothing was left behind");
+
+    let serve = |url: &str| {
+        complaint(&run(&other, &["serve", "--listen", "127.0.0.1:0", "--database-url", url]))
+    };
+    let nowhere = serve("sqlite://no/such/folder/rookery.db");
+    let expected = "cannot write next to the database sqlite://no/such/folder/rookery.db: ";
+    assert!(nowhere.starts_with(expected), "{nowhere}");
+    fs::write(other.path().join("letter.db"), "Dear John, this is no database.").unwrap();
+    let letter = serve("sqlite://letter.db");
+    assert!(letter.starts_with("cannot open the database sqlite://letter.db: "), "{letter}");
+    let broken = run(&other, &["serve", "--listen", "nowhere"]);
+    assert_eq!(broken.status.code(), Some(2), "a wrong option is not a failed start");
+}
+
+/// Each variable that `--help` names, and its default.
+
+#[test]
+fn the_password_in_an_address_is_not_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = "postgres://rookery:secret@localhost/rookery";
+    for command in ["serve", "doctor"] {
+        let complaint = complaint(&run(&folder, &[command, "--database-url", url]));
+        assert!(complaint.contains("must start with sqlite://, not postgres:"), "{complaint}");
+        assert!(!complaint.contains("secret"), "{complaint}");
+    }
+}
+
+fn variables_of_help(help: &str) -> BTreeMap<String, String> {
+    let lines = help.lines().filter_map(|line| line.split_once("[env: "));
+    let variables = lines.map(|(_, rest)| {
+        let (name, rest) = rest.split_once("=]").unwrap();
+        let default = rest.trim().strip_prefix("[default: ").map_or("false", |default| default);
+        (name.to_owned(), default.trim_end_matches(']').to_owned())
+    });
+    variables.collect()
+}
+
+#[test]
+fn env_example_names_every_variable() {
+    let folder = tempfile::tempdir().unwrap();
+    let help = variables_of_help(&printed(&folder, &["serve", "--help"]));
+    assert!(help.len() > 10, "{help:?}");
+    let file = fs::read_to_string(Path::new(ROOT).join(".env.example")).unwrap();
+    let entries = file.split("\n\n").skip(1).map(|entry| {
+        let (meaning, setting) = entry.trim_end().split_once("\n# ").unwrap();
+        assert!(meaning.starts_with("# ") && meaning.len() > 10, "{entry}");
+        let (name, default) = setting.split_once('=').unwrap();
+        (name.to_owned(), default.to_owned())
+    });
+    let example: BTreeMap<String, String> = entries.collect();
+    assert_eq!(example, help, ".env.example and `rookery serve --help` differ");
+
+    let mut serve = rookery(&folder, &["serve", "--database-url", "sqlite://no/rookery.db"]);
+    let output = serve.args(["--listen", "127.0.0.1:0"]).envs(&example).output().unwrap();
+    assert!(complaint(&output).starts_with("cannot write next to"), "all of them are understood");
+}
