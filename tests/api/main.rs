@@ -12,6 +12,7 @@ mod http;
 mod loader;
 mod node;
 mod pages;
+mod playground;
 mod post;
 mod queries;
 mod schema;
