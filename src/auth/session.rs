@@ -4,7 +4,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use entity::{session, user};
-use sea_orm::{ActiveModelTrait as _, DatabaseTransaction, DbErr, Set};
+use sea_orm::{
+    ActiveModelTrait as _, ColumnTrait as _, DatabaseTransaction, DbErr, EntityTrait as _,
+    QueryFilter as _, Set,
+};
 use sha2::{Digest as _, Sha256};
 
 use super::Viewer;
@@ -22,7 +25,8 @@ pub struct SignedIn {
     pub viewer: Viewer,
 }
 
-/// Makes a session named `id` for `user`: 256 random bits for the client, their SHA-256 for us.
+/// Makes a session named `id` for `user`: 256 random bits for the client, their SHA-256 for us. The
+/// user's sessions that are over go.
 ///
 /// # Errors
 /// When the database refuses the row.
@@ -32,6 +36,11 @@ pub async fn open_session(
     id: i64,
     client: Client,
 ) -> Result<SignedIn, DbErr> {
+    session::Entity::delete_many()
+        .filter(session::Column::UserId.eq(user.id))
+        .filter(session::Column::ExpiresAt.lte(key::time_of(id)))
+        .exec(transaction)
+        .await?;
     let token = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()));
     let session = session::ActiveModel {
         id: Set(id),

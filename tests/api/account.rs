@@ -154,6 +154,9 @@ async fn a_session_expires() {
         .await
         .unwrap();
     assert_eq!(susan.error("{ viewer { email } }").await, "UNAUTHENTICATED");
+    login(&app, "susan", PASSWORD).await;
+    let sessions = session::Entity::find().all(app.database().reader()).await.unwrap();
+    assert_eq!(sessions.len(), 1, "the one that was over has gone");
 }
 
 #[tokio::test]
