@@ -13,7 +13,7 @@ use clap::Parser;
 use entity::{post, user};
 use rookery::auth::Viewer;
 use rookery::config::Config;
-use rookery::database::{Database, Snapshot, keys};
+use rookery::database::{Database, Snapshot, key_list};
 use rookery::id::Id;
 use rookery::loader::timeline_sql;
 use rookery::page::Direction;
@@ -55,12 +55,12 @@ async fn read(database: &Database, token: &str) -> anyhow::Result<String> {
     let snapshot = Snapshot::new(database);
     let viewer = Viewer::authenticate(&snapshot, token).await;
     let viewer = viewer.map_err(|error| anyhow::anyhow!("{error:?}"))?;
-    let first = [keys([viewer.id()]), i64::MAX.into(), 0i64.into(), 21i64.into()];
+    let first = [key_list([viewer.id()]), i64::MAX.into(), 0i64.into(), 21i64.into()];
     let mut posts: Vec<post::Model> =
         snapshot.all(&timeline_sql(Direction::Forward), first).await?;
     posts.sort_unstable_by_key(|post| std::cmp::Reverse(post.id));
     posts.truncate(20);
-    let authors = keys(posts.iter().map(|post| post.author_id));
+    let authors = key_list(posts.iter().map(|post| post.author_id));
     let sql = "SELECT * FROM \"user\" WHERE id IN (SELECT value FROM json_each($1))";
     let authors: Vec<user::Model> = snapshot.all(sql, [authors]).await?;
     let nodes: Vec<_> = posts

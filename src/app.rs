@@ -8,7 +8,7 @@ use argon2::Params;
 use axum::Router;
 use chrono::TimeDelta;
 
-use crate::auth::Passwords;
+use crate::auth::{Passwords, Presence};
 use crate::config::{Config, DatabaseConfig};
 use crate::database::Database;
 use crate::graph::Graph;
@@ -32,6 +32,7 @@ impl App {
         let DatabaseConfig { database_url, database_readers } = &config.database;
         let database = Database::open(database_url, *database_readers).await?;
         database.migrate().await?;
+        database.keep_log_short();
         let passwords = passwords(config)?;
         let graph = Graph {
             keys: Keys::new(config.node, database.largest_key().await?),
@@ -42,6 +43,7 @@ impl App {
         let router = http::router(Shared {
             schema: schema::build(graph, config.limits.max_complexity),
             field_types: Arc::new(FieldTypes::of(&schema::sdl())?),
+            presence: Presence::start(database.clone()),
             database: database.clone(),
             limits: Arc::new(config.limits.clone()),
             timeout: Duration::from_secs(config.request_timeout),

@@ -133,7 +133,7 @@ impl<'a> Bulk<'a> {
         let set =
             format!(r#"UPDATE "user" SET {COUNTS} WHERE id IN (SELECT value FROM json_each($1))"#);
         for users in users.chunks(CHUNK) {
-            self.execute(&set, [database::keys(users.iter().copied())]).await?;
+            self.execute(&set, [database::key_list(users.iter().copied())]).await?;
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ mod bulk;
 pub mod doctor;
 pub mod import;
 mod indexes;
+pub mod lock;
 pub mod migrate;
 mod progress;
 pub mod seed;

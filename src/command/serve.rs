@@ -1,15 +1,14 @@
 //! `rookery serve`: the service on an address, until it is told to stop.
 
-use std::fs::{File, TryLockError};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::lock;
 use crate::app::App;
 use crate::config::Config;
-use crate::database;
 use crate::http;
 
 /// The password of john, susan, mary and david in the demo data.
@@ -21,11 +20,12 @@ pub async fn serve(config: Config) -> Result<()> {
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
-    let _lock = lock(&config.database.database_url)?;
+    let _lock = lock::take(&config.database.database_url)?;
     let app = App::build(&config).await?;
     if config.demo {
         fill_with_demo(&app).await?;
     }
+    let stop = stop()?;
     let address = listener.local_addr()?;
     println!("Rookery is ready.");
     println!("  Playground       http://{address}/");
@@ -36,7 +36,7 @@ pub async fn serve(config: Config) -> Result<()> {
     }
     let limits =
         (Duration::from_secs(config.header_timeout), Duration::from_secs(config.shutdown_timeout));
-    http::serve(listener, app.router, stop()?, limits).await;
+    http::serve(listener, app.router, stop, limits).await;
     app.database.close().await;
     println!("Rookery has stopped.");
     Ok(())
@@ -51,26 +51,6 @@ async fn fill_with_demo(app: &App) -> Result<()> {
         println!("The database is not empty: no demo data was added.");
     }
     Ok(())
-}
-
-/// Two services on one file would give out the same ids. The lock goes with the process.
-fn lock(url: &str) -> Result<Option<File>> {
-    let Some(path) = database::file(url)? else {
-        return Ok(None);
-    };
-    let mut name = path.clone().into_os_string();
-    name.push(".lock");
-    let lock = File::options().create(true).truncate(false).write(true).open(&name);
-    let lock = lock.with_context(|| format!("cannot write next to the database {url}"))?;
-    match lock.try_lock() {
-        Ok(()) => Ok(Some(lock)),
-        Err(TryLockError::WouldBlock) => {
-            bail!("the database {} is taken: another Rookery serves it", path.display())
-        }
-        Err(TryLockError::Error(error)) => {
-            Err(error).with_context(|| format!("cannot lock the database {}", path.display()))
-        }
-    }
 }
 
 /// Resolves with the first SIGTERM or ctrl-c.

@@ -188,7 +188,7 @@ pub async fn sessions(snapshot: &Snapshot, viewer: &Viewer) -> Result<Vec<sessio
         .filter(session::Column::UserId.eq(viewer.id()))
         .filter(session::Column::ExpiresAt.gt(Utc::now()))
         .order_by_desc(session::Column::Id)
-        .all(&*snapshot.get().await?)
+        .all(&**snapshot.get().await?)
         .await?)
 }
 

@@ -20,7 +20,7 @@ pub async fn page(
 ) -> Result<Slice<bookmark::Model>, Error> {
     let window = window("bookmark", "user_id = $1", page.direction);
     let (start, end) = page.bounds();
-    let values = [viewer.id().into(), start.into(), end.into(), page.limit().cast_signed().into()];
+    let values = [viewer.id().into(), start.into(), end.into(), page.limit().into()];
     let sql = format!("SELECT * FROM bookmark WHERE id IN ({window})");
     let rows = snapshot.all(&sql, values).await?;
     Ok(Slice::new(page, rows, |bookmark: &bookmark::Model| bookmark.id))
@@ -29,7 +29,7 @@ pub async fn page(
 pub async fn count(snapshot: &Snapshot, viewer: &Viewer) -> Result<u64, Error> {
     Ok(bookmark::Entity::find()
         .filter(bookmark::Column::UserId.eq(viewer.id()))
-        .count(&*snapshot.get().await?)
+        .count(&**snapshot.get().await?)
         .await?)
 }
 

@@ -20,13 +20,13 @@ pub async fn newest(snapshot: &Snapshot, page: &Page<i64>) -> Result<Slice<post:
     // The window numbers its parameters from $2; $1 is the constant scope's.
     let window = window("post", "$1", page.direction);
     let (start, end) = page.bounds();
-    let values = [true.into(), start.into(), end.into(), page.limit().cast_signed().into()];
+    let values = [true.into(), start.into(), end.into(), page.limit().into()];
     let rows = snapshot.all(&format!("SELECT * FROM post WHERE id IN ({window})"), values).await?;
     Ok(Slice::new(page, rows, |post: &post::Model| post.id))
 }
 
 pub async fn count(snapshot: &Snapshot) -> Result<u64, Error> {
-    Ok(post::Entity::find().count(&*snapshot.get().await?).await?)
+    Ok(post::Entity::find().count(&**snapshot.get().await?).await?)
 }
 
 pub async fn create(graph: &Graph, viewer: &Viewer, body: String) -> Result<post::Model, Error> {

@@ -29,8 +29,8 @@ pub async fn directory(
         .filter(name().gt(start.clone()))
         .filter(name().lt(end.clone()))
         .order_by(name(), order)
-        .limit(page.limit())
-        .all(&*transaction)
+        .limit(page.limit().cast_unsigned())
+        .all(&**transaction)
         .await?;
     let beyond = [
         (page.after.is_some(), name().lte(start), Order::Desc),
@@ -38,14 +38,14 @@ pub async fn directory(
     ];
     for (_, there, order) in beyond.into_iter().filter(|(given, ..)| *given) {
         let nearest = starting_with(prefix).filter(there).order_by(name(), order);
-        rows.extend(nearest.one(&*transaction).await?);
+        rows.extend(nearest.one(&**transaction).await?);
     }
     Ok(Slice::new(page, rows, |user| user.username.to_ascii_lowercase()))
 }
 
 /// How many the whole [`directory`] holds.
 pub async fn count(snapshot: &Snapshot, prefix: Option<&str>) -> Result<u64, Error> {
-    Ok(starting_with(prefix).count(&*snapshot.get().await?).await?)
+    Ok(starting_with(prefix).count(&**snapshot.get().await?).await?)
 }
 
 /// As the index has it.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_graphql::indexmap::IndexMap;
 use async_graphql::parser::types::OperationType;
 use async_graphql::{
-    Request as GraphQlRequest, Response as GraphQlAnswer, ServerError, Value, Variables,
+    Pos, Request as GraphQlRequest, Response as GraphQlAnswer, ServerError, Value, Variables,
 };
 use async_graphql_axum::GraphQLResponse;
 use axum::body::{Body, to_bytes};
@@ -67,7 +67,7 @@ pub async fn handle(State(shared): State<Shared>, request: Request<Body>) -> Res
         return answer_refusal(refusal, MediaType::Json);
     };
     match tokio::time::timeout(shared.timeout, run(&shared, request)).await {
-        Ok(Ok(answer)) => answer_executed(answer, media),
+        Ok(Ok((answer, operation))) => answer_executed(answer, operation, media),
         Ok(Err(refusal)) => answer_refusal(refusal, media),
         Err(_) => {
             let message = "The request took too long and was given up.";
@@ -77,7 +77,10 @@ pub async fn handle(State(shared): State<Shared>, request: Request<Body>) -> Res
     }
 }
 
-async fn run(shared: &Shared, request: Request<Body>) -> Result<GraphQlAnswer, Refusal> {
+async fn run(
+    shared: &Shared,
+    request: Request<Body>,
+) -> Result<(GraphQlAnswer, OperationType), Refusal> {
     let (head, body) = request.into_parts();
     let parameters = match head.method {
         Method::GET => from_query(&head.uri)?,
@@ -87,8 +90,6 @@ async fn run(shared: &Shared, request: Request<Body>) -> Result<GraphQlAnswer, R
             return Err(method_not_allowed("GET, POST", message));
         }
     };
-    let snapshot = Snapshot::new(&shared.database);
-    let viewer = authenticate(shared, &snapshot, &head.headers).await?;
     let name = parameters.operation_name.as_deref();
     let refused = |error| Refusal::with(StatusCode::BAD_REQUEST, vec![error]);
     let Admitted { mut document, operation } =
@@ -97,7 +98,9 @@ async fn run(shared: &Shared, request: Request<Body>) -> Result<GraphQlAnswer, R
         return Err(method_not_allowed("POST", "Only queries can be sent with GET; use POST."));
     }
     let given = parameters.variables.unwrap_or_default();
-    let variables = variables::settle(&mut document, name, given).map_err(refused)?;
+    let variables = variables::coerce(&mut document, name, given).map_err(refused)?;
+    let snapshot = Snapshot::new(&shared.database);
+    let viewer = authenticate(shared, &snapshot, &head.headers).await?;
     let user_agent = head.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
     let caller = Caller::new(snapshot, viewer, user_agent.map(str::to_owned)).await;
     let mut request = GraphQlRequest::new(parameters.query).variables(variables).data(caller);
@@ -112,7 +115,7 @@ async fn run(shared: &Shared, request: Request<Body>) -> Result<GraphQlAnswer, R
         return Err(Refusal::with(StatusCode::BAD_REQUEST, answer.errors));
     }
     shared.field_types.complete(&document, &operation, &mut answer);
-    Ok(answer)
+    Ok((answer, operation.ty))
 }
 
 /// Resolvers' errors all have a code. Without one, it is a document that costs too much, or one with an
@@ -203,7 +206,9 @@ async fn authenticate(
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         let error: async_graphql::Error = error.into();
-        Refusal::with(status, vec![error.into_server_error(async_graphql::Pos::default())])
+        let mut error = error.into_server_error(Pos::default());
+        error.locations.clear();
+        Refusal::with(status, vec![error])
     };
     let token = value.to_str().ok().and_then(|value| {
         let (scheme, token) = value.split_once(' ')?;
@@ -212,11 +217,7 @@ async fn authenticate(
     let message = "The header must read 'Authorization: Bearer <token>'.";
     let token = token.ok_or_else(|| refused(Error::Unauthenticated(message)))?;
     let viewer = Viewer::authenticate(snapshot, token).await.map_err(refused)?;
-    if viewer.is_touch_due() {
-        // Off the request's path: nobody waits for it, and the next request tries again.
-        let (viewer, database) = (viewer.clone(), shared.database.clone());
-        tokio::spawn(async move { viewer.touch(&database).await });
-    }
+    shared.presence.note(&viewer);
     Ok(Some(viewer))
 }
 
@@ -225,8 +226,14 @@ fn method_not_allowed(allow: &'static str, message: &str) -> Refusal {
     Refusal { allow: Some(allow), ..refusal }
 }
 
-fn answer_executed(mut answer: GraphQlAnswer, media: MediaType) -> Response {
-    let busy = answer.data == Value::Null
+fn answer_executed(
+    mut answer: GraphQlAnswer,
+    operation: OperationType,
+    media: MediaType,
+) -> Response {
+    // Of a mutation, something may have been written: no status that asks for the same again.
+    let busy = operation == OperationType::Query
+        && answer.data == Value::Null
         && answer.errors.iter().any(|error| code_of(error) == Some(code::UNAVAILABLE));
     if answer.errors.is_empty() && answer.data == Value::Null {
         // Everything was skipped: an empty object, while null would mean that something failed.

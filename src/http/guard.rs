@@ -11,7 +11,7 @@ use async_graphql::parser::types::{
     ExecutableDocument, FragmentDefinition, OperationDefinition, Selection, SelectionSet,
 };
 use async_graphql::parser::{Error as ParseError, parse_query};
-use async_graphql::{Positioned, ServerError};
+use async_graphql::{Pos, Positioned, ServerError};
 
 use crate::config::Limits;
 use crate::schema::code;
@@ -44,7 +44,7 @@ pub fn admit(text: &str, name: Option<&str>, limits: &Limits) -> Result<Admitted
     let mut selected = None;
     for (operation_name, operation) in document.operations.iter() {
         let mut size = measure(&operation.node.selection_set.node, &document, &mut measured)?;
-        size.directives += operation.node.directives.len();
+        size.direct(operation.node.directives.len());
         within("fields", size.fields, limits.max_fields)?;
         within("levels", size.depth, limits.max_depth)?;
         within("aliases", size.aliases, limits.max_aliases)?;
@@ -63,7 +63,8 @@ pub fn admit(text: &str, name: Option<&str>, limits: &Limits) -> Result<Admitted
     }
     // Fragments that no operation spreads are measured too: the library walks them as well.
     for name in document.fragments.keys() {
-        let size = measure_fragment(name, &document, &mut measured)?;
+        let name = Positioned::new(name.clone(), Pos::default());
+        let size = measure_fragment(&name, &document, &mut measured)?;
         within("fields", size.fields, limits.max_fields)?;
         within("levels", size.depth, limits.max_depth)?;
     }
@@ -76,6 +77,7 @@ pub fn admit(text: &str, name: Option<&str>, limits: &Limits) -> Result<Admitted
 /// What a selection comes to with every spread written out.
 #[derive(Clone, Copy, Default)]
 struct Size {
+    /// Fields, spreads and inline fragments: every step of a walk.
     fields: usize,
     depth: usize,
     aliases: usize,
@@ -94,6 +96,17 @@ impl Size {
         self.directives = self.directives.saturating_add(other.directives);
         self.top = self.top.saturating_add(other.top);
         self.lists = self.lists.max(other.lists);
+    }
+
+    fn direct(&mut self, directives: usize) {
+        self.directives = self.directives.saturating_add(directives);
+    }
+
+    /// One more step above this: a spread or an inline fragment with its directives.
+    fn wrapped(mut self, directives: usize) -> Self {
+        self.fields = self.fields.saturating_add(1);
+        self.direct(directives);
+        self
     }
 }
 
@@ -114,22 +127,22 @@ fn measure(
                 if name.starts_with("__") {
                     within("levels of introspection", below.lists, MAX_INTROSPECTION)?;
                 }
+                let wrapped = below.wrapped(field.directives.len());
                 size.add(Size {
-                    fields: below.fields.saturating_add(1),
-                    depth: below.depth + 1,
-                    aliases: below.aliases + usize::from(field.alias.is_some()),
-                    directives: below.directives + field.directives.len(),
+                    depth: below.depth.saturating_add(1),
+                    aliases: below.aliases.saturating_add(usize::from(field.alias.is_some())),
                     top: 1,
                     lists: below.lists + usize::from(INTROSPECTED_LISTS.contains(&name)),
+                    ..wrapped
                 });
             }
             Selection::InlineFragment(Positioned { node: fragment, .. }) => {
-                size.add(measure(&fragment.selection_set.node, document, measured)?);
-                size.directives += fragment.directives.len();
+                let inside = measure(&fragment.selection_set.node, document, measured)?;
+                size.add(inside.wrapped(fragment.directives.len()));
             }
             Selection::FragmentSpread(Positioned { node: spread, .. }) => {
-                size.add(measure_fragment(&spread.fragment_name.node, document, measured)?);
-                size.directives += spread.directives.len();
+                let inside = measure_fragment(&spread.fragment_name, document, measured)?;
+                size.add(inside.wrapped(spread.directives.len()));
             }
         }
     }
@@ -137,27 +150,29 @@ fn measure(
 }
 
 fn measure_fragment(
-    name: &Name,
+    name: &Positioned<Name>,
     document: &ExecutableDocument,
     measured: &mut Measured,
 ) -> Result<Size, ServerError> {
+    let Positioned { node: name, pos } = name;
+    let refused = |what: &str| {
+        let mut error = refuse(code::VALIDATION_FAILED, format!("The fragment \"{name}\" {what}."));
+        error.locations.extend((*pos != Pos::default()).then_some(*pos));
+        error
+    };
     match measured.get(name) {
         Some(Some(size)) => return Ok(*size),
-        Some(None) => {
-            let message = format!("The fragment \"{name}\" spreads itself.");
-            return Err(refuse(code::VALIDATION_FAILED, message));
-        }
+        Some(None) => return Err(refused("spreads itself")),
         None => {}
     }
-    // A spread of nothing is left to validation, which says so with its place.
     let Some(Positioned { node: FragmentDefinition { selection_set, directives, .. }, .. }) =
         document.fragments.get(name)
     else {
-        return Ok(Size::default());
+        return Err(refused("does not exist"));
     };
     measured.insert(name.clone(), None);
     let mut size = measure(&selection_set.node, document, measured)?;
-    size.directives += directives.len();
+    size.direct(directives.len());
     measured.insert(name.clone(), Some(size));
     Ok(size)
 }

@@ -17,6 +17,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get};
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::auth::Presence;
 use crate::config::Limits;
 use crate::database::Database;
 use crate::schema::{FieldTypes, Schema, code};
@@ -29,6 +30,7 @@ pub struct Shared {
     pub schema: Schema,
     pub field_types: Arc<FieldTypes>,
     pub database: Database,
+    pub presence: Presence,
     pub limits: Arc<Limits>,
     /// How long a request may take.
     pub timeout: Duration,

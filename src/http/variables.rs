@@ -15,11 +15,11 @@ use async_graphql_value::{ConstValue, Value};
 use super::guard::refuse;
 use crate::schema::code;
 
-/// Settles the variables of the operation that `name` selects; the guard knows that it is there.
+/// Coerces the variables of the operation that `name` selects; the guard knows that it is there.
 ///
 /// # Errors
 /// `GRAPHQL_VALIDATION_FAILED` for a variable of a non-null type without a value.
-pub fn settle(
+pub fn coerce(
     document: &mut ExecutableDocument,
     name: Option<&str>,
     mut given: Variables,

@@ -3,12 +3,10 @@
 use std::collections::HashMap;
 
 use entity::bookmark;
-use sea_orm::{
-    ColumnTrait as _, EntityTrait as _, QueryFilter as _, QuerySelect as _, sea_query::Expr,
-};
+use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QuerySelect as _};
 
 use super::{Batch, ViewerKey};
-use crate::database::{Snapshot, keys as key_list};
+use crate::database::{Snapshot, any_of};
 use crate::error::Error;
 
 /// Keyed by the post. Finds nothing for posts without the viewer's bookmark.
@@ -29,12 +27,9 @@ impl Batch for Bookmarked {
             .select_only()
             .column(bookmark::Column::PostId)
             .filter(bookmark::Column::UserId.eq(viewer))
-            .filter(Expr::cust_with_values(
-                "post_id IN (SELECT value FROM json_each(?))",
-                [key_list(keys.iter().copied())],
-            ))
+            .filter(any_of("post_id", keys))
             .into_tuple()
-            .all(&*self.db.get().await?)
+            .all(&**self.db.get().await?)
             .await?;
         Ok(posts.into_iter().map(|post| (post, ())).collect())
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sea_orm::FromQueryResult;
 
 use super::{Batch, PageOf, ViewerKey, pages};
-use crate::database::{Snapshot, keys as key_list};
+use crate::database::{Snapshot, key_list};
 use crate::error::Error;
 use crate::page::{Direction, Slice, window};
 

@@ -221,9 +221,8 @@ async fn pages<R: FromQueryResult, T>(
     let mut found = HashMap::with_capacity(keys.len());
     for (page, owners) in owners {
         let (start, end) = page.bounds();
-        let list = database::keys(owners.iter().copied());
-        let limit = page.limit().cast_signed();
-        let values = [list, start.into(), end.into(), limit.into()];
+        let list = database::key_list(owners.iter().copied());
+        let values = [list, start.into(), end.into(), page.limit().into()];
         let mut by_owner: HashMap<i64, Vec<R>> = HashMap::with_capacity(owners.len());
         for row in db.all::<R, _>(&sql(page.direction), values).await? {
             by_owner.entry(owner(&row)).or_default().push(row);

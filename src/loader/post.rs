@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use entity::post;
-use sea_orm::{EntityTrait as _, QueryFilter as _, sea_query::Expr};
+use sea_orm::{EntityTrait as _, QueryFilter as _};
 
 use super::{Batch, PageOf, pages};
-use crate::database::{Snapshot, keys as key_list};
+use crate::database::{Snapshot, any_of};
 use crate::error::Error;
 use crate::page::{Slice, window};
 
@@ -18,13 +18,8 @@ impl Batch for Posts {
     type Value = post::Model;
 
     async fn load(&self, keys: &[i64]) -> Result<HashMap<i64, post::Model>, Error> {
-        let posts = post::Entity::find()
-            .filter(Expr::cust_with_values(
-                "id IN (SELECT value FROM json_each(?))",
-                [key_list(keys.iter().copied())],
-            ))
-            .all(&*self.0.get().await?)
-            .await?;
+        let posts =
+            post::Entity::find().filter(any_of("id", keys)).all(&**self.0.get().await?).await?;
         Ok(posts.into_iter().map(|post| (post.id, post)).collect())
     }
 }

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use chrono::Utc;
 use entity::session;
-use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, sea_query::Expr};
+use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 
 use super::{Batch, ViewerKey};
-use crate::database::{Snapshot, keys as key_list};
+use crate::database::{Snapshot, any_of};
 use crate::error::Error;
 
 pub struct Sessions {
@@ -26,11 +26,8 @@ impl Batch for Sessions {
         let sessions = session::Entity::find()
             .filter(session::Column::UserId.eq(viewer))
             .filter(session::Column::ExpiresAt.gt(Utc::now()))
-            .filter(Expr::cust_with_values(
-                "id IN (SELECT value FROM json_each(?))",
-                [key_list(keys.iter().copied())],
-            ))
-            .all(&*self.db.get().await?)
+            .filter(any_of("id", keys))
+            .all(&**self.db.get().await?)
             .await?;
         Ok(sessions.into_iter().map(|session| (session.id, session)).collect())
     }

@@ -6,7 +6,7 @@ use entity::user;
 use sea_orm::{EntityTrait as _, QueryFilter as _, sea_query::Expr};
 
 use super::Batch;
-use crate::database::{Snapshot, keys as key_list};
+use crate::database::{Snapshot, any_of};
 use crate::error::Error;
 
 pub struct Users(pub(super) Snapshot);
@@ -16,13 +16,8 @@ impl Batch for Users {
     type Value = user::Model;
 
     async fn load(&self, keys: &[i64]) -> Result<HashMap<i64, user::Model>, Error> {
-        let users = user::Entity::find()
-            .filter(Expr::cust_with_values(
-                "id IN (SELECT value FROM json_each(?))",
-                [key_list(keys.iter().copied())],
-            ))
-            .all(&*self.0.get().await?)
-            .await?;
+        let users =
+            user::Entity::find().filter(any_of("id", keys)).all(&**self.0.get().await?).await?;
         Ok(users.into_iter().map(|user| (user.id, user)).collect())
     }
 }
@@ -41,7 +36,7 @@ impl Batch for Usernames {
                 "lower(username) IN (SELECT value FROM json_each(?))",
                 [names],
             ))
-            .all(&*self.0.get().await?)
+            .all(&**self.0.get().await?)
             .await?;
         Ok(users.into_iter().map(|user| (user.username.to_ascii_lowercase(), user)).collect())
     }

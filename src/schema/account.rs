@@ -10,7 +10,7 @@ use super::connection::{Connection, PageArgs, cost};
 use super::error::{UserErrorInterface, user_errors};
 use super::scalar::DateTime;
 use super::user::User;
-use super::{Outcome, caller, graph, loaders, settle, viewer};
+use super::{Outcome, caller, graph, loaders, viewer, write};
 use crate::auth::{self, SignedIn};
 use crate::error::Error;
 use crate::graph;
@@ -160,8 +160,11 @@ pub struct AuthPayload(Outcome<Opened>);
 
 impl AuthPayload {
     /// From here on, the request is the new viewer's.
-    async fn new(ctx: &Context<'_>, result: Result<SignedIn, Error>) -> Result<Self, Error> {
-        let outcome = settle(ctx, result).await?;
+    async fn new(
+        ctx: &Context<'_>,
+        verb: impl Future<Output = Result<SignedIn, Error>>,
+    ) -> Result<Self, Error> {
+        let outcome = write(ctx, verb).await?;
         if let Ok(SignedIn { viewer, .. }) = &outcome {
             caller(ctx).set_viewer(Some(viewer.clone())).await;
         }
@@ -248,7 +251,7 @@ impl AccountMutation {
         let RegisterInput { username, email, password, display_name } = input;
         let new = graph::account::Registration { username, email, password, display_name };
         let user_agent = caller(ctx).user_agent.clone();
-        AuthPayload::new(ctx, graph::account::register(graph(ctx), new, user_agent).await).await
+        AuthPayload::new(ctx, graph::account::register(graph(ctx), new, user_agent)).await
     }
 
     /// Signs in. An unknown user gets the same answer, after the same time, as a wrong password.
@@ -261,7 +264,7 @@ impl AccountMutation {
     ) -> Result<AuthPayload, Error> {
         let LoginInput { username, password } = input;
         let user_agent = caller(ctx).user_agent.clone();
-        let signed_in = graph::account::login(graph(ctx), &username, password, user_agent).await;
+        let signed_in = graph::account::login(graph(ctx), &username, password, user_agent);
         AuthPayload::new(ctx, signed_in).await
     }
 
@@ -273,8 +276,9 @@ impl AccountMutation {
         ctx: &Context<'_>,
         #[graphql(default = false, desc = "All sessions, not only this one.")] everywhere: bool,
     ) -> Result<LogoutPayload, Error> {
-        let ended = graph::account::logout(graph(ctx), &*viewer(ctx)?, everywhere).await;
-        let outcome = settle(ctx, ended).await?;
+        let viewer = viewer(ctx)?;
+        let ended = graph::account::logout(graph(ctx), &viewer, everywhere);
+        let outcome = write(ctx, ended).await?;
         caller(ctx).set_viewer(None).await;
         Ok(LogoutPayload(outcome))
     }
@@ -292,7 +296,7 @@ impl AccountMutation {
         let viewer = viewer(ctx)?;
         let changed =
             graph::account::change_password(graph(ctx), &viewer, current_password, new_password);
-        AuthPayload::new(ctx, changed.await).await
+        AuthPayload::new(ctx, changed).await
     }
 
     /// Removes the viewer's account with their follows in both directions, posts, bookmarks and
@@ -304,8 +308,9 @@ impl AccountMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "The proof that it is the viewer who leaves.")] input: DeleteAccountInput,
     ) -> Result<DeleteAccountPayload, Error> {
-        let deleted = graph::account::delete(graph(ctx), &*viewer(ctx)?, input.password).await;
-        let outcome = settle(ctx, deleted).await?;
+        let viewer = viewer(ctx)?;
+        let deleted = graph::account::delete(graph(ctx), &viewer, input.password);
+        let outcome = write(ctx, deleted).await?;
         if outcome.is_ok() {
             caller(ctx).set_viewer(None).await;
         }

@@ -6,7 +6,7 @@ use entity::bookmark;
 use super::connection::{Edge, int};
 use super::post::{Post, PostPayload};
 use super::scalar::DateTime;
-use super::{graph, loaders, settle, viewer};
+use super::{graph, loaders, viewer, write};
 use crate::error::Error;
 use crate::graph;
 use crate::id::Id;
@@ -73,8 +73,8 @@ impl BookmarkMutation {
         #[graphql(desc = "The post.")] post_id: ID,
     ) -> Result<PostPayload, Error> {
         let (viewer, id) = (viewer(ctx)?, Id::post(&post_id)?);
-        let change = graph::bookmark::add(graph(ctx), &viewer, id).await;
-        Ok(PostPayload(settle(ctx, change).await?))
+        let change = graph::bookmark::add(graph(ctx), &viewer, id);
+        Ok(PostPayload(write(ctx, change).await?))
     }
 
     /// Takes the viewer's bookmark off a post.
@@ -86,7 +86,7 @@ impl BookmarkMutation {
         #[graphql(desc = "The post.")] post_id: ID,
     ) -> Result<PostPayload, Error> {
         let (viewer, id) = (viewer(ctx)?, Id::post(&post_id)?);
-        let change = graph::bookmark::remove(graph(ctx), &viewer, id).await;
-        Ok(PostPayload(settle(ctx, change).await?))
+        let change = graph::bookmark::remove(graph(ctx), &viewer, id);
+        Ok(PostPayload(write(ctx, change).await?))
     }
 }

@@ -8,7 +8,7 @@ use super::connection::{Connection, Edge, PageArgs};
 use super::error::{UserErrorInterface, user_errors};
 use super::scalar::DateTime;
 use super::user::{User, UserBy};
-use super::{Outcome, graph, loaders, settle, viewer};
+use super::{Outcome, graph, loaders, viewer, write};
 use crate::error::Error;
 use crate::graph;
 use crate::graph::follow::FollowChange;
@@ -321,8 +321,9 @@ impl FollowMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "Whom to follow.")] user: UserBy,
     ) -> Result<FollowPayload, Error> {
-        let change = graph::follow::follow(graph(ctx), &*viewer(ctx)?, &user.resolve()?).await;
-        Ok(FollowPayload(settle(ctx, change).await?))
+        let (viewer, by) = (viewer(ctx)?, user.resolve()?);
+        let change = graph::follow::follow(graph(ctx), &viewer, &by);
+        Ok(FollowPayload(write(ctx, change).await?))
     }
 
     /// The viewer follows a user no longer; their posts leave the viewer's timeline.
@@ -333,8 +334,9 @@ impl FollowMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "Whom to follow no longer.")] user: UserBy,
     ) -> Result<UnfollowPayload, Error> {
-        let change = graph::follow::unfollow(graph(ctx), &*viewer(ctx)?, &user.resolve()?).await;
-        Ok(UnfollowPayload(settle(ctx, change).await?))
+        let (viewer, by) = (viewer(ctx)?, user.resolve()?);
+        let change = graph::follow::unfollow(graph(ctx), &viewer, &by);
+        Ok(UnfollowPayload(write(ctx, change).await?))
     }
 
     /// A user follows the viewer no longer. They are not told, and may follow again.
@@ -345,8 +347,8 @@ impl FollowMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "Whom to remove from the viewer's followers.")] user: UserBy,
     ) -> Result<RelationshipPayload, Error> {
-        let by = user.resolve()?;
-        let change = graph::follow::remove_follower(graph(ctx), &*viewer(ctx)?, &by).await;
-        Ok(RelationshipPayload(settle(ctx, change).await?))
+        let (viewer, by) = (viewer(ctx)?, user.resolve()?);
+        let change = graph::follow::remove_follower(graph(ctx), &viewer, &by);
+        Ok(RelationshipPayload(write(ctx, change).await?))
     }
 }

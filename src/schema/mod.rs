@@ -118,8 +118,14 @@ fn viewer(ctx: &Context<'_>) -> Result<Arc<Viewer>, Error> {
 /// What a mutation came to: its value, or what the person at the screen should mend.
 type Outcome<T> = Result<T, Vec<UserError>>;
 
-/// Takes expected failures for data, and sees to it that what is read next is read anew.
-async fn settle<T>(ctx: &Context<'_>, result: Result<T, Error>) -> Result<Outcome<T>, Error> {
+/// Lets a verb of the graph write, and takes expected failures for data. While it works, and waits for its
+/// turn to write, the request holds no connection for reading; what is read next is read anew.
+async fn write<T>(
+    ctx: &Context<'_>,
+    verb: impl Future<Output = Result<T, Error>>,
+) -> Result<Outcome<T>, Error> {
+    loaders(ctx).clear().await;
+    let result = verb.await;
     loaders(ctx).clear().await;
     match result {
         Ok(value) => Ok(Ok(value)),

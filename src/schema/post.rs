@@ -8,7 +8,7 @@ use super::error::{UserErrorInterface, user_errors};
 use super::scalar::DateTime;
 use super::timeline::TimelineEdge;
 use super::user::User;
-use super::{Outcome, caller, graph, loaders, settle, viewer};
+use super::{Outcome, caller, graph, loaders, viewer, write};
 use crate::error::Error;
 use crate::graph;
 use crate::graph::PostChange;
@@ -224,8 +224,9 @@ impl PostMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "The post.")] input: CreatePostInput,
     ) -> Result<CreatePostPayload, Error> {
-        let created = graph::post::create(graph(ctx), &*viewer(ctx)?, input.body).await;
-        Ok(CreatePostPayload(settle(ctx, created).await?))
+        let viewer = viewer(ctx)?;
+        let created = graph::post::create(graph(ctx), &viewer, input.body);
+        Ok(CreatePostPayload(write(ctx, created).await?))
     }
 
     /// Changes the text of one of the viewer's posts. Its place in the lists stays the same.
@@ -238,8 +239,8 @@ impl PostMutation {
         #[graphql(desc = "The post and its new text.")] input: EditPostInput,
     ) -> Result<PostPayload, Error> {
         let (viewer, id) = (viewer(ctx)?, Id::post(&input.id)?);
-        let edited = graph::post::edit(graph(ctx), &viewer, id, input.body).await;
-        Ok(PostPayload(settle(ctx, edited).await?))
+        let edited = graph::post::edit(graph(ctx), &viewer, id, input.body);
+        Ok(PostPayload(write(ctx, edited).await?))
     }
 
     /// Deletes one of the viewer's posts, and everybody's bookmarks of it. A post that is not there
@@ -251,8 +252,8 @@ impl PostMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "The post.")] id: ID,
     ) -> Result<DeletePostPayload, Error> {
-        let viewer = viewer(ctx)?;
-        let deleted = graph::post::delete(graph(ctx), &viewer, Id::post(&id)?).await;
-        Ok(DeletePostPayload { id, outcome: settle(ctx, deleted).await? })
+        let (viewer, key) = (viewer(ctx)?, Id::post(&id)?);
+        let deleted = graph::post::delete(graph(ctx), &viewer, key);
+        Ok(DeletePostPayload { id, outcome: write(ctx, deleted).await? })
     }
 }

@@ -11,7 +11,7 @@ use super::follow::{FollowerEdge, FollowingEdge, Relationship, neighbours};
 use super::post::PostEdge;
 use super::scalar::{DateTime, Url};
 use super::timeline::TimelineConnection;
-use super::{Outcome, caller, graph, loaders, settle, viewer};
+use super::{Outcome, caller, graph, loaders, viewer, write};
 use crate::error::Error;
 use crate::graph;
 use crate::id::Id;
@@ -374,7 +374,7 @@ impl UserMutation {
             about_me: input.about_me.into(),
         };
         let viewer = viewer(ctx)?;
-        let updated = graph::user::update_profile(graph(ctx), &viewer, profile).await;
-        Ok(UpdateProfilePayload(settle(ctx, updated).await?))
+        let updated = graph::user::update_profile(graph(ctx), &viewer, profile);
+        Ok(UpdateProfilePayload(write(ctx, updated).await?))
     }
 }

@@ -1,5 +1,7 @@
 //! The application under test: built as `serve` builds it, on a fresh database, without a port.
 
+use std::path::Path;
+
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use clap::Parser;
@@ -32,7 +34,7 @@ pub fn config(url: &str, more: &[&str]) -> Config {
 pub struct TestApp {
     pub app: App,
     /// Goes when the test ends, and the database with it.
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl TestApp {
@@ -44,11 +46,15 @@ impl TestApp {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("test.db").display());
         let app = App::build(&config(&url, options)).await.unwrap();
-        Self { app, _folder: folder }
+        Self { app, folder }
     }
 
     pub fn database(&self) -> &Database {
         &self.app.database
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     pub fn anonymous(&self) -> Actor<'_> {

@@ -7,6 +7,7 @@ mod avatar;
 mod bookmark;
 mod cast;
 mod database;
+mod fault;
 mod follow;
 mod http;
 mod loader;

@@ -4,7 +4,7 @@
 use entity::post;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use rookery::database::{Database, Snapshot, keys};
+use rookery::database::{Database, Snapshot, key_list};
 use rookery::loader::{Loaders, PageOf};
 use rookery::page::{Direction, Page};
 use sea_orm::{ConnectionTrait as _, FromQueryResult as _};
@@ -161,7 +161,7 @@ async fn union(db: &Database, owner: i64) -> Vec<i64> {
 fn expected(list: &[i64], page: &Page<i64>) -> (Vec<i64>, bool, bool) {
     let (upper, lower) = page.bounds();
     let within: Vec<i64> = list.iter().copied().filter(|id| *id < upper && *id > lower).collect();
-    let size = page.size.min(within.len());
+    let size = usize::from(page.size).min(within.len());
     let rows = match page.direction {
         Direction::Forward => within[..size].to_vec(),
         Direction::Backward => within[within.len() - size..].to_vec(),
@@ -226,5 +226,5 @@ async fn one_statement_for_any_number_of_timelines() {
             .await;
         assert_eq!(statements, 1, "{owners} owners");
     }
-    assert_eq!(keys([1, 2]), "[1,2]".into());
+    assert_eq!(key_list([1, 2]), "[1,2]".into());
 }

@@ -40,6 +40,21 @@ fn fragment_bombs_are_measured_not_walked() {
 }
 
 #[test]
+fn bombs_without_a_field_are_bombs() {
+    for leaf in ["...nope", "... { ...nope }", "... on User @include(if: true) { ...nope }"] {
+        let mut bomb = String::new();
+        for level in 0..28 {
+            write!(bomb, "fragment f{level} on User {{ ...f{0} ...f{0} }} ", level + 1).unwrap();
+        }
+        write!(bomb, "fragment f28 on User {{ {leaf} }} {{ viewer {{ user {{ ...f0 }} }} }}")
+            .unwrap();
+        refused(&bomb, "GRAPHQL_VALIDATION_FAILED: The fragment \"nope\" does not exist.");
+        let empty = bomb.replace(leaf, "... { ...e }") + " fragment e on User { id }";
+        refused(&empty, "QUERY_TOO_COMPLEX");
+    }
+}
+
+#[test]
 fn cycles_are_refused_used_or_not() {
     refused(
         "{ ...a } fragment a on Query { ...b } fragment b on Query { ...a }",
