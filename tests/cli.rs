@@ -40,6 +40,9 @@ fn complaint(output: &Output) -> String {
     text.strip_prefix("error: ").unwrap().trim_end().to_owned()
 }
 
+const SERVE: [&str; 7] =
+    ["serve", "--listen", "127.0.0.1:0", "--argon2-memory-kib", "8", "--argon2-iterations", "1"];
+
 struct Server {
     process: Child,
     stdout: BufReader<ChildStdout>,
@@ -48,8 +51,21 @@ struct Server {
 
 impl Server {
     fn start(folder: &TempDir) -> Self {
-        let mut command = rookery(folder, &["serve", "--listen", "127.0.0.1:0"]);
-        command.args(["--argon2-memory-kib", "8", "--argon2-iterations", "1"]);
+        Self::spawn(rookery(folder, &SERVE))
+    }
+
+    /// A service none of whose files may grow beyond `blocks` of 512 bytes: what a full disk is like.
+    #[cfg(unix)]
+    fn start_on_full_disk(folder: &TempDir, blocks: u32) -> Self {
+        let binary = env!("CARGO_BIN_EXE_rookery");
+        let limited =
+            format!("trap '' XFSZ; ulimit -f {blocks}; exec {binary} {}", SERVE.join(" "));
+        let mut command = Command::new("sh");
+        command.args(["-c", &limited]).current_dir(folder);
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Self {
         let command = command.stdout(Stdio::piped()).stderr(Stdio::null());
         let mut process = command.spawn().unwrap();
         let mut stdout = BufReader::new(process.stdout.take().unwrap());
@@ -190,7 +206,41 @@ fn what_is_in_the_way_is_said() {
     assert_eq!(broken.status.code(), Some(2), "a wrong option is not a failed start");
 }
 
-/// Each variable that `--help` names, and its default.
+#[cfg(unix)]
+#[test]
+fn a_full_disk_loses_nothing_that_was_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    printed(&folder, &["seed", "--users", "2", "--follows-per-user", "1", "--posts-per-user", "0"]);
+    let service = Server::start_on_full_disk(&folder, 600);
+    let register = "mutation { register(input: {username: \"john\", email: \"john@example.com\",
+        password: \"correct horse battery\"}) { token } }";
+    let answer = service.post("", register);
+    let token = answer["data"]["register"]["token"].as_str().unwrap();
+    let create = format!(
+        "mutation {{ createPost(input: {{body: \"{}\"}}) {{ post {{ id }} }} }}",
+        "x".repeat(4_900)
+    );
+    let outcomes: Vec<bool> = (0..80)
+        .map(|_| service.post(token, &create)["data"]["createPost"]["post"]["id"].is_string())
+        .collect();
+    let acknowledged = outcomes.iter().filter(|stored| **stored).count();
+    assert!((1..80).contains(&acknowledged), "{acknowledged} of 80");
+    let count = "{ viewer { user { postsCount posts { totalCount } } } }";
+    let user = service.post(token, count)["data"]["viewer"]["user"].clone();
+    assert_eq!(
+        user,
+        json!({ "postsCount": acknowledged, "posts": { "totalCount": acknowledged } })
+    );
+    drop(service);
+
+    // There is room again.
+    let service = Server::start(&folder);
+    let user = service.post(token, count)["data"]["viewer"]["user"].clone();
+    assert_eq!(user["postsCount"], acknowledged);
+    assert!(service.post(token, &create)["data"]["createPost"]["post"]["id"].is_string());
+    drop(service);
+    assert_eq!(printed(&folder, &["doctor"]), "all is well\n");
+}
 
 #[test]
 fn the_password_in_an_address_is_not_shown() {
@@ -203,6 +253,7 @@ fn the_password_in_an_address_is_not_shown() {
     }
 }
 
+/// Each variable that `--help` names, and its default.
 fn variables_of_help(help: &str) -> BTreeMap<String, String> {
     let lines = help.lines().filter_map(|line| line.split_once("[env: "));
     let variables = lines.map(|(_, rest)| {
