@@ -19,7 +19,7 @@ pub struct DatabaseConfig {
     )]
     pub database_url: String,
 
-    /// Connections that read at the same time; one more writes
+    /// Connections that read at the same time, 1 to 64; one more writes
     #[arg(long, global = true, env = "ROOKERY_DATABASE_READERS", default_value_t = 4, value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..=64))]
     pub database_readers: u32,
@@ -31,7 +31,7 @@ pub struct Config {
     #[command(flatten)]
     pub database: DatabaseConfig,
 
-    /// Address and port to listen on
+    /// IP address and port to listen on, such as 127.0.0.1:8000; port 0 for any free one
     #[arg(long, env = "ROOKERY_LISTEN", default_value = "127.0.0.1:8000", value_name = "ADDRESS")]
     pub listen: SocketAddr,
 
@@ -45,7 +45,7 @@ pub struct Config {
           value_parser = clap::value_parser!(u8).range(0..=254))]
     pub node: u8,
 
-    /// Days until a bearer token stops working
+    /// Days until a bearer token stops working, 1 to 3650
     #[arg(long, env = "ROOKERY_SESSION_DAYS", default_value_t = 30, value_name = "DAYS",
           value_parser = clap::value_parser!(u16).range(1..=3650))]
     pub session_days: u16,

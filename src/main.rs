@@ -6,23 +6,25 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
+use clap::builder::FalseyValueParser;
 use clap::{Parser, Subcommand};
 use indicatif::ProgressBar;
 use rookery::command::import::{edges, posts};
 use rookery::command::migrate::{Migrate, migrate};
 use rookery::command::seed::{self, Plan};
-use rookery::command::{doctor, serve, token};
+use rookery::command::{doctor, lock, serve, token};
 use rookery::config::{Config, DatabaseConfig};
-use rookery::database::Database;
+use rookery::database::{self, Database};
 use rookery::schema;
 use tracing_subscriber::EnvFilter;
 
 /// A social graph over GraphQL: users, follows, posts and a home timeline.
 ///
 /// Without a command, `rookery` serves: it opens an SQLite file in the working directory, brings its
-/// tables up to date, and prints the address of the playground. `rookery serve --help` lists the options.
+/// tables up to date, and prints the address of the playground. `rookery serve --help` lists the options. Options come
+/// after the command that they are for.
 #[derive(Parser)]
-#[command(name = "rookery", version)]
+#[command(name = "rookery", version, override_usage = "rookery [OPTIONS] [COMMAND]")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -58,12 +60,12 @@ enum Command {
         #[command(subcommand)]
         what: Import,
     },
-    /// Check that counts are exact and that nothing points into the void; exit code 1 if not
+    /// Check that counts are exact and that no row refers to a missing one; exit code 1 if not
     Doctor {
         #[command(flatten)]
         database: DatabaseConfig,
-        /// Set the counts right and delete what points into the void
-        #[arg(long)]
+        /// Set the counts right and delete rows that refer to missing ones
+        #[arg(long, env = "ROOKERY_DOCTOR_REPAIR", value_parser = FalseyValueParser::new())]
         repair: bool,
     },
     /// Bearer tokens without a password: for operators, load tests and imported users
@@ -77,7 +79,8 @@ enum Command {
 
 #[derive(Subcommand)]
 enum Import {
-    /// Who follows whom: a line `a b` for "user ua follows user ub", `#` for comments; plain or gzip
+    /// Who follows whom: two numbers `a b` a line for "user ua follows user ub", `#` for comments;
+    /// plain or gzip
     Edges {
         /// The edge list
         file: PathBuf,
@@ -96,8 +99,9 @@ enum Token {
     Create {
         /// The username; case makes no difference
         username: String,
-        /// Days until the token stops working
-        #[arg(long, default_value_t = 30, value_name = "DAYS")]
+        /// Days until the token stops working, 1 to 3650
+        #[arg(long, env = "ROOKERY_TOKEN_DAYS", default_value_t = 30, value_name = "DAYS",
+              value_parser = clap::value_parser!(u16).range(1..=3650))]
         days: u16,
     },
 }
@@ -148,13 +152,20 @@ async fn run(command: Command) -> Result<()> {
             Ok(())
         }
         Command::Migrate { database, command } => {
+            let _lock = match command {
+                Migrate::Status => existing(&database).map(|()| None)?,
+                Migrate::Down { .. } => existing(&database).map(|()| Some(&database))?,
+                Migrate::Up => Some(&database),
+            }
+            .map(|database| lock::take(&database.database_url))
+            .transpose()?;
             let database = Database::open(&database.database_url, 1).await?;
             let result = migrate(&database, &command).await;
             database.close().await;
             result
         }
         Command::Seed { database, plan } => {
-            with(&database, async |db| {
+            with(&database, Tables::Make, async |db| {
                 let progress = ProgressBar::no_length();
                 let added = seed::run(db, &plan, &progress).await?;
                 progress.finish_and_clear();
@@ -164,10 +175,14 @@ async fn run(command: Command) -> Result<()> {
             .await
         }
         Command::Import { database, what } => {
-            with(&database, async |db| import(db, &what).await).await
+            let tables = match what {
+                Import::Edges { .. } => Tables::Make,
+                Import::Posts { .. } => Tables::Expect,
+            };
+            with(&database, tables, async |db| import(db, &what).await).await
         }
         Command::Doctor { database, repair } => {
-            with(&database, async |db| {
+            with(&database, Tables::Expect, async |db| {
                 let progress = ProgressBar::no_length();
                 let report = doctor::run(db, repair, &progress).await?;
                 progress.finish_and_clear();
@@ -178,7 +193,7 @@ async fn run(command: Command) -> Result<()> {
             .await
         }
         Command::Token { database, command: Token::Create { username, days } } => {
-            with(&database, async |db| {
+            with(&database, Tables::Expect, async |db| {
                 println!("{}", token::create(db, &username, days).await?);
                 Ok(())
             })
@@ -212,14 +227,38 @@ async fn import(db: &Database, what: &Import) -> Result<()> {
     Ok(())
 }
 
-/// Opens a database, brings its tables up to date as `serve` does, works on it and closes it.
+/// What a command takes for granted.
+enum Tables {
+    /// That there is a database, in this version's form.
+    Expect,
+    /// Nothing: it makes what is missing, as `serve` does.
+    Make,
+}
+
+/// Opens a database, works on it and closes it.
 async fn with(
     config: &DatabaseConfig,
+    tables: Tables,
     work: impl AsyncFnOnce(&Database) -> Result<()>,
 ) -> Result<()> {
+    if matches!(tables, Tables::Expect) {
+        existing(config)?;
+    }
     let database = Database::open(&config.database_url, config.database_readers).await?;
-    database.migrate().await?;
-    let result = work(&database).await;
+    let ready = match tables {
+        Tables::Expect => database.require_current().await,
+        Tables::Make => database.migrate().await,
+    };
+    let result = match ready {
+        Ok(()) => work(&database).await,
+        Err(error) => Err(error),
+    };
     database.close().await;
     result
+}
+
+fn existing(config: &DatabaseConfig) -> Result<()> {
+    let file = database::file(&config.database_url)?;
+    ensure!(file.exists(), "there is no database at {}", file.display());
+    Ok(())
 }

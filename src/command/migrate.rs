@@ -13,7 +13,7 @@ pub enum Migrate {
     /// Take back the latest steps, and the data in their tables with them
     Down {
         /// How many steps to take back
-        #[arg(long, default_value_t = 1, value_name = "N")]
+        #[arg(long, env = "ROOKERY_MIGRATE_STEPS", default_value_t = 1, value_name = "N")]
         steps: u32,
     },
     /// List the steps, and which of them are applied

@@ -34,19 +34,19 @@ const YEAR: TimeDelta = TimeDelta::days(365);
 #[derive(Args, Clone, Copy, Debug)]
 pub struct Plan {
     /// How many users to add
-    #[arg(long, default_value_t = 1_000, value_name = "N")]
+    #[arg(long, env = "ROOKERY_SEED_USERS", default_value_t = 1_000, value_name = "N")]
     pub users: u32,
 
     /// How many users each one follows, on average; less than the number of users
-    #[arg(long, default_value_t = 50, value_name = "M")]
+    #[arg(long, env = "ROOKERY_SEED_FOLLOWS_PER_USER", default_value_t = 50, value_name = "M")]
     pub follows_per_user: u32,
 
     /// How many posts each one writes, on average
-    #[arg(long, default_value_t = 20, value_name = "K")]
+    #[arg(long, env = "ROOKERY_SEED_POSTS_PER_USER", default_value_t = 20, value_name = "K")]
     pub posts_per_user: u32,
 
     /// The same seed and numbers make the same graph
-    #[arg(long, default_value_t = 1, value_name = "S")]
+    #[arg(long, env = "ROOKERY_SEED_RNG_SEED", default_value_t = 1, value_name = "S")]
     pub rng_seed: u64,
 }
 
