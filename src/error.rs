@@ -66,6 +66,10 @@ impl From<UserError> for Error {
 
 impl From<DbErr> for Error {
     fn from(error: DbErr) -> Self {
+        // Every row that a write refers to was read in its own transaction, but for the viewer's.
+        if let Some(SqlErr::ForeignKeyConstraintViolation(_)) = error.sql_err() {
+            return Self::gone();
+        }
         if is_busy(&error) {
             tracing::warn!(%error, "the database is busy");
             return Self::Unavailable;
@@ -76,6 +80,12 @@ impl From<DbErr> for Error {
 }
 
 impl Error {
+    /// Our own mistake: `what` goes to the log, nothing of it to the client.
+    pub fn internal(what: &str) -> Self {
+        tracing::error!(what, "this should not be");
+        Self::Internal
+    }
+
     /// The viewer's account or password changed between the proof and the write.
     pub fn gone() -> Self {
         Self::Unauthenticated("The account has changed meanwhile. Log in again.")
@@ -89,7 +99,7 @@ pub fn taken(error: DbErr) -> Error {
             let message = "Somebody has registered with this e-mail address.";
             UserErrorKind::EmailTaken.at(&["input", "email"], message).into()
         }
-        Some(SqlErr::UniqueConstraintViolation(_)) => {
+        Some(SqlErr::UniqueConstraintViolation(what)) if what.contains("user_username") => {
             let message = "This username is taken.";
             UserErrorKind::UsernameTaken.at(&["input", "username"], message).into()
         }
@@ -100,14 +110,18 @@ pub fn taken(error: DbErr) -> Error {
 
 /// Nobody's fault and gone in a moment: no free connection, or another writer held on for too long.
 fn is_busy(error: &DbErr) -> bool {
-    const SQLITE_BUSY: &str = "5";
+    /// The low byte of the extended codes.
+    const SQLITE_BUSY: u32 = 5;
     match error {
         DbErr::ConnectionAcquire(_) => true,
         DbErr::Conn(RuntimeErr::SqlxError(error))
         | DbErr::Exec(RuntimeErr::SqlxError(error))
         | DbErr::Query(RuntimeErr::SqlxError(error)) => match &**error {
             sqlx::Error::PoolTimedOut => true,
-            sqlx::Error::Database(error) => error.code().as_deref() == Some(SQLITE_BUSY),
+            sqlx::Error::Database(error) => {
+                let code = error.code().and_then(|code| code.parse::<u32>().ok());
+                code.is_some_and(|code| code & 0xff == SQLITE_BUSY)
+            }
             _ => false,
         },
         _ => false,

@@ -5,6 +5,7 @@
 //! such a user.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -25,6 +26,7 @@ pub struct Passwords {
     nobody: Arc<str>,
     running: Arc<Semaphore>,
     admitted: Arc<Semaphore>,
+    hashed: Arc<AtomicU64>,
 }
 
 impl Passwords {
@@ -38,7 +40,13 @@ impl Passwords {
             nobody: nobody.into(),
             running: Arc::new(Semaphore::new(parallel)),
             admitted: Arc::new(Semaphore::new(parallel * (QUEUE_PER_PERMIT + 1))),
+            hashed: Arc::default(),
         })
+    }
+
+    /// How many hashes have been computed since the start.
+    pub fn hashed(&self) -> u64 {
+        self.hashed.load(Ordering::Relaxed)
     }
 
     /// The PHC string to store, with a salt of its own.
@@ -47,6 +55,7 @@ impl Passwords {
     /// `TOO_MANY_REQUESTS` when too many others are waiting.
     pub async fn hash(&self, password: String) -> Result<String, Error> {
         let argon2 = self.argon2.clone();
+        self.hashed.fetch_add(1, Ordering::Relaxed);
         self.run(move || hash(&argon2, &password)).await?.map_err(|error| {
             tracing::error!(%error, "argon2 failed");
             Error::Internal
@@ -60,11 +69,14 @@ impl Passwords {
     pub async fn verify(&self, password: String, stored: Option<String>) -> Result<bool, Error> {
         let argon2 = self.argon2.clone();
         let nobody = Arc::clone(&self.nobody);
+        let hashed = Arc::clone(&self.hashed);
         self.run(move || {
             let known = stored.is_some();
             let stored = stored.as_deref().unwrap_or(&nobody);
-            let matches = PasswordHash::new(stored)
-                .is_ok_and(|stored| argon2.verify_password(password.as_bytes(), &stored).is_ok());
+            let matches = PasswordHash::new(stored).is_ok_and(|stored| {
+                hashed.fetch_add(1, Ordering::Relaxed);
+                argon2.verify_password(password.as_bytes(), &stored).is_ok()
+            });
             known && matches
         })
         .await

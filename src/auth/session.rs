@@ -4,9 +4,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use entity::{session, user};
+use sea_orm::sea_query::{Order, Query};
 use sea_orm::{
-    ActiveModelTrait as _, ColumnTrait as _, DatabaseTransaction, DbErr, EntityTrait as _,
-    QueryFilter as _, Set,
+    ActiveModelTrait as _, ColumnTrait as _, Condition, DatabaseTransaction, DbErr,
+    EntityTrait as _, QueryFilter as _, Set,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -18,6 +19,9 @@ const PREFIX: &str = "rookery_";
 
 /// Clients say who they are at any length; this many characters are kept.
 const MAX_USER_AGENT: usize = 200;
+
+/// Sessions of one user; the oldest goes when another one opens.
+pub const MAX_SESSIONS: u64 = 100;
 
 /// A fresh session with the token that opens it.
 pub struct SignedIn {
@@ -36,9 +40,19 @@ pub async fn open_session(
     id: i64,
     client: Client,
 ) -> Result<SignedIn, DbErr> {
+    let newest = Query::select()
+        .column(session::Column::Id)
+        .from(session::Entity)
+        .and_where(session::Column::UserId.eq(user.id))
+        .order_by(session::Column::Id, Order::Desc)
+        .limit(MAX_SESSIONS - 1)
+        .to_owned();
+    let over = Condition::any()
+        .add(session::Column::ExpiresAt.lte(key::time_of(id)))
+        .add(session::Column::Id.not_in_subquery(newest));
     session::Entity::delete_many()
         .filter(session::Column::UserId.eq(user.id))
-        .filter(session::Column::ExpiresAt.lte(key::time_of(id)))
+        .filter(over)
         .exec(transaction)
         .await?;
     let token = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()));

@@ -18,7 +18,8 @@ pub async fn create(database: &Database, username: &str, days: u16) -> Result<St
         .one(&transaction)
         .await?
         .with_context(|| format!("there is no user '{username}'"))?;
-    let id = Keys::new(COMMAND_NODE, 0).next();
+    // Above what another command may have made within this millisecond.
+    let id = Keys::new(COMMAND_NODE, database.largest_key().await?).next();
     let client = Client {
         user_agent: Some("rookery token create".to_owned()),
         expires_at: Utc::now() + TimeDelta::days(days.into()),

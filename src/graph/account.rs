@@ -143,6 +143,9 @@ pub async fn delete(graph: &Graph, viewer: &Viewer, password: String) -> Result<
     prove(graph, viewer, password, "password").await?;
     let me = viewer.id();
     let transaction = graph.db.begin().await?;
+    if unchanged(&transaction, viewer.user().clone()).await?.is_none() {
+        return Err(Error::gone());
+    }
     let neighbours = [
         (user::Column::FollowersCount, follow::Column::FollowedId, follow::Column::FollowerId),
         (user::Column::FollowingCount, follow::Column::FollowerId, follow::Column::FollowedId),
@@ -174,10 +177,7 @@ pub async fn delete(graph: &Graph, viewer: &Viewer, password: String) -> Result<
         .filter(session::Column::UserId.eq(me))
         .exec(&transaction)
         .await?;
-    let deleted = user::Entity::delete_by_id(me).exec(&transaction).await?;
-    if deleted.rows_affected == 0 {
-        return Err(Error::gone());
-    }
+    user::Entity::delete_by_id(me).exec(&transaction).await?;
     transaction.commit().await?;
     Ok(me)
 }

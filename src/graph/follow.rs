@@ -34,7 +34,7 @@ pub async fn follow(
         [graph.keys.next().into(), viewer.id().into(), target.id.into()],
     );
     let inserted = transaction.execute_raw(statement).await?.rows_affected() > 0;
-    let change = settle(&transaction, (viewer.id(), target.id), i32::from(inserted)).await?;
+    let change = move_counts(&transaction, (viewer.id(), target.id), i32::from(inserted)).await?;
     transaction.commit().await?;
     Ok(change)
 }
@@ -91,11 +91,11 @@ async fn cut(
         .exec(transaction)
         .await?;
     let step = if deleted.rows_affected > 0 { -1 } else { 0 };
-    settle(transaction, (follower, followed), step).await
+    move_counts(transaction, (follower, followed), step).await
 }
 
 /// Moves the two counts by `step`, and reads how things stand.
-async fn settle(
+async fn move_counts(
     transaction: &DatabaseTransaction,
     (follower, followed): (i64, i64),
     step: i32,

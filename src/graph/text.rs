@@ -55,15 +55,17 @@ pub fn about_me(text: String, path: Path) -> Result<String, UserError> {
 }
 
 fn checked(text: String, length: &RangeInclusive<usize>, path: Path) -> Result<String, UserError> {
+    // However a client ends its lines, they are stored one way.
+    let text = if text.contains('\r') { text.replace("\r\n", "\n") } else { text };
     let (min, max) = (length.start(), length.end());
     if !length.contains(&text.chars().count()) {
-        return Err(invalid(path, &format!("The text must be {min} to {max} characters long.")));
+        return Err(invalid(path, &format!("This must be {min} to {max} characters long.")));
     }
     if text.trim().is_empty() {
-        return Err(invalid(path, "The text must not be blank."));
+        return Err(invalid(path, "This must not be blank."));
     }
     if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
-        return Err(invalid(path, "The text must not contain control characters."));
+        return Err(invalid(path, "This must not contain control characters."));
     }
     Ok(text)
 }

@@ -63,8 +63,8 @@ fn starting_with(prefix: Option<&str>) -> Select<user::Entity> {
 /// What [`update_profile`] changes: `None` leaves a field as it is, `Some(None)` clears it.
 #[derive(Debug, Default)]
 pub struct Profile {
-    pub username: Option<String>,
-    pub email: Option<String>,
+    pub username: Option<Option<String>>,
+    pub email: Option<Option<String>>,
     pub display_name: Option<Option<String>>,
     pub about_me: Option<Option<String>>,
 }
@@ -75,19 +75,35 @@ pub async fn update_profile(
     profile: Profile,
 ) -> Result<user::Model, Error> {
     let mut user = user::ActiveModel { id: Set(viewer.id()), ..Default::default() };
+    let mut wrong = Vec::new();
     if let Some(username) = profile.username {
-        user.username = Set(text::username(&username, &["input", "username"])?);
+        match text::username(&username.unwrap_or_default(), &["input", "username"]) {
+            Ok(username) => user.username = Set(username),
+            Err(error) => wrong.push(error),
+        }
     }
     if let Some(email) = profile.email {
-        user.email = Set(text::email(&email, &["input", "email"])?);
+        match text::email(&email.unwrap_or_default(), &["input", "email"]) {
+            Ok(email) => user.email = Set(email),
+            Err(error) => wrong.push(error),
+        }
     }
     if let Some(name) = profile.display_name {
         let checked = |name| text::display_name(name, &["input", "displayName"]);
-        user.display_name = Set(name.map(checked).transpose()?);
+        match name.map(checked).transpose() {
+            Ok(name) => user.display_name = Set(name),
+            Err(error) => wrong.push(error),
+        }
     }
     if let Some(about_me) = profile.about_me {
         let checked = |about_me| text::about_me(about_me, &["input", "aboutMe"]);
-        user.about_me = Set(about_me.map(checked).transpose()?);
+        match about_me.map(checked).transpose() {
+            Ok(about_me) => user.about_me = Set(about_me),
+            Err(error) => wrong.push(error),
+        }
+    }
+    if !wrong.is_empty() {
+        return Err(Error::Expected(wrong));
     }
     let transaction = graph.db.begin().await?;
     let user = user.update(&transaction).await.map_err(error::taken)?;

@@ -237,6 +237,14 @@ fn unknown_operation(message: &str) -> ServerError {
 
 fn parse_failed(error: ParseError) -> ServerError {
     let mut error: ServerError = error.into();
+    // The parser draws the line and an arrow; what it expected stands at the end.
+    let expected = error.message.rsplit("= ").next().unwrap_or_default().trim().to_owned();
+    error.message = match error.locations.first() {
+        Some(Pos { line, column }) => {
+            format!("Syntax error at line {line}, column {column}: {expected}.")
+        }
+        None => format!("Syntax error: {expected}."),
+    };
     error.extensions.get_or_insert_default().set("code", code::PARSE_FAILED);
     error
 }

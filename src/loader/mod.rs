@@ -111,7 +111,7 @@ impl<B: Batch> Loader<B> {
                 return answer;
             }
         }
-        Err(Error::Internal)
+        Err(Error::internal("a key was lost again and again"))
     }
 
     /// Tells the loader what a statement has already brought along.
@@ -153,21 +153,13 @@ pub struct Loaders {
 impl Loaders {
     /// For a viewer whose row was read in the same snapshot.
     pub async fn new(snapshot: Snapshot, viewer: Option<&UserRow>) -> Self {
-        let loaders = Self::anonymous(snapshot);
-        if let Some(user) = viewer {
-            loaders.viewer.set(Some(user.id));
-            loaders.users.prime(user.id, user.clone()).await;
-        }
-        loaders
-    }
-
-    fn anonymous(snapshot: Snapshot) -> Self {
-        let viewer = ViewerKey::default();
+        let key = ViewerKey::default();
+        key.set(viewer.map(|user| user.id));
         let pace = &Arc::new(Pace::default());
         let db = || snapshot.clone();
-        let seen_by = || viewer.clone();
+        let seen_by = || key.clone();
         let follows = |side| Loader::new(pace, Follows { db: db(), side });
-        Self {
+        let loaders = Self {
             users: Loader::new(pace, Users(db())),
             usernames: Loader::new(pace, Usernames(db())),
             posts: Loader::new(pace, Posts(db())),
@@ -179,8 +171,12 @@ impl Loaders {
             bookmarked: Loader::new(pace, Bookmarked { db: db(), viewer: seen_by() }),
             sessions: Loader::new(pace, Sessions { db: db(), viewer: seen_by() }),
             snapshot,
-            viewer,
+            viewer: key,
+        };
+        if let Some(user) = viewer {
+            loaders.users.prime(user.id, user.clone()).await;
         }
+        loaders
     }
 
     /// Somebody signed in or out while the request ran.

@@ -30,7 +30,8 @@ impl Batch for Usernames {
     type Value = user::Model;
 
     async fn load(&self, keys: &[String]) -> Result<HashMap<String, user::Model>, Error> {
-        let names = serde_json::to_string(keys).map_err(|_| Error::Internal)?;
+        let names =
+            serde_json::to_string(keys).map_err(|error| Error::internal(&error.to_string()))?;
         let users = user::Entity::find()
             .filter(Expr::cust_with_values(
                 "lower(username) IN (SELECT value FROM json_each(?))",

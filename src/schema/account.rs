@@ -39,7 +39,8 @@ impl Viewer {
         Ok(User::load(ctx, self.0.id()).await?.0.email)
     }
 
-    /// The sessions that are open now, newest first.
+    /// The sessions that are open now, newest first; at most 100. Another login ends the oldest.
+    #[graphql(complexity = "1 + 100 * child_complexity")]
     async fn sessions(&self, ctx: &Context<'_>) -> Result<Vec<Session>, Error> {
         let sessions = graph::account::sessions(&loaders(ctx).snapshot, &self.0).await?;
         Ok(sessions.into_iter().map(Session).collect())
@@ -52,10 +53,14 @@ impl Viewer {
     async fn bookmarks(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The first so many entries after `after`; 1 to 100, 20 by default.")]
+        #[graphql(
+            desc = "How many entries, from the start or from `after`: 1 to 100; 20 without `last`."
+        )]
         first: Option<i32>,
         #[graphql(desc = "Only entries after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The last so many entries before `before`; 1 to 100. Not with `first`.")]
+        #[graphql(
+            desc = "How many entries, back from the end or from `before`: 1 to 100. Not with `first`."
+        )]
         last: Option<i32>,
         #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
     ) -> Result<Connection<BookmarkEdge>, Error> {
@@ -80,7 +85,7 @@ impl Session {
         DateTime(self.0.created_at)
     }
 
-    /// When its token was last used, to the minute.
+    /// When its token was last used; up to a minute behind.
     async fn last_used_at(&self) -> DateTime {
         DateTime(self.0.last_used_at)
     }
@@ -118,7 +123,8 @@ impl AccountQuery {
 pub struct RegisterInput {
     /// 1 to 30 letters, digits and underscores; unique without regard to case, shown as typed.
     username: String,
-    /// An e-mail address that nobody has registered with; shown to nobody else.
+    /// An e-mail address of at most 254 characters that nobody has registered with; shown to nobody
+    /// else.
     email: String,
     /// 8 to 128 characters.
     password: String,
@@ -131,7 +137,7 @@ pub struct RegisterInput {
 pub struct LoginInput {
     /// The username or the e-mail address; case makes no difference.
     username: String,
-    /// The password.
+    /// The password, 8 to 128 characters.
     password: String,
 }
 
@@ -144,10 +150,10 @@ pub struct ChangePasswordInput {
     new_password: String,
 }
 
-/// The proof that it is really the viewer who leaves.
+/// What confirms that the account is to be deleted.
 #[derive(InputObject)]
 pub struct DeleteAccountInput {
-    /// The viewer's password.
+    /// The viewer's password, 8 to 128 characters.
     password: String,
 }
 
@@ -207,7 +213,7 @@ impl LogoutPayload {
         self.0.as_ref().is_ok_and(|ended| *ended > 0)
     }
 
-    /// Why nothing was ended; empty on success.
+    /// Why no session was ended; empty on success.
     async fn user_errors(&self) -> Vec<UserErrorInterface> {
         user_errors(&self.0)
     }
@@ -223,7 +229,7 @@ impl DeleteAccountPayload {
         self.0.is_ok()
     }
 
-    /// The id of the user who is no more.
+    /// The id of the deleted user.
     async fn deleted_user_id(&self) -> Option<ID> {
         self.0.as_ref().ok().map(|id| Id::User(*id).encode().into())
     }
@@ -306,7 +312,7 @@ impl AccountMutation {
     async fn delete_account(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The proof that it is the viewer who leaves.")] input: DeleteAccountInput,
+        #[graphql(desc = "The viewer's password, as confirmation.")] input: DeleteAccountInput,
     ) -> Result<DeleteAccountPayload, Error> {
         let viewer = viewer(ctx)?;
         let deleted = graph::account::delete(graph(ctx), &viewer, input.password);

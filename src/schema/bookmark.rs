@@ -51,7 +51,8 @@ impl Edge for BookmarkEdge {
     }
 
     async fn load(row: &bookmark::Model, ctx: &Context<'_>) -> Result<Post, Error> {
-        loaders(ctx).posts.load(row.post_id).await?.map(Post).ok_or(Error::Internal)
+        let post = loaders(ctx).posts.load(row.post_id).await?;
+        post.map(Post).ok_or_else(|| Error::internal("a bookmark refers to a missing post"))
     }
 
     async fn count((): &(), ctx: &Context<'_>) -> Result<i32, Error> {
@@ -64,7 +65,7 @@ pub struct BookmarkMutation;
 
 #[Object]
 impl BookmarkMutation {
-    /// Puts a post aside for the viewer. Nobody else sees it.
+    /// Bookmarks a post for the viewer. Nobody else sees it.
     ///
     /// User errors: `NOT_FOUND`. Errors: `UNAUTHENTICATED`, `INVALID_ID`.
     async fn bookmark(

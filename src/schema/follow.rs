@@ -27,7 +27,7 @@ where
     E: Edge<Row = Neighbour, Whole = i32>,
 {
     let page = PageOf { owner: owner.id, page: page.of(list)? };
-    let slice = loader.load(page).await?.ok_or(Error::Internal)?;
+    let slice = loader.load(page).await?.ok_or_else(|| Error::internal("a page is missing"))?;
     let whole = match list {
         List::Followers => owner.followers_count,
         _ => owner.following_count,
@@ -151,6 +151,12 @@ impl Relationship {
         self.between.followed_by.map(DateTime::of)
     }
 
+    /// Whether `follow` would be allowed, or is in force already. Nothing forbids it between two different
+    /// users.
+    async fn can_follow(&self) -> bool {
+        self.viewer != self.user
+    }
+
     /// Whether the two follow each other.
     async fn is_mutual(&self) -> bool {
         self.between.following.is_some() && self.between.followed_by.is_some()
@@ -168,7 +174,6 @@ impl Relationship {
     }
 }
 
-/// The answer to `follow`.
 pub struct FollowPayload(Outcome<FollowChange>);
 
 /// The answer to `follow`: both users with their counts as of this mutation, and the new edge ready to
@@ -233,7 +238,6 @@ impl FollowPayload {
     }
 }
 
-/// The answer to `unfollow`.
 pub struct UnfollowPayload(Outcome<FollowChange>);
 
 /// The answer to `unfollow`: both users with their counts as of this mutation.
@@ -273,7 +277,6 @@ impl UnfollowPayload {
     }
 }
 
-/// The answer to `removeFollower`.
 pub struct RelationshipPayload(Outcome<FollowChange>);
 
 /// The answer to `removeFollower`: what lies between the viewer and the other user now.

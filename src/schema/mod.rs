@@ -35,9 +35,9 @@ pub type Schema = async_graphql::Schema<Query, Mutation, EmptySubscription>;
 #[derive(Default, MergedObject)]
 pub struct Query(node::NodeQuery, account::AccountQuery, user::UserQuery, post::PostQuery);
 
-/// Everything that can be changed. Mutations are idempotent: what is already so stays so, and is a
-/// success with `changed: false`. Expected failures come as `userErrors`, with every other field of
-/// the payload null. After a mutation has answered, every read sees what it did.
+/// Everything that can be changed. What is already as asked stays so, and is a success with
+/// `changed: false`. Expected failures come as `userErrors`; then `changed` is false and every other
+/// field of the payload null. After a mutation has answered, every read sees what it did.
 #[derive(Default, MergedObject)]
 pub struct Mutation(
     account::AccountMutation,

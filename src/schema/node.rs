@@ -47,6 +47,7 @@ impl NodeQuery {
     /// The objects behind many ids: same length and order, null where nothing is found or visible.
     ///
     /// Errors: `INVALID_ID`; `ARGUMENT_OUT_OF_RANGE` for more than 100 ids.
+    #[graphql(complexity = "1 + ids.len().max(1) * child_complexity")]
     async fn nodes(
         &self,
         ctx: &Context<'_>,

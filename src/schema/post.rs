@@ -115,10 +115,14 @@ impl PostQuery {
     async fn posts(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The first so many entries after `after`; 1 to 100, 20 by default.")]
+        #[graphql(
+            desc = "How many entries, from the start or from `after`: 1 to 100; 20 without `last`."
+        )]
         first: Option<i32>,
         #[graphql(desc = "Only entries after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The last so many entries before `before`; 1 to 100. Not with `first`.")]
+        #[graphql(
+            desc = "How many entries, back from the end or from `before`: 1 to 100. Not with `first`."
+        )]
         last: Option<i32>,
         #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
     ) -> Result<Connection<PostEdge>, Error> {

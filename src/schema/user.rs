@@ -40,7 +40,6 @@ impl UserBy {
     }
 }
 
-/// Somebody with an account: their public side.
 #[derive(Clone)]
 pub struct User(pub user::Model);
 
@@ -88,7 +87,7 @@ impl User {
         DateTime(self.0.created_at)
     }
 
-    /// When the user last sent a request with their token, to the minute; null when never.
+    /// When the user last sent a request with a token; up to a minute behind, null when never.
     async fn last_seen_at(&self) -> Option<DateTime> {
         self.0.last_seen_at.map(DateTime)
     }
@@ -115,16 +114,24 @@ impl User {
     async fn posts(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The first so many entries after `after`; 1 to 100, 20 by default.")]
+        #[graphql(
+            desc = "How many entries, from the start or from `after`: 1 to 100; 20 without `last`."
+        )]
         first: Option<i32>,
         #[graphql(desc = "Only entries after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The last so many entries before `before`; 1 to 100. Not with `first`.")]
+        #[graphql(
+            desc = "How many entries, back from the end or from `before`: 1 to 100. Not with `first`."
+        )]
         last: Option<i32>,
         #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
     ) -> Result<Connection<PostEdge>, Error> {
         let page = PageArgs { first, after, last, before }.of(List::UserPosts)?;
         let page = PageOf { owner: self.0.id, page };
-        let slice = loaders(ctx).post_pages.load(page).await?.ok_or(Error::Internal)?;
+        let slice = loaders(ctx)
+            .post_pages
+            .load(page)
+            .await?
+            .ok_or_else(|| Error::internal("a page is missing"))?;
         Ok(Connection { list: List::UserPosts, slice, whole: Some(self.0.posts_count) })
     }
 
@@ -135,10 +142,14 @@ impl User {
     async fn followers(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The first so many entries after `after`; 1 to 100, 20 by default.")]
+        #[graphql(
+            desc = "How many entries, from the start or from `after`: 1 to 100; 20 without `last`."
+        )]
         first: Option<i32>,
         #[graphql(desc = "Only entries after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The last so many entries before `before`; 1 to 100. Not with `first`.")]
+        #[graphql(
+            desc = "How many entries, back from the end or from `before`: 1 to 100. Not with `first`."
+        )]
         last: Option<i32>,
         #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
     ) -> Result<Connection<FollowerEdge>, Error> {
@@ -153,10 +164,14 @@ impl User {
     async fn following(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The first so many entries after `after`; 1 to 100, 20 by default.")]
+        #[graphql(
+            desc = "How many entries, from the start or from `after`: 1 to 100; 20 without `last`."
+        )]
         first: Option<i32>,
         #[graphql(desc = "Only entries after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The last so many entries before `before`; 1 to 100. Not with `first`.")]
+        #[graphql(
+            desc = "How many entries, back from the end or from `before`: 1 to 100. Not with `first`."
+        )]
         last: Option<i32>,
         #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
     ) -> Result<Connection<FollowingEdge>, Error> {
@@ -172,16 +187,24 @@ impl User {
     async fn timeline(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The first so many entries after `after`; 1 to 100, 20 by default.")]
+        #[graphql(
+            desc = "How many entries, from the start or from `after`: 1 to 100; 20 without `last`."
+        )]
         first: Option<i32>,
         #[graphql(desc = "Only entries after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The last so many entries before `before`; 1 to 100. Not with `first`.")]
+        #[graphql(
+            desc = "How many entries, back from the end or from `before`: 1 to 100. Not with `first`."
+        )]
         last: Option<i32>,
         #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
     ) -> Result<TimelineConnection, Error> {
         let page = PageArgs { first, after, last, before }.of(List::Timeline)?;
         let page = PageOf { owner: self.0.id, page };
-        let slice = loaders(ctx).timelines.load(page).await?.ok_or(Error::Internal)?;
+        let slice = loaders(ctx)
+            .timelines
+            .load(page)
+            .await?
+            .ok_or_else(|| Error::internal("a page is missing"))?;
         Ok(TimelineConnection { owner: self.0.id, slice })
     }
 
@@ -227,7 +250,8 @@ impl User {
 
     /// A user whom a row of the same moment points to.
     pub async fn load(ctx: &Context<'_>, id: i64) -> Result<Self, Error> {
-        loaders(ctx).users.load(id).await?.map(Self).ok_or(Error::Internal)
+        let user = loaders(ctx).users.load(id).await?;
+        user.map(Self).ok_or_else(|| Error::internal("a row refers to a missing user"))
     }
 }
 
@@ -303,13 +327,19 @@ impl UserQuery {
     async fn users(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The first so many entries after `after`; 1 to 100, 20 by default.")]
+        #[graphql(
+            desc = "How many entries, from the start or from `after`: 1 to 100; 20 without `last`."
+        )]
         first: Option<i32>,
         #[graphql(desc = "Only entries after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The last so many entries before `before`; 1 to 100. Not with `first`.")]
+        #[graphql(
+            desc = "How many entries, back from the end or from `before`: 1 to 100. Not with `first`."
+        )]
         last: Option<i32>,
         #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
-        #[graphql(desc = "Only users whose username starts with this; case makes no difference.")]
+        #[graphql(
+            desc = "Only users whose username starts with this; case makes no difference. Up to 30 characters make sense."
+        )]
         username_prefix: Option<String>,
     ) -> Result<Connection<UserEdge>, Error> {
         let page = PageArgs { first, after, last, before }.of(List::Users)?;
@@ -322,17 +352,17 @@ impl UserQuery {
 /// What to change about oneself. An absent field stays as it is; null clears it where it may be empty.
 #[derive(InputObject)]
 pub struct UpdateProfileInput {
-    /// 1 to 30 letters, digits and underscores; unique without regard to case. Cannot be cleared.
-    username: Option<String>,
+    /// 1 to 30 letters, digits and underscores; unique without regard to case. Not null.
+    username: MaybeUndefined<String>,
     /// 1 to 50 characters, or null for none.
     display_name: MaybeUndefined<String>,
     /// 1 to 500 characters, or null for none.
     about_me: MaybeUndefined<String>,
-    /// The e-mail address, seen by nobody else; the avatar is made from it. Cannot be cleared.
-    email: Option<String>,
+    /// An e-mail address of at most 254 characters, seen by nobody else; the avatar is made from it. Not
+    /// null.
+    email: MaybeUndefined<String>,
 }
 
-/// The answer to `updateProfile`.
 pub struct UpdateProfilePayload(Outcome<user::Model>);
 
 /// The answer to `updateProfile`.
@@ -368,8 +398,8 @@ impl UserMutation {
         #[graphql(desc = "What to change.")] input: UpdateProfileInput,
     ) -> Result<UpdateProfilePayload, Error> {
         let profile = graph::user::Profile {
-            username: input.username,
-            email: input.email,
+            username: input.username.into(),
+            email: input.email.into(),
             display_name: input.display_name.into(),
             about_me: input.about_me.into(),
         };

@@ -51,6 +51,31 @@ async fn susans_password_is_cat_not_dog() {
 }
 
 #[tokio::test]
+async fn an_unknown_user_costs_as_much_as_a_wrong_password() {
+    let app = TestApp::new().await;
+    app.join("susan").await;
+    let mut costs = vec![];
+    for name in ["susan", "nobody", "nobody@example.com", "\u{1F426}"] {
+        let before = app.app.passwords.hashed();
+        login(&app, name, "dog dog dog").await;
+        costs.push(app.app.passwords.hashed() - before);
+    }
+    assert_eq!(costs, [1, 1, 1, 1]);
+}
+
+#[tokio::test]
+async fn a_user_has_a_hundred_sessions_at_most() {
+    let app = TestApp::new().await;
+    let susan = app.join("susan").await;
+    for _ in 0..100 {
+        rookery::command::token::create(app.database(), "susan", 1).await.unwrap();
+    }
+    assert_eq!(susan.error("{ viewer { email } }").await, "UNAUTHENTICATED", "the oldest is over");
+    let sessions = session::Entity::find().all(app.database().reader()).await.unwrap();
+    assert_eq!(sessions.len(), 100);
+}
+
+#[tokio::test]
 async fn only_hashes_are_stored() {
     let app = TestApp::new().await;
     let susan = app.join("susan").await;
@@ -103,7 +128,7 @@ async fn what_cannot_be_registered() {
     assert_eq!(data["register"]["userErrors"], json!([]), "at the limits");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn two_who_want_one_name_at_once() {
     let app = TestApp::new().await;
     let tries = futures_util::future::join_all((0..10).map(|n| {

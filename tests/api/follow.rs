@@ -136,7 +136,7 @@ async fn a_follower_can_be_removed() {
     assert_eq!(network(&john, &john).await, (vec!["susan".into()], vec![]));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_follows_at_once_are_one() {
     let app = TestApp::new().await;
     let (john, susan) = (app.join("john").await, app.join("susan").await);
@@ -148,7 +148,7 @@ async fn a_hundred_follows_at_once_are_one() {
     assert_eq!(network(&john, &susan).await, (vec![], vec![]));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn counts_stay_exact_when_everybody_acts_at_once() {
     let app = TestApp::new().await;
     let names: Vec<String> = (0..6).map(|n| format!("user{n}")).collect();

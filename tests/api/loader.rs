@@ -123,7 +123,7 @@ async fn as_many_statements_for_a_hundred_as_for_one() {
 }
 
 #[tokio::test]
-async fn the_standard_queries_take_three_four_and_three() {
+async fn the_standard_queries_take_three_four_and_five() {
     let app = TestApp::new().await;
     let john = crowd(&app).await;
     let q1 = "{ viewer { user { timeline(first: FIRST) { nodes { id body author { id username
@@ -131,8 +131,11 @@ async fn the_standard_queries_take_three_four_and_three() {
     let q2 = "{ user(by: {username: \"john\"}) { username followersCount followingCount postsCount
         followers(first: FIRST) { nodes { username followersCount } }
         following(first: FIRST) { nodes { username followersCount } } } }";
+    let q3 = "{ user(by: {username: \"john\"}) { followers(first: FIRST) { nodes { username
+        following(first: 10) { nodes { username } } } } } }";
     let anonymous = app.anonymous();
-    for (viewer, document, expected) in [(&john, q1, 3), (&anonymous, q2, 4)] {
+    // The third one names its user and asks for users twice: five, and four when all are known.
+    for (viewer, document, expected) in [(&john, q1, 3), (&anonymous, q2, 4), (&anonymous, q3, 5)] {
         let (data, count) = statements(&app, viewer, document, 20).await;
         assert_eq!(count, expected, "{data:#}");
     }

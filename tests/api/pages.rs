@@ -25,6 +25,13 @@ const CONNECTIONS: [(&str, &str, &str); 7] = [
     ("/viewer/bookmarks", "{ viewer { bookmarks(PAGE) { BODY } } }", "body"),
 ];
 
+#[test]
+fn no_connection_is_left_out() {
+    let sdl = include_str!("../../schema.graphql");
+    let fields = sdl.lines().filter(|line| line.contains("): ") && line.ends_with("Connection!"));
+    assert_eq!(fields.count(), CONNECTIONS.len(), "a new connection belongs into CONNECTIONS");
+}
+
 /// John with seven of everything.
 async fn fill(app: &TestApp) -> Actor<'_> {
     let john = app.join("john").await;

@@ -91,8 +91,10 @@ async fn what_cannot_be_written() {
         let data = susan.run(edit, json!({ "body": body, "id": id })).await;
         assert_eq!(data["editPost"]["userErrors"][0]["code"], "INVALID_INPUT");
     }
+    susan.write("a line\r\nand another").await;
+    assert_eq!(susan.timeline().await[0], "a line\nand another");
     susan.write(&"\u{1F426}".repeat(5000)).await;
     let data = susan.query("{ viewer { user { postsCount timeline { nodes { body } } } } }").await;
-    assert_eq!(data["viewer"]["user"]["postsCount"], 2);
-    assert_eq!(data["viewer"]["user"]["timeline"]["nodes"][1]["body"], "here");
+    assert_eq!(data["viewer"]["user"]["postsCount"], 3);
+    assert_eq!(data["viewer"]["user"]["timeline"]["nodes"][2]["body"], "here");
 }

@@ -69,6 +69,8 @@ async fn a_profile_is_changed_field_by_field() {
         (json!({ "username": "John" }), "USERNAME_TAKEN", "username"),
         (json!({ "email": "JOHN@example.com" }), "EMAIL_TAKEN", "email"),
         (json!({ "username": "no spaces" }), "INVALID_INPUT", "username"),
+        (json!({ "username": null }), "INVALID_INPUT", "username"),
+        (json!({ "email": null }), "INVALID_INPUT", "email"),
         (json!({ "email": "nonsense" }), "INVALID_INPUT", "email"),
         (json!({ "displayName": "x".repeat(51) }), "INVALID_INPUT", "displayName"),
         (json!({ "aboutMe": " " }), "INVALID_INPUT", "aboutMe"),

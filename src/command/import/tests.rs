@@ -250,9 +250,9 @@ async fn bad_posts_are_named_and_nothing_is_imported() {
         told,
         [
             "  line 2 has an author who is not a user: ",
-            "  line 3 has a bad body: The text must not",
-            "  line 5 has a bad body: The text must be ",
-            "  line 6 has a bad body: The text must not",
+            "  line 3 has a bad body: This must not be ",
+            "  line 5 has a bad body: This must be 1 to",
+            "  line 6 has a bad body: This must not con",
             "  line 7 has a createdAt that is not RFC 3",
             "  line 8 has a createdAt before 1970: 1969",
             "  line 9 has a createdAt in the future: 21",

@@ -144,6 +144,14 @@ async fn pages_of_pages() {
     let aliased = |n| format!("a{n}: {} ", list("posts", "body author { username }"));
     let wide = list("users", &repeat(10, aliased));
     refused(&john, "aliases times lists", query(&format!("{{ {wide} }}")), TOO_COMPLEX).await;
+    let popular = vec![john.id.as_str(); 100];
+    let deep = list("followers", &list("followers", "id username"));
+    let many = json!({ "query": format!("query ($ids: [ID!]!) {{ nodes(ids: $ids) {{ ... on User {{ {deep} }} }} }}"),
+        "variables": { "ids": popular } });
+    refused(&john, "one node a hundred times", many.to_string(), TOO_COMPLEX).await;
+    let deeper = list("followers", &deep);
+    let one = format!("{{ node(id: \"{}\") {{ ... on User {{ {deeper} }} }} }}", john.id);
+    refused(&john, "circle below an interface", query(&one), TOO_COMPLEX).await;
     for rounds in [2, 6, 7] {
         let circle = "possibleTypes { interfaces { ".repeat(rounds);
         let ends = "} }".repeat(rounds);
