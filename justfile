@@ -11,7 +11,7 @@ run:
 test:
     cargo test --workspace
 
-# What is denied before anything else is looked at
+# Format, lints and documentation, as CI checks them
 lint:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- --deny warnings
