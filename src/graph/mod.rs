@@ -9,6 +9,7 @@ pub mod account;
 pub mod bookmark;
 pub mod follow;
 pub mod post;
+pub mod profile;
 pub mod text;
 pub mod user;
 

@@ -1,16 +1,14 @@
-//! Users: the directory, and what one may change about oneself.
+//! Users: the directory.
 
 use entity::user;
 use sea_orm::sea_query::{Expr, ExprTrait as _, Func, Order};
 use sea_orm::{
-    ActiveModelTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
-    QueryOrder as _, QuerySelect as _, Select, Set,
+    EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    Select,
 };
 
-use super::{Graph, text};
-use crate::auth::Viewer;
 use crate::database::Snapshot;
-use crate::error::{self, Error};
+use crate::error::Error;
 use crate::page::{Direction, Page, Slice};
 
 /// Users by username from a to z, those whose username starts with `prefix`.
@@ -58,55 +56,4 @@ fn starting_with(prefix: Option<&str>) -> Select<user::Entity> {
     let prefix = prefix.unwrap_or_default().to_ascii_lowercase();
     let after_all = format!("{prefix}~");
     user::Entity::find().filter(name().gte(prefix)).filter(name().lt(after_all))
-}
-
-/// What [`update_profile`] changes: `None` leaves a field as it is, `Some(None)` clears it.
-#[derive(Debug, Default)]
-pub struct Profile {
-    pub username: Option<Option<String>>,
-    pub email: Option<Option<String>>,
-    pub display_name: Option<Option<String>>,
-    pub about_me: Option<Option<String>>,
-}
-
-pub async fn update_profile(
-    graph: &Graph,
-    viewer: &Viewer,
-    profile: Profile,
-) -> Result<user::Model, Error> {
-    let mut user = user::ActiveModel { id: Set(viewer.id()), ..Default::default() };
-    let mut wrong = Vec::new();
-    if let Some(username) = profile.username {
-        match text::username(&username.unwrap_or_default(), &["input", "username"]) {
-            Ok(username) => user.username = Set(username),
-            Err(error) => wrong.push(error),
-        }
-    }
-    if let Some(email) = profile.email {
-        match text::email(&email.unwrap_or_default(), &["input", "email"]) {
-            Ok(email) => user.email = Set(email),
-            Err(error) => wrong.push(error),
-        }
-    }
-    if let Some(name) = profile.display_name {
-        let checked = |name| text::display_name(name, &["input", "displayName"]);
-        match name.map(checked).transpose() {
-            Ok(name) => user.display_name = Set(name),
-            Err(error) => wrong.push(error),
-        }
-    }
-    if let Some(about_me) = profile.about_me {
-        let checked = |about_me| text::about_me(about_me, &["input", "aboutMe"]);
-        match about_me.map(checked).transpose() {
-            Ok(about_me) => user.about_me = Set(about_me),
-            Err(error) => wrong.push(error),
-        }
-    }
-    if !wrong.is_empty() {
-        return Err(Error::Expected(wrong));
-    }
-    let transaction = graph.db.begin().await?;
-    let user = user.update(&transaction).await.map_err(error::taken)?;
-    transaction.commit().await?;
-    Ok(user)
 }

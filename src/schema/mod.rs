@@ -12,6 +12,7 @@ mod error;
 mod follow;
 mod node;
 mod post;
+mod profile;
 mod scalar;
 mod timeline;
 mod user;
@@ -41,7 +42,7 @@ pub struct Query(node::NodeQuery, account::AccountQuery, user::UserQuery, post::
 #[derive(Default, MergedObject)]
 pub struct Mutation(
     account::AccountMutation,
-    user::UserMutation,
+    profile::ProfileMutation,
     follow::FollowMutation,
     post::PostMutation,
     bookmark::BookmarkMutation,

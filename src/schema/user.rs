@@ -1,17 +1,15 @@
-//! Users as clients see them, the directory, and the viewer's own profile.
+//! Users as clients see them, one by one and in the directory.
 
-use async_graphql::{ComplexObject, Context, ID, InputObject, MaybeUndefined, Object, OneofObject};
+use async_graphql::{ComplexObject, Context, ID, Object, OneofObject};
 use entity::user;
 use md5::{Digest as _, Md5};
 
-use super::account::Viewer;
 use super::connection::{Connection, Edge, PageArgs, cost, int};
-use super::error::{UserErrorInterface, user_errors};
 use super::follow::{FollowerEdge, FollowingEdge, Relationship, neighbours};
 use super::post::PostEdge;
 use super::scalar::{DateTime, Url};
 use super::timeline::TimelineConnection;
-use super::{Outcome, caller, graph, loaders, viewer, write};
+use super::{caller, loaders};
 use crate::error::Error;
 use crate::graph;
 use crate::id::Id;
@@ -346,65 +344,5 @@ impl UserQuery {
         let prefix = username_prefix.as_deref();
         let slice = graph::user::directory(&loaders(ctx).snapshot, prefix, &page).await?;
         Ok(Connection { list: List::Users, slice: slice.into(), whole: username_prefix })
-    }
-}
-
-/// What to change about oneself. An absent field stays as it is; null clears it where it may be empty.
-#[derive(InputObject)]
-pub struct UpdateProfileInput {
-    /// 1 to 30 letters, digits and underscores; unique without regard to case. Not null.
-    username: MaybeUndefined<String>,
-    /// 1 to 50 characters, or null for none.
-    display_name: MaybeUndefined<String>,
-    /// 1 to 500 characters, or null for none.
-    about_me: MaybeUndefined<String>,
-    /// An e-mail address of at most 254 characters, seen by nobody else; the avatar is made from it. Not
-    /// null.
-    email: MaybeUndefined<String>,
-}
-
-pub struct UpdateProfilePayload(Outcome<user::Model>);
-
-/// The answer to `updateProfile`.
-#[Object]
-impl UpdateProfilePayload {
-    /// The viewer's own user, as it is now.
-    async fn user(&self) -> Option<User> {
-        self.0.as_ref().ok().cloned().map(User)
-    }
-
-    /// The viewer, as they are now.
-    async fn viewer(&self, ctx: &Context<'_>) -> Option<Viewer> {
-        self.0.as_ref().ok().and_then(|_| Viewer::of(ctx))
-    }
-
-    /// Why nothing was changed; empty on success.
-    async fn user_errors(&self) -> Vec<UserErrorInterface> {
-        user_errors(&self.0)
-    }
-}
-
-#[derive(Default)]
-pub struct UserMutation;
-
-#[Object]
-impl UserMutation {
-    /// Changes the viewer's own profile, all of it or nothing.
-    ///
-    /// User errors: `INVALID_INPUT`, `USERNAME_TAKEN`, `EMAIL_TAKEN`. Errors: `UNAUTHENTICATED`.
-    async fn update_profile(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "What to change.")] input: UpdateProfileInput,
-    ) -> Result<UpdateProfilePayload, Error> {
-        let profile = graph::user::Profile {
-            username: input.username.into(),
-            email: input.email.into(),
-            display_name: input.display_name.into(),
-            about_me: input.about_me.into(),
-        };
-        let viewer = viewer(ctx)?;
-        let updated = graph::user::update_profile(graph(ctx), &viewer, profile);
-        Ok(UpdateProfilePayload(write(ctx, updated).await?))
     }
 }
