@@ -63,7 +63,10 @@ impl Database {
     /// When the database comes from a newer version, or cannot be written.
     pub async fn migrate(&self) -> Result<()> {
         let cannot_write = |error| anyhow!("cannot write the database: {}", reason(&error));
-        self.begin().await.map_err(cannot_write)?.rollback().await.map_err(cannot_write)?;
+        let trial = self.begin().await.map_err(cannot_write)?;
+        // A file that cannot be written lets transactions begin; only a write finds out.
+        trial.execute_unprepared("PRAGMA user_version = 0").await.map_err(cannot_write)?;
+        trial.rollback().await.map_err(cannot_write)?;
         self.refuse_newer().await?;
         Migrator::up(&self.writer, None)
             .await
