@@ -27,7 +27,7 @@ answers:
 
 # Licences, advisories and sources of the dependencies (needs cargo-deny)
 deny:
-    cargo deny --config .deny.toml check
+    cargo deny check
 
 # Requests per second for the timeline, beside a hand-written endpoint (needs wrk and sqlite3)
 bench:
