@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
+use sea_orm::ConnectionTrait as _;
 use tokio::sync::mpsc;
 
 use super::Viewer;
@@ -52,7 +53,6 @@ impl Presence {
 }
 
 async fn write(db: &Database, seen: &HashMap<i64, i64>) -> Result<(), Error> {
-    use sea_orm::ConnectionTrait as _;
     let now = Utc::now();
     let sessions = "UPDATE session SET last_used_at = $1 WHERE last_used_at <= $2 \
          AND id IN (SELECT value FROM json_each($3))";

@@ -13,8 +13,10 @@ use super::Database;
 pub const LIMIT: u64 = 32 * 1024 * 1024;
 /// How often its size is looked at.
 pub const EVERY: Duration = Duration::from_millis(500);
-/// For how long new snapshots may be held back.
+/// For how long new snapshots may be held back, and how long the engine waits for readers elsewhere.
 const MOMENT: Duration = Duration::from_millis(200);
+/// While somebody reads for long (a backup, the doctor), it is tried this much less often.
+const BACK_OFF: u32 = 20;
 
 /// Ends when the database is closed.
 pub async fn keep_short(db: Database, limit: u64, every: Duration) {
@@ -27,18 +29,32 @@ pub async fn keep_short(db: Database, limit: u64, every: Duration) {
             continue;
         }
         match empty(&db).await {
-            Ok(()) => tracing::debug!(size, "the write-ahead log was emptied"),
+            Ok(true) => tracing::debug!(size, "the write-ahead log was emptied"),
+            Ok(false) => tokio::time::sleep(every * BACK_OFF).await,
             Err(sqlx::Error::PoolClosed) => return,
             Err(error) => tracing::debug!(%error, "the write-ahead log stays for now"),
         }
     }
 }
 
-async fn empty(db: &Database) -> Result<(), sqlx::Error> {
+/// Whether it could be done. Not when somebody reads on, here or in another process: nobody else is to
+/// wait for them.
+async fn empty(db: &Database) -> Result<bool, sqlx::Error> {
     let mut writer = db.writer.get_sqlite_connection_pool().acquire().await?;
     let Ok(_alone) = timeout(MOMENT, db.snapshots.write()).await else {
-        return Ok(());
+        return Ok(false);
     };
-    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut *writer).await?;
-    Ok(())
+    let patience: i64 = sqlx::query_scalar("PRAGMA busy_timeout").fetch_one(&mut *writer).await?;
+    set_patience(&mut writer, MOMENT.as_millis()).await?;
+    let busy = sqlx::query_scalar("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *writer).await;
+    set_patience(&mut writer, patience).await?;
+    busy.map(|busy: i64| busy == 0)
+}
+
+async fn set_patience(
+    connection: &mut sqlx::SqliteConnection,
+    millis: impl std::fmt::Display + Send,
+) -> Result<(), sqlx::Error> {
+    let sql = sqlx::AssertSqlSafe(format!("PRAGMA busy_timeout = {millis}"));
+    sqlx::query(sql).execute(connection).await.map(drop)
 }

@@ -1,11 +1,11 @@
 //! The viewer's own profile: all of a change, or nothing of it.
 
 use entity::user;
-use sea_orm::{ActiveModelTrait as _, Set};
+use sea_orm::{ActiveModelTrait as _, ActiveValue, NotSet, Set, Value};
 
 use super::{Graph, text};
 use crate::auth::Viewer;
-use crate::error::{self, Error};
+use crate::error::{self, Error, UserError};
 
 /// What [`update`] changes: `None` leaves a field as it is, `Some(None)` clears it.
 #[derive(Debug, Default)]
@@ -21,34 +21,21 @@ pub async fn update(
     viewer: &Viewer,
     profile: Profile,
 ) -> Result<user::Model, Error> {
-    let mut user = user::ActiveModel { id: Set(viewer.id()), ..Default::default() };
     let mut wrong = Vec::new();
-    if let Some(username) = profile.username {
-        match text::username(&username.unwrap_or_default(), &["input", "username"]) {
-            Ok(username) => user.username = Set(username),
-            Err(error) => wrong.push(error),
-        }
-    }
-    if let Some(email) = profile.email {
-        match text::email(&email.unwrap_or_default(), &["input", "email"]) {
-            Ok(email) => user.email = Set(email),
-            Err(error) => wrong.push(error),
-        }
-    }
-    if let Some(name) = profile.display_name {
-        let checked = |name| text::display_name(name, &["input", "displayName"]);
-        match name.map(checked).transpose() {
-            Ok(name) => user.display_name = Set(name),
-            Err(error) => wrong.push(error),
-        }
-    }
-    if let Some(about_me) = profile.about_me {
-        let checked = |about_me| text::about_me(about_me, &["input", "aboutMe"]);
-        match about_me.map(checked).transpose() {
-            Ok(about_me) => user.about_me = Set(about_me),
-            Err(error) => wrong.push(error),
-        }
-    }
+    let name = |name| text::display_name(name, &["input", "displayName"]);
+    let about = |about_me| text::about_me(about_me, &["input", "aboutMe"]);
+    let user = user::ActiveModel {
+        id: Set(viewer.id()),
+        username: checked(&mut wrong, profile.username, |username| {
+            text::username(&username.unwrap_or_default(), &["input", "username"])
+        }),
+        email: checked(&mut wrong, profile.email, |email| {
+            text::email(&email.unwrap_or_default(), &["input", "email"])
+        }),
+        display_name: checked(&mut wrong, profile.display_name, |to| to.map(name).transpose()),
+        about_me: checked(&mut wrong, profile.about_me, |to| to.map(about).transpose()),
+        ..Default::default()
+    };
     if !wrong.is_empty() {
         return Err(Error::Expected(wrong));
     }
@@ -56,4 +43,20 @@ pub async fn update(
     let user = user.update(&transaction).await.map_err(error::taken)?;
     transaction.commit().await?;
     Ok(user)
+}
+
+/// What a field is set to, if it is to be changed and the rules allow it.
+fn checked<F, T: Into<Value>>(
+    wrong: &mut Vec<UserError>,
+    to: Option<F>,
+    rule: impl FnOnce(F) -> Result<T, UserError>,
+) -> ActiveValue<T> {
+    match to.map(rule) {
+        Some(Ok(value)) => Set(value),
+        Some(Err(error)) => {
+            wrong.push(error);
+            NotSet
+        }
+        None => NotSet,
+    }
 }

@@ -23,7 +23,6 @@ use dataloader::BatchFn;
 use dataloader::cached;
 use entity::user::Model as UserRow;
 use futures_util::FutureExt as _;
-
 use sea_orm::FromQueryResult;
 
 use crate::database::{self, Snapshot};
@@ -225,8 +224,7 @@ async fn pages<R: FromQueryResult, T>(
         }
         for owner in owners {
             let rows = by_owner.remove(&owner).unwrap_or_default();
-            let page = page.clone();
-            found.insert(PageOf { owner, page: page.clone() }, slice(&page, rows));
+            found.insert(PageOf { owner, page: page.clone() }, slice(page, rows));
         }
     }
     Ok(found)

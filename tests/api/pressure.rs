@@ -4,6 +4,8 @@
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
+use rookery::database::Database;
+use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use serde_json::json;
 
 use crate::app::{PASSWORD, TestApp};
@@ -59,4 +61,25 @@ async fn the_log_stays_short_under_steady_load() {
     futures_util::future::select(Box::pin(writing), Box::pin(reading)).await;
     let longest = longest.into_inner();
     assert!((1..2 * 1024 * 1024).contains(&longest), "{longest} bytes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_reader_elsewhere_stops_nobody() {
+    let app = TestApp::new().await;
+    let (john, susan) = (app.join("john").await, app.join("susan").await);
+    let url = format!("sqlite://{}", app.folder().join("test.db").display());
+    let elsewhere = Database::open(&url, 1).await.unwrap();
+    let reading = elsewhere.reader().begin().await.unwrap();
+    reading.execute_unprepared("SELECT count(*) FROM post").await.unwrap();
+    app.database().keep_log_shorter_than(0, Duration::from_millis(10));
+    let work = async {
+        for _ in 0..40 {
+            john.follow(&susan).await;
+            john.unfollow(&susan).await;
+        }
+    };
+    // Four seconds is how long the engine would wait for that reader, each time.
+    let done = tokio::time::timeout(Duration::from_secs(4), work).await;
+    assert!(done.is_ok(), "everybody waited for a reader in another process");
+    reading.rollback().await.unwrap();
 }
