@@ -13,7 +13,7 @@ use clap::Parser;
 use entity::{post, user};
 use rookery::auth::Viewer;
 use rookery::config::Config;
-use rookery::database::{Database, Snapshot, key_list};
+use rookery::database::{Database, Snapshot};
 use rookery::id::Id;
 use rookery::loader::timeline_sql;
 use rookery::page::Direction;
@@ -29,7 +29,7 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let Config { database, listen, .. } = Arguments::parse().config;
-    let database = Database::open(&database.database_url, database.database_readers).await?;
+    let database = Database::open(&database).await?;
     let router = Router::new().route("/timeline", get(timeline)).with_state(database);
     let listener = TcpListener::bind(listen).await?;
     println!("http://{}/timeline", listener.local_addr()?);
@@ -55,14 +55,15 @@ async fn read(database: &Database, token: &str) -> anyhow::Result<String> {
     let snapshot = Snapshot::new(database);
     let viewer = Viewer::authenticate(&snapshot, token).await;
     let viewer = viewer.map_err(|error| anyhow::anyhow!("{error:?}"))?;
-    let first = [key_list([viewer.id()]), i64::MAX.into(), 0i64.into(), 21i64.into()];
+    let engine = database.engine();
+    let first = [engine.keys([viewer.id()]), i64::MAX.into(), 0i64.into(), 21i64.into()];
     let mut posts: Vec<post::Model> =
-        snapshot.all(&timeline_sql(Direction::Forward), first).await?;
+        snapshot.all(&timeline_sql(engine, Direction::Forward), first).await?;
     posts.sort_unstable_by_key(|post| std::cmp::Reverse(post.id));
     posts.truncate(20);
-    let authors = key_list(posts.iter().map(|post| post.author_id));
-    let sql = "SELECT * FROM \"user\" WHERE id IN (SELECT value FROM json_each($1))";
-    let authors: Vec<user::Model> = snapshot.all(sql, [authors]).await?;
+    let authors = engine.keys(posts.iter().map(|post| post.author_id));
+    let sql = format!("SELECT * FROM \"user\" WHERE {}", engine.is_in("id", 1));
+    let authors: Vec<user::Model> = snapshot.all(&sql, [authors]).await?;
     let nodes: Vec<_> = posts
         .iter()
         .map(|post| {

@@ -9,7 +9,7 @@ use axum::Router;
 use chrono::TimeDelta;
 
 use crate::auth::{Passwords, Presence};
-use crate::config::{Config, DatabaseConfig};
+use crate::config::Config;
 use crate::database::Database;
 use crate::graph::Graph;
 use crate::http::{self, Shared};
@@ -29,13 +29,13 @@ impl App {
     /// When the database cannot be opened or written, or comes from a newer version; when the argon2
     /// parameters are out of range.
     pub async fn build(config: &Config) -> Result<Self> {
-        let DatabaseConfig { database_url, database_readers } = &config.database;
-        let database = Database::open(database_url, *database_readers).await?;
+        let database = Database::open(&config.database).await?;
         database.migrate().await?;
         database.keep_log_short();
         let passwords = passwords(config)?;
+        let node = database.node(config.node).await?;
         let graph = Graph {
-            keys: Keys::new(config.node, database.largest_key().await?),
+            keys: Keys::new(node, database.largest_key().await?),
             db: database.clone(),
             passwords: passwords.clone(),
             session_lifetime: TimeDelta::days(config.session_days.into()),

@@ -5,24 +5,72 @@ use std::net::SocketAddr;
 
 use clap::Args;
 
-/// Where the data is.
+/// Where the data is, and how long to wait for it.
 #[derive(Args, Clone, Debug)]
 pub struct DatabaseConfig {
-    /// Address of the database: `sqlite://PATH`, relative to the working directory. The file is made
-    /// when there is none
+    /// Address of the database: `sqlite://PATH`, relative to the working directory (the file is made when
+    /// there is none), or `postgres://USER:PASSWORD@HOST:PORT/NAME`, with `?sslmode=verify-full` and
+    /// `sslrootcert=PATH` for TLS, as libpq has them
     #[arg(
         long,
         global = true,
         env = "DATABASE_URL",
+        hide_env_values = true,
         default_value = "sqlite://rookery.db",
         value_name = "URL"
     )]
     pub database_url: String,
 
-    /// Connections that read at the same time, 1 to 64; one more writes
+    /// Connections that read at the same time, 1 to 64
     #[arg(long, global = true, env = "ROOKERY_DATABASE_READERS", default_value_t = 4, value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..=64))]
     pub database_readers: u32,
+
+    /// Connections that write at the same time, 1 to 64; on SQLite it is always one
+    #[arg(long, global = true, env = "ROOKERY_DATABASE_WRITERS", default_value_t = 4, value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub database_writers: u32,
+
+    /// Seconds to wait for a free connection, and for a lock that another writer holds, until UNAVAILABLE
+    #[arg(long, global = true, env = "ROOKERY_DATABASE_ACQUIRE_TIMEOUT", default_value_t = 4,
+          value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub database_acquire_timeout: u64,
+
+    /// Seconds until PostgreSQL gives up a statement
+    #[arg(long, global = true, env = "ROOKERY_DATABASE_STATEMENT_TIMEOUT", default_value_t = 8,
+          value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub database_statement_timeout: u64,
+
+    /// Addresses of streaming replicas to read from, with commas between; give all instances the same
+    #[arg(
+        long,
+        global = true,
+        env = "DATABASE_REPLICA_URLS",
+        hide_env_values = true,
+        default_value = "",
+        value_name = "URLS",
+        value_delimiter = ','
+    )]
+    pub database_replica_urls: Vec<String>,
+
+    /// Seconds that a replica may be behind the primary and still be read from
+    #[arg(long, global = true, env = "ROOKERY_DATABASE_REPLICA_LAG", default_value_t = 10,
+          value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub database_replica_lag: u64,
+}
+
+impl DatabaseConfig {
+    /// The addresses of replicas.
+    pub fn replicas(&self) -> impl Iterator<Item = &str> {
+        self.database_replica_urls.iter().map(|url| url.trim()).filter(|url| !url.is_empty())
+    }
+
+    /// Another database with the same settings, without replicas.
+    #[must_use]
+    pub fn at(&self, url: &str) -> Self {
+        let database_replica_urls = vec![];
+        Self { database_url: url.to_owned(), database_replica_urls, ..self.clone() }
+    }
 }
 
 /// How the service runs.
@@ -40,10 +88,10 @@ pub struct Config {
     #[arg(long, env = "ROOKERY_DEMO", value_parser = clap::builder::FalseyValueParser::new())]
     pub demo: bool,
 
-    /// Number of this instance, part of every id it makes: 0 to 254, another for each instance
-    #[arg(long, env = "ROOKERY_NODE", default_value_t = 0, value_name = "N",
-          value_parser = clap::value_parser!(u8).range(0..=254))]
-    pub node: u8,
+    /// Number of this instance, part of every id it makes: 0 to 254, another for each instance; by
+    /// default the first that no other instance on the database has
+    #[arg(long, env = "ROOKERY_NODE", default_value = "auto", value_name = "N", value_parser = node)]
+    pub node: NodeNumber,
 
     /// Days until a bearer token stops working, 1 to 3650
     #[arg(long, env = "ROOKERY_SESSION_DAYS", default_value_t = 30, value_name = "DAYS",
@@ -83,6 +131,19 @@ pub struct Config {
     /// What is logged to standard error, as in `info` or `rookery=debug`
     #[arg(long, env = "ROOKERY_LOG", default_value = "warn,rookery=info", value_name = "FILTER")]
     pub log: String,
+}
+
+/// The number of an instance; `None` for any that is free.
+pub type NodeNumber = Option<u8>;
+
+fn node(text: &str) -> Result<NodeNumber, String> {
+    match text {
+        "auto" => Ok(None),
+        text => match text.parse() {
+            Ok(number @ 0..=254) => Ok(Some(number)),
+            _ => Err("give a number from 0 to 254, or 'auto'".to_owned()),
+        },
+    }
 }
 
 /// What a request may ask for. Whatever goes beyond is refused before it runs; the defaults let the

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use sea_orm::sqlx::error::DatabaseError;
 use sea_orm::{DbErr, RuntimeErr, SqlErr, sqlx};
 
 /// Why a request, or one field of it, has no answer.
@@ -24,8 +25,14 @@ pub enum Error {
         min: i32,
         max: i32,
     },
-    /// The database is busy; the same request may pass later.
+    /// The database is busy or gone; nothing was changed, and the same request may pass later.
     Unavailable,
+    /// Somebody else's write got in the way; nothing was changed, and the same may pass at once.
+    Conflict,
+    /// The database took too long; nothing was changed.
+    Timeout,
+    /// The database went away while it was committing: it is not known whether the change was made.
+    OutcomeUnknown,
     /// Logged where it happened, never shown.
     Internal,
     /// Expected failures of a mutation: data, not errors, to the client.
@@ -70,12 +77,13 @@ impl From<DbErr> for Error {
         if let Some(SqlErr::ForeignKeyConstraintViolation(_)) = error.sql_err() {
             return Self::gone();
         }
-        if is_busy(&error) {
-            tracing::warn!(%error, "the database is busy");
-            return Self::Unavailable;
+        let known = temporary(&error);
+        match known {
+            Some(Self::Conflict) => tracing::debug!(%error, "two writes got in each other's way"),
+            Some(_) => tracing::warn!(%error, "the database is busy or gone"),
+            None => tracing::error!(%error, "the database refused a statement"),
         }
-        tracing::error!(%error, "the database refused a statement");
-        Self::Internal
+        known.unwrap_or(Self::Internal)
     }
 }
 
@@ -108,22 +116,47 @@ pub fn taken(error: DbErr) -> Error {
     }
 }
 
-/// Nobody's fault and gone in a moment: no free connection, or another writer held on for too long.
-fn is_busy(error: &DbErr) -> bool {
-    /// The low byte of the extended codes.
-    const SQLITE_BUSY: u32 = 5;
+/// Nobody's fault, and gone in a moment.
+fn temporary(error: &DbErr) -> Option<Error> {
     match error {
-        DbErr::ConnectionAcquire(_) => true,
+        DbErr::ConnectionAcquire(_) => Some(Error::Unavailable),
         DbErr::Conn(RuntimeErr::SqlxError(error))
         | DbErr::Exec(RuntimeErr::SqlxError(error))
         | DbErr::Query(RuntimeErr::SqlxError(error)) => match &**error {
-            sqlx::Error::PoolTimedOut => true,
-            sqlx::Error::Database(error) => {
-                let code = error.code().and_then(|code| code.parse::<u32>().ok());
-                code.is_some_and(|code| code & 0xff == SQLITE_BUSY)
-            }
-            _ => false,
+            sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::Io(_)
+            | sqlx::Error::BeginFailed => Some(Error::Unavailable),
+            sqlx::Error::Database(error) => by_code(&**error),
+            _ => None,
         },
-        _ => false,
+        _ => None,
+    }
+}
+
+/// SQLite's result codes are numbers; PostgreSQL's have five characters.
+fn by_code(error: &dyn DatabaseError) -> Option<Error> {
+    /// The low byte of SQLite's extended codes.
+    const SQLITE_BUSY: u32 = 5;
+    let code = error.code()?;
+    match (code.len(), &*code) {
+        // Another instance made the same key at the same moment.
+        (_, "23505") if error.constraint().is_some_and(|name| name.ends_with("_pkey")) => {
+            Some(Error::Conflict)
+        }
+        // Serialization failure, deadlock.
+        (_, "40001" | "40P01") => Some(Error::Conflict),
+        // Canceled by the statement timeout.
+        (_, "57014") => Some(Error::Timeout),
+        // A lock not to be had in time, the server shutting down, crashed or starting, no connection
+        // left, a primary that has become a replica.
+        (_, "55P03" | "57P01" | "57P02" | "57P03" | "53300" | "25006") => Some(Error::Unavailable),
+        // Connection failures.
+        (5, code) if code.starts_with("08") => Some(Error::Unavailable),
+        (1..5, code) => {
+            let code: u32 = code.parse().ok()?;
+            (code & 0xff == SQLITE_BUSY).then_some(Error::Unavailable)
+        }
+        _ => None,
     }
 }

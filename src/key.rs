@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use chrono::{DateTime, Utc};
 
+use crate::database::Node;
+
 const NODE_BITS: u32 = 8;
 const SEQUENCE_BITS: u32 = 13;
 const SEQUENCE_MASK: i64 = (1 << SEQUENCE_BITS) - 1;
@@ -18,7 +20,7 @@ pub const COMMAND_NODE: u8 = u8::MAX;
 /// Makes keys, each larger than the one before, on this node.
 #[derive(Debug)]
 pub struct Keys {
-    node: u8,
+    node: Node,
     /// Milliseconds and sequence of the last key. A clock set back does not take it back, and a
     /// sequence that runs over borrows from the next millisecond.
     last: AtomicI64,
@@ -27,7 +29,7 @@ pub struct Keys {
 impl Keys {
     /// `above` is the largest key in use, so that a clock set back between two starts does no harm.
     #[must_use]
-    pub fn new(node: u8, above: i64) -> Self {
+    pub fn new(node: Node, above: i64) -> Self {
         let last = AtomicI64::new(pack(millis(above), above & SEQUENCE_MASK));
         Self { node, last }
     }
@@ -40,7 +42,7 @@ impl Keys {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(now.max(last + 1)))
             .unwrap_or_else(|last| last);
         let mine = now.max(before + 1);
-        compose(mine >> SEQUENCE_BITS, self.node, mine & SEQUENCE_MASK)
+        compose(mine >> SEQUENCE_BITS, self.node.number(), mine & SEQUENCE_MASK)
     }
 }
 
@@ -78,7 +80,7 @@ mod tests {
     #[test]
     fn keys_rise_even_when_the_clock_stands_behind() {
         let future = at(Utc::now() + chrono::TimeDelta::hours(1), 8190).unwrap();
-        let keys = Keys::new(3, future);
+        let keys = Keys::new(Node::fixed(3), future);
         let mut last = 0;
         for _ in 0..20_000 {
             let key = keys.next();
@@ -90,7 +92,7 @@ mod tests {
 
     #[test]
     fn threads_never_get_the_same_key() {
-        let keys = Keys::new(0, 0);
+        let keys = Keys::new(Node::fixed(0), 0);
         let all = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..4)
                 .map(|_| scope.spawn(|| (0..5_000).map(|_| keys.next()).collect::<Vec<_>>()))

@@ -14,7 +14,7 @@ use rookery::command::migrate::{Migrate, migrate};
 use rookery::command::seed::{self, Plan};
 use rookery::command::{doctor, lock, serve, token};
 use rookery::config::{Config, DatabaseConfig};
-use rookery::database::{self, Database};
+use rookery::database::{self, Database, Engine};
 use rookery::schema;
 use tracing_subscriber::EnvFilter;
 
@@ -158,8 +158,9 @@ async fn run(command: Command) -> Result<()> {
                 Migrate::Up => Some(&database),
             }
             .map(|database| lock::take(&database.database_url))
-            .transpose()?;
-            let database = Database::open(&database.database_url, 1).await?;
+            .transpose()?
+            .flatten();
+            let database = Database::open(&database).await?;
             let result = migrate(&database, &command).await;
             database.close().await;
             result
@@ -244,7 +245,7 @@ async fn with(
     if matches!(tables, Tables::Expect) {
         existing(config)?;
     }
-    let database = Database::open(&config.database_url, config.database_readers).await?;
+    let database = Database::open(config).await?;
     let ready = match tables {
         Tables::Expect => database.require_current().await,
         Tables::Make => database.migrate().await,
@@ -258,7 +259,9 @@ async fn with(
 }
 
 fn existing(config: &DatabaseConfig) -> Result<()> {
-    let file = database::file(&config.database_url)?;
-    ensure!(file.exists(), "there is no database at {}", file.display());
+    if Engine::of(&config.database_url) == Some(Engine::Sqlite) {
+        let file = database::file(&config.database_url)?;
+        ensure!(file.exists(), "there is no database at {}", file.display());
+    }
     Ok(())
 }

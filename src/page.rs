@@ -7,6 +7,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use crate::database::Engine;
 use crate::error::Error;
 
 pub const DEFAULT_SIZE: i32 = 20;
@@ -145,9 +146,25 @@ impl<P: Position> Page<P> {
     }
 }
 
-/// The keys of one page's rows and of the nearest rows beyond its cursors, as a subquery: the rows of
-/// `table` within `scope`, newest first. Its parameters, by number: `$2` and `$3` are
-/// [`Page::bounds`], `$4` is [`Page::limit`].
+/// What stands behind `FROM` in a statement for the page of each owner in a list: `owner.value`, and the
+/// rows of `table` whose column `mine` says so, those of the [`window`] alone. Its parameters, by number:
+/// `$1` is the list of owners, `$2` and `$3` are [`Page::bounds`], `$4` is [`Page::limit`].
+#[must_use]
+pub fn rows(engine: Engine, table: &str, mine: &str, direction: Direction) -> String {
+    let owners = engine.each_key("owner");
+    let window = window(table, &format!("{mine} = owner.value"), direction);
+    match engine {
+        Engine::Sqlite => {
+            format!("{owners} CROSS JOIN {table} WHERE {table}.id IN ({window})")
+        }
+        Engine::Postgres => format!(
+            "{owners} CROSS JOIN LATERAL ({window}) AS page JOIN {table} ON {table}.id = page.id"
+        ),
+    }
+}
+
+/// The keys (`id`) of one page's rows and of the nearest rows beyond its cursors: the rows of `table`
+/// within `scope`, newest first. Parameters as in [`rows`].
 #[must_use]
 pub fn window(table: &str, scope: &str, direction: Direction) -> String {
     let order = match direction {
@@ -155,7 +172,7 @@ pub fn window(table: &str, scope: &str, direction: Direction) -> String {
         Direction::Backward => "ASC",
     };
     format!(
-        "SELECT * FROM (SELECT id FROM {table} WHERE {scope} AND id < $2 AND id > $3 \
+        "SELECT id FROM (SELECT id FROM {table} WHERE {scope} AND id < $2 AND id > $3 \
          ORDER BY id {order} LIMIT $4) AS page \
          UNION ALL SELECT min(id) FROM {table} WHERE {scope} AND id >= $2 \
          UNION ALL SELECT max(id) FROM {table} WHERE {scope} AND id <= $3"

@@ -15,7 +15,7 @@ const ALLOWED: [(&str, &str); 14] = [
     ("loader", "database error page"),
     ("auth", "database error key"),
     ("config", ""),
-    ("database", "error id key page"),
+    ("database", "config error id key page"),
     ("error", "database id key page"),
     ("id", "database error key page"),
     ("key", "database error id page"),

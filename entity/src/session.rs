@@ -16,6 +16,8 @@ pub struct Model {
     /// Written at most once a minute.
     pub last_used_at: DateTimeUtc,
     pub expires_at: DateTimeUtc,
+    /// Where PostgreSQL's log stood after the session's last write; its reads look at nothing older.
+    pub lsn: Option<i64>,
     #[sea_orm(belongs_to, from = "user_id", to = "id")]
     pub user: BelongsTo<super::user::Entity>,
 }

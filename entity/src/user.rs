@@ -1,7 +1,8 @@
 //! A user: profile, secrets, and the three counts that are kept in step with the rows they count.
 
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::{ExprTrait, Func};
+use sea_orm::sea_query::{ExprTrait, Func, LockType};
+use sea_orm::{QueryOrder, QuerySelect};
 
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -57,5 +58,13 @@ impl Entity {
                     .eq(username.to_ascii_lowercase()),
             ),
         }
+    }
+
+    /// Users by key, locked until the transaction ends, in the order of their keys: whoever locks several
+    /// does it like this, so that no two wait for each other.
+    #[must_use]
+    pub fn locked(which: impl Into<sea_orm::Condition>) -> Select<Self> {
+        let which = which.into();
+        Self::find().filter(which).order_by_asc(Column::Id).lock(LockType::NoKeyUpdate)
     }
 }

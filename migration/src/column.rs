@@ -15,6 +15,17 @@ pub fn id(manager: &SchemaManager) -> ColumnDef {
     id.not_null().primary_key().take()
 }
 
+/// Ordered by its bytes on either engine, whatever the database's language.
+pub fn username(manager: &SchemaManager) -> ColumnDef {
+    let mut username = ColumnDef::new("username");
+    if manager.get_database_backend() == DbBackend::Sqlite {
+        username.string();
+    } else {
+        username.custom("varchar COLLATE \"C\"");
+    }
+    username.not_null().take()
+}
+
 /// A 64-bit reference to another table's `id`.
 pub fn reference(name: &'static str) -> ColumnDef {
     ColumnDef::new(name).big_integer().not_null().take()

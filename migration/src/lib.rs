@@ -12,6 +12,7 @@ mod m20261123_000002_session;
 mod m20261123_000003_follow;
 mod m20261123_000004_post;
 mod m20261123_000005_bookmark;
+mod m20261124_000006_session_lsn;
 
 pub struct Migrator;
 
@@ -24,6 +25,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000003_follow::Migration),
             Box::new(m20261123_000004_post::Migration),
             Box::new(m20261123_000005_bookmark::Migration),
+            Box::new(m20261124_000006_session_lsn::Migration),
         ]
     }
 }

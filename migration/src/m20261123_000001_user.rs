@@ -21,7 +21,7 @@ impl MigrationTrait for Migration {
                 Table::create()
                     .table("user")
                     .col(column::id(manager))
-                    .col(ColumnDef::new("username").string().not_null())
+                    .col(column::username(manager))
                     .col(ColumnDef::new("email").string().not_null().unique_key())
                     .col(ColumnDef::new("display_name").string().null())
                     .col(ColumnDef::new("about_me").string().null())

@@ -9,7 +9,7 @@ use sea_orm::ConnectionTrait as _;
 use tokio::sync::mpsc;
 
 use super::Viewer;
-use crate::database::{Database, key_list};
+use crate::database::Database;
 use crate::error::Error;
 
 /// Times are written at most this often.
@@ -54,17 +54,21 @@ impl Presence {
 
 async fn write(db: &Database, seen: &HashMap<i64, i64>) -> Result<(), Error> {
     let now = Utc::now();
-    let sessions = "UPDATE session SET last_used_at = $1 WHERE last_used_at <= $2 \
-         AND id IN (SELECT value FROM json_each($3))";
-    let users = "UPDATE \"user\" SET last_seen_at = $1 \
-         WHERE (last_seen_at IS NULL OR last_seen_at <= $2) \
-         AND id IN (SELECT value FROM json_each($3))";
+    let engine = db.engine();
+    let these = engine.is_in("id", 3);
+    let users = format!(
+        "UPDATE \"user\" SET last_seen_at = $1 \
+         WHERE (last_seen_at IS NULL OR last_seen_at <= $2) AND {these}"
+    );
+    let sessions =
+        format!("UPDATE session SET last_used_at = $1 WHERE last_used_at <= $2 AND {these}");
     let transaction = db.begin().await?;
-    for (sql, keys) in
-        [(sessions, key_list(seen.keys().copied())), (users, key_list(seen.values().copied()))]
-    {
+    for (sql, keys) in [
+        (users, engine.keys(seen.values().copied())),
+        (sessions, engine.keys(seen.keys().copied())),
+    ] {
         let values = [now.into(), (now - EVERY).into(), keys];
-        transaction.execute_raw(db.statement(sql, values)).await?;
+        transaction.execute_raw(db.statement(&sql, values)).await?;
     }
     transaction.commit().await?;
     Ok(())

@@ -64,6 +64,7 @@ pub async fn open_session(
         created_at: Set(key::time_of(id)),
         last_used_at: Set(key::time_of(id)),
         expires_at: Set(client.expires_at),
+        lsn: Set(None),
     };
     let session = session.insert(transaction).await?;
     Ok(SignedIn { token, viewer: Viewer::new(user, session) })

@@ -6,7 +6,7 @@ use entity::{session, user};
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 
 use super::session::hash;
-use crate::database::Snapshot;
+use crate::database::{Lsn, Snapshot};
 use crate::error::Error;
 
 #[derive(Clone, Debug)]
@@ -44,6 +44,11 @@ impl Viewer {
     /// As it was when the request came in.
     pub fn user(&self) -> &user::Model {
         &self.user
+    }
+
+    /// Where the log stood after the session's last write.
+    pub fn lsn(&self) -> Lsn {
+        self.session.lsn.map(Lsn::stored).unwrap_or_default()
     }
 
     pub fn session(&self) -> &session::Model {

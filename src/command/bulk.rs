@@ -14,7 +14,7 @@ use sea_orm::{
 };
 use serde::{Serialize, Serializer as _};
 
-use crate::database::{self, Database};
+use crate::database::Database;
 use crate::key;
 
 /// Rows that go into one statement.
@@ -133,7 +133,7 @@ impl<'a> Bulk<'a> {
         let set =
             format!(r#"UPDATE "user" SET {COUNTS} WHERE id IN (SELECT value FROM json_each($1))"#);
         for users in users.chunks(CHUNK) {
-            self.execute(&set, [database::key_list(users.iter().copied())]).await?;
+            self.execute(&set, [self.db.engine().keys(users.iter().copied())]).await?;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! `rookery migrate`: the tables, step by step, without a service.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::Subcommand;
 use migration::{MigrationStatus, Migrator, MigratorTrait as _};
 
@@ -26,10 +26,7 @@ pub async fn migrate(database: &Database, command: &Migrate) -> Result<()> {
     match command {
         Migrate::Up => database.migrate().await?,
         Migrate::Down { steps } => {
-            database.refuse_newer().await?;
-            Migrator::down(database.writer(), Some(*steps))
-                .await
-                .context("cannot take back the migration")?;
+            database.migrate_down(*steps).await?;
         }
         Migrate::Status => database.refuse_newer().await?,
     }

@@ -30,7 +30,7 @@ pub async fn serve(config: Config) -> Result<()> {
     println!("Rookery is ready.");
     println!("  Playground       http://{address}/");
     println!("  GraphQL          http://{address}/graphql");
-    println!("  Database         {}", config.database.database_url);
+    println!("  Database         {}", app.database.address());
     if !playground::OFFLINE {
         println!("  (built without npm: the playground loads its files from a CDN)");
     }

@@ -3,11 +3,19 @@
 
 use std::path::PathBuf;
 
+use clap::Parser;
 use indicatif::ProgressBar;
 use sea_orm::ConnectionTrait as _;
 
 use super::doctor;
+use crate::config::DatabaseConfig;
 use crate::database::Database;
+
+#[derive(Parser)]
+struct Options {
+    #[command(flatten)]
+    database: DatabaseConfig,
+}
 
 pub struct Bench {
     pub db: Database,
@@ -18,7 +26,8 @@ impl Bench {
     pub async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let address = format!("sqlite://{}", folder.path().join("rookery.db").display());
-        let db = Database::open(&address, 2).await.unwrap();
+        let db =
+            Database::open(&Options::parse_from(["test"]).database.at(&address)).await.unwrap();
         db.migrate().await.unwrap();
         Self { db, folder }
     }

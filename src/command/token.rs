@@ -5,7 +5,7 @@ use chrono::{TimeDelta, Utc};
 use entity::user;
 
 use crate::auth::{Client, open_session};
-use crate::database::Database;
+use crate::database::{Database, Node};
 use crate::key::{COMMAND_NODE, Keys};
 
 /// Opens a session for `username` and returns its token.
@@ -19,7 +19,7 @@ pub async fn create(database: &Database, username: &str, days: u16) -> Result<St
         .await?
         .with_context(|| format!("there is no user '{username}'"))?;
     // Above what another command may have made within this millisecond.
-    let id = Keys::new(COMMAND_NODE, database.largest_key().await?).next();
+    let id = Keys::new(Node::fixed(COMMAND_NODE), database.largest_key().await?).next();
     let client = Client {
         user_agent: Some("rookery token create".to_owned()),
         expires_at: Utc::now() + TimeDelta::days(days.into()),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use sea_orm::sqlx;
 use tokio::time::timeout;
 
-use super::Database;
+use super::{Database, sqlite};
 
 /// Bytes of log that are left alone.
 pub const LIMIT: u64 = 32 * 1024 * 1024;
@@ -20,7 +20,8 @@ const BACK_OFF: u32 = 20;
 
 /// Ends when the database is closed.
 pub async fn keep_short(db: Database, limit: u64, every: Duration) {
-    let mut log = db.file.clone().into_os_string();
+    let Ok(file) = sqlite::file(&db.address) else { return };
+    let mut log = file.into_os_string();
     log.push("-wal");
     loop {
         tokio::time::sleep(every).await;

@@ -1,124 +1,180 @@
-//! The database: a pool that reads, a connection that writes. `connect` knows how the engine wants to be
-//! opened, `snapshot` gives a request one moment to read, `log` keeps the write-ahead log short.
+//! The database: a pool that reads, one that writes, and replicas to read from.
 //!
-//! SQLite runs in WAL mode: no statement that reads waits for the writer, and what was committed is
-//! seen by the very next read.
+//! `engine` is what SQLite and PostgreSQL say differently; `sqlite` and `postgres` know how each wants to
+//! be opened, `tables` how it gets its tables. `snapshot` gives a request one moment to read,
+//! `replica` watches the replicas, `node` numbers the instances, `log` keeps SQLite's log short.
+//!
+//! What was committed is seen by the very next read: on SQLite in WAL mode, on PostgreSQL from the
+//! primary, and from a replica because none is asked that does not have it yet.
 
-mod connect;
+mod engine;
 mod log;
+mod lsn;
+mod node;
+mod postgres;
+mod reader;
+mod replica;
 mod snapshot;
+mod sqlite;
+mod tables;
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow, ensure};
-use migration::{Migrator, MigratorTrait as _};
-use sea_orm::sea_query::Expr;
+use anyhow::{Context as _, Result, anyhow, bail};
 use sea_orm::{
     ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr,
     SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait as _, Value, sqlx,
 };
 use tokio::sync::RwLock;
 
-pub use connect::file;
+use crate::config::DatabaseConfig;
+use postgres::{Patience, Purpose};
+use reader::Reader;
+use replica::Replica;
+
+pub use engine::Engine;
+pub use lsn::Lsn;
+pub use node::Node;
 pub use snapshot::Snapshot;
+pub use sqlite::file;
+
+/// Each connection keeps its prepared statements; Rookery has fewer than this many texts.
+const STATEMENT_CACHE: usize = 256;
 
 /// Cheap to clone; all clones share the connections.
 #[derive(Clone, Debug)]
 pub struct Database {
-    file: PathBuf,
-    reader: DatabaseConnection,
+    engine: Engine,
+    /// Fit to be shown.
+    address: String,
+    reader: Reader,
     writer: DatabaseConnection,
+    replicas: Arc<[Replica]>,
+    /// Where the search for a replica begins: they take turns.
+    turn: Arc<AtomicUsize>,
     statements: Arc<AtomicU64>,
-    /// Held shared by open snapshots, and alone by whoever empties the log.
+    /// Held shared by open snapshots, and alone by whoever empties SQLite's log.
     snapshots: Arc<RwLock<()>>,
 }
 
 impl Database {
-    /// Opens `url` (`sqlite://PATH`), making the file when there is none, with `readers` connections
-    /// for reading.
+    /// Opens the database behind an address; an SQLite file is made when there is none.
     ///
     /// # Errors
-    /// Says which database it was and why: no such folder, not writable, not a database.
-    pub async fn open(url: &str, readers: u32) -> Result<Self> {
-        let file = connect::file(url)?;
+    /// Says which database it was and why: no such folder, not writable, no such server. What is secret
+    /// in an address is not repeated.
+    pub async fn open(config: &DatabaseConfig) -> Result<Self> {
+        let url = &config.database_url;
+        match Engine::of(url) {
+            Some(Engine::Sqlite) => Self::open_sqlite(config).await,
+            Some(Engine::Postgres) => Self::open_postgres(config).await,
+            None => bail!(
+                "the database address must read sqlite://PATH or \
+                 postgres://USER:PASSWORD@HOST:PORT/NAME; this one begins with '{}'",
+                url.split(':').next().unwrap_or_default()
+            ),
+        }
+    }
+
+    async fn open_sqlite(config: &DatabaseConfig) -> Result<Self> {
+        let url = &config.database_url;
+        sqlite::file(url)?;
+        if config.replicas().next().is_some() {
+            bail!("replicas need PostgreSQL; the database is {url}");
+        }
         let cannot_open = |error| anyhow!("cannot open the database {url}: {}", reason(&error));
+        let patience = Duration::from_secs(config.database_acquire_timeout);
+        let writer = sqlite::open(url, 1, patience, false).await.map_err(cannot_open)?;
+        let size = config.database_readers;
+        let connection = sqlite::open(url, size, patience, true).await.map_err(cannot_open)?;
+        let reader = Reader { connection, settled: true };
+        Ok(Self::of(Engine::Sqlite, url.clone(), reader, writer, vec![]))
+    }
+
+    async fn open_postgres(config: &DatabaseConfig) -> Result<Self> {
+        let patience = Patience {
+            acquire: Duration::from_secs(config.database_acquire_timeout),
+            statement: Duration::from_secs(config.database_statement_timeout),
+        };
+        let options = postgres::options(&config.database_url)?;
+        let address = postgres::address(&options);
+        let (readers, writers) = (config.database_readers, config.database_writers);
+        let reading = postgres::pool(options.clone(), readers, patience, Purpose::Read);
+        let writing = postgres::pool(options, writers, patience, Purpose::Write);
+        let settled = postgres::keeps_settings(&reading)
+            .await
+            .with_context(|| format!("cannot open the database {address}"))?;
+        let replicas = config.replicas().map(|url| Replica::new(url, readers, patience));
+        let replicas = replicas.collect::<Result<Vec<_>>>().context("DATABASE_REPLICA_URLS")?;
+        for replica in &replicas {
+            replica.watch(reading.clone(), Duration::from_secs(config.database_replica_lag));
+        }
+        let reader = Reader { connection: postgres::connection(reading), settled };
+        let writer = postgres::connection(writing);
+        Ok(Self::of(Engine::Postgres, address, reader, writer, replicas))
+    }
+
+    fn of(
+        engine: Engine,
+        address: String,
+        mut reader: Reader,
+        mut writer: DatabaseConnection,
+        mut replicas: Vec<Replica>,
+    ) -> Self {
         let statements = Arc::new(AtomicU64::new(0));
-        let mut writer = connect::open(url, 1, false).await.map_err(cannot_open)?;
-        let mut reader = connect::open(url, readers.max(1), true).await.map_err(cannot_open)?;
-        for connection in [&mut writer, &mut reader] {
+        let replicated = replicas.iter_mut().map(|replica| &mut replica.reader.connection);
+        for connection in [&mut writer, &mut reader.connection].into_iter().chain(replicated) {
             let counter = Arc::clone(&statements);
             connection.set_metric_callback(move |_| {
                 counter.fetch_add(1, Ordering::Relaxed);
             });
         }
-        Ok(Self { file, reader, writer, statements, snapshots: Arc::default() })
+        Self {
+            engine,
+            address,
+            reader,
+            writer,
+            replicas: replicas.into(),
+            turn: Arc::default(),
+            statements,
+            snapshots: Arc::default(),
+        }
     }
 
-    /// Brings the tables to this version's form.
+    #[must_use]
+    pub fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    /// Where the database is, without user and password.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// A number for this instance that no other one on the database has: `wanted`, which is not
+    /// checked, or the first that is free.
     ///
     /// # Errors
-    /// When the database comes from a newer version, or cannot be written.
-    pub async fn migrate(&self) -> Result<()> {
-        let cannot_write = |error| anyhow!("cannot write the database: {}", reason(&error));
-        let trial = self.begin().await.map_err(cannot_write)?;
-        // A file that cannot be written lets transactions begin; only a write finds out.
-        trial.execute_unprepared("PRAGMA user_version = 0").await.map_err(cannot_write)?;
-        trial.rollback().await.map_err(cannot_write)?;
-        self.refuse_newer().await?;
-        Migrator::up(&self.writer, None)
-            .await
-            .context("cannot bring the database's tables up to date")
-    }
-
-    /// # Errors
-    /// When the database holds a migration that this version does not know.
-    pub async fn refuse_newer(&self) -> Result<()> {
-        let known = Migrator::migrations();
-        for applied in self.applied().await? {
-            ensure!(
-                known.iter().any(|known| known.name() == applied),
-                "the database comes from a newer version of Rookery (it has the migration \
-                 '{applied}'); start that version, or restore a backup from before"
+    /// When a free one is wanted and cannot be had: all are taken, or a pooler is in between.
+    pub async fn node(&self, wanted: Option<u8>) -> Result<Node> {
+        if let Some(number) = wanted {
+            return Ok(Node::fixed(number));
+        }
+        if self.engine == Engine::Sqlite {
+            return Ok(Node::default());
+        }
+        if !self.reader.settled {
+            bail!(
+                "there is a connection pooler before {}, which the instance's number cannot be \
+                 locked through: give each instance a number of its own with --node",
+                self.address
             );
         }
-        Ok(())
-    }
-
-    /// For commands that only look, or add to what must be there.
-    ///
-    /// # Errors
-    /// When the tables are not in this version's form.
-    pub async fn require_current(&self) -> Result<()> {
-        self.refuse_newer().await?;
-        let applied = self.applied().await?;
-        let missing = Migrator::migrations()
-            .iter()
-            .filter(|known| !applied.iter().any(|applied| applied == known.name()))
-            .count();
-        ensure!(
-            missing == 0,
-            "the database is not up to date ({missing} migrations are missing): \
-             run 'rookery migrate up' first"
-        );
-        Ok(())
-    }
-
-    /// The names of the migrations that the database has gone through.
-    async fn applied(&self) -> Result<Vec<String>> {
-        let sql = "SELECT version FROM seaql_migrations ORDER BY version";
-        let table = "SELECT name FROM sqlite_schema WHERE name = 'seaql_migrations'";
-        let there = self.reader.query_one_raw(self.statement(table, [])).await;
-        let there =
-            there.map_err(|error| anyhow!("cannot read the database: {}", reason(&error)))?;
-        let rows = if there.is_some() {
-            self.reader.query_all_raw(self.statement(sql, [])).await?
-        } else {
-            vec![]
-        };
-        rows.iter().map(|row| Ok(row.try_get("", "version")?)).collect()
+        let options = self.writer.get_postgres_connection_pool().connect_options();
+        Node::take((*options).clone()).await.context("cannot number this instance")
     }
 
     /// The largest key of any table; 0 in an empty database.
@@ -129,7 +185,7 @@ impl Database {
         let tables = ["\"user\"", "session", "follow", "post", "bookmark"];
         let largest = tables.map(|table| format!("SELECT max(id) AS id FROM {table}"));
         let sql = format!("SELECT max(id) AS id FROM ({}) AS keys", largest.join(" UNION ALL "));
-        let row = self.reader.query_one_raw(self.statement(&sql, [])).await?;
+        let row = self.reader().query_one_raw(self.statement(&sql, [])).await?;
         let largest: Option<i64> = row.map(|row| row.try_get("", "id")).transpose()?.flatten();
         Ok(largest.unwrap_or_default())
     }
@@ -137,7 +193,7 @@ impl Database {
     /// For reading. A write through it fails.
     #[must_use]
     pub fn reader(&self) -> &DatabaseConnection {
-        &self.reader
+        &self.reader.connection
     }
 
     /// For migrations and bulk work; everything else writes in [`Database::begin`].
@@ -146,18 +202,23 @@ impl Database {
         &self.writer
     }
 
-    /// A writing transaction, alone with the database from its first statement on. Rolls back unless
-    /// committed.
+    /// A writing transaction. On SQLite it is alone with the database from its first statement on; on
+    /// PostgreSQL it locks the rows it works on. Rolls back unless committed.
     ///
     /// # Errors
-    /// When another writer keeps the database for longer than four seconds.
+    /// When another writer keeps the database, or others all connections, for too long.
     pub async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
-        self.writer
-            .begin_with_options(TransactionOptions {
-                sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-                ..Default::default()
-            })
-            .await
+        match self.engine {
+            Engine::Sqlite => {
+                self.writer
+                    .begin_with_options(TransactionOptions {
+                        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+                        ..Default::default()
+                    })
+                    .await
+            }
+            Engine::Postgres => self.writer.begin().await,
+        }
     }
 
     /// A statement in the engine's own words, its parameters written `$1`, `$2`, ...
@@ -165,7 +226,7 @@ impl Database {
     where
         V: IntoIterator<Item = Value>,
     {
-        Statement::from_sql_and_values(self.reader.get_database_backend(), sql, values)
+        Statement::from_sql_and_values(self.engine.backend(), sql, values)
     }
 
     /// How many statements have run since the start, transaction control not counted.
@@ -174,37 +235,58 @@ impl Database {
         self.statements.load(Ordering::Relaxed)
     }
 
-    /// Empties the write-ahead log whenever it has grown, for as long as the database is open.
+    #[must_use]
+    pub fn has_replicas(&self) -> bool {
+        !self.replicas.is_empty()
+    }
+
+    /// A place in the log behind everything that has been committed, kept with the session (if there is
+    /// one) so that its next read looks at nothing older. Only with replicas.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn mark(&self, session: Option<i64>) -> Result<Lsn, DbErr> {
+        // What is kept here need not wait for the disk: if it is lost, so is the primary.
+        let sql = "WITH now AS MATERIALIZED ( \
+               SELECT (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint AS lsn, \
+               set_config('synchronous_commit', 'off', true)), \
+             kept AS (UPDATE session SET lsn = greatest(session.lsn, now.lsn) \
+               FROM now WHERE id = $1) \
+             SELECT lsn FROM now";
+        let row = self.writer.query_one_raw(self.statement(sql, [session.into()])).await?;
+        let lsn: i64 = row.map(|row| row.try_get("", "lsn")).transpose()?.unwrap_or_default();
+        Ok(Lsn::stored(lsn))
+    }
+
+    /// A replica that has everything up to `lsn`, if there is one.
+    fn replica(&self, lsn: Lsn) -> Option<&Replica> {
+        let first = self.turn.fetch_add(1, Ordering::Relaxed);
+        let count = self.replicas.len();
+        let mut all = (0..count).map(|n| &self.replicas[first.wrapping_add(n) % count]);
+        all.find(|replica| replica.has(lsn))
+    }
+
+    /// Empties SQLite's write-ahead log whenever it has grown, for as long as the database is open.
     pub fn keep_log_short(&self) {
         self.keep_log_shorter_than(log::LIMIT, log::EVERY);
     }
 
     /// The same, with a limit in bytes and a rhythm of one's own.
     pub fn keep_log_shorter_than(&self, limit: u64, every: Duration) {
-        tokio::spawn(log::keep_short(self.clone(), limit, every));
+        if self.engine == Engine::Sqlite {
+            tokio::spawn(log::keep_short(self.clone(), limit, every));
+        }
     }
 
-    /// Closes all connections: what is in the write-ahead log goes into the file.
+    /// Closes all connections: what is in SQLite's write-ahead log goes into the file.
     pub async fn close(self) {
-        for connection in [self.reader, self.writer] {
+        let replicas = self.replicas.iter().map(|replica| replica.reader.connection.clone());
+        for connection in replicas.chain([self.reader.connection, self.writer]) {
             if let Err(error) = connection.close().await {
                 tracing::warn!(%error, "the database did not close cleanly");
             }
         }
     }
-}
-
-/// `column` is one of `keys`: one parameter and one text, however many there are.
-pub fn any_of(column: &str, keys: &[i64]) -> Expr {
-    let sql = format!("{column} IN (SELECT value FROM json_each(?))");
-    Expr::cust_with_values(sql, [key_list(keys.iter().copied())])
-}
-
-/// Any number of keys as one parameter, so that the statement's text stays the same:
-/// `IN (SELECT value FROM json_each($1))`.
-pub fn key_list(keys: impl IntoIterator<Item = i64>) -> Value {
-    let list: Vec<String> = keys.into_iter().map(|key| key.to_string()).collect();
-    format!("[{}]", list.join(",")).into()
 }
 
 /// What the engine itself says, without the libraries' frames around it.

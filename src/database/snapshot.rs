@@ -3,10 +3,11 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use sea_orm::{DatabaseTransaction, DbErr, FromQueryResult, TransactionTrait as _, Value};
+use sea_orm::{DatabaseTransaction, DbErr, FromQueryResult, Value};
 use tokio::sync::{Mutex, OwnedRwLockReadGuard};
 
-use super::Database;
+use super::reader::Reader;
+use super::{Database, Engine, Lsn};
 
 /// One request's reads: all statements see the database as it was at the first of them, so that a
 /// count and the list it counts agree whatever others write meanwhile. The connection goes back with
@@ -14,7 +15,14 @@ use super::Database;
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     database: Database,
-    open: Arc<Mutex<Option<Arc<Open>>>>,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Where it is opened, if not on the database itself.
+    replica: Option<Reader>,
+    open: Option<Arc<Open>>,
 }
 
 /// An open moment. Its transaction ends before it lets the log be emptied.
@@ -35,22 +43,40 @@ impl Deref for Open {
 impl Snapshot {
     #[must_use]
     pub fn new(database: &Database) -> Self {
-        Self { database: database.clone(), open: Arc::default() }
+        Self { database: database.clone(), state: Arc::default() }
+    }
+
+    /// A moment of a replica that has everything up to `lsn`, if there is one.
+    #[must_use]
+    pub fn of_replica(database: &Database, lsn: Lsn) -> Option<Self> {
+        let replica = Some(database.replica(lsn)?.reader.clone());
+        let state = Arc::new(Mutex::new(State { replica, open: None }));
+        Some(Self { database: database.clone(), state })
+    }
+
+    #[must_use]
+    pub fn engine(&self) -> Engine {
+        self.database.engine
+    }
+
+    pub async fn is_on_replica(&self) -> bool {
+        self.state.lock().await.replica.is_some()
     }
 
     /// The transaction to read in. A write through it fails.
     ///
     /// # Errors
-    /// When no connection gets free within four seconds.
+    /// When no connection gets free in time.
     pub async fn get(&self) -> Result<Arc<Open>, DbErr> {
-        let mut open = self.open.lock().await;
-        if let Some(transaction) = &*open {
+        let mut state = self.state.lock().await;
+        if let Some(transaction) = &state.open {
             return Ok(Arc::clone(transaction));
         }
         let shared = Arc::clone(&self.database.snapshots).read_owned().await;
-        let transaction = self.database.reader.begin().await?;
+        let reader = state.replica.as_ref().unwrap_or(&self.database.reader);
+        let transaction = reader.begin().await?;
         let moment = Arc::new(Open { transaction, _shared: shared });
-        *open = Some(Arc::clone(&moment));
+        state.open = Some(Arc::clone(&moment));
         Ok(moment)
     }
 
@@ -69,6 +95,6 @@ impl Snapshot {
 
     /// Lets go of the moment: the next read sees what has been written since.
     pub async fn renew(&self) {
-        self.open.lock().await.take();
+        *self.state.lock().await = State::default();
     }
 }

@@ -1,19 +1,22 @@
 //! Accounts: coming in, going out, changing the lock, leaving for good.
 
+use std::collections::HashSet;
+
 use chrono::Utc;
 use entity::{bookmark, follow, post, session, user};
-use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
+use sea_orm::sea_query::{Expr, ExprTrait as _, Query, SelectStatement};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, Condition, DatabaseTransaction, DbErr,
-    EntityTrait as _, QueryFilter as _, QueryOrder as _, Set,
+    EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select, Set,
 };
 
-use super::{Graph, text};
+use super::{Graph, commit, text};
 use crate::auth::{Client, SignedIn, Viewer, open_session};
 use crate::database::Snapshot;
 use crate::error::{self, Error, UserErrorKind};
 use crate::key;
 
+#[derive(Clone)]
 pub struct Registration {
     pub username: String,
     pub email: String,
@@ -62,7 +65,7 @@ pub async fn register(
     let user = user.insert(&transaction).await.map_err(error::taken)?;
     let signed_in =
         open_session(&transaction, user, graph.keys.next(), client(graph, user_agent)).await?;
-    transaction.commit().await?;
+    commit(transaction).await?;
     Ok(signed_in)
 }
 
@@ -79,7 +82,7 @@ pub async fn login(
     } else {
         user::Entity::find_by(&user::By::Username(name.to_owned()))
     };
-    let found = by.one(graph.db.reader()).await?;
+    let found = by.one(&**Snapshot::new(&graph.db).get().await?).await?;
     let stored = found.as_ref().and_then(|user| user.password_hash.clone());
     let matches = graph.passwords.verify(password, stored).await?;
     let Some(user) = found.filter(|_| matches) else {
@@ -94,7 +97,7 @@ pub async fn login(
     };
     let signed_in =
         open_session(&transaction, user, graph.keys.next(), client(graph, user_agent)).await?;
-    transaction.commit().await?;
+    commit(transaction).await?;
     Ok(signed_in)
 }
 
@@ -107,7 +110,7 @@ pub async fn logout(graph: &Graph, viewer: &Viewer, everywhere: bool) -> Result<
     };
     let transaction = graph.db.begin().await?;
     let ended = session::Entity::delete_many().filter(mine).exec(&transaction).await?;
-    transaction.commit().await?;
+    commit(transaction).await?;
     Ok(ended.rows_affected)
 }
 
@@ -134,7 +137,7 @@ pub async fn change_password(
         .await?;
     let client = client(graph, viewer.session().user_agent.clone());
     let signed_in = open_session(&transaction, user, graph.keys.next(), client).await?;
-    transaction.commit().await?;
+    commit(transaction).await?;
     Ok(signed_in)
 }
 
@@ -143,19 +146,20 @@ pub async fn delete(graph: &Graph, viewer: &Viewer, password: String) -> Result<
     prove(graph, viewer, password, "password").await?;
     let me = viewer.id();
     let transaction = graph.db.begin().await?;
+    let us = Condition::any().add(user::Column::Id.eq(me)).add(is_neighbour(me));
+    let locked: HashSet<i64> = ids(&transaction, user::Entity::locked(us)).await?;
     if unchanged(&transaction, viewer.user().clone()).await?.is_none() {
         return Err(Error::gone());
     }
-    let neighbours = [
-        (user::Column::FollowersCount, follow::Column::FollowedId, follow::Column::FollowerId),
-        (user::Column::FollowingCount, follow::Column::FollowerId, follow::Column::FollowedId),
-    ];
-    for (count, them, mine) in neighbours {
-        let theirs =
-            Query::select().column(them).from(follow::Entity).and_where(mine.eq(me)).to_owned();
+    // Who has come to know the viewer while we waited for a lock is not locked: begin again.
+    let neighbours = user::Entity::find().filter(is_neighbour(me));
+    if !ids(&transaction, neighbours).await?.is_subset(&locked) {
+        return Err(Error::Conflict);
+    }
+    for (count, them, mine) in EDGES {
         user::Entity::update_many()
             .col_expr(count, Expr::col(count).sub(1))
-            .filter(user::Column::Id.in_subquery(theirs))
+            .filter(user::Column::Id.in_subquery(other_end(them, mine, me)))
             .exec(&transaction)
             .await?;
     }
@@ -178,8 +182,33 @@ pub async fn delete(graph: &Graph, viewer: &Viewer, password: String) -> Result<
         .exec(&transaction)
         .await?;
     user::Entity::delete_by_id(me).exec(&transaction).await?;
-    transaction.commit().await?;
+    commit(transaction).await?;
     Ok(me)
+}
+
+/// The count of the user at one end of an edge, that end, and the other.
+const EDGES: [(user::Column, follow::Column, follow::Column); 2] = [
+    (user::Column::FollowersCount, follow::Column::FollowedId, follow::Column::FollowerId),
+    (user::Column::FollowingCount, follow::Column::FollowerId, follow::Column::FollowedId),
+];
+
+fn other_end(them: follow::Column, mine: follow::Column, me: i64) -> SelectStatement {
+    Query::select().column(them).from(follow::Entity).and_where(mine.eq(me)).to_owned()
+}
+
+/// Follows `me`, or is followed.
+fn is_neighbour(me: i64) -> Condition {
+    EDGES.into_iter().fold(Condition::any(), |any, (_, them, mine)| {
+        any.add(user::Column::Id.in_subquery(other_end(them, mine, me)))
+    })
+}
+
+async fn ids(
+    transaction: &DatabaseTransaction,
+    users: Select<user::Entity>,
+) -> Result<HashSet<i64>, DbErr> {
+    let ids = users.select_only().column(user::Column::Id).into_tuple();
+    Ok(ids.all(transaction).await?.into_iter().collect())
 }
 
 /// The viewer's own sessions, newest first.
@@ -206,12 +235,12 @@ async fn prove(
     Err(UserErrorKind::InvalidCredentials.at(&["input", field], message).into())
 }
 
-/// The user as they are now, if they still have the password that was verified.
+/// The user as they are now, locked, if they still have the password that was verified.
 async fn unchanged(
     transaction: &DatabaseTransaction,
     verified: user::Model,
 ) -> Result<Option<user::Model>, DbErr> {
-    let now = user::Entity::find_by_id(verified.id).one(transaction).await?;
+    let now = user::Entity::locked(user::Column::Id.eq(verified.id)).one(transaction).await?;
     Ok(now.filter(|now| now.password_hash == verified.password_hash))
 }
 

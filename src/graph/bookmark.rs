@@ -1,16 +1,17 @@
 //! Bookmarks: posts that the viewer has put aside; nobody else sees them.
 
 use entity::{bookmark, post};
+use sea_orm::sea_query::LockType;
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, EntityTrait as _,
-    PaginatorTrait as _, QueryFilter as _,
+    PaginatorTrait as _, QueryFilter as _, QuerySelect as _,
 };
 
-use super::{Graph, PostChange};
+use super::{Graph, PostChange, commit};
 use crate::auth::Viewer;
 use crate::database::Snapshot;
 use crate::error::{Error, UserErrorKind};
-use crate::page::{Page, Slice, window};
+use crate::page::{Page, Slice, rows};
 
 /// The viewer's bookmarks, the newest bookmark first.
 pub async fn page(
@@ -18,10 +19,11 @@ pub async fn page(
     viewer: &Viewer,
     page: &Page<i64>,
 ) -> Result<Slice<bookmark::Model>, Error> {
-    let window = window("bookmark", "user_id = $1", page.direction);
+    let engine = snapshot.engine();
+    let rows = rows(engine, "bookmark", "user_id", page.direction);
     let (start, end) = page.bounds();
-    let values = [viewer.id().into(), start.into(), end.into(), page.limit().into()];
-    let sql = format!("SELECT * FROM bookmark WHERE id IN ({window})");
+    let values = [engine.keys([viewer.id()]), start.into(), end.into(), page.limit().into()];
+    let sql = format!("SELECT bookmark.* FROM {rows}");
     let rows = snapshot.all(&sql, values).await?;
     Ok(Slice::new(page, rows, |bookmark: &bookmark::Model| bookmark.id))
 }
@@ -42,7 +44,7 @@ pub async fn add(graph: &Graph, viewer: &Viewer, post: i64) -> Result<PostChange
         [graph.keys.next().into(), viewer.id().into(), post.id.into()],
     );
     let changed = transaction.execute_raw(statement).await?.rows_affected() > 0;
-    transaction.commit().await?;
+    commit(transaction).await?;
     Ok(PostChange { changed, post })
 }
 
@@ -54,12 +56,13 @@ pub async fn remove(graph: &Graph, viewer: &Viewer, post: i64) -> Result<PostCha
         .filter(bookmark::Column::PostId.eq(post.id))
         .exec(&transaction)
         .await?;
-    transaction.commit().await?;
+    commit(transaction).await?;
     Ok(PostChange { changed: deleted.rows_affected > 0, post })
 }
 
+/// The post, which stays until the transaction ends.
 async fn existing(transaction: &DatabaseTransaction, id: i64) -> Result<post::Model, Error> {
-    let post = post::Entity::find_by_id(id).one(transaction).await?;
+    let post = post::Entity::find_by_id(id).lock(LockType::KeyShare).one(transaction).await?;
     let missing = || UserErrorKind::NotFound.at(&["postId"], "There is no such post.");
     Ok(post.ok_or_else(missing)?)
 }

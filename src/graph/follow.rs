@@ -3,10 +3,11 @@
 use entity::{follow, user};
 use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait as _};
 use sea_orm::{
-    ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, EntityTrait as _, QueryFilter as _,
+    ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, EntityTrait as _,
+    QueryFilter as _, Select,
 };
 
-use super::Graph;
+use super::{Graph, commit};
 use crate::auth::Viewer;
 use crate::error::{Error, UserErrorKind};
 
@@ -27,15 +28,22 @@ pub async fn follow(
     target: &user::By,
 ) -> Result<FollowChange, Error> {
     let transaction = graph.db.begin().await?;
-    let target = other_user(&transaction, viewer, target).await?;
+    let (follower, followed) = both(&transaction, viewer, target).await?;
+    let id = graph.keys.next();
     let statement = graph.db.statement(
         "INSERT INTO follow (id, follower_id, followed_id) VALUES ($1, $2, $3) \
          ON CONFLICT (follower_id, followed_id) DO NOTHING",
-        [graph.keys.next().into(), viewer.id().into(), target.id.into()],
+        [id.into(), follower.id.into(), followed.id.into()],
     );
     let inserted = transaction.execute_raw(statement).await?.rows_affected() > 0;
-    let change = move_counts(&transaction, (viewer.id(), target.id), i32::from(inserted)).await?;
-    transaction.commit().await?;
+    let change = if inserted {
+        let edge = follow::Model { id, follower_id: follower.id, followed_id: followed.id };
+        move_counts(&transaction, (follower.id, followed.id), 1, Some(edge)).await?
+    } else {
+        let edge = between(follower.id, followed.id).one(&transaction).await?;
+        FollowChange { changed: false, follower, followed, edge }
+    };
+    commit(transaction).await?;
     Ok(change)
 }
 
@@ -46,9 +54,9 @@ pub async fn unfollow(
     target: &user::By,
 ) -> Result<FollowChange, Error> {
     let transaction = graph.db.begin().await?;
-    let target = other_user(&transaction, viewer, target).await?;
-    let change = cut(&transaction, (viewer.id(), target.id)).await?;
-    transaction.commit().await?;
+    let (follower, followed) = both(&transaction, viewer, target).await?;
+    let change = cut(&transaction, follower, followed).await?;
+    commit(transaction).await?;
     Ok(change)
 }
 
@@ -59,72 +67,76 @@ pub async fn remove_follower(
     target: &user::By,
 ) -> Result<FollowChange, Error> {
     let transaction = graph.db.begin().await?;
-    let target = other_user(&transaction, viewer, target).await?;
-    let change = cut(&transaction, (target.id, viewer.id())).await?;
-    transaction.commit().await?;
+    let (followed, follower) = both(&transaction, viewer, target).await?;
+    let change = cut(&transaction, follower, followed).await?;
+    commit(transaction).await?;
     Ok(change)
 }
 
-/// The user that is meant, who must exist and be somebody else.
-async fn other_user(
+/// The viewer, and the user that is meant, who must exist and be somebody else. Both are locked: nobody
+/// else changes an edge of theirs meanwhile.
+async fn both(
     transaction: &DatabaseTransaction,
     viewer: &Viewer,
     target: &user::By,
-) -> Result<user::Model, Error> {
-    let Some(user) = user::Entity::find_by(target).one(transaction).await? else {
-        return Err(UserErrorKind::NotFound.at(&["user"], "There is no such user.").into());
-    };
-    if user.id == viewer.id() {
+) -> Result<(user::Model, user::Model), Error> {
+    let missing = || UserErrorKind::NotFound.at(&["user"], "There is no such user.");
+    let target = user::Entity::find_by(target).one(transaction).await?.ok_or_else(missing)?;
+    if target.id == viewer.id() {
         let message = "This is your own account; choose somebody else.";
         return Err(UserErrorKind::SelfTarget.at(&["user"], message).into());
     }
-    Ok(user)
+    let both = user::Column::Id.is_in([viewer.id(), target.id]);
+    let mut users = user::Entity::locked(both).all(transaction).await?;
+    let mut take = |id| users.iter().position(|user| user.id == id).map(|at| users.remove(at));
+    let viewer = take(viewer.id()).ok_or_else(Error::gone)?;
+    Ok((viewer, take(target.id).ok_or_else(missing)?))
+}
+
+fn between(follower: i64, followed: i64) -> Select<follow::Entity> {
+    follow::Entity::find()
+        .filter(follow::Column::FollowerId.eq(follower))
+        .filter(follow::Column::FollowedId.eq(followed))
 }
 
 async fn cut(
     transaction: &DatabaseTransaction,
-    (follower, followed): (i64, i64),
+    follower: user::Model,
+    followed: user::Model,
 ) -> Result<FollowChange, Error> {
     let deleted = follow::Entity::delete_many()
-        .filter(follow::Column::FollowerId.eq(follower))
-        .filter(follow::Column::FollowedId.eq(followed))
+        .filter(follow::Column::FollowerId.eq(follower.id))
+        .filter(follow::Column::FollowedId.eq(followed.id))
         .exec(transaction)
         .await?;
-    let step = if deleted.rows_affected > 0 { -1 } else { 0 };
-    move_counts(transaction, (follower, followed), step).await
+    if deleted.rows_affected == 0 {
+        return Ok(FollowChange { changed: false, follower, followed, edge: None });
+    }
+    move_counts(transaction, (follower.id, followed.id), -1, None).await
 }
 
-/// Moves the two counts by `step`, and reads how things stand.
+/// Moves the two counts by `step`, and says how things stand.
 async fn move_counts(
     transaction: &DatabaseTransaction,
     (follower, followed): (i64, i64),
     step: i32,
+    edge: Option<follow::Model>,
 ) -> Result<FollowChange, Error> {
-    let both = user::Column::Id.is_in([follower, followed]);
-    let users = if step == 0 {
-        user::Entity::find().filter(both).all(transaction).await?
-    } else {
-        let moved = |count: user::Column, whose: i64| {
-            let here = CaseStatement::new().case(user::Column::Id.eq(whose), step).finally(0);
-            Expr::col(count).add(here)
-        };
-        let (following, followers) = (user::Column::FollowingCount, user::Column::FollowersCount);
-        user::Entity::update_many()
-            .col_expr(following, moved(following, follower))
-            .col_expr(followers, moved(followers, followed))
-            .filter(both)
-            .exec_with_returning(transaction)
-            .await?
+    let moved = |count: user::Column, whose: i64| {
+        let here = CaseStatement::new().case(user::Column::Id.eq(whose), step).finally(0);
+        Expr::col(count).add(here)
     };
-    let edge = follow::Entity::find()
-        .filter(follow::Column::FollowerId.eq(follower))
-        .filter(follow::Column::FollowedId.eq(followed))
-        .one(transaction)
+    let (following, followers) = (user::Column::FollowingCount, user::Column::FollowersCount);
+    let users = user::Entity::update_many()
+        .col_expr(following, moved(following, follower))
+        .col_expr(followers, moved(followers, followed))
+        .filter(user::Column::Id.is_in([follower, followed]))
+        .exec_with_returning(transaction)
         .await?;
     let find = |id| users.iter().find(|user| user.id == id).cloned();
     match (find(follower), find(followed)) {
         (Some(follower), Some(followed)) => {
-            Ok(FollowChange { changed: step != 0, follower, followed, edge })
+            Ok(FollowChange { changed: true, follower, followed, edge })
         }
         _ => Err(Error::gone()),
     }

@@ -2,8 +2,9 @@
 //!
 //! A verb takes the [`Graph`] and, where somebody must be signed in, the [`Viewer`](crate::auth::Viewer)
 //! as the proof. It returns plain values or an [`Error`](crate::error::Error); it knows no GraphQL.
-//! Each write is one transaction that leaves counts and rows in step. These files do not call each
-//! other.
+//! Each write is one transaction that leaves counts and rows in step: it locks the users it changes
+//! first, in the order of their keys, and may be run again when it failed with a conflict. These files
+//! do not call each other.
 
 pub mod account;
 pub mod bookmark;
@@ -14,9 +15,11 @@ pub mod text;
 pub mod user;
 
 use chrono::TimeDelta;
+use sea_orm::DatabaseTransaction;
 
 use crate::auth::Passwords;
 use crate::database::Database;
+use crate::error::Error;
 use crate::key::Keys;
 
 /// What the verbs work with.
@@ -33,4 +36,12 @@ pub struct Graph {
 pub struct PostChange {
     pub changed: bool,
     pub post: entity::post::Model,
+}
+
+/// Ends a verb's transaction. When the database goes away just now, nobody knows what it did.
+async fn commit(transaction: DatabaseTransaction) -> Result<(), Error> {
+    transaction.commit().await.map_err(|error| match error.into() {
+        Error::Unavailable => Error::OutcomeUnknown,
+        error => error,
+    })
 }

@@ -2,13 +2,13 @@
 
 use chrono::{SubsecRound as _, Utc};
 use entity::{bookmark, post, user};
-use sea_orm::sea_query::{Expr, ExprTrait as _};
+use sea_orm::sea_query::{Expr, ExprTrait as _, LockType};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, DatabaseTransaction, DbErr, EntityTrait as _,
-    PaginatorTrait as _, QueryFilter as _, Set,
+    PaginatorTrait as _, QueryFilter as _, QuerySelect as _, Set,
 };
 
-use super::{Graph, PostChange, text};
+use super::{Graph, PostChange, commit, text};
 use crate::auth::Viewer;
 use crate::database::Snapshot;
 use crate::error::{Error, UserErrorKind};
@@ -21,7 +21,9 @@ pub async fn newest(snapshot: &Snapshot, page: &Page<i64>) -> Result<Slice<post:
     let window = window("post", "$1", page.direction);
     let (start, end) = page.bounds();
     let values = [true.into(), start.into(), end.into(), page.limit().into()];
-    let rows = snapshot.all(&format!("SELECT * FROM post WHERE id IN ({window})"), values).await?;
+    let sql =
+        format!("SELECT post.* FROM ({window}) AS page CROSS JOIN post WHERE post.id = page.id");
+    let rows = snapshot.all(&sql, values).await?;
     Ok(Slice::new(page, rows, |post: &post::Model| post.id))
 }
 
@@ -44,7 +46,7 @@ pub async fn create(graph: &Graph, viewer: &Viewer, body: String) -> Result<post
         edited_at: Set(None),
     };
     let post = post.insert(&transaction).await?;
-    transaction.commit().await?;
+    commit(transaction).await?;
     Ok(post)
 }
 
@@ -66,13 +68,14 @@ pub async fn edit(
     post.body = Set(body);
     post.edited_at = Set(Some(Utc::now().trunc_subsecs(3)));
     let post = post.update(&transaction).await?;
-    transaction.commit().await?;
+    commit(transaction).await?;
     Ok(PostChange { changed: true, post })
 }
 
 /// Whether there was such a post to delete. Bookmarks of it go with it.
 pub async fn delete(graph: &Graph, viewer: &Viewer, id: i64) -> Result<bool, Error> {
     let transaction = graph.db.begin().await?;
+    user::Entity::locked(user::Column::Id.eq(viewer.id())).one(&transaction).await?;
     let Some(post) = own(&transaction, viewer, id).await? else {
         return Ok(false);
     };
@@ -82,17 +85,17 @@ pub async fn delete(graph: &Graph, viewer: &Viewer, id: i64) -> Result<bool, Err
         .await?;
     post::Entity::delete_by_id(post.id).exec(&transaction).await?;
     move_count(&transaction, viewer.id(), -1).await?;
-    transaction.commit().await?;
+    commit(transaction).await?;
     Ok(true)
 }
 
-/// The post, if it exists; an error if it is somebody else's.
+/// The post, if it exists, locked; an error if it is somebody else's.
 async fn own(
     transaction: &DatabaseTransaction,
     viewer: &Viewer,
     id: i64,
 ) -> Result<Option<post::Model>, Error> {
-    let post = post::Entity::find_by_id(id).one(transaction).await?;
+    let post = post::Entity::find_by_id(id).lock(LockType::Update).one(transaction).await?;
     if post.as_ref().is_some_and(|post| post.author_id != viewer.id()) {
         return Err(Error::Forbidden("Only its author may change or delete a post."));
     }

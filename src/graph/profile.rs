@@ -3,12 +3,12 @@
 use entity::user;
 use sea_orm::{ActiveModelTrait as _, ActiveValue, NotSet, Set, Value};
 
-use super::{Graph, text};
+use super::{Graph, commit, text};
 use crate::auth::Viewer;
 use crate::error::{self, Error, UserError};
 
 /// What [`update`] changes: `None` leaves a field as it is, `Some(None)` clears it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Profile {
     pub username: Option<Option<String>>,
     pub email: Option<Option<String>>,
@@ -41,7 +41,7 @@ pub async fn update(
     }
     let transaction = graph.db.begin().await?;
     let user = user.update(&transaction).await.map_err(error::taken)?;
-    transaction.commit().await?;
+    commit(transaction).await?;
     Ok(user)
 }
 

@@ -2,17 +2,18 @@
 //! document, runs it with a deadline, and answers in the media type and with the status code that the
 //! specification asks for.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_graphql::indexmap::IndexMap;
-use async_graphql::parser::types::OperationType;
+use async_graphql::parser::types::{OperationDefinition, OperationType, Selection};
 use async_graphql::{
     Pos, Request as GraphQlRequest, Response as GraphQlAnswer, ServerError, Value, Variables,
 };
 use async_graphql_axum::GraphQLResponse;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 
@@ -20,9 +21,12 @@ use super::accept::MediaType;
 use super::guard::{self, Admitted, refuse};
 use super::{NOSNIFF, Shared, variables};
 use crate::auth::Viewer;
-use crate::database::Snapshot;
+use crate::database::{Lsn, Snapshot};
 use crate::error::Error;
 use crate::schema::{Caller, code, code_of};
+
+/// With replicas: sent with the answer to a mutation; a request that comes with it reads nothing older.
+const LSN: HeaderName = HeaderName::from_static("rookery-lsn");
 
 /// However much is wrong, an answer stays small.
 const MAX_ERRORS: usize = 20;
@@ -36,6 +40,15 @@ struct Parameters {
     operation_name: Option<String>,
     #[serde(default)]
     variables: Option<Variables>,
+}
+
+/// A request that ran.
+struct Executed {
+    answer: GraphQlAnswer,
+    /// The same may be sent again.
+    retryable: bool,
+    /// For the client to send with its next requests.
+    lsn: Option<Lsn>,
 }
 
 /// A request that did not come to run: a status, and the errors that say why.
@@ -67,7 +80,7 @@ pub async fn handle(State(shared): State<Shared>, request: Request<Body>) -> Res
         return answer_refusal(refusal, MediaType::Json);
     };
     match tokio::time::timeout(shared.timeout, run(&shared, request)).await {
-        Ok(Ok((answer, operation))) => answer_executed(answer, operation, media),
+        Ok(Ok(executed)) => answer_executed(executed, media),
         Ok(Err(refusal)) => answer_refusal(refusal, media),
         Err(_) => {
             let message = "The request took too long and was given up.";
@@ -77,10 +90,7 @@ pub async fn handle(State(shared): State<Shared>, request: Request<Body>) -> Res
     }
 }
 
-async fn run(
-    shared: &Shared,
-    request: Request<Body>,
-) -> Result<(GraphQlAnswer, OperationType), Refusal> {
+async fn run(shared: &Shared, request: Request<Body>) -> Result<Executed, Refusal> {
     let (head, body) = request.into_parts();
     let parameters = match head.method {
         Method::GET => from_query(&head.uri)?,
@@ -94,28 +104,80 @@ async fn run(
     let refused = |error| Refusal::with(StatusCode::BAD_REQUEST, vec![error]);
     let Admitted { mut document, operation } =
         guard::admit(&parameters.query, name, &shared.limits).map_err(refused)?;
-    if head.method == Method::GET && operation.ty != OperationType::Query {
+    let is_query = operation.ty == OperationType::Query;
+    if head.method == Method::GET && !is_query {
         return Err(method_not_allowed("POST", "Only queries can be sent with GET; use POST."));
     }
     let given = parameters.variables.unwrap_or_default();
     let variables = variables::coerce(&mut document, name, given).map_err(refused)?;
+    let execute = async |caller: &Arc<Caller>| {
+        let request = GraphQlRequest::new(&parameters.query).variables(variables.clone());
+        let mut request = request.data(Arc::clone(caller));
+        request.operation_name.clone_from(&parameters.operation_name);
+        request.set_parsed_query(document.clone());
+        // Tokio makes a task pause after so many steps; in the middle of a level that would tear a
+        // batch.
+        tokio::task::unconstrained(shared.schema.execute(request)).await
+    };
+
+    let seen = seen_lsn(&head.headers)?;
     let snapshot = Snapshot::new(&shared.database);
     let viewer = authenticate(shared, &snapshot, &head.headers).await?;
+    let since = viewer.as_ref().map_or(seen, |viewer| seen.max(viewer.lsn()));
+    let of_replica = is_query.then(|| Snapshot::of_replica(&shared.database, since)).flatten();
     let user_agent = head.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
-    let caller = Caller::new(snapshot, viewer, user_agent.map(str::to_owned)).await;
-    let mut request = GraphQlRequest::new(parameters.query).variables(variables).data(caller);
-    request.operation_name = parameters.operation_name;
-    request.set_parsed_query(document.clone());
-    // Tokio makes a task pause after so many steps; in the middle of a level that would tear a batch.
-    let mut answer = tokio::task::unconstrained(shared.schema.execute(request)).await;
+    let new_caller = async |snapshot| {
+        Arc::new(Caller::new(snapshot, viewer.clone(), user_agent.map(str::to_owned)).await)
+    };
+    let mut caller = new_caller(of_replica.unwrap_or(snapshot)).await;
+    let mut answer = execute(&caller).await;
+    if caller.is_on_replica().await && answer.errors.iter().any(is_temporary) {
+        // The replica is gone, or gave up a read for the sake of what it replays.
+        caller = new_caller(Snapshot::new(&shared.database)).await;
+        answer = execute(&caller).await;
+    }
     for error in &mut answer.errors {
         name_library_error(error, shared.limits.max_complexity);
     }
     if answer.errors.iter().any(|error| is_request_error(error, operation.ty)) {
         return Err(Refusal::with(StatusCode::BAD_REQUEST, answer.errors));
     }
+    let retryable = is_retryable(&operation, &answer);
     shared.field_types.complete(&document, &operation, &mut answer);
-    Ok((answer, operation.ty))
+    let lsn = if is_query { None } else { mark(shared, &caller).await };
+    Ok(Executed { answer, retryable, lsn })
+}
+
+/// Where the log stands after a mutation; kept with the session too. Only with replicas.
+async fn mark(shared: &Shared, caller: &Caller) -> Option<Lsn> {
+    if !shared.database.has_replicas() {
+        return None;
+    }
+    let session = caller.viewer().map(|viewer| viewer.session().id);
+    let marked = shared.database.mark(session).await;
+    marked.inspect_err(|error| tracing::warn!(%error, "a write could not be marked")).ok()
+}
+
+/// What the client has seen or written elsewhere, as an earlier answer told it.
+fn seen_lsn(headers: &HeaderMap) -> Result<Lsn, Refusal> {
+    let Some(value) = headers.get(LSN) else { return Ok(Lsn::default()) };
+    let lsn = value.to_str().ok().and_then(|text| text.parse().ok());
+    lsn.ok_or_else(|| Refusal::bad_request("The header Rookery-LSN must read like 16/B374D848."))
+}
+
+fn is_temporary(error: &ServerError) -> bool {
+    matches!(code_of(error), Some(code::UNAVAILABLE | code::TIMEOUT))
+}
+
+/// Whether the request failed for a reason that passes, and may be sent again: nothing of it was done. Of
+/// a mutation, that is known when its only field did not come to write.
+fn is_retryable(operation: &OperationDefinition, answer: &GraphQlAnswer) -> bool {
+    let fields = &operation.selection_set.node.items;
+    let only_field = matches!(&fields[..], [one] if matches!(one.node, Selection::Field(_)));
+    let undone = only_field && answer.errors.iter().all(|error| error.path.len() <= 1);
+    answer.data == Value::Null
+        && answer.errors.iter().any(is_temporary)
+        && (operation.ty == OperationType::Query || undone)
 }
 
 /// Resolvers' errors all have a code. Without one, it is a document that costs too much, or one with an
@@ -202,7 +264,9 @@ async fn authenticate(
     let refused = |error: Error| {
         let status = match error {
             Error::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
-            Error::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Error::Unavailable | Error::Conflict | Error::Timeout => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         let error: async_graphql::Error = error.into();
@@ -226,23 +290,19 @@ fn method_not_allowed(allow: &'static str, message: &str) -> Refusal {
     Refusal { allow: Some(allow), ..refusal }
 }
 
-fn answer_executed(
-    mut answer: GraphQlAnswer,
-    operation: OperationType,
-    media: MediaType,
-) -> Response {
-    // Of a mutation, something may have been written: no status that asks for the same again.
-    let busy = operation == OperationType::Query
-        && answer.data == Value::Null
-        && answer.errors.iter().any(|error| code_of(error) == Some(code::UNAVAILABLE));
+fn answer_executed(executed: Executed, media: MediaType) -> Response {
+    let Executed { mut answer, retryable, lsn } = executed;
     if answer.errors.is_empty() && answer.data == Value::Null {
         // Everything was skipped: an empty object, while null would mean that something failed.
         answer.data = Value::Object(IndexMap::default());
     }
     shorten(&mut answer.errors);
     let mut response = GraphQLResponse::from(answer).into_response();
-    if busy {
+    if retryable {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    }
+    if let Some(lsn) = lsn.and_then(|lsn| HeaderValue::try_from(lsn.to_string()).ok()) {
+        response.headers_mut().insert(LSN, lsn);
     }
     finish(response, media)
 }

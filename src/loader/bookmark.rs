@@ -6,7 +6,7 @@ use entity::bookmark;
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QuerySelect as _};
 
 use super::{Batch, ViewerKey};
-use crate::database::{Snapshot, any_of};
+use crate::database::Snapshot;
 use crate::error::Error;
 
 /// Keyed by the post. Finds nothing for posts without the viewer's bookmark.
@@ -23,11 +23,13 @@ impl Batch for Bookmarked {
         let Some(viewer) = self.viewer.get() else {
             return Ok(HashMap::new());
         };
+        let engine = self.db.engine();
+        let these = engine.one_of("post_id", engine.keys(keys.iter().copied()));
         let posts: Vec<i64> = bookmark::Entity::find()
             .select_only()
             .column(bookmark::Column::PostId)
             .filter(bookmark::Column::UserId.eq(viewer))
-            .filter(any_of("post_id", keys))
+            .filter(these)
             .into_tuple()
             .all(&**self.db.get().await?)
             .await?;

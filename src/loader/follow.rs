@@ -6,9 +6,9 @@ use std::sync::Arc;
 use sea_orm::FromQueryResult;
 
 use super::{Batch, PageOf, ViewerKey, pages};
-use crate::database::{Snapshot, key_list};
+use crate::database::{Engine, Snapshot};
 use crate::error::Error;
-use crate::page::{Direction, Slice, window};
+use crate::page::{Direction, Slice, rows};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
@@ -41,7 +41,7 @@ impl Batch for Follows {
         pages(
             &self.db,
             keys,
-            |direction| self.sql(direction),
+            |engine, direction| self.sql(engine, direction),
             |page, rows| Arc::new(Slice::new(page, rows, |row: &Neighbour| row.follow_id)),
             |row| row.owner,
         )
@@ -50,17 +50,17 @@ impl Batch for Follows {
 }
 
 impl Follows {
-    fn sql(&self, direction: Direction) -> String {
+    fn sql(&self, engine: Engine, direction: Direction) -> String {
         let (mine, theirs) = match self.side {
             Side::Followers => ("followed_id", "follower_id"),
             Side::Following => ("follower_id", "followed_id"),
         };
-        let window = window("follow", &format!("{mine} = owner.value"), direction);
+        let rows = rows(engine, "follow", mine, direction);
         format!(
             "SELECT owner.value AS owner, follow.id AS follow_id, follow.{theirs} AS user_id, \
              EXISTS (SELECT 1 FROM follow AS back \
              WHERE back.{mine} = follow.{theirs} AND back.{theirs} = owner.value) AS is_mutual \
-             FROM json_each($1) AS owner CROSS JOIN follow WHERE follow.id IN ({window})"
+             FROM {rows}"
         )
     }
 }
@@ -95,14 +95,18 @@ impl Batch for Relationships {
         let Some(viewer) = self.viewer.get() else {
             return Ok(HashMap::new());
         };
-        let sql = "SELECT other.value AS user_id, \
+        let engine = self.db.engine();
+        let sql = format!(
+            "SELECT other.value AS user_id, \
              (SELECT id FROM follow WHERE follower_id = $2 AND followed_id = other.value) \
              AS following, \
              (SELECT id FROM follow WHERE follower_id = other.value AND followed_id = $2) \
              AS followed_by \
-             FROM json_each($1) AS other";
-        let others = key_list(keys.iter().copied());
-        let rows: Vec<Between> = self.db.all(sql, [others, viewer.into()]).await?;
+             FROM {}",
+            engine.each_key("other")
+        );
+        let others = engine.keys(keys.iter().copied());
+        let rows: Vec<Between> = self.db.all(&sql, [others, viewer.into()]).await?;
         Ok(rows
             .into_iter()
             .map(|row| {

@@ -25,7 +25,7 @@ use entity::user::Model as UserRow;
 use futures_util::FutureExt as _;
 use sea_orm::FromQueryResult;
 
-use crate::database::{self, Snapshot};
+use crate::database::{Engine, Snapshot};
 use crate::error::Error;
 use crate::page::{Direction, Page};
 use pace::Pace;
@@ -150,7 +150,7 @@ pub struct Loaders {
 }
 
 impl Loaders {
-    /// For a viewer whose row was read in the same snapshot.
+    /// For a viewer whose row was read on the primary: in the snapshot, unless that is a replica's.
     pub async fn new(snapshot: Snapshot, viewer: Option<&UserRow>) -> Self {
         let key = ViewerKey::default();
         key.set(viewer.map(|user| user.id));
@@ -172,7 +172,8 @@ impl Loaders {
             snapshot,
             viewer: key,
         };
-        if let Some(user) = viewer {
+        let same_moment = !loaders.snapshot.is_on_replica().await;
+        if let Some(user) = viewer.filter(|_| same_moment) {
             loaders.users.prime(user.id, user.clone()).await;
         }
         loaders
@@ -201,11 +202,12 @@ impl Loaders {
 }
 
 /// Loads pages: one statement for all owners that ask for the same page of their list, which is
-/// what a nested connection does. Its parameters are the owners and the three of [`crate::page::window`].
+/// what a nested connection does. Its parameters are those of
+/// [`crate::page::rows`].
 async fn pages<R: FromQueryResult, T>(
     db: &Snapshot,
     keys: &[PageOf],
-    sql: impl Fn(Direction) -> String,
+    sql: impl Fn(Engine, Direction) -> String,
     slice: impl Fn(&Page<i64>, Vec<R>) -> T,
     owner: impl Fn(&R) -> i64,
 ) -> Result<HashMap<PageOf, T>, Error> {
@@ -216,10 +218,10 @@ async fn pages<R: FromQueryResult, T>(
     let mut found = HashMap::with_capacity(keys.len());
     for (page, owners) in owners {
         let (start, end) = page.bounds();
-        let list = database::key_list(owners.iter().copied());
+        let list = db.engine().keys(owners.iter().copied());
         let values = [list, start.into(), end.into(), page.limit().into()];
         let mut by_owner: HashMap<i64, Vec<R>> = HashMap::with_capacity(owners.len());
-        for row in db.all::<R, _>(&sql(page.direction), values).await? {
+        for row in db.all::<R, _>(&sql(db.engine(), page.direction), values).await? {
             by_owner.entry(owner(&row)).or_default().push(row);
         }
         for owner in owners {

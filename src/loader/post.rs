@@ -7,9 +7,9 @@ use entity::post;
 use sea_orm::{EntityTrait as _, QueryFilter as _};
 
 use super::{Batch, PageOf, pages};
-use crate::database::{Snapshot, any_of};
+use crate::database::Snapshot;
 use crate::error::Error;
-use crate::page::{Slice, window};
+use crate::page::{Slice, rows};
 
 pub struct Posts(pub(super) Snapshot);
 
@@ -18,8 +18,9 @@ impl Batch for Posts {
     type Value = post::Model;
 
     async fn load(&self, keys: &[i64]) -> Result<HashMap<i64, post::Model>, Error> {
-        let posts =
-            post::Entity::find().filter(any_of("id", keys)).all(&**self.0.get().await?).await?;
+        let engine = self.0.engine();
+        let these = engine.one_of("id", engine.keys(keys.iter().copied()));
+        let posts = post::Entity::find().filter(these).all(&**self.0.get().await?).await?;
         Ok(posts.into_iter().map(|post| (post.id, post)).collect())
     }
 }
@@ -31,12 +32,8 @@ impl Batch for PostPages {
     type Value = Arc<Slice<post::Model>>;
 
     async fn load(&self, keys: &[PageOf]) -> Result<HashMap<PageOf, Self::Value>, Error> {
-        let sql = |direction| {
-            let window = window("post", "author_id = owner.value", direction);
-            format!(
-                "SELECT post.* FROM json_each($1) AS owner CROSS JOIN post \
-                 WHERE post.id IN ({window})"
-            )
+        let sql = |engine, direction| {
+            format!("SELECT post.* FROM {}", rows(engine, "post", "author_id", direction))
         };
         pages(
             &self.0,

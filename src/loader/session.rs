@@ -7,7 +7,7 @@ use entity::session;
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 
 use super::{Batch, ViewerKey};
-use crate::database::{Snapshot, any_of};
+use crate::database::Snapshot;
 use crate::error::Error;
 
 pub struct Sessions {
@@ -23,10 +23,12 @@ impl Batch for Sessions {
         let Some(viewer) = self.viewer.get() else {
             return Ok(HashMap::new());
         };
+        let engine = self.db.engine();
+        let these = engine.one_of("id", engine.keys(keys.iter().copied()));
         let sessions = session::Entity::find()
             .filter(session::Column::UserId.eq(viewer))
             .filter(session::Column::ExpiresAt.gt(Utc::now()))
-            .filter(any_of("id", keys))
+            .filter(these)
             .all(&**self.db.get().await?)
             .await?;
         Ok(sessions.into_iter().map(|session| (session.id, session)).collect())

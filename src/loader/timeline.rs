@@ -13,7 +13,7 @@ use entity::post;
 use sea_orm::{FromQueryResult, QueryResult};
 
 use super::{Batch, PageOf, pages};
-use crate::database::Snapshot;
+use crate::database::{Engine, Snapshot};
 use crate::error::Error;
 use crate::page::{Direction, Slice};
 
@@ -57,8 +57,16 @@ impl Batch for Timelines {
 /// the [`Page::limit`](crate::page::Page::limit).
 ///
 /// The last four parts look for one post on the far side of each cursor; without a cursor their
-/// condition is false before anything is looked at. `INDEXED BY` keeps the merge off the table.
-pub fn sql(direction: Direction) -> String {
+/// condition is false before anything is looked at.
+pub fn sql(engine: Engine, direction: Direction) -> String {
+    match engine {
+        Engine::Sqlite => sqlite(direction),
+        Engine::Postgres => postgres(direction),
+    }
+}
+
+/// `INDEXED BY` keeps the merge off the table; a correlated `max` is what this engine does best.
+fn sqlite(direction: Direction) -> String {
     let (best, order, worst, inside, unbounded) = match direction {
         Direction::Forward => ("max", "DESC", "min", ">=", "$3"),
         Direction::Backward => ("min", "ASC", "max", "<=", "$2"),
@@ -94,5 +102,41 @@ pub fn sql(direction: Direction) -> String {
            UNION ALL SELECT id FROM (SELECT beyond.id FROM follow CROSS JOIN post AS beyond \
              WHERE $3 > 0 AND follower_id = owner.value \
              AND beyond.author_id = followed_id AND beyond.id <= $3 LIMIT 1) AS older)"
+    )
+}
+
+fn postgres(direction: Direction) -> String {
+    let (order, worst, inside, unbounded) = match direction {
+        Direction::Forward => ("DESC", "min", ">=", "$3"),
+        Direction::Backward => ("ASC", "max", "<=", "$2"),
+    };
+    let newest = i64::MAX;
+    format!(
+        "SELECT owner.value AS owner, post.* \
+         FROM unnest($1::bigint[]) AS owner (value) CROSS JOIN LATERAL ( \
+           WITH head AS MATERIALIZED ( \
+             SELECT source.author, nearest.id AS best \
+             FROM (SELECT owner.value AS author \
+               UNION ALL SELECT followed_id FROM follow WHERE follower_id = owner.value) AS source \
+             CROSS JOIN LATERAL (SELECT id FROM post WHERE author_id = source.author \
+               AND id < $2 AND id > $3 ORDER BY id {order} LIMIT 1) AS nearest \
+             ORDER BY nearest.id {order} LIMIT $4) \
+           SELECT id FROM ( \
+             SELECT page.id FROM head CROSS JOIN LATERAL (SELECT id FROM post \
+               WHERE author_id = head.author AND id < $2 AND id > $3 AND id {inside} ( \
+                 SELECT CASE WHEN count(*) = $4 THEN {worst}(best) ELSE {unbounded} END FROM head) \
+               ORDER BY id {order} LIMIT $4) AS page \
+             ORDER BY page.id {order} LIMIT $4) AS page \
+           UNION ALL SELECT id FROM (SELECT id FROM post \
+             WHERE $2 < {newest} AND author_id = owner.value AND id >= $2 LIMIT 1) AS own_newer \
+           UNION ALL SELECT id FROM (SELECT beyond.id FROM follow CROSS JOIN LATERAL ( \
+             SELECT id FROM post WHERE author_id = followed_id AND id >= $2 LIMIT 1) AS beyond \
+             WHERE $2 < {newest} AND follower_id = owner.value LIMIT 1) AS newer \
+           UNION ALL SELECT id FROM (SELECT id FROM post \
+             WHERE $3 > 0 AND author_id = owner.value AND id <= $3 LIMIT 1) AS own_older \
+           UNION ALL SELECT id FROM (SELECT beyond.id FROM follow CROSS JOIN LATERAL ( \
+             SELECT id FROM post WHERE author_id = followed_id AND id <= $3 LIMIT 1) AS beyond \
+             WHERE $3 > 0 AND follower_id = owner.value LIMIT 1) AS older \
+         ) AS entry JOIN post ON post.id = entry.id"
     )
 }

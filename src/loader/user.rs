@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use entity::user;
-use sea_orm::{EntityTrait as _, QueryFilter as _, sea_query::Expr};
+use sea_orm::{EntityTrait as _, QueryFilter as _};
 
 use super::Batch;
-use crate::database::{Snapshot, any_of};
+use crate::database::Snapshot;
 use crate::error::Error;
 
 pub struct Users(pub(super) Snapshot);
@@ -16,8 +16,9 @@ impl Batch for Users {
     type Value = user::Model;
 
     async fn load(&self, keys: &[i64]) -> Result<HashMap<i64, user::Model>, Error> {
-        let users =
-            user::Entity::find().filter(any_of("id", keys)).all(&**self.0.get().await?).await?;
+        let engine = self.0.engine();
+        let these = engine.one_of("id", engine.keys(keys.iter().copied()));
+        let users = user::Entity::find().filter(these).all(&**self.0.get().await?).await?;
         Ok(users.into_iter().map(|user| (user.id, user)).collect())
     }
 }
@@ -30,15 +31,9 @@ impl Batch for Usernames {
     type Value = user::Model;
 
     async fn load(&self, keys: &[String]) -> Result<HashMap<String, user::Model>, Error> {
-        let names =
-            serde_json::to_string(keys).map_err(|error| Error::internal(&error.to_string()))?;
-        let users = user::Entity::find()
-            .filter(Expr::cust_with_values(
-                "lower(username) IN (SELECT value FROM json_each(?))",
-                [names],
-            ))
-            .all(&**self.0.get().await?)
-            .await?;
+        let engine = self.0.engine();
+        let these = engine.one_of("lower(username)", engine.texts(keys.iter().cloned()));
+        let users = user::Entity::find().filter(these).all(&**self.0.get().await?).await?;
         Ok(users.into_iter().map(|user| (user.username.to_ascii_lowercase(), user)).collect())
     }
 }

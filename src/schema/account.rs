@@ -166,10 +166,10 @@ pub struct AuthPayload(Outcome<Opened>);
 
 impl AuthPayload {
     /// From here on, the request is the new viewer's.
-    async fn new(
-        ctx: &Context<'_>,
-        verb: impl Future<Output = Result<SignedIn, Error>>,
-    ) -> Result<Self, Error> {
+    async fn new<F>(ctx: &Context<'_>, verb: impl Fn() -> F) -> Result<Self, Error>
+    where
+        F: Future<Output = Result<SignedIn, Error>>,
+    {
         let outcome = write(ctx, verb).await?;
         if let Ok(SignedIn { viewer, .. }) = &outcome {
             caller(ctx).set_viewer(Some(viewer.clone())).await;
@@ -257,7 +257,8 @@ impl AccountMutation {
         let RegisterInput { username, email, password, display_name } = input;
         let new = graph::account::Registration { username, email, password, display_name };
         let user_agent = caller(ctx).user_agent.clone();
-        AuthPayload::new(ctx, graph::account::register(graph(ctx), new, user_agent)).await
+        let signed_in = || graph::account::register(graph(ctx), new.clone(), user_agent.clone());
+        AuthPayload::new(ctx, signed_in).await
     }
 
     /// Signs in. An unknown user gets the same answer, after the same time, as a wrong password.
@@ -270,7 +271,8 @@ impl AccountMutation {
     ) -> Result<AuthPayload, Error> {
         let LoginInput { username, password } = input;
         let user_agent = caller(ctx).user_agent.clone();
-        let signed_in = graph::account::login(graph(ctx), &username, password, user_agent);
+        let signed_in =
+            || graph::account::login(graph(ctx), &username, password.clone(), user_agent.clone());
         AuthPayload::new(ctx, signed_in).await
     }
 
@@ -283,7 +285,7 @@ impl AccountMutation {
         #[graphql(default = false, desc = "All sessions, not only this one.")] everywhere: bool,
     ) -> Result<LogoutPayload, Error> {
         let viewer = viewer(ctx)?;
-        let ended = graph::account::logout(graph(ctx), &viewer, everywhere);
+        let ended = || graph::account::logout(graph(ctx), &viewer, everywhere);
         let outcome = write(ctx, ended).await?;
         caller(ctx).set_viewer(None).await;
         Ok(LogoutPayload(outcome))
@@ -300,8 +302,10 @@ impl AccountMutation {
     ) -> Result<AuthPayload, Error> {
         let ChangePasswordInput { current_password, new_password } = input;
         let viewer = viewer(ctx)?;
-        let changed =
-            graph::account::change_password(graph(ctx), &viewer, current_password, new_password);
+        let changed = || {
+            let (current, new) = (current_password.clone(), new_password.clone());
+            graph::account::change_password(graph(ctx), &viewer, current, new)
+        };
         AuthPayload::new(ctx, changed).await
     }
 
@@ -315,7 +319,7 @@ impl AccountMutation {
         #[graphql(desc = "The viewer's password, as confirmation.")] input: DeleteAccountInput,
     ) -> Result<DeleteAccountPayload, Error> {
         let viewer = viewer(ctx)?;
-        let deleted = graph::account::delete(graph(ctx), &viewer, input.password);
+        let deleted = || graph::account::delete(graph(ctx), &viewer, input.password.clone());
         let outcome = write(ctx, deleted).await?;
         if outcome.is_ok() {
             caller(ctx).set_viewer(None).await;

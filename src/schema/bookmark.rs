@@ -74,7 +74,7 @@ impl BookmarkMutation {
         #[graphql(desc = "The post.")] post_id: ID,
     ) -> Result<PostPayload, Error> {
         let (viewer, id) = (viewer(ctx)?, Id::post(&post_id)?);
-        let change = graph::bookmark::add(graph(ctx), &viewer, id);
+        let change = || graph::bookmark::add(graph(ctx), &viewer, id);
         Ok(PostPayload(write(ctx, change).await?))
     }
 
@@ -87,7 +87,7 @@ impl BookmarkMutation {
         #[graphql(desc = "The post.")] post_id: ID,
     ) -> Result<PostPayload, Error> {
         let (viewer, id) = (viewer(ctx)?, Id::post(&post_id)?);
-        let change = graph::bookmark::remove(graph(ctx), &viewer, id);
+        let change = || graph::bookmark::remove(graph(ctx), &viewer, id);
         Ok(PostPayload(write(ctx, change).await?))
     }
 }

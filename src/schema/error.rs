@@ -15,6 +15,7 @@ pub mod code {
     pub const INVALID_CURSOR: &str = "INVALID_CURSOR";
     pub const INVALID_ID: &str = "INVALID_ID";
     pub const UNAVAILABLE: &str = "UNAVAILABLE";
+    pub const OUTCOME_UNKNOWN: &str = "OUTCOME_UNKNOWN";
     pub const INTERNAL: &str = "INTERNAL";
     /// Before a document runs:
     pub const BAD_REQUEST: &str = "BAD_REQUEST";
@@ -65,9 +66,14 @@ impl From<Error> for async_graphql::Error {
             Error::InvalidId => {
                 coded(code::INVALID_ID, "This is not an id of the kind that is wanted here.")
             }
-            Error::Unavailable => {
+            Error::Unavailable | Error::Conflict => {
                 coded(code::UNAVAILABLE, "The service is busy. Try again in a moment.")
             }
+            Error::Timeout => coded(code::TIMEOUT, "This took too long and was given up."),
+            Error::OutcomeUnknown => coded(
+                code::OUTCOME_UNKNOWN,
+                "The database went away while it wrote. Look whether the change was made.",
+            ),
             // Expected failures never leave a mutation as errors; if one does, it is our mistake.
             Error::Internal | Error::Expected(_) => {
                 coded(code::INTERNAL, "Something went wrong here. It has been logged.")

@@ -325,7 +325,7 @@ impl FollowMutation {
         #[graphql(desc = "Whom to follow.")] user: UserBy,
     ) -> Result<FollowPayload, Error> {
         let (viewer, by) = (viewer(ctx)?, user.resolve()?);
-        let change = graph::follow::follow(graph(ctx), &viewer, &by);
+        let change = || graph::follow::follow(graph(ctx), &viewer, &by);
         Ok(FollowPayload(write(ctx, change).await?))
     }
 
@@ -338,7 +338,7 @@ impl FollowMutation {
         #[graphql(desc = "Whom to follow no longer.")] user: UserBy,
     ) -> Result<UnfollowPayload, Error> {
         let (viewer, by) = (viewer(ctx)?, user.resolve()?);
-        let change = graph::follow::unfollow(graph(ctx), &viewer, &by);
+        let change = || graph::follow::unfollow(graph(ctx), &viewer, &by);
         Ok(UnfollowPayload(write(ctx, change).await?))
     }
 
@@ -351,7 +351,7 @@ impl FollowMutation {
         #[graphql(desc = "Whom to remove from the viewer's followers.")] user: UserBy,
     ) -> Result<RelationshipPayload, Error> {
         let (viewer, by) = (viewer(ctx)?, user.resolve()?);
-        let change = graph::follow::remove_follower(graph(ctx), &viewer, &by);
+        let change = || graph::follow::remove_follower(graph(ctx), &viewer, &by);
         Ok(RelationshipPayload(write(ctx, change).await?))
     }
 }

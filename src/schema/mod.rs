@@ -18,6 +18,7 @@ mod timeline;
 mod user;
 
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use async_graphql::{Context, EmptySubscription, MergedObject, SDLExportOptions};
 
@@ -76,7 +77,7 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// The viewer must have been read in `snapshot`: what a request sees is of one moment.
+    /// What the request sees is of one moment: that of `snapshot`.
     pub async fn new(
         snapshot: Snapshot,
         viewer: Option<Viewer>,
@@ -86,8 +87,13 @@ impl Caller {
         Self { viewer: RwLock::new(viewer.map(Arc::new)), loaders, user_agent }
     }
 
-    fn viewer(&self) -> Option<Arc<Viewer>> {
+    /// Whoever is signed in at this point of the request.
+    pub fn viewer(&self) -> Option<Arc<Viewer>> {
         self.viewer.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub async fn is_on_replica(&self) -> bool {
+        self.loaders.snapshot.is_on_replica().await
     }
 
     /// What follows in this request is seen by `viewer`.
@@ -102,7 +108,7 @@ fn graph<'a>(ctx: &Context<'a>) -> &'a Graph {
 }
 
 fn caller<'a>(ctx: &Context<'a>) -> &'a Caller {
-    ctx.data_unchecked()
+    ctx.data_unchecked::<Arc<Caller>>()
 }
 
 fn loaders<'a>(ctx: &Context<'a>) -> &'a Loaders {
@@ -119,14 +125,28 @@ fn viewer(ctx: &Context<'_>) -> Result<Arc<Viewer>, Error> {
 /// What a mutation came to: its value, or what the person at the screen should mend.
 type Outcome<T> = Result<T, Vec<UserError>>;
 
+/// How often a verb is begun anew when the writes of others get in its way.
+const MAX_TRIES: u32 = 10;
+/// The longest pause before the second try; it doubles for each one after.
+const PAUSE: Duration = Duration::from_millis(4);
+
 /// Lets a verb of the graph write, and takes expected failures for data. While it works, and waits for its
 /// turn to write, the request holds no connection for reading; what is read next is read anew.
-async fn write<T>(
-    ctx: &Context<'_>,
-    verb: impl Future<Output = Result<T, Error>>,
-) -> Result<Outcome<T>, Error> {
+async fn write<T, F>(ctx: &Context<'_>, verb: impl Fn() -> F) -> Result<Outcome<T>, Error>
+where
+    F: Future<Output = Result<T, Error>>,
+{
     loaders(ctx).clear().await;
-    let result = verb.await;
+    let mut result = verb().await;
+    for tried in 1..MAX_TRIES {
+        if !matches!(result, Err(Error::Conflict)) {
+            break;
+        }
+        // At random, so that those who met do not meet again.
+        let pause = PAUSE * 2u32.pow(tried.min(6) - 1);
+        tokio::time::sleep(pause.mul_f32(rand::random())).await;
+        result = verb().await;
+    }
     loaders(ctx).clear().await;
     match result {
         Ok(value) => Ok(Ok(value)),

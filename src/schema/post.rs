@@ -229,7 +229,7 @@ impl PostMutation {
         #[graphql(desc = "The post.")] input: CreatePostInput,
     ) -> Result<CreatePostPayload, Error> {
         let viewer = viewer(ctx)?;
-        let created = graph::post::create(graph(ctx), &viewer, input.body);
+        let created = || graph::post::create(graph(ctx), &viewer, input.body.clone());
         Ok(CreatePostPayload(write(ctx, created).await?))
     }
 
@@ -243,7 +243,7 @@ impl PostMutation {
         #[graphql(desc = "The post and its new text.")] input: EditPostInput,
     ) -> Result<PostPayload, Error> {
         let (viewer, id) = (viewer(ctx)?, Id::post(&input.id)?);
-        let edited = graph::post::edit(graph(ctx), &viewer, id, input.body);
+        let edited = || graph::post::edit(graph(ctx), &viewer, id, input.body.clone());
         Ok(PostPayload(write(ctx, edited).await?))
     }
 
@@ -257,7 +257,7 @@ impl PostMutation {
         #[graphql(desc = "The post.")] id: ID,
     ) -> Result<DeletePostPayload, Error> {
         let (viewer, key) = (viewer(ctx)?, Id::post(&id)?);
-        let deleted = graph::post::delete(graph(ctx), &viewer, key);
+        let deleted = || graph::post::delete(graph(ctx), &viewer, key);
         Ok(DeletePostPayload { id, outcome: write(ctx, deleted).await? })
     }
 }

@@ -65,7 +65,7 @@ impl ProfileMutation {
             about_me: input.about_me.into(),
         };
         let viewer = viewer(ctx)?;
-        let updated = graph::profile::update(graph(ctx), &viewer, profile);
+        let updated = || graph::profile::update(graph(ctx), &viewer, profile.clone());
         Ok(UpdateProfilePayload(write(ctx, updated).await?))
     }
 }

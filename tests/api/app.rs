@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use tower::ServiceExt as _;
 
 use crate::cast::Actor;
+use crate::postgres;
 
 pub const PASSWORD: &str = "correct horse battery";
 
@@ -31,10 +32,36 @@ pub fn config(url: &str, more: &[&str]) -> Config {
     Arguments::parse_from(all).config
 }
 
+/// Where a test's database is. Goes when the test ends.
+pub struct Place {
+    folder: TempDir,
+    postgres: Option<postgres::Copy>,
+}
+
+impl Place {
+    /// On PostgreSQL, if there is a server for the tests.
+    pub async fn new() -> Self {
+        Self { postgres: postgres::Copy::new().await, ..Self::file() }
+    }
+
+    /// On SQLite.
+    pub fn file() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), postgres: None }
+    }
+
+    pub fn url(&self) -> String {
+        let file = || format!("sqlite://{}", self.folder.path().join("test.db").display());
+        self.postgres.as_ref().map_or_else(file, postgres::Copy::url)
+    }
+
+    pub async fn open(&self) -> Database {
+        Database::open(&config(&self.url(), &[]).database).await.unwrap()
+    }
+}
+
 pub struct TestApp {
     pub app: App,
-    /// Goes when the test ends, and the database with it.
-    folder: TempDir,
+    place: Place,
 }
 
 impl TestApp {
@@ -43,10 +70,20 @@ impl TestApp {
     }
 
     pub async fn with(options: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite://{}", folder.path().join("test.db").display());
-        let app = App::build(&config(&url, options)).await.unwrap();
-        Self { app, folder }
+        Self::at(Place::new().await, options).await
+    }
+
+    pub async fn at(place: Place, options: &[&str]) -> Self {
+        let app = App::build(&config(&place.url(), options)).await.unwrap();
+        Self { app, place }
+    }
+
+    pub fn is_on_postgres(&self) -> bool {
+        self.place.postgres.is_some()
+    }
+
+    pub fn place(&self) -> &Place {
+        &self.place
     }
 
     pub fn database(&self) -> &Database {
@@ -54,7 +91,7 @@ impl TestApp {
     }
 
     pub fn folder(&self) -> &Path {
-        self.folder.path()
+        self.place.folder.path()
     }
 
     pub fn anonymous(&self) -> Actor<'_> {

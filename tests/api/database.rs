@@ -7,19 +7,43 @@ use entity::{bookmark, follow, post, session, user};
 use migration::{Migrator, MigratorTrait as _};
 use rookery::app::App;
 use rookery::command::migrate::{Migrate, migrate};
-use rookery::database::Database;
+use rookery::database::{Database, Engine};
 use sea_orm::{ConnectionTrait as _, QueryResult, Schema, TryGetable};
-use tempfile::TempDir;
 
-use crate::app::{TestApp, config};
+use crate::app::{Place, TestApp, config};
 
 /// Tables and indexes, but for the migrations' own.
-const SQL_OF_ALL: &str = "SELECT name, sql FROM sqlite_master
-    WHERE name NOT LIKE 'sqlite_%' AND tbl_name <> 'seaql_migrations' ORDER BY name";
+fn sql_of_all(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Sqlite => {
+            "SELECT name, sql FROM sqlite_master
+             WHERE name NOT LIKE 'sqlite_%' AND tbl_name <> 'seaql_migrations' ORDER BY name"
+        }
+        Engine::Postgres => {
+            "SELECT indexname::text AS name, indexdef AS sql FROM pg_indexes
+             WHERE schemaname = 'public' AND tablename <> 'seaql_migrations'
+             UNION ALL SELECT conname::text, pg_get_constraintdef(oid) FROM pg_constraint
+             WHERE connamespace = 'public'::regnamespace
+             AND conrelid <> 'seaql_migrations'::regclass
+             UNION ALL SELECT table_name || '.' || column_name,
+             concat_ws(' ', data_type, is_nullable, collation_name, column_default)
+             FROM information_schema.columns
+             WHERE table_schema = 'public' AND table_name <> 'seaql_migrations'
+             ORDER BY name, sql"
+        }
+    }
+}
 
-async fn empty(folder: &TempDir) -> Database {
-    let url = format!("sqlite://{}", folder.path().join("test.db").display());
-    Database::open(&url, 1).await.unwrap()
+fn names_of_tables(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Sqlite => {
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'seaql_migrations'"
+        }
+        Engine::Postgres => {
+            "SELECT table_name::text AS name FROM information_schema.tables
+             WHERE table_schema = 'public' AND table_name <> 'seaql_migrations'"
+        }
+    }
 }
 
 async fn rows(database: &Database, sql: &str) -> Vec<QueryResult> {
@@ -32,44 +56,67 @@ async fn column<T: TryGetable>(database: &Database, sql: &str, name: &str) -> Ve
 
 #[tokio::test]
 async fn every_step_goes_down_and_up_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let database = empty(&folder).await;
+    let place = Place::new().await;
+    let database = place.open().await;
     migrate(&database, &Migrate::Up).await.unwrap();
-    let before: Vec<Option<String>> = column(&database, SQL_OF_ALL, "sql").await;
+    let all = sql_of_all(database.engine());
+    let before: Vec<Option<String>> = column(&database, all, "sql").await;
     assert!(before.len() > 5, "{before:?}");
-    let tables =
-        "SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'seaql_migrations'";
-    for left in (0..Migrator::migrations().len()).rev() {
+    let mut names: Vec<String> =
+        column(&database, names_of_tables(database.engine()), "name").await;
+    for _ in Migrator::migrations() {
         migrate(&database, &Migrate::Down { steps: 1 }).await.unwrap();
-        let tables: Vec<String> = column(&database, tables, "name").await;
-        assert_eq!(tables.len(), left, "{tables:?}");
+        let left: Vec<String> = column(&database, names_of_tables(database.engine()), "name").await;
+        assert!(left.iter().all(|name| names.contains(name)), "{left:?} of {names:?}");
+        names = left;
     }
-    assert_eq!(rows(&database, SQL_OF_ALL).await.len(), 0);
+    assert_eq!((rows(&database, all).await.len(), names.len()), (0, 0));
     migrate(&database, &Migrate::Up).await.unwrap();
     migrate(&database, &Migrate::Up).await.unwrap();
-    let after: Vec<Option<String>> = column(&database, SQL_OF_ALL, "sql").await;
+    let after: Vec<Option<String>> = column(&database, all, "sql").await;
     assert_eq!(before, after);
 }
 
 /// Of each column: what the engine makes of its type, whether it may be null, whether it is the key.
-type Columns = BTreeMap<String, (&'static str, bool, bool)>;
+type Columns = BTreeMap<String, (String, bool, bool)>;
 
 async fn tables(database: &Database) -> BTreeMap<String, Columns> {
     let mut tables = BTreeMap::new();
-    let sql = format!("SELECT name FROM ({SQL_OF_ALL}) WHERE sql LIKE 'CREATE TABLE%'");
-    for table in column::<String>(database, &sql, "name").await {
-        let columns = rows(database, &format!("PRAGMA table_info(\"{table}\")")).await;
-        let columns = columns.iter().map(|row| {
-            let (ty, not_null, key): (String, bool, bool) = (
-                row.try_get_by(2).unwrap(),
-                row.try_get_by(3).unwrap(),
-                row.try_get_by(5).unwrap(),
-            );
-            (row.try_get_by(1).unwrap(), (affinity(&ty), !not_null, key))
-        });
-        tables.insert(table, columns.collect());
+    for table in column::<String>(database, names_of_tables(database.engine()), "name").await {
+        let columns = match database.engine() {
+            Engine::Sqlite => columns_in_file(database, &table).await,
+            Engine::Postgres => columns_on_server(database, &table).await,
+        };
+        tables.insert(table, columns);
     }
     tables
+}
+
+async fn columns_in_file(database: &Database, table: &str) -> Columns {
+    let columns = rows(database, &format!("PRAGMA table_info(\"{table}\")")).await;
+    let column = |row: &QueryResult| {
+        let (ty, not_null, key): (String, bool, bool) =
+            (row.try_get_by(2).unwrap(), row.try_get_by(3).unwrap(), row.try_get_by(5).unwrap());
+        (row.try_get_by(1).unwrap(), (affinity(&ty).to_owned(), !not_null, key))
+    };
+    columns.iter().map(column).collect()
+}
+
+async fn columns_on_server(database: &Database, table: &str) -> Columns {
+    let sql = format!(
+        "SELECT attname::text AS name, atttypid::regtype::text AS type, NOT attnotnull AS nullable,
+         attnum = ANY(coalesce(conkey, '{{}}')) AS key
+         FROM pg_attribute LEFT JOIN pg_constraint ON conrelid = attrelid AND contype = 'p'
+         WHERE attrelid = '\"{table}\"'::regclass AND attnum > 0 AND NOT attisdropped"
+    );
+    let column = |row: &QueryResult| {
+        let get = |name| row.try_get("", name).unwrap();
+        (
+            row.try_get("", "name").unwrap(),
+            (row.try_get("", "type").unwrap(), get("nullable"), get("key")),
+        )
+    };
+    rows(database, &sql).await.iter().map(column).collect()
 }
 
 /// By the rules of the engine.
@@ -87,9 +134,10 @@ fn affinity(ty: &str) -> &'static str {
 
 #[tokio::test]
 async fn entities_and_tables_agree() {
-    let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let (migrated, described) = (empty(&one).await, empty(&other).await);
+    let (one, other) = (Place::new().await, Place::new().await);
+    let (migrated, described) = (one.open().await, other.open().await);
     migrated.migrate().await.unwrap();
+    migrate(&described, &Migrate::Down { steps: 100 }).await.unwrap();
     let schema = Schema::new(described.writer().get_database_backend());
     for table in [
         schema.create_table_from_entity(user::Entity),
@@ -114,7 +162,8 @@ async fn filled(app: &TestApp) -> &Database {
         ),
         format!(
             "INSERT INTO session (id, user_id, token_hash, created_at, last_used_at, expires_at)
-             VALUES (4, 1, x'00', {then}, {then}, {then})"
+             VALUES (4, 1, {}, {then}, {then}, {then})",
+            if app.is_on_postgres() { "'\\x00'" } else { "x'00'" }
         ),
         "INSERT INTO follow (id, follower_id, followed_id) VALUES (5, 1, 2)".to_owned(),
         format!("INSERT INTO post (id, author_id, body, created_at) VALUES (6, 1, 'Hi', {then})"),
@@ -149,10 +198,17 @@ async fn the_tables_refuse_what_must_not_be() {
         ("UPDATE session SET user_id = 99", "FOREIGN KEY"),
     ] {
         let refused = database.writer().execute_unprepared(sql).await.unwrap_err().to_string();
-        assert!(refused.contains(&format!("{reason} constraint failed")), "{sql}: {refused}");
+        // SQLite says "UNIQUE constraint failed", PostgreSQL "violates unique constraint".
+        let reason = if app.is_on_postgres() {
+            &reason.to_lowercase().replace("not null", "not-null")
+        } else {
+            reason
+        };
+        assert!(refused.contains(&format!("{reason} constraint")), "{sql}: {refused}");
     }
     let reader = database.reader().execute_unprepared("DELETE FROM follow").await;
-    assert!(reader.unwrap_err().to_string().contains("readonly"), "readers do not write");
+    let refused = reader.unwrap_err().to_string();
+    assert!(refused.replace('-', "").contains("readonly"), "readers do not write: {refused}");
 }
 
 #[tokio::test]
@@ -169,13 +225,13 @@ async fn what_hangs_on_a_row_goes_with_it() {
 
 #[tokio::test]
 async fn a_database_from_a_newer_version_is_left_alone() {
-    let folder = tempfile::tempdir().unwrap();
-    let database = empty(&folder).await;
+    let place = Place::new().await;
+    let database = place.open().await;
     database.migrate().await.unwrap();
     let future = "INSERT INTO seaql_migrations (version, applied_at)
         VALUES ('m20991231_000001_future', 0)";
     database.writer().execute_unprepared(future).await.unwrap();
-    let url = format!("sqlite://{}", folder.path().join("test.db").display());
+    let url = place.url();
     let refused = [
         database.migrate().await.unwrap_err(),
         migrate(&database, &Migrate::Down { steps: 1 }).await.unwrap_err(),
@@ -205,13 +261,32 @@ async fn no_list_is_sorted() {
     ];
     for (table, of, order, index) in lists {
         for (beyond, direction) in [("<", "DESC"), (">", "ASC")] {
+            let value = if order == "id" { "5" } else { "'m'" };
             let sql = format!(
-                "EXPLAIN QUERY PLAN SELECT id FROM {table} WHERE {of} AND {order} {beyond} 5
+                "SELECT id FROM {table} WHERE {of} AND {order} {beyond} {value}
                  ORDER BY {order} {direction} LIMIT 20"
             );
-            let plan: Vec<String> = column(app.database(), &sql, "detail").await;
-            let [step] = plan.as_slice() else { panic!("{sql}: {plan:?}") };
-            assert!(step.starts_with("SEARCH") && step.contains(index), "{sql}: {plan:?}");
+            if app.is_on_postgres() {
+                let plan = plan_on_server(app.database(), &sql).await;
+                let index = index.replace("PRIMARY KEY", &format!("{table}_pkey"));
+                assert!(plan.contains(&index) && !plan.contains("Sort"), "{sql}: {plan}");
+            } else {
+                let sql = format!("EXPLAIN QUERY PLAN {sql}");
+                let plan: Vec<String> = column(app.database(), &sql, "detail").await;
+                let [step] = plan.as_slice() else { panic!("{sql}: {plan:?}") };
+                assert!(step.starts_with("SEARCH") && step.contains(index), "{sql}: {plan:?}");
+            }
         }
     }
+}
+
+/// As if the tables were too large to be read whole.
+async fn plan_on_server(database: &Database, sql: &str) -> String {
+    let transaction = database.begin().await.unwrap();
+    let large = "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off";
+    transaction.execute_unprepared(large).await.unwrap();
+    let explain = database.statement(&format!("EXPLAIN {sql}"), []);
+    let plan = transaction.query_all_raw(explain).await.unwrap();
+    let lines: Vec<String> = plan.iter().map(|row| row.try_get_by(0).unwrap()).collect();
+    lines.join("\n")
 }

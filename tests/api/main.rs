@@ -14,6 +14,7 @@ mod node;
 mod pages;
 mod playground;
 mod post;
+mod postgres;
 mod pressure;
 mod queries;
 mod schema;

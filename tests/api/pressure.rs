@@ -4,11 +4,10 @@
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
-use rookery::database::Database;
 use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use serde_json::json;
 
-use crate::app::{PASSWORD, TestApp};
+use crate::app::{PASSWORD, Place, TestApp};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_connection_for_reading_is_enough() {
@@ -40,7 +39,7 @@ async fn one_connection_for_reading_is_enough() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_stays_short_under_steady_load() {
-    let app = TestApp::new().await;
+    let app = TestApp::at(Place::file(), &[]).await;
     let (john, susan) = (app.join("john").await, app.join("susan").await);
     let log = app.folder().join("test.db-wal");
     app.database().keep_log_shorter_than(256 * 1024, Duration::from_millis(20));
@@ -67,8 +66,7 @@ async fn the_log_stays_short_under_steady_load() {
 async fn a_long_reader_elsewhere_stops_nobody() {
     let app = TestApp::new().await;
     let (john, susan) = (app.join("john").await, app.join("susan").await);
-    let url = format!("sqlite://{}", app.folder().join("test.db").display());
-    let elsewhere = Database::open(&url, 1).await.unwrap();
+    let elsewhere = app.place().open().await;
     let reading = elsewhere.reader().begin().await.unwrap();
     reading.execute_unprepared("SELECT count(*) FROM post").await.unwrap();
     app.database().keep_log_shorter_than(0, Duration::from_millis(10));

@@ -14,7 +14,7 @@ use sea_orm::{DbErr, SqlErr};
 use super::lines::{Lines, Problems};
 use crate::command::bulk::{self, Bulk, CHUNK, Follow, User};
 use crate::command::indexes::{self, SetAside, Which};
-use crate::database::Database;
+use crate::database::{self, Database};
 use crate::key::{COMMAND_NODE, Keys};
 
 /// What an import of edges found and did.
@@ -99,7 +99,7 @@ impl<'a> Import<'a> {
         Ok(Self {
             bulk,
             indexes,
-            keys: Keys::new(COMMAND_NODE, before),
+            keys: Keys::new(database::Node::fixed(COMMAND_NODE), before),
             before,
             users: HashMap::new(),
             edges: Vec::with_capacity(CHUNK),

@@ -211,7 +211,7 @@ async fn posts_twice_add_nothing() {
 async fn a_post_that_the_service_made_is_known_again() {
     let bench = Bench::new().await;
     import_edges(&bench, EDGES).await.unwrap();
-    let id = key::Keys::new(3, 0).next();
+    let id = key::Keys::new(crate::database::Node::fixed(3), 0).next();
     let time = key::time_of(id).to_rfc3339();
     bench
         .tamper(&format!(

@@ -1,4 +1,4 @@
-//! How the engine wants to be opened.
+//! How SQLite wants to be opened.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,11 +8,8 @@ use sea_orm::sqlx::Connection as _;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 use sea_orm::{ConnectOptions, Database as SeaOrm, DatabaseConnection, DbErr};
 
-/// How long a write waits for another one, here and in the engine, and a read for a free connection:
-/// together less than a request may take.
-const PATIENCE: Duration = Duration::from_secs(4);
-/// Each connection keeps its prepared statements; Rookery has fewer than this many texts.
-const STATEMENT_CACHE: usize = 256;
+use super::STATEMENT_CACHE;
+
 /// Rows that wait between SQLite's thread and ours: a page and its probes fit.
 const ROW_BUFFER: usize = 128;
 const MEMORY_MAP: &str = "1073741824";
@@ -20,13 +17,8 @@ const MEMORY_MAP: &str = "1073741824";
 /// The file behind an address.
 ///
 /// # Errors
-/// When it is the address of something else; what follows the scheme may be secret and is not shown.
+/// When it is the address of no file.
 pub fn file(url: &str) -> Result<PathBuf> {
-    let scheme = url.split(':').next().unwrap_or_default();
-    ensure!(
-        url.starts_with("sqlite:"),
-        "the database address must read sqlite://PATH; this one begins with '{scheme}'"
-    );
     let path = url.parse::<SqliteConnectOptions>()?.get_filename().to_path_buf();
     let on_disk = !path.as_os_str().is_empty() && !url.contains(":memory:");
     ensure!(
@@ -36,12 +28,19 @@ pub fn file(url: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-pub async fn open(url: &str, size: u32, read_only: bool) -> Result<DatabaseConnection, DbErr> {
+/// `patience` is how long a write waits for another one, here and in the engine, and a read for a free
+/// connection.
+pub async fn open(
+    url: &str,
+    size: u32,
+    patience: Duration,
+    read_only: bool,
+) -> Result<DatabaseConnection, DbErr> {
     let mut options = ConnectOptions::new(url);
     options
         .max_connections(size)
         .min_connections(1)
-        .acquire_timeout(PATIENCE)
+        .acquire_timeout(patience)
         .idle_timeout(None::<Duration>)
         .max_lifetime(None::<Duration>)
         .test_before_acquire(false)
@@ -51,7 +50,7 @@ pub async fn open(url: &str, size: u32, read_only: bool) -> Result<DatabaseConne
                 .create_if_missing(true)
                 .foreign_keys(true)
                 .journal_mode(SqliteJournalMode::Wal)
-                .busy_timeout(PATIENCE)
+                .busy_timeout(patience)
                 .statement_cache_capacity(STATEMENT_CACHE)
                 .row_buffer_size(ROW_BUFFER)
                 .pragma("mmap_size", MEMORY_MAP)

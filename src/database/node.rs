@@ -1,0 +1,76 @@
+//! The number of this instance among all that work on one database: part of every key it makes, so that
+//! no two make the same.
+//!
+//! On PostgreSQL it is an advisory lock, held by a connection of its own for as long as the
+//! instance runs; when that connection breaks, it is taken anew, or another number is. On SQLite
+//! there is one instance, which the lock beside the file sees to.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection};
+use sea_orm::sqlx::{self, ConnectOptions as _, Connection as _};
+
+/// The first key of the advisory locks on numbers; the second is the number.
+pub const LOCKS: i32 = 0x726f_6f6b;
+/// The last number that an instance can have; the next is that of commands.
+const LAST: u8 = 254;
+/// How often the connection is looked at.
+const EVERY: Duration = Duration::from_secs(2);
+
+/// Cheap to clone; all clones have the same number at any moment.
+#[derive(Clone, Debug, Default)]
+pub struct Node(Arc<AtomicU8>);
+
+impl Node {
+    /// A number that somebody else sees to.
+    #[must_use]
+    pub fn fixed(number: u8) -> Self {
+        Self(Arc::new(AtomicU8::new(number)))
+    }
+
+    #[must_use]
+    pub fn number(&self) -> u8 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Takes the first free number and keeps it while anybody has this node.
+    pub(super) async fn take(options: PgConnectOptions) -> Result<Self> {
+        let mut holder = options.connect().await?;
+        let number = lock(&mut holder, 0).await?;
+        let node = Self::fixed(number);
+        tokio::spawn(node.clone().keep(options, holder));
+        Ok(node)
+    }
+
+    async fn keep(self, options: PgConnectOptions, mut holder: PgConnection) {
+        while Arc::strong_count(&self.0) > 1 {
+            tokio::time::sleep(EVERY).await;
+            if holder.ping().await.is_ok() {
+                continue;
+            }
+            let Ok(mut next) = options.connect().await else { continue };
+            if let Ok(number) = lock(&mut next, self.number()).await {
+                tracing::info!(number, "the number of this instance was taken anew");
+                self.0.store(number, Ordering::Relaxed);
+                holder = next;
+            }
+        }
+    }
+}
+
+/// Locks the first free number from `wish` on.
+async fn lock(holder: &mut PgConnection, wish: u8) -> Result<u8> {
+    for number in (wish..=LAST).chain(0..wish) {
+        let free = sqlx::query_scalar("SELECT pg_try_advisory_lock($1, $2)")
+            .bind(LOCKS)
+            .bind(i32::from(number));
+        if free.fetch_one(&mut *holder).await? {
+            return Ok(number);
+        }
+    }
+    ensure!(false, "all 255 instance numbers are taken");
+    Ok(0)
+}

@@ -1,0 +1,94 @@
+//! How PostgreSQL wants to be opened. TLS is set in the address, as libpq has it (`sslmode`,
+//! `sslrootcert`, `sslcert`, `sslkey`).
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use sea_orm::sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sea_orm::sqlx::{ConnectOptions as _, Connection as _, PgPool};
+use sea_orm::{DatabaseConnection, SqlxPostgresConnector};
+
+use super::STATEMENT_CACHE;
+
+/// A connection that has been idle for longer is tried before it is used: the server may have gone.
+const FRESH: Duration = Duration::from_secs(1);
+/// Connections are made anew after this long, so that they spread over what a name resolves to.
+const LIFETIME: Duration = Duration::from_mins(30);
+
+/// How long to wait: for a connection or a lock, and for a statement to end.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    pub acquire: Duration,
+    pub statement: Duration,
+}
+
+/// What a pool is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Each transaction sees one moment, and cannot write.
+    Read,
+    Write,
+}
+
+/// # Errors
+/// When the address is not PostgreSQL's. What is secret in it is not repeated.
+pub fn options(url: &str) -> Result<PgConnectOptions> {
+    let options = url.parse::<PgConnectOptions>();
+    let options = options
+        .map_err(|_| anyhow::anyhow!("not of the form postgres://USER:PASSWORD@HOST:PORT/NAME"));
+    let options = options.context("the database address cannot be read")?;
+    Ok(options
+        .application_name("rookery")
+        .statement_cache_capacity(STATEMENT_CACHE)
+        .disable_statement_logging())
+}
+
+/// The address without user and password.
+pub fn address(options: &PgConnectOptions) -> String {
+    let name = options.get_database().unwrap_or_else(|| options.get_username());
+    format!("postgres://{}:{}/{name}", options.get_host(), options.get_port())
+}
+
+/// A pool that connects when it is first used.
+pub fn pool(options: PgConnectOptions, size: u32, patience: Patience, purpose: Purpose) -> PgPool {
+    let isolation = match purpose {
+        Purpose::Read => "repeatable read",
+        Purpose::Write => "read committed",
+    };
+    let options = options.options([
+        ("default_transaction_isolation", isolation.to_owned()),
+        ("default_transaction_read_only", (purpose == Purpose::Read).to_string()),
+        ("statement_timeout", patience.statement.as_millis().to_string()),
+        ("lock_timeout", patience.acquire.as_millis().to_string()),
+        ("idle_in_transaction_session_timeout", "60s".to_owned()),
+        // It costs more than any of our statements is worth.
+        ("jit", "off".to_owned()),
+    ]);
+    PgPoolOptions::new()
+        .max_connections(size)
+        .acquire_timeout(patience.acquire)
+        .idle_timeout(None)
+        .max_lifetime(LIFETIME)
+        .test_before_acquire(false)
+        .before_acquire(|connection, usage| {
+            Box::pin(async move {
+                if usage.idle_for > FRESH {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
+        .connect_lazy_with(options)
+}
+
+/// Whether our settings came through. A pooler between us and the server drops them; then transactions
+/// must say themselves what they are.
+pub async fn keeps_settings(pool: &PgPool) -> Result<bool, sea_orm::sqlx::Error> {
+    let sql = "SELECT current_setting('default_transaction_isolation')";
+    let isolation: String = sea_orm::sqlx::query_scalar(sql).fetch_one(pool).await?;
+    Ok(isolation == "repeatable read")
+}
+
+pub fn connection(pool: PgPool) -> DatabaseConnection {
+    SqlxPostgresConnector::from_sqlx_postgres_pool(pool)
+}
