@@ -16,6 +16,8 @@ use crate::http::{self, Shared};
 use crate::key::Keys;
 use crate::schema::{self, FieldTypes};
 
+/// Cheap to clone; all clones are one instance.
+#[derive(Clone)]
 pub struct App {
     pub router: Router,
     pub database: Database,

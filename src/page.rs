@@ -146,37 +146,60 @@ impl<P: Position> Page<P> {
     }
 }
 
-/// What stands behind `FROM` in a statement for the page of each owner in a list: `owner.value`, and the
-/// rows of `table` whose column `mine` says so, those of the [`window`] alone. Its parameters, by number:
-/// `$1` is the list of owners, `$2` and `$3` are [`Page::bounds`], `$4` is [`Page::limit`].
+/// What stands behind `FROM` in a statement for the pages of a list of owners: `owner.value`, and of the
+/// rows of `table` whose column `mine` says so, newest first, those of the page and the nearest ones
+/// beyond its cursors. Its parameters, by number: `$1` is the list of owners, `$2` and `$3` are
+/// [`Page::bounds`], `$4` is [`Page::limit`].
+///
+/// SQLite looks for ids first, in an index, and has no LATERAL. On PostgreSQL it goes through the
+/// owner's row: a sharded one wants that, and it costs a plain one next to nothing.
 #[must_use]
 pub fn rows(engine: Engine, table: &str, mine: &str, direction: Direction) -> String {
-    let owners = engine.each_key("owner");
-    let window = window(table, &format!("{mine} = owner.value"), direction);
+    let window = window(engine, table, &format!("{mine} = owner.value"), direction);
     match engine {
         Engine::Sqlite => {
-            format!("{owners} CROSS JOIN {table} WHERE {table}.id IN ({window})")
+            format!("json_each($1) AS owner CROSS JOIN {table} WHERE {table}.id IN ({window})")
         }
         Engine::Postgres => format!(
-            "{owners} CROSS JOIN LATERAL ({window}) AS page JOIN {table} ON {table}.id = page.id"
+            "(SELECT id AS value FROM \"user\" WHERE id = ANY($1)) AS owner \
+             CROSS JOIN LATERAL ({window}) AS {table}"
         ),
     }
 }
 
-/// The keys (`id`) of one page's rows and of the nearest rows beyond its cursors: the rows of `table`
-/// within `scope`, newest first. Parameters as in [`rows`].
+/// The same for a list that is nobody's: all rows of `table`. Here `$1` is just `true`.
 #[must_use]
-pub fn window(table: &str, scope: &str, direction: Direction) -> String {
+pub fn all_rows(engine: Engine, table: &str, direction: Direction) -> String {
+    let window = window(engine, table, "$1", direction);
+    match engine {
+        Engine::Sqlite => format!("{table} WHERE id IN ({window})"),
+        Engine::Postgres => format!("({window}) AS {table}"),
+    }
+}
+
+/// The page's rows within `scope`, and the nearest ones beyond: on SQLite their ids.
+fn window(engine: Engine, table: &str, scope: &str, direction: Direction) -> String {
     let order = match direction {
         Direction::Forward => "DESC",
         Direction::Backward => "ASC",
     };
-    format!(
-        "SELECT id FROM (SELECT id FROM {table} WHERE {scope} AND id < $2 AND id > $3 \
-         ORDER BY id {order} LIMIT $4) AS page \
-         UNION ALL SELECT min(id) FROM {table} WHERE {scope} AND id >= $2 \
-         UNION ALL SELECT max(id) FROM {table} WHERE {scope} AND id <= $3"
-    )
+    let start = i64::start();
+    match engine {
+        Engine::Sqlite => format!(
+            "SELECT * FROM (SELECT id FROM {table} WHERE {scope} AND id < $2 AND id > $3 \
+             ORDER BY id {order} LIMIT $4) AS page \
+             UNION ALL SELECT min(id) FROM {table} WHERE {scope} AND id >= $2 \
+             UNION ALL SELECT max(id) FROM {table} WHERE {scope} AND id <= $3"
+        ),
+        Engine::Postgres => format!(
+            "(SELECT * FROM {table} WHERE {scope} AND id < $2 AND id > $3 \
+             ORDER BY id {order} LIMIT $4) \
+             UNION ALL (SELECT * FROM {table} WHERE {scope} AND id >= $2 AND $2 < {start} \
+             ORDER BY id LIMIT 1) \
+             UNION ALL (SELECT * FROM {table} WHERE {scope} AND id <= $3 AND $3 > 0 \
+             ORDER BY id DESC LIMIT 1)"
+        ),
+    }
 }
 
 /// One page, in the order of its list.

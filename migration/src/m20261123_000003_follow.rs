@@ -1,4 +1,5 @@
 use sea_orm_migration::prelude::*;
+use sea_orm_migration::sea_orm::DbBackend;
 
 use crate::column;
 
@@ -21,17 +22,12 @@ impl MigrationTrait for Migration {
                     .take(),
             )
             .await?;
-        manager
-            .create_index(
-                Index::create()
-                    .name("follow_pair")
-                    .table("follow")
-                    .col("follower_id")
-                    .col("followed_id")
-                    .unique()
-                    .take(),
-            )
-            .await?;
+        // The key is looked up by the pair; SQLite has it in every index.
+        let key =
+            if manager.get_database_backend() == DbBackend::Sqlite { "" } else { "INCLUDE (id)" };
+        let pair =
+            format!("CREATE UNIQUE INDEX follow_pair ON follow (follower_id, followed_id) {key}");
+        manager.get_connection().execute_unprepared(&pair).await?;
         // Newest follow first, in both directions, without touching the table.
         for (name, one, other) in [
             ("follow_following", "follower_id", "followed_id"),

@@ -25,7 +25,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow, bail};
 use sea_orm::{
     ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr,
-    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait as _, Value, sqlx,
+    SqliteTransactionMode, Statement, TransactionOptions, Value, sqlx,
 };
 use tokio::sync::RwLock;
 
@@ -208,17 +208,11 @@ impl Database {
     /// # Errors
     /// When another writer keeps the database, or others all connections, for too long.
     pub async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
-        match self.engine {
-            Engine::Sqlite => {
-                self.writer
-                    .begin_with_options(TransactionOptions {
-                        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-                        ..Default::default()
-                    })
-                    .await
-            }
-            Engine::Postgres => self.writer.begin().await,
-        }
+        let at_once = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..Default::default()
+        };
+        reader::begin(&self.writer, at_once).await
     }
 
     /// A statement in the engine's own words, its parameters written `$1`, `$2`, ...
@@ -238,6 +232,12 @@ impl Database {
     #[must_use]
     pub fn has_replicas(&self) -> bool {
         !self.replicas.is_empty()
+    }
+
+    /// How many replicas are there, and not too far behind.
+    #[must_use]
+    pub fn replicas_in_use(&self) -> usize {
+        self.replicas.iter().filter(|replica| replica.has(Lsn::default())).count()
     }
 
     /// A place in the log behind everything that has been committed, kept with the session (if there is

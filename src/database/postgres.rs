@@ -61,6 +61,8 @@ pub fn pool(options: PgConnectOptions, size: u32, patience: Patience, purpose: P
         ("statement_timeout", patience.statement.as_millis().to_string()),
         ("lock_timeout", patience.acquire.as_millis().to_string()),
         ("idle_in_transaction_session_timeout", "60s".to_owned()),
+        // Our statements are planned once: for any number of keys the plan is the same.
+        ("plan_cache_mode", "force_generic_plan".to_owned()),
         // It costs more than any of our statements is worth.
         ("jit", "off".to_owned()),
     ]);

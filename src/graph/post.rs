@@ -13,16 +13,14 @@ use crate::auth::Viewer;
 use crate::database::Snapshot;
 use crate::error::{Error, UserErrorKind};
 use crate::key;
-use crate::page::{Page, Slice, window};
+use crate::page::{Page, Slice, all_rows};
 
 /// All posts, newest first.
 pub async fn newest(snapshot: &Snapshot, page: &Page<i64>) -> Result<Slice<post::Model>, Error> {
-    // The window numbers its parameters from $2; $1 is the constant scope's.
-    let window = window("post", "$1", page.direction);
+    let engine = snapshot.engine();
     let (start, end) = page.bounds();
     let values = [true.into(), start.into(), end.into(), page.limit().into()];
-    let sql =
-        format!("SELECT post.* FROM ({window}) AS page CROSS JOIN post WHERE post.id = page.id");
+    let sql = format!("SELECT post.* FROM {}", all_rows(engine, "post", page.direction));
     let rows = snapshot.all(&sql, values).await?;
     Ok(Slice::new(page, rows, |post: &post::Model| post.id))
 }

@@ -58,8 +58,9 @@ impl Follows {
         let rows = rows(engine, "follow", mine, direction);
         format!(
             "SELECT owner.value AS owner, follow.id AS follow_id, follow.{theirs} AS user_id, \
-             EXISTS (SELECT 1 FROM follow AS back \
-             WHERE back.{mine} = follow.{theirs} AND back.{theirs} = owner.value) AS is_mutual \
+             (SELECT true FROM follow AS back \
+             WHERE back.{mine} = follow.{theirs} AND back.{theirs} = owner.value) IS NOT NULL \
+             AS is_mutual \
              FROM {rows}"
         )
     }

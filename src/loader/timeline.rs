@@ -56,7 +56,7 @@ impl Batch for Timelines {
 /// The statement, of four parameters: the owners, the [`Page::bounds`](crate::page::Page::bounds) and
 /// the [`Page::limit`](crate::page::Page::limit).
 ///
-/// The last four parts look for one post on the far side of each cursor; without a cursor their
+/// The last parts look for one post on the far side of each cursor; without a cursor their
 /// condition is false before anything is looked at.
 pub fn sql(engine: Engine, direction: Direction) -> String {
     match engine {
@@ -105,38 +105,37 @@ fn sqlite(direction: Direction) -> String {
     )
 }
 
+/// One probe for each source, as LATERAL; the author goes through the merge with the id.
 fn postgres(direction: Direction) -> String {
     let (order, worst, inside, unbounded) = match direction {
         Direction::Forward => ("DESC", "min", ">=", "$3"),
         Direction::Backward => ("ASC", "max", "<=", "$2"),
     };
     let newest = i64::MAX;
+    let sources = "(SELECT owner.value AS author \
+        UNION ALL SELECT followed_id FROM follow WHERE follower_id = owner.value) AS source";
     format!(
         "SELECT owner.value AS owner, post.* \
          FROM unnest($1::bigint[]) AS owner (value) CROSS JOIN LATERAL ( \
            WITH head AS MATERIALIZED ( \
-             SELECT source.author, nearest.id AS best \
-             FROM (SELECT owner.value AS author \
-               UNION ALL SELECT followed_id FROM follow WHERE follower_id = owner.value) AS source \
+             SELECT source.author, nearest.id AS best FROM {sources} \
              CROSS JOIN LATERAL (SELECT id FROM post WHERE author_id = source.author \
                AND id < $2 AND id > $3 ORDER BY id {order} LIMIT 1) AS nearest \
              ORDER BY nearest.id {order} LIMIT $4) \
-           SELECT id FROM ( \
-             SELECT page.id FROM head CROSS JOIN LATERAL (SELECT id FROM post \
+           SELECT author, id FROM ( \
+             SELECT head.author, page.id FROM head CROSS JOIN LATERAL (SELECT id FROM post \
                WHERE author_id = head.author AND id < $2 AND id > $3 AND id {inside} ( \
                  SELECT CASE WHEN count(*) = $4 THEN {worst}(best) ELSE {unbounded} END FROM head) \
                ORDER BY id {order} LIMIT $4) AS page \
              ORDER BY page.id {order} LIMIT $4) AS page \
-           UNION ALL SELECT id FROM (SELECT id FROM post \
-             WHERE $2 < {newest} AND author_id = owner.value AND id >= $2 LIMIT 1) AS own_newer \
-           UNION ALL SELECT id FROM (SELECT beyond.id FROM follow CROSS JOIN LATERAL ( \
-             SELECT id FROM post WHERE author_id = followed_id AND id >= $2 LIMIT 1) AS beyond \
-             WHERE $2 < {newest} AND follower_id = owner.value LIMIT 1) AS newer \
-           UNION ALL SELECT id FROM (SELECT id FROM post \
-             WHERE $3 > 0 AND author_id = owner.value AND id <= $3 LIMIT 1) AS own_older \
-           UNION ALL SELECT id FROM (SELECT beyond.id FROM follow CROSS JOIN LATERAL ( \
-             SELECT id FROM post WHERE author_id = followed_id AND id <= $3 LIMIT 1) AS beyond \
-             WHERE $3 > 0 AND follower_id = owner.value LIMIT 1) AS older \
-         ) AS entry JOIN post ON post.id = entry.id"
+           UNION ALL SELECT author, id FROM (SELECT source.author, beyond.id FROM {sources} \
+             CROSS JOIN LATERAL (SELECT id FROM post \
+               WHERE author_id = source.author AND id >= $2 LIMIT 1) AS beyond \
+             WHERE $2 < {newest} LIMIT 1) AS newer \
+           UNION ALL SELECT author, id FROM (SELECT source.author, beyond.id FROM {sources} \
+             CROSS JOIN LATERAL (SELECT id FROM post \
+               WHERE author_id = source.author AND id <= $3 LIMIT 1) AS beyond \
+             WHERE $3 > 0 LIMIT 1) AS older \
+         ) AS entry JOIN post ON post.author_id = entry.author AND post.id = entry.id"
     )
 }

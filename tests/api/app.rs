@@ -1,9 +1,10 @@
 //! The application under test: built as `serve` builds it, on a fresh database, without a port.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use axum::body::Body;
-use axum::http::{Request, StatusCode, header};
+use axum::http::{HeaderMap, Request, StatusCode, header};
 use clap::Parser;
 use http_body_util::BodyExt as _;
 use rookery::app::App;
@@ -32,26 +33,31 @@ pub fn config(url: &str, more: &[&str]) -> Config {
     Arguments::parse_from(all).config
 }
 
-/// Where a test's database is. Goes when the test ends.
-pub struct Place {
-    folder: TempDir,
-    postgres: Option<postgres::Copy>,
+/// Where a test's database is. What was made for the test goes with it.
+pub enum Place {
+    File(TempDir),
+    Copy(postgres::Copy),
+    /// Somebody else keeps it.
+    Server(String),
 }
 
 impl Place {
     /// On PostgreSQL, if there is a server for the tests.
     pub async fn new() -> Self {
-        Self { postgres: postgres::Copy::new().await, ..Self::file() }
+        postgres::Copy::new().await.map_or_else(Self::file, Self::Copy)
     }
 
     /// On SQLite.
     pub fn file() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), postgres: None }
+        Self::File(tempfile::tempdir().unwrap())
     }
 
     pub fn url(&self) -> String {
-        let file = || format!("sqlite://{}", self.folder.path().join("test.db").display());
-        self.postgres.as_ref().map_or_else(file, postgres::Copy::url)
+        match self {
+            Self::File(folder) => format!("sqlite://{}", folder.path().join("test.db").display()),
+            Self::Copy(copy) => copy.url(),
+            Self::Server(url) => url.clone(),
+        }
     }
 
     pub async fn open(&self) -> Database {
@@ -59,9 +65,10 @@ impl Place {
     }
 }
 
+#[derive(Clone)]
 pub struct TestApp {
     pub app: App,
-    place: Place,
+    place: Arc<Place>,
 }
 
 impl TestApp {
@@ -73,16 +80,17 @@ impl TestApp {
         Self::at(Place::new().await, options).await
     }
 
-    pub async fn at(place: Place, options: &[&str]) -> Self {
+    pub async fn at(place: impl Into<Arc<Place>>, options: &[&str]) -> Self {
+        let place = place.into();
         let app = App::build(&config(&place.url(), options)).await.unwrap();
         Self { app, place }
     }
 
     pub fn is_on_postgres(&self) -> bool {
-        self.place.postgres.is_some()
+        !matches!(*self.place, Place::File(_))
     }
 
-    pub fn place(&self) -> &Place {
+    pub fn place(&self) -> &Arc<Place> {
         &self.place
     }
 
@@ -91,7 +99,8 @@ impl TestApp {
     }
 
     pub fn folder(&self) -> &Path {
-        self.place.folder.path()
+        let Place::File(folder) = &*self.place else { panic!("{} is no file", self.place.url()) };
+        folder.path()
     }
 
     pub fn anonymous(&self) -> Actor<'_> {
@@ -118,10 +127,7 @@ impl TestApp {
         }
     }
 
-    pub async fn send(
-        &self,
-        request: Request<Body>,
-    ) -> (StatusCode, axum::http::HeaderMap, String) {
+    pub async fn send(&self, request: Request<Body>) -> (StatusCode, HeaderMap, String) {
         let response = self.app.router.clone().oneshot(request).await.unwrap();
         let (head, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
@@ -130,14 +136,26 @@ impl TestApp {
 
     /// The whole answer to a document, errors and all.
     pub async fn post(&self, token: Option<&str>, body: &Value) -> Value {
+        self.post_with(token, &HeaderMap::new(), body).await.2
+    }
+
+    /// The same with more headers, and with the answer's.
+    pub async fn post_with(
+        &self,
+        token: Option<&str>,
+        headers: &HeaderMap,
+        body: &Value,
+    ) -> (StatusCode, HeaderMap, Value) {
         let mut request = Request::post("/graphql")
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::USER_AGENT, "tests");
         if let Some(token) = token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
-        let (_, _, body) = self.send(request.body(body.to_string().into()).unwrap()).await;
-        serde_json::from_str(&body).unwrap()
+        let mut request = request.body(Body::from(body.to_string())).unwrap();
+        request.headers_mut().extend(headers.clone());
+        let (status, headers, body) = self.send(request).await;
+        (status, headers, serde_json::from_str(&body).unwrap())
     }
 
     /// How many SQL statements `work` takes.

@@ -18,6 +18,12 @@ impl Actor<'_> {
         self.app.post(self.token.as_deref(), &body).await
     }
 
+    /// The same user, asking another instance.
+    pub fn at<'a>(&self, app: &'a TestApp) -> Actor<'a> {
+        let Self { username, token, id, .. } = self;
+        Actor { app, username: username.clone(), token: token.clone(), id: id.clone() }
+    }
+
     /// The data of an answer without errors.
     pub async fn run(&self, document: &str, variables: Value) -> Value {
         let mut answer = self.ask(document, variables).await;

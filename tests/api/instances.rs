@@ -1,0 +1,172 @@
+//! Several instances on one PostgreSQL work as one. With SQLite there is a single instance, which
+//! stands for all of them where that makes sense.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use rookery::database::Database;
+use sea_orm::ConnectionTrait as _;
+use serde_json::{Value, json};
+
+use crate::app::{PASSWORD, Place, TestApp};
+use crate::cast::{Actor, texts};
+use crate::postgres;
+
+/// Two instances on one database.
+async fn two() -> (TestApp, TestApp) {
+    let one = TestApp::new().await;
+    if !one.is_on_postgres() {
+        let same = one.clone();
+        return (one, same);
+    }
+    let other = TestApp::at(Arc::clone(one.place()), &[]).await;
+    (one, other)
+}
+
+#[tokio::test]
+async fn what_one_writes_the_other_reads_at_once() {
+    let (a, b) = two().await;
+    let (john, susan) = (a.join("john").await, b.join("susan").await);
+    susan.write("before").await;
+    for _ in 0..20 {
+        john.follow(&susan).await;
+        assert_eq!(john.at(&b).timeline().await, ["before"]);
+        susan.at(&a).write("while").await;
+        assert_eq!(john.at(&b).timeline().await, ["while", "before"]);
+        let newest = "{ viewer { user { posts(first: 1) { nodes { id } } } } }";
+        let data = susan.query(newest).await;
+        let id = &data["viewer"]["user"]["posts"]["nodes"][0]["id"];
+        susan.mutate(&format!("deletePost(id: {id}) {{ changed }}")).await;
+        assert_eq!(john.timeline().await, ["before"]);
+        john.at(&b).unfollow(&susan).await;
+        assert!(john.timeline().await.is_empty());
+    }
+    let logout = susan.at(&b).mutate("logout { changed }").await;
+    assert_eq!(logout["changed"], true);
+    assert_eq!(susan.at(&a).error("{ viewer { user { id } } }").await, "UNAUTHENTICATED");
+}
+
+const ALL: &str = "{ users(first: 20) { nodes { username followersCount followingCount
+    followers(first: 20) { totalCount nodes { username } }
+    following(first: 20) { totalCount nodes { username } } } } }";
+
+/// Each count is the length of its list, and each follow is in both lists.
+fn assert_exact(data: &Value) {
+    let users = data["users"]["nodes"].as_array().unwrap();
+    let name = |user: &Value| user["username"].as_str().unwrap().to_owned();
+    let mut edges = [vec![], vec![]];
+    for user in users {
+        for (side, edges) in ["followers", "following"].iter().zip(&mut edges) {
+            let others = texts(&user[side]["nodes"], "username");
+            assert_eq!(user[format!("{side}Count")], others.len(), "{user}");
+            assert_eq!(user[side]["totalCount"], others.len(), "{user}");
+            edges.extend(others.into_iter().map(|other| match *side {
+                "followers" => (other, name(user)),
+                _ => (name(user), other),
+            }));
+        }
+    }
+    edges.iter_mut().for_each(|edges| edges.sort());
+    assert_eq!(edges[0], edges[1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn counts_stay_exact_when_two_hundred_act_at_once() {
+    let (a, b) = two().await;
+    let names: Vec<String> = (0..10).map(|n| format!("user{n}")).collect();
+    let users = join_all(names.iter().map(|name| a.join(name))).await;
+    let act = async |n: usize| {
+        let (me, other) = (&users[n * 7 % 10], &users[(n * 7 + n / 10 % 9 + 1) % 10]);
+        let me = me.at(if n % 2 == 0 { &a } else { &b });
+        let by = format!("user: {{username: \"{}\"}}", other.username);
+        let verb = match n {
+            59 | 120 | 181 => format!("deleteAccount(input: {{password: \"{PASSWORD}\"}})"),
+            _ if n % 3 == 2 => format!("unfollow({by})"),
+            _ => format!("follow({by})"),
+        };
+        let document = format!("mutation {{ do: {verb} {{ changed userErrors {{ code }} }} }}");
+        me.ask(&document, json!({})).await
+    };
+    let answers = join_all((0..200).map(act)).await;
+    let mut changed = 0;
+    for answer in &answers {
+        // Some have deleted their accounts, with their tokens; others wanted to follow them.
+        let code = &answer["errors"][0]["extensions"]["code"];
+        let expected = &answer["data"]["do"]["userErrors"][0]["code"];
+        assert!(
+            ["UNAUTHENTICATED", "NOT_FOUND"].iter().any(|it| code == it || expected == it)
+                || (code.is_null() && expected.is_null()),
+            "{answer}"
+        );
+        changed += usize::from(answer["data"]["do"]["changed"] == true);
+    }
+    assert!(changed > 40, "{changed} changes");
+    let data = b.anonymous().query(ALL).await;
+    assert_eq!(data["users"]["nodes"].as_array().unwrap().len(), 7);
+    assert_exact(&data);
+}
+
+/// People who follow each other at the same moment.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_waits_for_each_other() {
+    let (a, b) = two().await;
+    let (john, susan) = (a.join("john").await, a.join("susan").await);
+    let work = async {
+        for _ in 0..30 {
+            let (one, other) = (john.at(&a), susan.at(&b));
+            tokio::join!(one.follow(&susan), other.follow(&john));
+            tokio::join!(one.unfollow(&susan), other.unfollow(&john));
+        }
+    };
+    // A deadlock alone takes the server a second to find.
+    tokio::time::timeout(std::time::Duration::from_secs(20), work).await.unwrap();
+    assert_exact(&a.anonymous().query(ALL).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_post_is_deleted_once() {
+    let (a, b) = two().await;
+    let john = a.join("john").await;
+    for _ in 0..10 {
+        john.write("stays").await;
+        let delete = format!("deletePost(id: \"{}\") {{ changed }}", john.write("goes").await);
+        let all = join_all((0..8).map(|n| {
+            let john: Actor<'_> = john.at(if n % 2 == 0 { &a } else { &b });
+            let delete = &delete;
+            async move { john.mutate(delete).await["changed"] == true }
+        }));
+        assert_eq!(all.await.into_iter().filter(|changed| *changed).count(), 1);
+    }
+    let count = "{ viewer { user { postsCount posts { totalCount } } } }";
+    let user = &john.query(count).await["viewer"]["user"];
+    assert_eq!(*user, json!({ "postsCount": 10, "posts": { "totalCount": 10 } }));
+}
+
+async fn number(database: &Database, sql: &str) -> i64 {
+    let row = database.reader().query_one_raw(database.statement(sql, [])).await.unwrap();
+    row.unwrap().try_get_by(0).unwrap()
+}
+
+#[ignore = "needs PostgreSQL"]
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_that_start_at_once_migrate_once_and_number_themselves() {
+    let empty = postgres::Copy::empty().await.expect("ROOKERY_TEST_POSTGRES is not set");
+    let place = Arc::new(Place::Copy(empty));
+    let options = ["--database-readers", "1", "--database-writers", "1"];
+    let start = |_| {
+        let place = Arc::clone(&place);
+        tokio::spawn(async move { TestApp::at(place, &options).await })
+    };
+    let apps: Vec<TestApp> =
+        join_all((0..10).map(start)).await.into_iter().map(Result::unwrap).collect();
+    let database = apps[0].database();
+    let migrations = "SELECT count(*) FROM seaql_migrations";
+    assert_eq!(number(database, migrations).await, 6);
+    let numbers = "SELECT count(DISTINCT objid) FROM pg_locks
+        JOIN pg_database ON pg_database.oid = database AND datname = current_database()
+        WHERE locktype = 'advisory' AND objid < 10";
+    assert_eq!(number(database, numbers).await, 10);
+    let names: Vec<String> = (0..10).map(|n| format!("user{n}")).collect();
+    join_all(apps.iter().zip(&names).map(|(app, name)| app.join(name))).await;
+    assert_eq!(number(database, "SELECT count(*) FROM \"user\"").await, 10);
+}

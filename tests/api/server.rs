@@ -1,0 +1,139 @@
+//! PostgreSQL servers of a test's own, to be stopped, followed and started again. They need PostgreSQL's
+//! programs (`pg_config` on the path), so their tests run only where they are asked for:
+//! `cargo test --test api -- --ignored`.
+
+use std::net::TcpListener;
+use std::os::unix::fs::{MetadataExt as _, chown};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use sea_orm::{ConnectOptions, ConnectionTrait as _, Database};
+use tempfile::TempDir;
+
+use crate::app::Place;
+
+/// The user "nobody": PostgreSQL does not run as root.
+const NOBODY: u32 = 65_534;
+
+pub struct Server {
+    folder: TempDir,
+    port: u16,
+}
+
+impl Server {
+    /// A new cluster, running, with these lines in its configuration.
+    pub fn new(settings: &[&str]) -> Self {
+        let server = Self::somewhere();
+        program("initdb")
+            .args(["--auth=trust", "--username=postgres", "--no-sync", "--encoding=UTF8"])
+            .args(["--locale=C", "-D"])
+            .arg(server.data())
+            .run();
+        server.configure(&["fsync = off", "shared_buffers = 32MB"]);
+        server.configure(settings);
+        server.start();
+        server
+    }
+
+    /// A streaming replica of this server, running.
+    pub fn replica(&self) -> Self {
+        let replica = Self::somewhere();
+        program("pg_basebackup")
+            .args(["-h", "127.0.0.1", "-U", "postgres", "-p", &self.port.to_string()])
+            .args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync", "-D"])
+            .arg(replica.data())
+            .run();
+        replica.start();
+        replica
+    }
+
+    fn somewhere() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        if is_root() {
+            chown(folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self { folder, port: free.local_addr().unwrap().port() }
+    }
+
+    pub fn start(&self) {
+        let options = format!(
+            "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories={}",
+            self.port,
+            self.folder.path().display()
+        );
+        self.control(&["start", "-w", "-l", "/dev/null", "-o", &options]);
+    }
+
+    /// As somebody who pulls the plug of the server's process.
+    pub fn stop(&self) {
+        self.control(&["stop", "-m", "immediate"]);
+    }
+
+    fn control(&self, arguments: &[&str]) {
+        program("pg_ctl").args(arguments).arg("-D").arg(self.data()).run();
+    }
+
+    pub fn configure(&self, lines: &[&str]) {
+        use std::io::Write as _;
+        let file = std::fs::File::options().append(true).open(self.data().join("postgresql.conf"));
+        writeln!(file.unwrap(), "{}", lines.join("\n")).unwrap();
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn url(&self) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+    }
+
+    pub fn place(&self) -> Place {
+        Place::Server(self.url())
+    }
+
+    pub async fn run(&self, sql: &str) {
+        let mut options = ConnectOptions::new(self.url());
+        options.max_connections(1).sqlx_logging(false);
+        let server = Database::connect(options).await.unwrap();
+        server.execute_unprepared(sql).await.unwrap();
+        server.close().await.unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = program("pg_ctl").args(["stop", "-m", "immediate", "-D"]).arg(self.data()).output();
+    }
+}
+
+/// One of PostgreSQL's programs, as a user that it is willing to run as.
+fn program(name: &str) -> Command {
+    let folder = Command::new("pg_config").arg("--bindir").output().unwrap().stdout;
+    let folder = String::from_utf8(folder).unwrap();
+    let mut command = Command::new(Path::new(folder.trim()).join(name));
+    command.current_dir("/").stdout(Stdio::null());
+    if is_root() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    command
+}
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").unwrap().uid() == 0
+}
+
+trait Run {
+    fn run(&mut self);
+}
+
+impl Run for Command {
+    fn run(&mut self) {
+        assert!(self.status().unwrap().success(), "{self:?}");
+    }
+}
