@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail};
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection};
 use sea_orm::sqlx::{self, ConnectOptions as _, Connection as _};
+use tokio::time::timeout;
 
 /// The first key of the advisory locks on numbers; the second is the number.
 pub const LOCKS: i32 = 0x726f_6f6b;
@@ -19,6 +20,8 @@ pub const LOCKS: i32 = 0x726f_6f6b;
 const LAST: u8 = 254;
 /// How often the connection is looked at.
 const EVERY: Duration = Duration::from_secs(2);
+/// It is broken when it does not answer within this time.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// Cheap to clone; all clones have the same number at any moment.
 #[derive(Clone, Debug, Default)]
@@ -38,8 +41,8 @@ impl Node {
 
     /// Takes the first free number and keeps it while anybody has this node.
     pub(super) async fn take(options: PgConnectOptions) -> Result<Self> {
-        let mut holder = options.connect().await?;
-        let number = lock(&mut holder, 0).await?;
+        let (holder, number) = holder_of(&options, 0).await?;
+        tracing::debug!(number, "the number of this instance");
         let node = Self::fixed(number);
         tokio::spawn(node.clone().keep(options, holder));
         Ok(node)
@@ -48,29 +51,29 @@ impl Node {
     async fn keep(self, options: PgConnectOptions, mut holder: PgConnection) {
         while Arc::strong_count(&self.0) > 1 {
             tokio::time::sleep(EVERY).await;
-            if holder.ping().await.is_ok() {
+            if matches!(timeout(ANSWER, holder.ping()).await, Ok(Ok(()))) {
                 continue;
             }
-            let Ok(mut next) = options.connect().await else { continue };
-            if let Ok(number) = lock(&mut next, self.number()).await {
-                tracing::info!(number, "the number of this instance was taken anew");
+            if let Ok(Ok(next)) = timeout(ANSWER, holder_of(&options, self.number())).await {
+                let number = next.1;
+                tracing::warn!(number, "the number of this instance had to be taken anew");
                 self.0.store(number, Ordering::Relaxed);
-                holder = next;
+                holder = next.0;
             }
         }
     }
 }
 
-/// Locks the first free number from `wish` on.
-async fn lock(holder: &mut PgConnection, wish: u8) -> Result<u8> {
+/// A connection that holds the first free number from `wish` on.
+async fn holder_of(options: &PgConnectOptions, wish: u8) -> Result<(PgConnection, u8)> {
+    let mut holder = options.connect().await?;
     for number in (wish..=LAST).chain(0..wish) {
         let free = sqlx::query_scalar("SELECT pg_try_advisory_lock($1, $2)")
             .bind(LOCKS)
             .bind(i32::from(number));
-        if free.fetch_one(&mut *holder).await? {
-            return Ok(number);
+        if free.fetch_one(&mut holder).await? {
+            return Ok((holder, number));
         }
     }
-    ensure!(false, "all 255 instance numbers are taken");
-    Ok(0)
+    bail!("all 255 instance numbers are taken")
 }

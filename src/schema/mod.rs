@@ -39,7 +39,8 @@ pub struct Query(node::NodeQuery, account::AccountQuery, user::UserQuery, post::
 
 /// Everything that can be changed. What is already as asked stays so, and is a success with
 /// `changed: false`. Expected failures come as `userErrors`; then `changed` is false and every other
-/// field of the payload null. After a mutation has answered, every read sees what it did.
+/// field of the payload null. After a mutation has answered, every read of the same session sees what
+/// it did, and so does everybody's; where the operator reads from replicas, everybody's a moment later.
 #[derive(Default, MergedObject)]
 pub struct Mutation(
     account::AccountMutation,

@@ -1,11 +1,15 @@
 //! Several instances on one PostgreSQL work as one. With SQLite there is a single instance, which
 //! stands for all of them where that makes sense.
 
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use rookery::database::Database;
-use sea_orm::ConnectionTrait as _;
+use sea_orm::{ConnectionTrait as _, DatabaseTransaction, Statement};
 use serde_json::{Value, json};
 
 use crate::app::{PASSWORD, Place, TestApp};
@@ -119,7 +123,7 @@ async fn nobody_waits_for_each_other() {
         }
     };
     // A deadlock alone takes the server a second to find.
-    tokio::time::timeout(std::time::Duration::from_secs(20), work).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(20), work).await.unwrap();
     assert_exact(&a.anonymous().query(ALL).await);
 }
 
@@ -142,6 +146,11 @@ async fn one_post_is_deleted_once() {
     assert_eq!(*user, json!({ "postsCount": 10, "posts": { "totalCount": 10 } }));
 }
 
+pub async fn text(transaction: &DatabaseTransaction, sql: &str) -> String {
+    let statement = Statement::from_string(transaction.get_database_backend(), sql);
+    transaction.query_one_raw(statement).await.unwrap().unwrap().try_get_by(0).unwrap()
+}
+
 async fn number(database: &Database, sql: &str) -> i64 {
     let row = database.reader().query_one_raw(database.statement(sql, [])).await.unwrap();
     row.unwrap().try_get_by(0).unwrap()
@@ -162,11 +171,120 @@ async fn ten_that_start_at_once_migrate_once_and_number_themselves() {
     let database = apps[0].database();
     let migrations = "SELECT count(*) FROM seaql_migrations";
     assert_eq!(number(database, migrations).await, 6);
-    let numbers = "SELECT count(DISTINCT objid) FROM pg_locks
-        JOIN pg_database ON pg_database.oid = database AND datname = current_database()
-        WHERE locktype = 'advisory' AND objid < 10";
-    assert_eq!(number(database, numbers).await, 10);
+
+    // Whoever loses the number takes one anew.
+    let holders = "FROM pg_locks JOIN pg_database ON pg_database.oid = database
+        AND datname = current_database() WHERE locktype = 'advisory' AND objid < 10";
+    number(database, &format!("SELECT count(pg_terminate_backend(pid)) {holders}")).await;
+    let begun = std::time::Instant::now();
+    while number(database, &format!("SELECT count(DISTINCT objid) {holders}")).await != 10 {
+        assert!(begun.elapsed() < Duration::from_secs(20));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     let names: Vec<String> = (0..10).map(|n| format!("user{n}")).collect();
     join_all(apps.iter().zip(&names).map(|(app, name)| app.join(name))).await;
     assert_eq!(number(database, "SELECT count(*) FROM \"user\"").await, 10);
+}
+
+#[ignore = "needs PostgreSQL"]
+#[tokio::test(flavor = "multi_thread")]
+async fn two_with_one_number_still_make_different_keys() {
+    let a = TestApp::with(&["--node", "7"]).await;
+    assert!(a.is_on_postgres());
+    let b = TestApp::at(Arc::clone(a.place()), &["--node", "7"]).await;
+    let users = [a.join("john").await, b.join("susan").await, a.join("mary").await];
+    for _ in 0..40 {
+        let written = users.iter().zip([&a, &b, &a]).map(|(user, app)| user.at(app));
+        let written: Vec<Actor<'_>> = written.collect();
+        join_all(written.iter().map(|user| user.write("Hi"))).await;
+    }
+    let data = a.anonymous().query("{ posts { totalCount } }").await;
+    assert_eq!(data["posts"]["totalCount"], 120);
+}
+
+/// An instance in a process of its own.
+struct Process {
+    child: Child,
+    address: String,
+}
+
+impl Process {
+    fn start(url: &str) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_rookery"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--database-url", url])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let line = lines.find(|line| line.as_ref().unwrap().contains("/graphql")).unwrap().unwrap();
+        let address = line.split("//").nth(1).unwrap().trim_end().replace("/graphql", "");
+        Self { child, address }
+    }
+
+    /// The answer, if there is one.
+    fn post(address: &str, token: &str, query: &str) -> Option<Value> {
+        let body = json!({ "query": query }).to_string();
+        let mut stream = TcpStream::connect(address).ok()?;
+        write!(
+            stream,
+            "POST /graphql HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n\
+             authorization: Bearer {token}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+            body.len()
+        )
+        .ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        serde_json::from_str(answer.split_once("\r\n\r\n")?.1).ok()
+    }
+
+    /// As `kill -9` does.
+    fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+#[ignore = "needs PostgreSQL"]
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_that_is_killed_takes_nothing_with_it() {
+    const WRITERS: i64 = 4;
+    let b = TestApp::new().await;
+    assert!(b.is_on_postgres());
+    let (john, susan) = (b.join("john").await, b.join("susan").await);
+    susan.follow(&john).await;
+    let mut a = Process::start(&b.place().url());
+    let writers: Vec<_> = (0..WRITERS)
+        .map(|_| {
+            let (address, token) = (a.address.clone(), john.token.clone().unwrap());
+            std::thread::spawn(move || {
+                let create = "mutation { createPost(input: {body: \"Hi\"}) { post { id } } }";
+                let posts = || Process::post(&address, &token, create);
+                let stored =
+                    |answer: &Value| answer["data"]["createPost"]["post"]["id"].is_string();
+                std::iter::from_fn(posts).take_while(stored).count()
+            })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    a.kill();
+    let acknowledged: usize = writers.into_iter().map(|writer| writer.join().unwrap()).sum();
+    let acknowledged = i64::try_from(acknowledged).unwrap();
+    assert!(acknowledged > 10, "{acknowledged}");
+
+    // B goes on at once, and has it all.
+    assert_eq!(susan.timeline().await.len(), 20);
+    john.write("from the other one").await;
+    assert_eq!(susan.timeline().await[0], "from the other one");
+    let count = "{ viewer { user { postsCount posts { totalCount } } } }";
+    let user = &john.query(count).await["viewer"]["user"];
+    let stored = user["postsCount"].as_i64().unwrap() - 1;
+    assert!((acknowledged..=acknowledged + WRITERS).contains(&stored), "{acknowledged} {user}");
+    assert_eq!(user["posts"]["totalCount"], stored + 1);
+
+    let mut a = Process::start(&b.place().url());
+    let follow = "mutation { follow(user: {username: \"susan\"}) { changed } }";
+    let answer = Process::post(&a.address, john.token.as_deref().unwrap(), follow).unwrap();
+    assert_eq!(answer["data"]["follow"]["changed"], true);
+    a.kill();
 }

@@ -15,6 +15,7 @@ mod node;
 mod outage;
 mod pages;
 mod playground;
+mod pooler;
 mod post;
 mod postgres;
 mod pressure;

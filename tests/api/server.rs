@@ -2,8 +2,9 @@
 //! programs (`pg_config` on the path), so their tests run only where they are asked for:
 //! `cargo test --test api -- --ignored`.
 
+use std::fs::{self, Permissions};
 use std::net::TcpListener;
-use std::os::unix::fs::{MetadataExt as _, chown};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -53,8 +54,7 @@ impl Server {
         if is_root() {
             chown(folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
         }
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        Self { folder, port: free.local_addr().unwrap().port() }
+        Self { folder, port: free_port() }
     }
 
     pub fn start(&self) {
@@ -83,6 +83,27 @@ impl Server {
 
     fn data(&self) -> PathBuf {
         self.folder.path().join("data")
+    }
+
+    /// From now on, connections must be encrypted.
+    pub fn require_tls(&self, certificate: &str, key: &str) {
+        let path = |name| self.folder().join(name);
+        if is_root() {
+            chown(path(key), Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+        fs::set_permissions(path(key), Permissions::from_mode(0o600)).unwrap();
+        self.configure(&[
+            "ssl = on",
+            &format!("ssl_cert_file = '{}'", path(certificate).display()),
+            &format!("ssl_key_file = '{}'", path(key).display()),
+        ]);
+        fs::write(self.data().join("pg_hba.conf"), "hostssl all all 127.0.0.1/32 trust\n").unwrap();
+        self.stop();
+        self.start();
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     pub fn folder(&self) -> &Path {
@@ -117,11 +138,20 @@ fn program(name: &str) -> Command {
     let folder = Command::new("pg_config").arg("--bindir").output().unwrap().stdout;
     let folder = String::from_utf8(folder).unwrap();
     let mut command = Command::new(Path::new(folder.trim()).join(name));
-    command.current_dir("/").stdout(Stdio::null());
+    command.stdout(Stdio::null());
+    run_as_nobody(&mut command);
+    command
+}
+
+pub fn run_as_nobody(command: &mut Command) {
+    command.current_dir("/");
     if is_root() {
         command.uid(NOBODY).gid(NOBODY);
     }
-    command
+}
+
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn is_root() -> bool {

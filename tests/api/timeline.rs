@@ -2,15 +2,16 @@
 //! with the tutorial's own union on random graphs, at any depth, in both directions.
 
 use entity::post;
+use futures_util::future::join_all;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use rookery::database::{Database, Snapshot};
 use rookery::loader::{Loaders, PageOf};
-use rookery::page::{Direction, Page};
+use rookery::page::{Direction, List, Page, encode_cursor};
 use sea_orm::{ConnectionTrait as _, FromQueryResult as _};
 use serde_json::json;
 
-use crate::app::TestApp;
+use crate::app::{Place, TestApp};
 use crate::cast::texts;
 
 #[tokio::test]
@@ -201,6 +202,61 @@ fn agrees_with_the_union_on_random_graphs() {
                         prop_assert_eq!(slice.has_next, after, "{} {:?}", owner, page);
                     }
                 }
+            }
+            Ok(())
+        })
+    });
+    verdict.unwrap();
+}
+
+/// Everything that is a list, of everybody.
+const LISTS: &str = "query ($first: Int, $last: Int, $timeline: String, $posts: String) {
+    users(first: $first, last: $last) { totalCount pageInfo { hasNextPage hasPreviousPage endCursor }
+        nodes { id username followersCount followingCount postsCount
+            timeline(first: $first, last: $last, after: $timeline) { edges { cursor reason }
+                nodes { id author { username } }
+                pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } } }
+    posts(first: $first, last: $last, after: $posts) { totalCount nodes { id body }
+        pageInfo { hasNextPage hasPreviousPage endCursor } }
+    user(by: {username: \"u1\"}) { posts(first: $first, last: $last) { totalCount nodes { id } }
+        followers(first: $first, last: $last) { edges { cursor isMutual } nodes { username }
+            pageInfo { hasNextPage hasPreviousPage } }
+        following(first: $first, last: $last) { totalCount edges { cursor isMutual }
+            nodes { username followers(first: 2) { nodes { username } } }
+            pageInfo { hasNextPage hasPreviousPage } } } }";
+
+async fn ask(app: &TestApp, variables: &serde_json::Value) -> serde_json::Value {
+    app.anonymous().ask(LISTS, variables.clone()).await
+}
+
+#[ignore = "needs PostgreSQL"]
+#[test]
+fn both_engines_agree_answer_for_answer() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let (file, server) =
+        runtime.block_on(async { (TestApp::at(Place::file(), &[]).await, TestApp::new().await) });
+    assert!(server.is_on_postgres());
+    let mut runner = TestRunner::new(ProptestConfig { cases: 40, ..ProptestConfig::default() });
+    let queries = prop::collection::vec((pages(), any::<bool>()), 1..5);
+    let verdict = runner.run(&(graphs(), queries), |(graph, queries)| {
+        runtime.block_on(async {
+            for app in [&file, &server] {
+                fill(app.database(), &graph).await;
+            }
+            for (page, both) in &queries {
+                let cursor = |list| page.after.map(|after| encode_cursor(list, &after));
+                let size = i32::from(page.size).min(20);
+                let variables = json!({
+                    "first": (page.direction == Direction::Forward).then_some(size),
+                    "last": (page.direction == Direction::Backward).then_some(size),
+                    "timeline": cursor(List::Timeline),
+                    "posts": cursor(List::Posts).filter(|_| *both),
+                });
+                let answers = [&file, &server].map(|app| ask(app, &variables));
+                let [one, other]: [serde_json::Value; 2] =
+                    join_all(answers).await.try_into().unwrap();
+                prop_assert!(one["data"]["users"]["nodes"].is_array(), "{one}");
+                prop_assert_eq!(one, other);
             }
             Ok(())
         })
