@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use chrono::Utc;
 use entity::{bookmark, follow, post, session, user};
-use sea_orm::sea_query::{Expr, ExprTrait as _, Query, SelectStatement};
+use sea_orm::sea_query::{Expr, ExprTrait as _, Query, SelectStatement, UnionType};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, Condition, DatabaseTransaction, DbErr,
     EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select, Set,
@@ -146,14 +146,13 @@ pub async fn delete(graph: &Graph, viewer: &Viewer, password: String) -> Result<
     prove(graph, viewer, password, "password").await?;
     let me = viewer.id();
     let transaction = graph.db.begin().await?;
-    let us = Condition::any().add(user::Column::Id.eq(me)).add(is_neighbour(me));
-    let locked: HashSet<i64> = ids(&transaction, user::Entity::locked(us)).await?;
+    let us = user::Column::Id.in_subquery(circle(me));
+    let locked = ids(&transaction, user::Entity::locked(us.clone())).await?;
     if unchanged(&transaction, viewer.user().clone()).await?.is_none() {
         return Err(Error::gone());
     }
     // Who has come to know the viewer while we waited for a lock is not locked: begin again.
-    let neighbours = user::Entity::find().filter(is_neighbour(me));
-    if !ids(&transaction, neighbours).await?.is_subset(&locked) {
+    if !ids(&transaction, user::Entity::find().filter(us)).await?.is_subset(&locked) {
         return Err(Error::Conflict);
     }
     for (count, them, mine) in EDGES {
@@ -168,10 +167,9 @@ pub async fn delete(graph: &Graph, viewer: &Viewer, password: String) -> Result<
         .from(post::Entity)
         .and_where(post::Column::AuthorId.eq(me))
         .to_owned();
-    let marks = Condition::any()
-        .add(bookmark::Column::UserId.eq(me))
-        .add(bookmark::Column::PostId.in_subquery(mine));
-    bookmark::Entity::delete_many().filter(marks).exec(&transaction).await?;
+    for marks in [bookmark::Column::UserId.eq(me), bookmark::Column::PostId.in_subquery(mine)] {
+        bookmark::Entity::delete_many().filter(marks).exec(&transaction).await?;
+    }
     post::Entity::delete_many().filter(post::Column::AuthorId.eq(me)).exec(&transaction).await?;
     let edges = Condition::any()
         .add(follow::Column::FollowerId.eq(me))
@@ -196,11 +194,13 @@ fn other_end(them: follow::Column, mine: follow::Column, me: i64) -> SelectState
     Query::select().column(them).from(follow::Entity).and_where(mine.eq(me)).to_owned()
 }
 
-/// Follows `me`, or is followed.
-fn is_neighbour(me: i64) -> Condition {
-    EDGES.into_iter().fold(Condition::any(), |any, (_, them, mine)| {
-        any.add(user::Column::Id.in_subquery(other_end(them, mine, me)))
-    })
+/// The ids of `me` and of everybody who follows them or is followed.
+fn circle(me: i64) -> SelectStatement {
+    let mut circle = Query::select().expr(Expr::val(me)).to_owned();
+    for (_, them, mine) in EDGES {
+        circle.union(UnionType::Distinct, other_end(them, mine, me));
+    }
+    circle
 }
 
 async fn ids(

@@ -3,7 +3,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -205,6 +205,8 @@ async fn two_with_one_number_still_make_different_keys() {
 /// An instance in a process of its own.
 struct Process {
     child: Child,
+    /// Open, for what it still prints.
+    _stdout: BufReader<ChildStdout>,
     address: String,
 }
 
@@ -216,10 +218,11 @@ impl Process {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let line = lines.find(|line| line.as_ref().unwrap().contains("/graphql")).unwrap().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let line = (&mut stdout).lines().map(Result::unwrap).find(|line| line.contains("/graphql"));
+        let line = line.unwrap();
         let address = line.split("//").nth(1).unwrap().trim_end().replace("/graphql", "");
-        Self { child, address }
+        Self { child, _stdout: stdout, address }
     }
 
     /// The answer, if there is one.
