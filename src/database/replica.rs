@@ -84,7 +84,8 @@ impl Replica {
 
 const REPLAYED: &str = "SELECT CASE WHEN pg_is_in_recovery() \
     THEN (pg_last_wal_replay_lsn() - '0/0'::pg_lsn)::bigint ELSE 0 END";
-const WRITTEN: &str = "SELECT (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint";
+/// What is on the primary's disk, and so on its way.
+const WRITTEN: &str = "SELECT (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint";
 
 async fn ask(pool: &PgPool, sql: &'static str) -> Result<Lsn, String> {
     match timeout(ANSWER, sqlx::query_scalar::<_, i64>(sql).fetch_one(pool)).await {
