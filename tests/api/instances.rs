@@ -110,6 +110,32 @@ async fn counts_stay_exact_when_two_hundred_act_at_once() {
     assert_exact(&data);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_goes_leaves_no_count_behind() {
+    let (a, b) = two().await;
+    let names: Vec<String> = (0..8).map(|n| format!("user{n}")).collect();
+    let users = join_all(names.iter().map(|name| a.join(name))).await;
+    for round in 0..12 {
+        let leaving = b.join(&format!("leaving{round}")).await;
+        join_all(users[..4].iter().map(|user| leaving.follow(user))).await;
+        let delete = format!("deleteAccount(input: {{password: \"{PASSWORD}\"}}) {{ changed }}");
+        let follow = format!(
+            "follow(user: {{username: \"leaving{round}\"}}) {{ changed userErrors {{ code }} }}"
+        );
+        let come = async {
+            for _ in 0..3 {
+                let here = users.iter().map(|user| user.mutate(&follow));
+                join_all(here).await;
+                let undo = follow.replace("follow(", "unfollow(");
+                join_all(users[..3].iter().map(|user| user.mutate(&undo))).await;
+            }
+        };
+        let (gone, ()) = tokio::join!(leaving.mutate(&delete), come);
+        assert_eq!(gone["changed"], true);
+        assert_exact(&a.anonymous().query(ALL).await);
+    }
+}
+
 /// People who follow each other at the same moment.
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_waits_for_each_other() {
