@@ -14,7 +14,7 @@ use sea_orm::{
 };
 use serde::{Serialize, Serializer as _};
 
-use crate::database::Database;
+use crate::database::{Database, Engine};
 use crate::key;
 
 /// Rows that go into one statement.
@@ -32,10 +32,6 @@ pub(super) const COUNTS: &str = r#"
     followers_count = (SELECT count(*) FROM follow WHERE followed_id = "user".id),
     following_count = (SELECT count(*) FROM follow WHERE follower_id = "user".id),
     posts_count = (SELECT count(*) FROM post WHERE author_id = "user".id)"#;
-
-const ADD_FOLLOWS: &str = "
-    INSERT INTO follow (id, follower_id, followed_id)
-    SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each($1)";
 
 /// A user to add. The moment of joining is the one inside `id`.
 #[derive(Clone, Debug, Default)]
@@ -69,23 +65,32 @@ pub struct Post<'a> {
 pub struct Bulk<'a> {
     db: &'a Database,
     transaction: DatabaseTransaction,
-    /// What the connection had before.
-    cache: i64,
+    /// What SQLite's connection had before.
+    cache: Option<i64>,
 }
 
 impl<'a> Bulk<'a> {
     pub async fn begin(db: &'a Database) -> Result<Self> {
-        let transaction =
-            db.begin().await.context("cannot begin to write: the database is in use")?;
-        let mut bulk = Self { db, transaction, cache: 0 };
-        bulk.cache = bulk.number("SELECT cache_size AS number FROM pragma_cache_size", []).await?;
-        bulk.set_cache(CACHE).await?;
+        let transaction = db.begin_alone().await;
+        let transaction = transaction.context("cannot begin to write: the database is in use")?;
+        let mut bulk = Self { db, transaction, cache: None };
+        if bulk.engine() == Engine::Sqlite {
+            let size = "SELECT cache_size AS number FROM pragma_cache_size";
+            bulk.cache = Some(bulk.number(size, []).await?);
+            bulk.set_cache(CACHE).await?;
+        }
         Ok(bulk)
     }
 
     pub async fn commit(self) -> Result<()> {
-        self.set_cache(self.cache).await?;
+        if let Some(size) = self.cache {
+            self.set_cache(size).await?;
+        }
         self.transaction.commit().await.context("cannot write the rows to the disk")
+    }
+
+    pub fn engine(&self) -> Engine {
+        self.db.engine()
     }
 
     async fn set_cache(&self, size: i64) -> Result<(), DbErr> {
@@ -93,47 +98,73 @@ impl<'a> Bulk<'a> {
     }
 
     pub async fn add_users(&self, users: &[User]) -> Result<(), DbErr> {
-        const ADD: &str = r#"
-            INSERT INTO "user"
+        let add = format!(
+            r#"INSERT INTO "user"
                 (id, username, email, display_name, about_me, password_hash, created_at)
-            SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
-                value ->> 6
-            FROM json_each($1)"#;
+            SELECT CAST(value ->> 0 AS bigint), value ->> 1, value ->> 2, value ->> 3, value ->> 4,
+                value ->> 5, {}
+            FROM {}"#,
+            self.engine().moment("value ->> 6"),
+            self.engine().each_element("item")
+        );
         let rows = json(users.iter().map(|user| {
             let texts = (&user.display_name, &user.about_me, &user.password_hash);
             let time = time_in(user.id);
             (user.id, &user.username, &user.email, texts.0, texts.1, texts.2, time)
         }))?;
-        self.execute(ADD, [rows]).await.map(drop)
+        self.execute(&add, [rows]).await.map(drop)
     }
 
     pub async fn add_follows(&self, follows: &[Follow]) -> Result<(), DbErr> {
-        self.execute(ADD_FOLLOWS, [rows_of(follows)?]).await.map(drop)
+        self.execute(&self.add_follows_sql(), [rows_of(follows)?]).await.map(drop)
     }
 
     /// Adds the follows that are not there yet and says how many those were.
     pub async fn add_new_follows(&self, follows: &[Follow]) -> Result<u64, DbErr> {
         // Without the WHERE, SQLite reads the ON of the conflict as that of a join.
-        let add =
-            format!("{ADD_FOLLOWS} WHERE true ON CONFLICT (follower_id, followed_id) DO NOTHING");
+        let unless_there = "WHERE true ON CONFLICT (follower_id, followed_id) DO NOTHING";
+        let add = format!("{} {unless_there}", self.add_follows_sql());
         self.execute(&add, [rows_of(follows)?]).await
     }
 
+    fn add_follows_sql(&self) -> String {
+        format!(
+            "INSERT INTO follow (id, follower_id, followed_id)
+            SELECT CAST(value ->> 0 AS bigint), CAST(value ->> 1 AS bigint),
+                CAST(value ->> 2 AS bigint)
+            FROM {}",
+            self.engine().each_element("item")
+        )
+    }
+
     pub async fn add_posts(&self, posts: &[Post<'_>]) -> Result<(), DbErr> {
-        const ADD: &str = "
-            INSERT INTO post (id, author_id, body, created_at)
-            SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each($1)";
+        let add = format!(
+            "INSERT INTO post (id, author_id, body, created_at)
+            SELECT CAST(value ->> 0 AS bigint), CAST(value ->> 1 AS bigint), value ->> 2, {}
+            FROM {}",
+            self.engine().moment("value ->> 3"),
+            self.engine().each_element("item")
+        );
         let rows =
             json(posts.iter().map(|post| (post.id, post.author, post.body, time_in(post.id))))?;
-        self.execute(ADD, [rows]).await.map(drop)
+        self.execute(&add, [rows]).await.map(drop)
     }
 
     /// Sets the three counts of these users to what there is.
     pub async fn recount(&self, users: &[i64]) -> Result<(), DbErr> {
-        let set =
-            format!(r#"UPDATE "user" SET {COUNTS} WHERE id IN (SELECT value FROM json_each($1))"#);
+        self.analyze().await?;
+        let these = self.engine().is_in("id", 1);
+        let set = format!(r#"UPDATE "user" SET {COUNTS} WHERE {these}"#);
         for users in users.chunks(CHUNK) {
-            self.execute(&set, [self.db.engine().keys(users.iter().copied())]).await?;
+            self.execute(&set, [self.engine().keys(users.iter().copied())]).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells PostgreSQL of what has come in: its plans are made for the rows that it knows of.
+    pub async fn analyze(&self) -> Result<(), DbErr> {
+        if self.engine() == Engine::Postgres {
+            self.execute(r#"ANALYZE "user", session, follow, post, bookmark"#, []).await?;
         }
         Ok(())
     }
@@ -145,11 +176,10 @@ impl<'a> Bulk<'a> {
             id: i64,
             name: String,
         }
-        const FIND: &str = r#"
-            SELECT id, lower(username) AS name FROM "user"
-            WHERE lower(username) IN (SELECT value FROM json_each($1))"#;
-        let names = json(names.iter().map(|name| name.to_ascii_lowercase()))?;
-        let found = self.rows::<Named>(FIND, [names]).await?;
+        let these = self.engine().is_in("lower(username)", 1);
+        let find = format!(r#"SELECT id, lower(username) AS name FROM "user" WHERE {these}"#);
+        let names = self.engine().texts(names.iter().map(|name| name.to_ascii_lowercase()));
+        let found = self.rows::<Named>(&find, [names]).await?;
         Ok(found.into_iter().map(|user| (user.name, user.id)).collect())
     }
 
@@ -168,9 +198,11 @@ impl<'a> Bulk<'a> {
             "SELECT place, last FROM (
                 SELECT span.key AS place, (
                     SELECT max(id) FROM {table}
-                    WHERE id BETWEEN span.value ->> 0 AND span.value ->> 1
-                ) AS last FROM json_each($1) AS span
-            ) WHERE last IS NOT NULL"
+                    WHERE id BETWEEN CAST(span.value ->> 0 AS bigint)
+                        AND CAST(span.value ->> 1 AS bigint)
+                ) AS last FROM {}
+            ) AS used WHERE last IS NOT NULL",
+            self.engine().each_element("span")
         );
         let spans = moments.iter().map(|moment| {
             let span = key::at(*moment, 0).zip(last_key(*moment));
@@ -200,8 +232,9 @@ impl<'a> Bulk<'a> {
     /// The largest key that a user or a follow has.
     pub async fn largest_key(&self) -> Result<i64, DbErr> {
         self.number(
-            r#"SELECT max(coalesce((SELECT max(id) FROM "user"), 0),
-                coalesce((SELECT max(id) FROM follow), 0)) AS number"#,
+            r#"SELECT coalesce(max(id), 0) AS number FROM (
+                SELECT max(id) AS id FROM "user" UNION ALL SELECT max(id) FROM follow
+            ) AS keys"#,
             [],
         )
         .await

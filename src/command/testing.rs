@@ -1,5 +1,8 @@
-//! What the tests of the commands share: a database in a folder that goes away, files to import,
-//! and the question whether all is well.
+//! What the tests of the commands share: a database that goes away (on PostgreSQL, if there is a server
+//! for the tests), files to import, and the question whether all is well.
+
+#[path = "../../tests/api/postgres.rs"]
+mod postgres;
 
 use std::path::PathBuf;
 
@@ -9,7 +12,7 @@ use sea_orm::ConnectionTrait as _;
 
 use super::doctor;
 use crate::config::DatabaseConfig;
-use crate::database::Database;
+use crate::database::{Database, Engine};
 
 #[derive(Parser)]
 struct Options {
@@ -20,16 +23,30 @@ struct Options {
 pub struct Bench {
     pub db: Database,
     folder: tempfile::TempDir,
+    _copy: Option<postgres::Copy>,
 }
 
 impl Bench {
     pub async fn new() -> Self {
+        Self::on(postgres::Copy::new().await).await
+    }
+
+    pub async fn on_sqlite() -> Self {
+        Self::on(None).await
+    }
+
+    async fn on(copy: Option<postgres::Copy>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let address = format!("sqlite://{}", folder.path().join("rookery.db").display());
-        let db =
-            Database::open(&Options::parse_from(["test"]).database.at(&address)).await.unwrap();
+        let file = || format!("sqlite://{}", folder.path().join("rookery.db").display());
+        let address = copy.as_ref().map_or_else(file, postgres::Copy::url);
+        let options = Options::parse_from(["test"]);
+        let db = Database::open(&options.database.at(&address)).await.unwrap();
         db.migrate().await.unwrap();
-        Self { db, folder }
+        Self { db, folder, _copy: copy }
+    }
+
+    pub fn is_on_postgres(&self) -> bool {
+        self.db.engine() == Engine::Postgres
     }
 
     pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {

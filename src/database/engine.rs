@@ -79,6 +79,28 @@ impl Engine {
             Self::Postgres => format!("unnest($1::bigint[]) AS {name} (value)"),
         }
     }
+
+    /// The elements of the JSON array that is the first parameter, as a table `name`: each is a `value`,
+    /// and its place, from 0, the `key`. What `value ->> 0` finds is cast to what it is to be.
+    #[must_use]
+    pub fn each_element(self, name: &str) -> String {
+        match self {
+            Self::Sqlite => format!("json_each($1) AS {name}"),
+            Self::Postgres => format!(
+                "(SELECT value, place - 1 AS key FROM json_array_elements($1::json) \
+                 WITH ORDINALITY AS element (value, place)) AS {name}"
+            ),
+        }
+    }
+
+    /// A moment that `text` says, as it is stored.
+    #[must_use]
+    pub fn moment(self, text: &str) -> String {
+        match self {
+            Self::Sqlite => text.to_owned(),
+            Self::Postgres => format!("CAST({text} AS timestamptz)"),
+        }
+    }
 }
 
 fn list<T: Into<Value>>(ty: ArrayType, values: impl Iterator<Item = T>) -> Value {

@@ -2,7 +2,8 @@
 //!
 //! `engine` is what SQLite and PostgreSQL say differently; `sqlite` and `postgres` know how each wants to
 //! be opened, `tables` how it gets its tables. `snapshot` gives a request one moment to read,
-//! `replica` watches the replicas, `node` numbers the instances, `log` keeps SQLite's log short.
+//! `turn` is how commands write, `replica` watches the replicas, `node` numbers the instances, `log` keeps
+//! SQLite's log short.
 //!
 //! What was committed is seen by the very next read: on SQLite in WAL mode, on PostgreSQL from the
 //! primary, and from a replica because none is asked that does not have it yet.
@@ -17,6 +18,7 @@ mod replica;
 mod snapshot;
 mod sqlite;
 mod tables;
+mod turn;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

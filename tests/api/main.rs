@@ -4,6 +4,7 @@
 mod account;
 mod app;
 mod avatar;
+mod beside;
 mod bookmark;
 mod cast;
 mod database;

@@ -3,8 +3,8 @@
 use indicatif::ProgressBar;
 
 use super::*;
-use crate::command::seed;
 use crate::command::testing::Bench;
+use crate::command::{seed, token};
 
 async fn demo() -> Bench {
     let bench = Bench::new().await;
@@ -45,17 +45,24 @@ async fn wrong_counts_are_named_and_set_right() {
 #[tokio::test]
 async fn orphans_are_found_and_deleted() {
     let bench = demo().await;
+    token::create(&bench.db, "david", 1).await.unwrap();
     bench
         .tamper(
             r#"INSERT INTO bookmark (id, user_id, post_id)
-                SELECT 1, (SELECT id FROM "user" WHERE username = 'susan'), max(id) FROM post;
-            INSERT INTO session (id, user_id, token_hash, created_at, last_used_at, expires_at)
-                SELECT 1, id, x'00', '', '', '' FROM "user" WHERE username = 'david';
-            PRAGMA foreign_keys = OFF;
-            DELETE FROM "user" WHERE username = 'david';
-            PRAGMA foreign_keys = ON;"#,
+                SELECT 1, (SELECT id FROM "user" WHERE username = 'susan'), max(id) FROM post"#,
         )
         .await;
+    let (before, after) = if bench.is_on_postgres() {
+        let before = "ALTER TABLE follow DROP CONSTRAINT follow_follower_id_fkey;
+            ALTER TABLE follow DROP CONSTRAINT follow_followed_id_fkey;
+            ALTER TABLE post DROP CONSTRAINT post_author_id_fkey;
+            ALTER TABLE session DROP CONSTRAINT session_user_id_fkey;";
+        (before, "")
+    } else {
+        ("PRAGMA foreign_keys = OFF;", "PRAGMA foreign_keys = ON;")
+    };
+    let delete = r#"DELETE FROM "user" WHERE username = 'david';"#;
+    bench.tamper(&format!("{before} {delete} {after}")).await;
     let report = examined(&bench, false).await;
     let [orphans] = &report.found[..] else { panic!("{report}") };
     // Two friends and the generated followers, four posts, a session; the bookmark's post is there.
@@ -69,16 +76,34 @@ async fn orphans_are_found_and_deleted() {
 }
 
 #[tokio::test]
+async fn every_reference_is_looked_at() {
+    let bench = Bench::new().await;
+    let all = if bench.is_on_postgres() {
+        "SELECT concat_ws(' ', conrelid::regclass, attname, replace(confrelid::regclass::text, '\"', ''))
+        FROM pg_constraint JOIN pg_attribute ON attrelid = conrelid AND attnum = ANY(conkey)
+        WHERE contype = 'f'"
+    } else {
+        r#"SELECT name || ' ' || "from" || ' ' || "table"
+        FROM sqlite_schema JOIN pragma_foreign_key_list(name) WHERE sqlite_schema.type = 'table'"#
+    };
+    let mut all = bench.column(all).await;
+    let mut known = REFERENCES.map(|(table, column, parent)| format!("{table} {column} {parent}"));
+    all.sort_unstable();
+    known.sort_unstable();
+    assert_eq!(all, known);
+}
+
+#[tokio::test]
 async fn self_follows_are_found_and_deleted() {
     let bench = demo().await;
-    bench
-        .tamper(
-            r#"PRAGMA ignore_check_constraints = ON;
-            INSERT INTO follow (id, follower_id, followed_id)
-                SELECT 1, id, id FROM "user" WHERE username = 'mary';
-            PRAGMA ignore_check_constraints = OFF;"#,
-        )
-        .await;
+    let (before, after) = if bench.is_on_postgres() {
+        ("ALTER TABLE follow DROP CONSTRAINT follow_check;", "")
+    } else {
+        ("PRAGMA ignore_check_constraints = ON;", "PRAGMA ignore_check_constraints = OFF;")
+    };
+    let insert = r#"INSERT INTO follow (id, follower_id, followed_id)
+        SELECT 1, id, id FROM "user" WHERE username = 'mary';"#;
+    bench.tamper(&format!("{before} {insert} {after}")).await;
     let report = examined(&bench, true).await;
     let found = checks(&report.found);
     assert!(found.contains(&("users follow themselves", 1)), "{report}");
@@ -89,7 +114,8 @@ async fn self_follows_are_found_and_deleted() {
 
 #[tokio::test]
 async fn a_damaged_index_is_told_of_and_not_repaired() {
-    let bench = demo().await;
+    let bench = Bench::on_sqlite().await;
+    seed::demo(&bench.db, "hash").await.unwrap();
     bench
         .tamper(
             "PRAGMA writable_schema = ON;

@@ -161,12 +161,15 @@ impl<'a> Import<'a> {
 
     /// How many of these follows were in the database before the import.
     async fn count_old(&self, follows: &[Follow]) -> Result<u64> {
-        const COUNT: &str = "
-            SELECT count(*) AS number FROM json_each($1) AS edge
-            JOIN follow ON follower_id = edge.value ->> 0 AND followed_id = edge.value ->> 1
-            WHERE follow.id <= $2";
+        let count = format!(
+            "SELECT count(*) AS number FROM {}
+            JOIN follow ON follower_id = CAST(edge.value ->> 0 AS bigint)
+                AND followed_id = CAST(edge.value ->> 1 AS bigint)
+            WHERE follow.id <= $2",
+            self.bulk.engine().each_element("edge")
+        );
         let edges = bulk::json(follows.iter().map(|follow| (follow.follower, follow.followed)))?;
-        let old = self.bulk.number(COUNT, [edges, self.before.into()]).await?;
+        let old = self.bulk.number(&count, [edges, self.before.into()]).await?;
         Ok(old.unsigned_abs())
     }
 

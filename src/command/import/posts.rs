@@ -185,18 +185,21 @@ impl<'a> Import<'a> {
         struct Place {
             place: i64,
         }
-        const FIND: &str = "
-            SELECT wanted.key AS place FROM json_each($1) AS wanted
+        let find = format!(
+            "SELECT wanted.key AS place FROM {}
             WHERE EXISTS (
-                SELECT 1 FROM post WHERE author_id = wanted.value ->> 0
-                AND id BETWEEN wanted.value ->> 1 AND wanted.value ->> 2
-                AND body = wanted.value ->> 3)";
+                SELECT 1 FROM post WHERE author_id = CAST(wanted.value ->> 0 AS bigint)
+                AND id BETWEEN CAST(wanted.value ->> 1 AS bigint)
+                    AND CAST(wanted.value ->> 2 AS bigint)
+                AND body = wanted.value ->> 3)",
+            self.bulk.engine().each_element("wanted")
+        );
         let wanted = bulk::json(posts.iter().map(|(author, entry)| {
             // All keys of this millisecond, whichever node made them.
             let above = bulk::last_key(entry.time - TimeDelta::milliseconds(1)).unwrap_or(-1);
             (author, above + 1, bulk::last_key(entry.time), &entry.body)
         }))?;
-        let places = self.bulk.rows::<Place>(FIND, [wanted]).await?;
+        let places = self.bulk.rows::<Place>(&find, [wanted]).await?;
         Ok(places.into_iter().map(|row| row.place).collect())
     }
 

@@ -93,8 +93,12 @@ async fn a_file_longer_than_a_chunk_comes_in_whole() {
     let bench = Bench::new().await;
     let summary = import_edges(&bench, chain(9_000)).await.unwrap();
     assert_eq!((summary.users_added, summary.follows_added), (9_001, 9_000));
-    let indexes = "SELECT name FROM sqlite_schema
-        WHERE tbl_name = 'follow' AND type = 'index' ORDER BY name";
+    let indexes = if bench.is_on_postgres() {
+        "SELECT indexname::text FROM pg_indexes
+        WHERE tablename = 'follow' AND indexname <> 'follow_pkey' ORDER BY indexname"
+    } else {
+        "SELECT name FROM sqlite_schema WHERE tbl_name = 'follow' AND type = 'index' ORDER BY name"
+    };
     let expected = ["follow_followers", "follow_following", "follow_pair"];
     assert_eq!(bench.column(indexes).await, expected, "put back");
     bench.assert_healthy().await;

@@ -103,11 +103,13 @@ async fn taken<'u>(
     struct Taken {
         username: String,
     }
-    const FIND: &str = r#"
-        SELECT wanted.value ->> 0 AS username FROM json_each($1) AS wanted
+    let find = format!(
+        r#"SELECT wanted.value ->> 0 AS username FROM {}
         WHERE EXISTS (SELECT 1 FROM "user" WHERE lower(username) = wanted.value ->> 0)
-        OR EXISTS (SELECT 1 FROM "user" WHERE email = wanted.value ->> 1)"#;
+        OR EXISTS (SELECT 1 FROM "user" WHERE email = wanted.value ->> 1)"#,
+        bulk.engine().each_element("wanted")
+    );
     let wanted = bulk::json(users.map(|user| (&user.username, &user.email)))?;
-    let taken = bulk.rows::<Taken>(FIND, [wanted]).await?;
+    let taken = bulk.rows::<Taken>(&find, [wanted]).await?;
     Ok(taken.into_iter().map(|row| row.username).collect())
 }

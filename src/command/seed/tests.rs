@@ -70,6 +70,15 @@ async fn a_second_seed_adds_to_the_first() {
 }
 
 #[tokio::test]
+async fn two_seeds_at_once_wait_for_each_other() {
+    let bench = Bench::new().await;
+    let (one, other) = (seed(&bench, &PLAN), seed(&bench, &Plan { rng_seed: 8, ..PLAN }));
+    tokio::try_join!(one, other).unwrap();
+    assert_eq!(bench.count("follow").await, 8_000);
+    bench.assert_healthy().await;
+}
+
+#[tokio::test]
 async fn usernames_in_use_are_passed_over() {
     let (bench, twin) = (Bench::new().await, Bench::new().await);
     let plan = Plan { users: 20, follows_per_user: 0, posts_per_user: 0, rng_seed: 1 };
@@ -119,10 +128,10 @@ async fn the_demonstration_fills_an_empty_database_only() {
     let cast =
         bench.column(r#"SELECT username FROM "user" WHERE password_hash = 'a hash' ORDER BY id"#);
     assert_eq!(cast.await, ["john", "susan", "mary", "david"]);
-    let friends = format!("SELECT * FROM ({EDGES}) LIMIT 4");
+    let friends = format!("SELECT * FROM ({EDGES}) AS edges LIMIT 4");
     let edges = ["john susan", "john david", "susan mary", "mary david"];
     assert_eq!(bench.column(&friends).await, edges);
-    let newest = format!("SELECT * FROM ({BODIES} DESC) LIMIT 1");
+    let newest = format!("SELECT * FROM ({BODIES} DESC) AS bodies LIMIT 1");
     assert_eq!(
         bench.column(&newest).await,
         ["david: Post from David: the spring map begins today."]
