@@ -13,7 +13,8 @@ use crate::key::{COMMAND_NODE, Keys};
 /// # Errors
 /// When there is no such user, or the database is busy.
 pub async fn create(database: &Database, username: &str, days: u16) -> Result<String> {
-    let transaction = database.begin().await?;
+    let transaction = database.begin_turn().await;
+    let transaction = transaction.context("cannot begin to write: the database is in use")?;
     let user = user::Entity::find_by(&user::By::Username(username.to_owned()))
         .one(&transaction)
         .await?
@@ -27,4 +28,24 @@ pub async fn create(database: &Database, username: &str, days: u16) -> Result<St
     let signed_in = open_session(&transaction, user, id, client).await?;
     transaction.commit().await?;
     Ok(signed_in.token)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use futures_util::future::try_join_all;
+
+    use super::*;
+    use crate::command::seed;
+    use crate::command::testing::Bench;
+
+    #[tokio::test]
+    async fn tokens_made_at_the_same_moment_are_different_sessions() {
+        let bench = Bench::new().await;
+        seed::demo(&bench.db, "hash").await.unwrap();
+        let tokens = (0..8).map(|_| create(&bench.db, "susan", 1));
+        let tokens = HashSet::<String>::from_iter(try_join_all(tokens).await.unwrap());
+        assert_eq!((tokens.len(), bench.count("session").await), (8, 8));
+    }
 }
