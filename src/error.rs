@@ -148,9 +148,11 @@ fn by_code(error: &dyn DatabaseError) -> Option<Error> {
         (_, "40001" | "40P01") => Some(Error::Conflict),
         // Canceled by the statement timeout.
         (_, "57014") => Some(Error::Timeout),
-        // A lock not to be had in time, the server shutting down, crashed or starting, no connection
-        // left, a primary that has become a replica.
-        (_, "55P03" | "57P01" | "57P02" | "57P03" | "53300" | "25006") => Some(Error::Unavailable),
+        // A lock not to be had in time, the server shutting down, crashed or starting, a connection
+        // that it closed for idling, none left, a primary that has become a replica.
+        (_, "55P03" | "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "53300" | "25006") => {
+            Some(Error::Unavailable)
+        }
         // Connection failures.
         (5, code) if code.starts_with("08") => Some(Error::Unavailable),
         (1..5, code) => {

@@ -261,6 +261,7 @@ fn the_password_in_an_address_is_not_shown() {
     let folder = tempfile::tempdir().unwrap();
     for (url, reason) in [
         ("mysql://rookery:secret@localhost/rookery", "this one begins with 'mysql'"),
+        ("host=db user=rookery password=secret", "this one begins with 'something else'"),
         ("postgres://rookery:secret@127.0.0.1:1/rookery", "postgres://127.0.0.1:1/rookery: "),
         ("postgres://rookery:secret@[/rookery", "cannot be read: not of the form postgres://"),
     ] {

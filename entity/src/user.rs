@@ -40,6 +40,13 @@ pub struct Model {
 
 impl ActiveModelBehavior for ActiveModel {}
 
+/// A name or an address as it is looked for: in lower case, and without the one character that
+/// PostgreSQL's texts cannot have. Nobody's has a space.
+#[must_use]
+pub fn sought(text: &str) -> String {
+    text.to_lowercase().replace('\0', " ")
+}
+
 /// How a user is named from outside.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum By {
@@ -53,10 +60,8 @@ impl Entity {
     pub fn find_by(by: &By) -> Select<Self> {
         match by {
             By::Id(id) => Self::find_by_id(*id),
-            By::Username(username) => Self::find().filter(
-                Expr::from(Func::lower(Expr::col(Column::Username)))
-                    .eq(username.to_ascii_lowercase()),
-            ),
+            By::Username(username) => Self::find()
+                .filter(Expr::from(Func::lower(Expr::col(Column::Username))).eq(sought(username))),
         }
     }
 

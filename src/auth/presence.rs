@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
-use sea_orm::ConnectionTrait as _;
+use entity::user;
+use sea_orm::{ColumnTrait as _, ConnectionTrait as _};
 use tokio::sync::mpsc;
 
 use super::Viewer;
@@ -63,6 +64,8 @@ async fn write(db: &Database, seen: &HashMap<i64, i64>) -> Result<(), Error> {
     let sessions =
         format!("UPDATE session SET last_used_at = $1 WHERE last_used_at <= $2 AND {these}");
     let transaction = db.begin().await?;
+    let here = user::Column::Id.is_in(seen.values().copied());
+    user::Entity::locked(here).all(&transaction).await?;
     for (sql, keys) in [
         (users, engine.keys(seen.values().copied())),
         (sessions, engine.keys(seen.keys().copied())),

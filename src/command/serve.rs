@@ -37,7 +37,8 @@ pub async fn serve(config: Config) -> Result<()> {
     let limits =
         (Duration::from_secs(config.header_timeout), Duration::from_secs(config.shutdown_timeout));
     http::serve(listener, app.router, stop, limits).await;
-    app.database.close().await;
+    // A server that has vanished would keep us waiting.
+    let _ = tokio::time::timeout(limits.1, app.database.close()).await;
     println!("Rookery has stopped.");
     Ok(())
 }

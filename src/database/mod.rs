@@ -75,7 +75,7 @@ impl Database {
             None => bail!(
                 "the database address must read sqlite://PATH or \
                  postgres://USER:PASSWORD@HOST:PORT/NAME; this one begins with '{}'",
-                url.split(':').next().unwrap_or_default()
+                url.split_once("://").map_or("something else", |(scheme, _)| scheme)
             ),
         }
     }
@@ -104,15 +104,15 @@ impl Database {
         let address = postgres::address(&options);
         let (readers, writers) = (config.database_readers, config.database_writers);
         let reading = postgres::pool(options.clone(), readers, patience, Purpose::Read);
-        let writing = postgres::pool(options, writers, patience, Purpose::Write);
+        let writing = postgres::pool(options.clone(), writers, patience, Purpose::Write);
         let settled = postgres::keeps_settings(&reading)
             .await
             .with_context(|| format!("cannot open the database {address}"))?;
         let replicas = config.replicas().map(|url| Replica::new(url, readers, patience));
         let replicas = replicas.collect::<Result<Vec<_>>>().context("DATABASE_REPLICA_URLS")?;
-        for replica in &replicas {
-            replica.watch(reading.clone(), Duration::from_secs(config.database_replica_lag));
-        }
+        let max_lag = Duration::from_secs(config.database_replica_lag);
+        let primary = postgres::pool(options, 1, patience, Purpose::Read);
+        replicas.iter().for_each(|replica| replica.watch(primary.clone(), max_lag));
         let reader = Reader { connection: postgres::connection(reading), settled };
         let writer = postgres::connection(writing);
         Ok(Self::of(Engine::Postgres, address, reader, writer, replicas))
@@ -156,19 +156,19 @@ impl Database {
         &self.address
     }
 
-    /// A number for this instance that no other one on the database has: `wanted`, which is not
-    /// checked, or the first that is free.
+    /// A number for this instance: `wanted`, or the first that no other instance on the database has.
     ///
     /// # Errors
-    /// When a free one is wanted and cannot be had: all are taken, or a pooler is in between.
+    /// When another instance has taken the wanted one, when all are taken, or when a free one cannot be
+    /// looked for because a pooler is in between.
     pub async fn node(&self, wanted: Option<u8>) -> Result<Node> {
-        if let Some(number) = wanted {
-            return Ok(Node::fixed(number));
-        }
         if self.engine == Engine::Sqlite {
-            return Ok(Node::default());
+            return Ok(Node::fixed(wanted.unwrap_or_default()));
         }
         if !self.reader.settled {
+            if let Some(number) = wanted {
+                return Ok(Node::fixed(number));
+            }
             bail!(
                 "there is a connection pooler before {}, which the instance's number cannot be \
                  locked through: give each instance a number of its own with --node",
@@ -176,7 +176,7 @@ impl Database {
             );
         }
         let options = self.writer.get_postgres_connection_pool().connect_options();
-        Node::take((*options).clone()).await.context("cannot number this instance")
+        Node::take((*options).clone(), wanted).await.context("cannot number this instance")
     }
 
     /// The largest key of any table; 0 in an empty database.
@@ -242,20 +242,43 @@ impl Database {
         self.replicas.iter().filter(|replica| replica.has(Lsn::default())).count()
     }
 
+    /// Notes in a session's transaction that it writes: until it is known how far a replica must have
+    /// come to have this, the session reads from the primary. Only with replicas.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn begin_mark(
+        &self,
+        transaction: &DatabaseTransaction,
+        session: i64,
+    ) -> Result<(), DbErr> {
+        if self.has_replicas() {
+            let sql = "UPDATE session SET lsn = $1 WHERE id = $2";
+            let values = [i64::MAX.into(), session.into()];
+            transaction.execute_raw(self.statement(sql, values)).await?;
+        }
+        Ok(())
+    }
+
     /// A place in the log behind everything that has been committed, kept with the session (if there is
-    /// one) so that its next read looks at nothing older. Only with replicas.
+    /// one) in place of what [`Self::begin_mark`] noted.
     ///
     /// # Errors
     /// As the database says.
     pub async fn mark(&self, session: Option<i64>) -> Result<Lsn, DbErr> {
-        // What is kept here need not wait for the disk: if it is lost, so is the primary.
-        let sql = "WITH now AS MATERIALIZED ( \
-               SELECT (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint AS lsn, \
-               set_config('synchronous_commit', 'off', true)), \
-             kept AS (UPDATE session SET lsn = greatest(session.lsn, now.lsn) \
-               FROM now WHERE id = $1) \
-             SELECT lsn FROM now";
-        let row = self.writer.query_one_raw(self.statement(sql, [session.into()])).await?;
+        // This need not wait for the disk: without it, the session reads from the primary. The place is
+        // looked up once the row is locked, behind whoever else writes in the session.
+        let kept = "UPDATE session SET lsn = (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint \
+             FROM (SELECT set_config('synchronous_commit', 'off', true)) AS quick \
+             WHERE id = $1 RETURNING lsn";
+        let plain = "SELECT (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint AS lsn";
+        let mut row = None;
+        if session.is_some() {
+            row = self.writer.query_one_raw(self.statement(kept, [session.into()])).await?;
+        }
+        if row.is_none() {
+            row = self.writer.query_one_raw(self.statement(plain, [])).await?;
+        }
         let lsn: i64 = row.map(|row| row.try_get("", "lsn")).transpose()?.unwrap_or_default();
         Ok(Lsn::stored(lsn))
     }

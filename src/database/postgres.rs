@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sea_orm::sqlx::{ConnectOptions as _, Connection as _, PgPool};
+use sea_orm::sqlx::{self, ConnectOptions as _, Connection as _, PgPool};
 use sea_orm::{DatabaseConnection, SqlxPostgresConnector};
+use tokio::time::timeout;
 
 use super::STATEMENT_CACHE;
 
@@ -80,14 +81,21 @@ pub fn pool(options: PgConnectOptions, size: u32, patience: Patience, purpose: P
                 Ok(true)
             })
         })
+        .after_release(move |connection, _| {
+            // Without a limit, a connection to a host that has vanished would keep its place for ever.
+            let answer = timeout(patience.statement + FRESH, connection.ping());
+            Box::pin(
+                async move { answer.await.map_err(|_| sqlx::Error::PoolTimedOut)?.map(|()| true) },
+            )
+        })
         .connect_lazy_with(options)
 }
 
 /// Whether our settings came through. A pooler between us and the server drops them; then transactions
 /// must say themselves what they are.
-pub async fn keeps_settings(pool: &PgPool) -> Result<bool, sea_orm::sqlx::Error> {
+pub async fn keeps_settings(pool: &PgPool) -> Result<bool, sqlx::Error> {
     let sql = "SELECT current_setting('default_transaction_isolation')";
-    let isolation: String = sea_orm::sqlx::query_scalar(sql).fetch_one(pool).await?;
+    let isolation: String = sqlx::query_scalar(sql).fetch_one(pool).await?;
     Ok(isolation == "repeatable read")
 }
 

@@ -2,8 +2,8 @@
 //! whose server may have gone since it was last used.
 
 use sea_orm::{
-    AccessMode, DatabaseConnection, DatabaseTransaction, DbErr, IsolationLevel, RuntimeErr,
-    TransactionOptions, TransactionTrait as _, sqlx,
+    AccessMode, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, IsolationLevel,
+    RuntimeErr, TransactionOptions, TransactionTrait as _, sqlx,
 };
 
 /// More connections than a pool has, each of which may be a broken one.
@@ -34,18 +34,28 @@ impl Reader {
 
 /// Nothing has happened yet when a transaction fails to begin: a broken connection makes room for the
 /// next.
+///
+/// On PostgreSQL it begins in a task of its own, which ends even when whoever wants it is gone: the
+/// driver takes a connection whose BEGIN was given up half-way for one without a transaction.
 pub(super) async fn begin(
     pool: &DatabaseConnection,
     options: TransactionOptions,
 ) -> Result<DatabaseTransaction, DbErr> {
-    let mut begun = pool.begin_with_options(options).await;
-    for _ in 1..MAX_TRIES {
-        if !begun.as_ref().is_err_and(is_broken) {
-            break;
-        }
-        begun = pool.begin_with_options(options).await;
+    if pool.get_database_backend() == DbBackend::Sqlite {
+        return pool.begin_with_options(options).await;
     }
-    begun
+    let pool = pool.clone();
+    let begun = tokio::spawn(async move {
+        let mut begun = pool.begin_with_options(options).await;
+        for _ in 1..MAX_TRIES {
+            if !begun.as_ref().is_err_and(is_broken) {
+                break;
+            }
+            begun = pool.begin_with_options(options).await;
+        }
+        begun
+    });
+    begun.await.unwrap_or_else(|error| Err(DbErr::Custom(error.to_string())))
 }
 
 fn is_broken(error: &DbErr) -> bool {
@@ -56,8 +66,10 @@ fn is_broken(error: &DbErr) -> bool {
     };
     match &**error {
         sqlx::Error::Io(_) => true,
-        // The server's last word to a connection that it has closed.
-        sqlx::Error::Database(error) => error.code().is_some_and(|code| code == "57P01"),
+        // The server's last words to a connection that it has closed.
+        sqlx::Error::Database(error) => {
+            error.code().is_some_and(|code| ["57P01", "57P02", "57P05", "25P03"].contains(&&*code))
+        }
         _ => false,
     }
 }

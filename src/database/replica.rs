@@ -22,6 +22,8 @@ const ANSWER: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub(super) struct Replica {
     pub reader: Reader,
+    /// A connection for the watch alone, which waits for no reader.
+    watch: PgPool,
     address: String,
     /// How far it has replayed the log; 0 while it cannot be used.
     replayed: Arc<AtomicU64>,
@@ -32,9 +34,10 @@ impl Replica {
     pub fn new(url: &str, size: u32, patience: Patience) -> Result<Self> {
         let options = postgres::options(url)?;
         let address = postgres::address(&options);
+        let watch = postgres::pool(options.clone(), 1, patience, Purpose::Read);
         let pool = postgres::pool(options, size, patience, Purpose::Read);
         let reader = Reader { connection: postgres::connection(pool), settled: false };
-        Ok(Self { reader, address, replayed: Arc::default() })
+        Ok(Self { reader, watch, address, replayed: Arc::default() })
     }
 
     /// Whether it has everything up to `lsn`.
@@ -43,30 +46,34 @@ impl Replica {
         replayed > 0 && replayed >= lsn.0
     }
 
-    /// Watches the replica until its pool is closed. One that stays behind the primary for longer than
-    /// `max_lag` is not used.
+    /// Watches the replica until its pool is closed. It is used once it has caught up with the primary,
+    /// and no longer when it stays behind for more than `max_lag`.
     pub fn watch(&self, primary: PgPool, max_lag: Duration) {
         let replica = self.clone();
         tokio::spawn(async move {
-            let pool = replica.reader.connection.get_postgres_connection_pool().clone();
-            let (mut goal, mut reached) = (Lsn::default(), Instant::now());
+            let pool = replica.reader.connection.get_postgres_connection_pool();
+            let mut goal = ask(&primary, WRITTEN).await.unwrap_or_default();
+            let mut reached: Option<Instant> = None;
             while !pool.is_closed() {
-                let replayed = replica.ask(&pool).await;
+                let mut replayed = replica.ask().await;
                 if replayed >= goal {
-                    reached = Instant::now();
+                    reached = Some(Instant::now());
                     // A primary that is gone leaves its replicas as good as they can be.
-                    goal = ask(&primary, WRITTEN).await.unwrap_or(goal);
+                    goal = ask(&primary, WRITTEN).await.unwrap_or(goal.max(replayed));
                 }
-                let usable = replayed.0 > 0 && reached.elapsed() <= max_lag;
-                replica.note(if usable { replayed } else { Lsn::default() });
+                if replayed > goal || reached.is_none_or(|reached| reached.elapsed() > max_lag) {
+                    // Too far behind; or ahead, and so no replica of this primary.
+                    replayed = Lsn::default();
+                }
+                replica.note(replayed);
                 tokio::time::sleep(EVERY).await;
             }
         });
     }
 
     /// How far it has come; nowhere when it does not answer or is no replica.
-    async fn ask(&self, pool: &PgPool) -> Lsn {
-        ask(pool, REPLAYED).await.unwrap_or_else(|reason| {
+    async fn ask(&self) -> Lsn {
+        ask(&self.watch, REPLAYED).await.unwrap_or_else(|reason| {
             tracing::debug!(replica = self.address, reason, "the replica does not answer");
             Lsn::default()
         })

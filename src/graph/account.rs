@@ -10,7 +10,7 @@ use sea_orm::{
     EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select, Set,
 };
 
-use super::{Graph, commit, text};
+use super::{Graph, text};
 use crate::auth::{Client, SignedIn, Viewer, open_session};
 use crate::database::Snapshot;
 use crate::error::{self, Error, UserErrorKind};
@@ -65,7 +65,7 @@ pub async fn register(
     let user = user.insert(&transaction).await.map_err(error::taken)?;
     let signed_in =
         open_session(&transaction, user, graph.keys.next(), client(graph, user_agent)).await?;
-    commit(transaction).await?;
+    graph.commit(transaction, &signed_in.viewer).await?;
     Ok(signed_in)
 }
 
@@ -78,7 +78,7 @@ pub async fn login(
     user_agent: Option<String>,
 ) -> Result<SignedIn, Error> {
     let by = if name.contains('@') {
-        user::Entity::find().filter(user::Column::Email.eq(name.trim().to_lowercase()))
+        user::Entity::find().filter(user::Column::Email.eq(user::sought(name.trim())))
     } else {
         user::Entity::find_by(&user::By::Username(name.to_owned()))
     };
@@ -97,7 +97,7 @@ pub async fn login(
     };
     let signed_in =
         open_session(&transaction, user, graph.keys.next(), client(graph, user_agent)).await?;
-    commit(transaction).await?;
+    graph.commit(transaction, &signed_in.viewer).await?;
     Ok(signed_in)
 }
 
@@ -110,7 +110,7 @@ pub async fn logout(graph: &Graph, viewer: &Viewer, everywhere: bool) -> Result<
     };
     let transaction = graph.db.begin().await?;
     let ended = session::Entity::delete_many().filter(mine).exec(&transaction).await?;
-    commit(transaction).await?;
+    graph.commit(transaction, viewer).await?;
     Ok(ended.rows_affected)
 }
 
@@ -137,7 +137,7 @@ pub async fn change_password(
         .await?;
     let client = client(graph, viewer.session().user_agent.clone());
     let signed_in = open_session(&transaction, user, graph.keys.next(), client).await?;
-    commit(transaction).await?;
+    graph.commit(transaction, &signed_in.viewer).await?;
     Ok(signed_in)
 }
 
@@ -151,10 +151,10 @@ pub async fn delete(graph: &Graph, viewer: &Viewer, password: String) -> Result<
     if unchanged(&transaction, viewer.user().clone()).await?.is_none() {
         return Err(Error::gone());
     }
-    // Who has come to know the viewer while we waited for a lock is not locked: begin again.
-    if !ids(&transaction, user::Entity::find().filter(us)).await?.is_subset(&locked) {
-        return Err(Error::Conflict);
-    }
+    // Who has come to know the viewer while we waited for a lock is not locked yet; nobody can any more.
+    let now = ids(&transaction, user::Entity::find().filter(us)).await?;
+    let late = user::Column::Id.is_in(now.difference(&locked).copied());
+    ids(&transaction, user::Entity::locked(late)).await?;
     for (count, them, mine) in EDGES {
         user::Entity::update_many()
             .col_expr(count, Expr::col(count).sub(1))
@@ -180,7 +180,7 @@ pub async fn delete(graph: &Graph, viewer: &Viewer, password: String) -> Result<
         .exec(&transaction)
         .await?;
     user::Entity::delete_by_id(me).exec(&transaction).await?;
-    commit(transaction).await?;
+    graph.commit(transaction, viewer).await?;
     Ok(me)
 }
 

@@ -7,7 +7,7 @@ use sea_orm::{
     PaginatorTrait as _, QueryFilter as _, QuerySelect as _,
 };
 
-use super::{Graph, PostChange, commit};
+use super::{Graph, PostChange};
 use crate::auth::Viewer;
 use crate::database::Snapshot;
 use crate::error::{Error, UserErrorKind};
@@ -44,7 +44,7 @@ pub async fn add(graph: &Graph, viewer: &Viewer, post: i64) -> Result<PostChange
         [graph.keys.next().into(), viewer.id().into(), post.id.into()],
     );
     let changed = transaction.execute_raw(statement).await?.rows_affected() > 0;
-    commit(transaction).await?;
+    graph.commit(transaction, viewer).await?;
     Ok(PostChange { changed, post })
 }
 
@@ -56,7 +56,7 @@ pub async fn remove(graph: &Graph, viewer: &Viewer, post: i64) -> Result<PostCha
         .filter(bookmark::Column::PostId.eq(post.id))
         .exec(&transaction)
         .await?;
-    commit(transaction).await?;
+    graph.commit(transaction, viewer).await?;
     Ok(PostChange { changed: deleted.rows_affected > 0, post })
 }
 

@@ -7,7 +7,7 @@ use sea_orm::{
     QueryFilter as _, Select,
 };
 
-use super::{Graph, commit};
+use super::Graph;
 use crate::auth::Viewer;
 use crate::error::{Error, UserErrorKind};
 
@@ -43,7 +43,7 @@ pub async fn follow(
         let edge = between(follower.id, followed.id).one(&transaction).await?;
         FollowChange { changed: false, follower, followed, edge }
     };
-    commit(transaction).await?;
+    graph.commit(transaction, viewer).await?;
     Ok(change)
 }
 
@@ -56,7 +56,7 @@ pub async fn unfollow(
     let transaction = graph.db.begin().await?;
     let (follower, followed) = both(&transaction, viewer, target).await?;
     let change = cut(&transaction, follower, followed).await?;
-    commit(transaction).await?;
+    graph.commit(transaction, viewer).await?;
     Ok(change)
 }
 
@@ -69,7 +69,7 @@ pub async fn remove_follower(
     let transaction = graph.db.begin().await?;
     let (followed, follower) = both(&transaction, viewer, target).await?;
     let change = cut(&transaction, follower, followed).await?;
-    commit(transaction).await?;
+    graph.commit(transaction, viewer).await?;
     Ok(change)
 }
 

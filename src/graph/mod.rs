@@ -17,7 +17,7 @@ pub mod user;
 use chrono::TimeDelta;
 use sea_orm::DatabaseTransaction;
 
-use crate::auth::Passwords;
+use crate::auth::{Passwords, Viewer};
 use crate::database::Database;
 use crate::error::Error;
 use crate::key::Keys;
@@ -31,17 +31,20 @@ pub struct Graph {
     pub session_lifetime: TimeDelta,
 }
 
+impl Graph {
+    /// Ends a transaction of the viewer's. When the database goes away just now, nobody knows what it did.
+    async fn commit(&self, transaction: DatabaseTransaction, viewer: &Viewer) -> Result<(), Error> {
+        self.db.begin_mark(&transaction, viewer.session().id).await?;
+        transaction.commit().await.map_err(|error| match error.into() {
+            Error::Unavailable => Error::OutcomeUnknown,
+            error => error,
+        })
+    }
+}
+
 /// A post as it is now, and whether it was another before.
 #[derive(Clone, Debug)]
 pub struct PostChange {
     pub changed: bool,
     pub post: entity::post::Model,
-}
-
-/// Ends a verb's transaction. When the database goes away just now, nobody knows what it did.
-async fn commit(transaction: DatabaseTransaction) -> Result<(), Error> {
-    transaction.commit().await.map_err(|error| match error.into() {
-        Error::Unavailable => Error::OutcomeUnknown,
-        error => error,
-    })
 }

@@ -8,7 +8,7 @@ use sea_orm::{
     PaginatorTrait as _, QueryFilter as _, QuerySelect as _, Set,
 };
 
-use super::{Graph, PostChange, commit, text};
+use super::{Graph, PostChange, text};
 use crate::auth::Viewer;
 use crate::database::Snapshot;
 use crate::error::{Error, UserErrorKind};
@@ -44,7 +44,7 @@ pub async fn create(graph: &Graph, viewer: &Viewer, body: String) -> Result<post
         edited_at: Set(None),
     };
     let post = post.insert(&transaction).await?;
-    commit(transaction).await?;
+    graph.commit(transaction, viewer).await?;
     Ok(post)
 }
 
@@ -66,7 +66,7 @@ pub async fn edit(
     post.body = Set(body);
     post.edited_at = Set(Some(Utc::now().trunc_subsecs(3)));
     let post = post.update(&transaction).await?;
-    commit(transaction).await?;
+    graph.commit(transaction, viewer).await?;
     Ok(PostChange { changed: true, post })
 }
 
@@ -83,7 +83,7 @@ pub async fn delete(graph: &Graph, viewer: &Viewer, id: i64) -> Result<bool, Err
         .await?;
     post::Entity::delete_by_id(post.id).exec(&transaction).await?;
     move_count(&transaction, viewer.id(), -1).await?;
-    commit(transaction).await?;
+    graph.commit(transaction, viewer).await?;
     Ok(true)
 }
 

@@ -3,7 +3,7 @@
 use entity::user;
 use sea_orm::{ActiveModelTrait as _, ActiveValue, NotSet, Set, Value};
 
-use super::{Graph, commit, text};
+use super::{Graph, text};
 use crate::auth::Viewer;
 use crate::error::{self, Error, UserError};
 
@@ -41,7 +41,7 @@ pub async fn update(
     }
     let transaction = graph.db.begin().await?;
     let user = user.update(&transaction).await.map_err(error::taken)?;
-    commit(transaction).await?;
+    graph.commit(transaction, viewer).await?;
     Ok(user)
 }
 

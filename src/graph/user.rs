@@ -53,7 +53,7 @@ fn name() -> Expr {
 
 /// A range rather than LIKE: the index answers it, and `_` means itself.
 fn starting_with(prefix: Option<&str>) -> Select<user::Entity> {
-    let prefix = prefix.unwrap_or_default().to_ascii_lowercase();
+    let prefix = user::sought(prefix.unwrap_or_default());
     let after_all = format!("{prefix}~");
     user::Entity::find().filter(name().gte(prefix)).filter(name().lt(after_all))
 }

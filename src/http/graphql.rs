@@ -3,6 +3,7 @@
 //! specification asks for.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_graphql::indexmap::IndexMap;
@@ -27,6 +28,9 @@ use crate::schema::{Caller, code, code_of};
 
 /// With replicas: sent with the answer to a mutation; a request that comes with it reads nothing older.
 const LSN: HeaderName = HeaderName::from_static("rookery-lsn");
+
+/// How long a mutation's answer waits for its place in the log.
+const MARK: Duration = Duration::from_secs(1);
 
 /// However much is wrong, an answer stays small.
 const MAX_ERRORS: usize = 20;
@@ -79,9 +83,15 @@ pub async fn handle(State(shared): State<Shared>, request: Request<Body>) -> Res
         let refusal = Refusal::new(StatusCode::NOT_ACCEPTABLE, code::BAD_REQUEST, message);
         return answer_refusal(refusal, MediaType::Json);
     };
-    match tokio::time::timeout(shared.timeout, run(&shared, request)).await {
+    let writing = AtomicBool::new(false);
+    match tokio::time::timeout(shared.timeout, run(&shared, request, &writing)).await {
         Ok(Ok(executed)) => answer_executed(executed, media),
         Ok(Err(refusal)) => answer_refusal(refusal, media),
+        Err(_) if writing.into_inner() => {
+            let message = "The request took too long. Look whether the change was made.";
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            answer_refusal(Refusal::new(status, code::OUTCOME_UNKNOWN, message), media)
+        }
         Err(_) => {
             let message = "The request took too long and was given up.";
             let status = StatusCode::SERVICE_UNAVAILABLE;
@@ -90,7 +100,12 @@ pub async fn handle(State(shared): State<Shared>, request: Request<Body>) -> Res
     }
 }
 
-async fn run(shared: &Shared, request: Request<Body>) -> Result<Executed, Refusal> {
+/// Says by `writing` when something may have been written from now on.
+async fn run(
+    shared: &Shared,
+    request: Request<Body>,
+    writing: &AtomicBool,
+) -> Result<Executed, Refusal> {
     let (head, body) = request.into_parts();
     let parameters = match head.method {
         Method::GET => from_query(&head.uri)?,
@@ -130,32 +145,45 @@ async fn run(shared: &Shared, request: Request<Body>) -> Result<Executed, Refusa
         Arc::new(Caller::new(snapshot, viewer.clone(), user_agent.map(str::to_owned)).await)
     };
     let mut caller = new_caller(of_replica.unwrap_or(snapshot)).await;
+    writing.store(!is_query, Ordering::Relaxed);
     let mut answer = execute(&caller).await;
-    if caller.is_on_replica().await && answer.errors.iter().any(is_temporary) {
+    let unavailable = |error| code_of(error) == Some(code::UNAVAILABLE);
+    if caller.is_on_replica().await && answer.errors.iter().any(unavailable) {
         // The replica is gone, or gave up a read for the sake of what it replays.
         caller = new_caller(Snapshot::new(&shared.database)).await;
         answer = execute(&caller).await;
     }
     for error in &mut answer.errors {
         name_library_error(error, shared.limits.max_complexity);
+        if !is_query && error.path.len() > 1 && is_temporary(error) {
+            // The verb is done; what it did could not be read.
+            error.message = "The change was made, but this could not be read.".to_owned();
+            error.extensions.get_or_insert_default().set("code", code::OUTCOME_UNKNOWN);
+        }
     }
     if answer.errors.iter().any(|error| is_request_error(error, operation.ty)) {
         return Err(Refusal::with(StatusCode::BAD_REQUEST, answer.errors));
     }
     let retryable = is_retryable(&operation, &answer);
     shared.field_types.complete(&document, &operation, &mut answer);
-    let lsn = if is_query { None } else { mark(shared, &caller).await };
+    let lsn = if caller.has_written() { mark(shared, &caller).await } else { None };
     Ok(Executed { answer, retryable, lsn })
 }
 
-/// Where the log stands after a mutation; kept with the session too. Only with replicas.
+/// Where the log stands after a mutation; kept with the session too. Only with replicas. The answer does
+/// not wait for it for long: without it, the session reads from the primary.
 async fn mark(shared: &Shared, caller: &Caller) -> Option<Lsn> {
     if !shared.database.has_replicas() {
         return None;
     }
     let session = caller.viewer().map(|viewer| viewer.session().id);
-    let marked = shared.database.mark(session).await;
-    marked.inspect_err(|error| tracing::warn!(%error, "a write could not be marked")).ok()
+    match tokio::time::timeout(MARK, shared.database.mark(session)).await {
+        Ok(Ok(lsn)) => Some(lsn),
+        failed => {
+            tracing::warn!(?failed, "a write was not marked; its session reads from the primary");
+            None
+        }
+    }
 }
 
 /// What the client has seen or written elsewhere, as an earlier answer told it.

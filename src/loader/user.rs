@@ -32,7 +32,8 @@ impl Batch for Usernames {
 
     async fn load(&self, keys: &[String]) -> Result<HashMap<String, user::Model>, Error> {
         let engine = self.0.engine();
-        let these = engine.one_of("lower(username)", engine.texts(keys.iter().cloned()));
+        let these = engine
+            .one_of("lower(username)", engine.texts(keys.iter().map(|name| user::sought(name))));
         let users = user::Entity::find().filter(these).all(&**self.0.get().await?).await?;
         Ok(users.into_iter().map(|user| (user.username.to_ascii_lowercase(), user)).collect())
     }

@@ -17,6 +17,7 @@ mod scalar;
 mod timeline;
 mod user;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -75,6 +76,7 @@ pub struct Caller {
     viewer: RwLock<Option<Arc<Viewer>>>,
     loaders: Loaders,
     user_agent: Option<String>,
+    has_written: AtomicBool,
 }
 
 impl Caller {
@@ -85,12 +87,22 @@ impl Caller {
         user_agent: Option<String>,
     ) -> Self {
         let loaders = Loaders::new(snapshot, viewer.as_ref().map(Viewer::user)).await;
-        Self { viewer: RwLock::new(viewer.map(Arc::new)), loaders, user_agent }
+        Self {
+            viewer: RwLock::new(viewer.map(Arc::new)),
+            loaders,
+            user_agent,
+            has_written: AtomicBool::new(false),
+        }
     }
 
     /// Whoever is signed in at this point of the request.
     pub fn viewer(&self) -> Option<Arc<Viewer>> {
         self.viewer.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether a verb of this request is done, or may be.
+    pub fn has_written(&self) -> bool {
+        self.has_written.load(Ordering::Relaxed)
     }
 
     pub async fn is_on_replica(&self) -> bool {
@@ -147,6 +159,9 @@ where
         let pause = PAUSE * 2u32.pow(tried.min(6) - 1);
         tokio::time::sleep(pause.mul_f32(rand::random())).await;
         result = verb().await;
+    }
+    if matches!(result, Ok(_) | Err(Error::OutcomeUnknown)) {
+        caller(ctx).has_written.store(true, Ordering::Relaxed);
     }
     loaders(ctx).clear().await;
     match result {

@@ -27,9 +27,10 @@ async fn while_a_command_writes_there_is_only_reading() {
 async fn an_import_beside_a_service_leaves_exact_counts() {
     let app = TestApp::new().await;
     let john = app.join("john").await;
+    let folder = tempfile::tempdir().unwrap();
     let elsewhere = app.place().open().await;
     let import = async |step: u32| {
-        let file = app.folder().join("edges.txt");
+        let file = folder.path().join("edges.txt");
         let edges = (0..USERS).map(|user| format!("{user} {}\n", (user + step) % USERS));
         std::fs::write(&file, edges.collect::<String>()).unwrap();
         edges::run(&elsewhere, &file, &ProgressBar::hidden()).await.unwrap();

@@ -70,7 +70,8 @@ fn assert_exact(data: &Value) {
             }));
         }
     }
-    edges.iter_mut().for_each(|edges| edges.sort());
+    edges[0].sort();
+    edges[1].sort();
     assert_eq!(edges[0], edges[1]);
 }
 
@@ -79,9 +80,10 @@ async fn counts_stay_exact_when_two_hundred_act_at_once() {
     let (a, b) = two().await;
     let names: Vec<String> = (0..10).map(|n| format!("user{n}")).collect();
     let users = join_all(names.iter().map(|name| a.join(name))).await;
+    let pair = |n: usize| (n * 7 % 10, (n * 7 + n / 10 % 9 + 1) % 10);
     let act = async |n: usize| {
-        let (me, other) = (&users[n * 7 % 10], &users[(n * 7 + n / 10 % 9 + 1) % 10]);
-        let me = me.at(if n % 2 == 0 { &a } else { &b });
+        let (me, other) = (&users[pair(n).0], &users[pair(n).1]);
+        let me = me.at([&a, &b][n % 2]);
         let by = format!("user: {{username: \"{}\"}}", other.username);
         let verb = match n {
             59 | 120 | 181 => format!("deleteAccount(input: {{password: \"{PASSWORD}\"}})"),
@@ -93,15 +95,18 @@ async fn counts_stay_exact_when_two_hundred_act_at_once() {
     };
     let answers = join_all((0..200).map(act)).await;
     let mut changed = 0;
-    for answer in &answers {
-        // Some have deleted their accounts, with their tokens; others wanted to follow them.
-        let code = &answer["errors"][0]["extensions"]["code"];
-        let expected = &answer["data"]["do"]["userErrors"][0]["code"];
-        assert!(
-            ["UNAUTHENTICATED", "NOT_FOUND"].iter().any(|it| code == it || expected == it)
-                || (code.is_null() && expected.is_null()),
-            "{answer}"
-        );
+    // Three go, in the middle of it: their tokens with them, and nobody finds them any more.
+    let leaves = |user: usize| [59, 120, 181].iter().any(|n| n * 7 % 10 == user);
+    for (n, answer) in answers.iter().enumerate() {
+        let (me, other) = pair(n);
+        let error = answer["errors"][0]["extensions"]["code"].as_str();
+        let user_error = answer["data"]["do"]["userErrors"][0]["code"].as_str();
+        match (error, user_error) {
+            (None, None) => {}
+            (Some("UNAUTHENTICATED"), None) => assert!(leaves(me), "{answer}"),
+            (None, Some("NOT_FOUND")) => assert!(leaves(other), "{answer}"),
+            _ => panic!("{answer}"),
+        }
         changed += usize::from(answer["data"]["do"]["changed"] == true);
     }
     assert!(changed > 40, "{changed} changes");

@@ -7,8 +7,11 @@ use axum::http::{HeaderMap, StatusCode, header};
 use futures_util::future::join_all;
 use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use serde_json::{Value, json};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
-use crate::app::TestApp;
+use crate::app::{Place, TestApp};
 use crate::server::Server;
 
 const READ: &str = "{ users { nodes { username } } }";
@@ -127,4 +130,87 @@ async fn nothing_that_was_acknowledged_goes_with_the_server() {
     let stored = user["postsCount"].as_i64().unwrap();
     assert!((acknowledged..=acknowledged + unknown).contains(&stored), "{acknowledged} {user}");
     assert_eq!(user["posts"]["totalCount"], stored);
+}
+
+#[ignore = "needs PostgreSQL"]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_given_up_leaves_no_transaction_behind() {
+    let app = TestApp::with(&["--database-readers", "2", "--database-writers", "1"]).await;
+    assert!(app.is_on_postgres());
+    let (john, susan) = (app.join("john").await, app.join("susan").await);
+    for n in 0..600 {
+        let limit = Duration::from_micros(n % 60 * 100);
+        let document = if n % 2 == 0 { READ } else { WRITE };
+        let _ = tokio::time::timeout(limit, ask(&app, john.token.as_deref(), document)).await;
+    }
+    let open = app.database().statement(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+         AND state = 'idle in transaction' AND pid <> pg_backend_pid()",
+        [],
+    );
+    let elsewhere = app.place().open().await;
+    let begun = Instant::now();
+    loop {
+        let row = elsewhere.reader().query_one_raw(open.clone()).await.unwrap().unwrap();
+        if row.try_get_by::<i64, _>(0).unwrap() == 0 {
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(5), "a transaction is open");
+    }
+    john.follow(&susan).await;
+    for n in 0..10 {
+        susan.write(&n.to_string()).await;
+        assert_eq!(john.timeline().await[0], n.to_string());
+    }
+}
+
+/// Passes bytes on, until what is open is cut off without a word: what a lost host is like.
+async fn network(server: u16) -> (u16, watch::Sender<u32>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (cut, cuts) = watch::channel(0);
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut cuts = cuts.clone();
+            cuts.mark_unchanged();
+            tokio::spawn(async move {
+                let mut server = TcpStream::connect(("127.0.0.1", server)).await.unwrap();
+                tokio::select! {
+                    _ = copy_bidirectional(&mut client, &mut server) => {}
+                    _ = cuts.changed() => std::future::pending().await,
+                }
+            });
+        }
+    });
+    (port, cut)
+}
+
+#[ignore = "starts a PostgreSQL server"]
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_to_a_host_that_has_vanished_are_replaced() {
+    let server = Server::new(&[]);
+    let (port, cut) = network(server.port()).await;
+    let url = server.url().replace(&server.port().to_string(), &port.to_string());
+    let limits = ["--database-readers", "2", "--database-statement-timeout", "1"];
+    let short = ["--request-timeout", "2"];
+    let app = TestApp::at(Place::Server(url), &[&QUICK[..], &limits, &short].concat()).await;
+    let john = app.join("john").await;
+    join_all((0..8).map(|_| john.query(READ))).await;
+    let busy = async |_| {
+        for _ in 0..20 {
+            ask(&app, None, READ).await;
+        }
+    };
+    let lost = async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        cut.send(1).unwrap();
+    };
+    tokio::join!(join_all((0..4).map(busy)), lost);
+    let begun = Instant::now();
+    while ask(&app, None, READ).await.0 != StatusCode::OK {
+        assert!(begun.elapsed() < Duration::from_secs(15), "the pool did not recover");
+    }
+    john.query(READ).await;
+    let closed = tokio::time::timeout(Duration::from_secs(15), app.database().clone().close());
+    closed.await.expect("the pool does not close");
 }

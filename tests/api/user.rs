@@ -110,3 +110,28 @@ async fn what_lies_between_the_viewer_and_a_user() {
     assert_eq!(between(&john, &susan.id).await, expected);
     assert_eq!(app.anonymous().query("{ viewer { email } }").await["viewer"], Value::Null);
 }
+
+/// PostgreSQL's texts have no U+0000.
+#[tokio::test]
+async fn a_name_with_a_zero_is_nobodys() {
+    let app = TestApp::new().await;
+    let john = app.join("john").await;
+    let data = john
+        .query(
+            "{ nobody: user(by: {username: \"jo\\u0000hn\"}) { id }
+            john: user(by: {username: \"john\"}) { username }
+            users(usernamePrefix: \"\\u0000\") { totalCount nodes { id } } }",
+        )
+        .await;
+    let none = json!({ "totalCount": 0, "nodes": [] });
+    assert_eq!(data, json!({ "nobody": null, "john": { "username": "john" }, "users": none }));
+    let follow = "follow(user: {username: \"john\\u0000\"}) { userErrors { code } }";
+    assert_eq!(john.user_error(follow).await, "NOT_FOUND");
+    for name in ["john\\u0000", "john@example.com\\u0000"] {
+        let login = format!(
+            "login(input: {{username: \"{name}\", password: \"correct horse battery\"}}) {{
+                userErrors {{ code }} }}"
+        );
+        assert_eq!(john.user_error(&login).await, "INVALID_CREDENTIALS");
+    }
+}
