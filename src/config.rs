@@ -21,25 +21,8 @@ pub struct DatabaseConfig {
     )]
     pub database_url: String,
 
-    /// Connections that read at the same time, 1 to 64
-    #[arg(long, global = true, env = "ROOKERY_DATABASE_READERS", default_value_t = 4, value_name = "N",
-          value_parser = clap::value_parser!(u32).range(1..=64))]
-    pub database_readers: u32,
-
-    /// Connections that write at the same time, 1 to 64; on SQLite it is always one
-    #[arg(long, global = true, env = "ROOKERY_DATABASE_WRITERS", default_value_t = 4, value_name = "N",
-          value_parser = clap::value_parser!(u32).range(1..=64))]
-    pub database_writers: u32,
-
-    /// Seconds to wait for a free connection, and for a lock that another writer holds, until UNAVAILABLE
-    #[arg(long, global = true, env = "ROOKERY_DATABASE_ACQUIRE_TIMEOUT", default_value_t = 4,
-          value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
-    pub database_acquire_timeout: u64,
-
-    /// Seconds until PostgreSQL gives up a statement
-    #[arg(long, global = true, env = "ROOKERY_DATABASE_STATEMENT_TIMEOUT", default_value_t = 8,
-          value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
-    pub database_statement_timeout: u64,
+    #[command(flatten)]
+    pub connections: Connections,
 
     /// Addresses of streaming replicas to read from, with commas between; give all instances the same
     #[arg(
@@ -64,12 +47,42 @@ impl DatabaseConfig {
     pub fn replicas(&self) -> impl Iterator<Item = &str> {
         self.database_replica_urls.iter().map(|url| url.trim()).filter(|url| !url.is_empty())
     }
+}
 
-    /// Another database with the same settings, without replicas.
+/// How many connections to have, and how long to wait.
+#[derive(Args, Clone, Debug)]
+pub struct Connections {
+    /// Connections that read at the same time, 1 to 64
+    #[arg(long, global = true, env = "ROOKERY_DATABASE_READERS", default_value_t = 4, value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub database_readers: u32,
+
+    /// Connections that write at the same time, 1 to 64; on SQLite it is always one
+    #[arg(long, global = true, env = "ROOKERY_DATABASE_WRITERS", default_value_t = 4, value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub database_writers: u32,
+
+    /// Seconds to wait for a free connection, and for a lock that another writer holds, until UNAVAILABLE
+    #[arg(long, global = true, env = "ROOKERY_DATABASE_ACQUIRE_TIMEOUT", default_value_t = 4,
+          value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub database_acquire_timeout: u64,
+
+    /// Seconds until PostgreSQL gives up a statement
+    #[arg(long, global = true, env = "ROOKERY_DATABASE_STATEMENT_TIMEOUT", default_value_t = 8,
+          value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub database_statement_timeout: u64,
+}
+
+impl Connections {
+    /// A database to connect to like this, without replicas.
     #[must_use]
-    pub fn at(&self, url: &str) -> Self {
-        let database_replica_urls = vec![];
-        Self { database_url: url.to_owned(), database_replica_urls, ..self.clone() }
+    pub fn to(&self, url: &str) -> DatabaseConfig {
+        DatabaseConfig {
+            database_url: url.to_owned(),
+            connections: self.clone(),
+            database_replica_urls: vec![],
+            database_replica_lag: 0,
+        }
     }
 }
 

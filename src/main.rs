@@ -9,6 +9,7 @@ use anyhow::{Result, ensure};
 use clap::builder::FalseyValueParser;
 use clap::{Parser, Subcommand};
 use indicatif::ProgressBar;
+use rookery::command::copy::{self, Route};
 use rookery::command::import::{edges, posts};
 use rookery::command::migrate::{Migrate, migrate};
 use rookery::command::seed::{self, Plan};
@@ -59,6 +60,11 @@ enum Command {
         database: DatabaseConfig,
         #[command(subcommand)]
         what: Import,
+    },
+    /// Copy a whole database into an empty one, all of it or nothing; exit code 1 if the copy is not well
+    Copy {
+        #[command(flatten)]
+        route: Route,
     },
     /// Check that counts are exact and that no row refers to a missing one; exit code 1 if not
     Doctor {
@@ -182,6 +188,7 @@ async fn run(command: Command) -> Result<()> {
             };
             with(&database, tables, async |db| import(db, &what).await).await
         }
+        Command::Copy { route } => copy_all(&route).await,
         Command::Doctor { database, repair } => {
             with(&database, Tables::Expect, async |db| {
                 let progress = ProgressBar::no_length();
@@ -226,6 +233,27 @@ async fn import(db: &Database, what: &Import) -> Result<()> {
         }
     }
     Ok(())
+}
+
+async fn copy_all(route: &Route) -> Result<()> {
+    let (from, to) = (route.connections.to(&route.from), route.connections.to(&route.to));
+    with(&from, Tables::Expect, async |from| {
+        let _lock = lock::take(&to.database_url)?;
+        with(&to, Tables::Make, async |to| {
+            let progress = ProgressBar::no_length();
+            let (copied, report) = copy::run(from, to, &progress).await?;
+            progress.finish_and_clear();
+            println!(
+                "{} users, {} follows, {} posts, {} bookmarks and {} sessions copied",
+                copied.users, copied.follows, copied.posts, copied.bookmarks, copied.sessions
+            );
+            print!("{report}");
+            ensure!(report.is_clean(), "the copy needs care, and so does its source");
+            Ok(())
+        })
+        .await
+    })
+    .await
 }
 
 /// What a command takes for granted.

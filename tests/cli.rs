@@ -190,6 +190,24 @@ fn a_service_starts_answers_and_stops() {
 }
 
 #[test]
+fn a_database_is_copied_whole_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    printed(&folder, &["seed", "--users", "3", "--follows-per-user", "2", "--posts-per-user", "1"]);
+    let copy = |from, to| run(&folder, &["copy", "--from", from, "--to", to]);
+    let (source, target) = ("sqlite://rookery.db", "sqlite://copy.db");
+    let missing = complaint(&copy("sqlite://nothing.db", target));
+    assert_eq!(missing, "there is no database at nothing.db");
+    assert!(!folder.path().join("copy.db").exists(), "nothing was made");
+    let copied = copy(source, target);
+    let expected = "3 users, 6 follows, 3 posts, 0 bookmarks and 0 sessions copied\nall is well\n";
+    assert_eq!(String::from_utf8(copied.stdout).unwrap(), expected);
+    let again = complaint(&copy(source, target));
+    assert!(again.starts_with("the target's table 'user' has 3 rows: "), "{again}");
+    let secret = complaint(&copy(source, "mysql://rookery:secret@localhost/rookery"));
+    assert!(!secret.contains("secret"), "{secret}");
+}
+
+#[test]
 fn what_is_in_the_way_is_said() {
     let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let service = Server::start(&one);
@@ -276,11 +294,14 @@ fn the_password_in_an_address_is_not_shown() {
 
 /// Each variable that `--help` names, and its default.
 fn variables_of_help(help: &str) -> BTreeMap<String, String> {
-    let lines = help.lines().filter_map(|line| line.split_once("[env: "));
-    let variables = lines.map(|(_, rest)| {
+    let options = help.split("\n      --").filter_map(|option| option.split_once("[env: "));
+    let variables = options.map(|(option, rest)| {
         // An address may be secret: help does not show what it is set to.
         let (name, rest) = rest.split_once(']').unwrap();
-        let default = rest.trim().strip_prefix("[default: ").map_or("false", |default| default);
+        let rest = rest.lines().next().unwrap_or_default().trim();
+        // A value without a default must be given; what takes no value is off.
+        let none = if option.lines().next().unwrap().contains('<') { "" } else { "false" };
+        let default = rest.strip_prefix("[default: ").map_or(none, |default| default);
         let default = default.trim_end_matches(']').trim_matches('"');
         (name.trim_end_matches('=').to_owned(), default.to_owned())
     });
@@ -290,7 +311,7 @@ fn variables_of_help(help: &str) -> BTreeMap<String, String> {
 #[test]
 fn env_example_names_every_variable() {
     let folder = tempfile::tempdir().unwrap();
-    let commands: [&[&str]; 8] = [
+    let commands: [&[&str]; 9] = [
         &["serve"],
         &["seed"],
         &["migrate", "up"],
@@ -298,6 +319,7 @@ fn env_example_names_every_variable() {
         &["import", "edges"],
         &["import", "posts"],
         &["token", "create"],
+        &["copy"],
         &["doctor"],
     ];
     let mut help = BTreeMap::new();

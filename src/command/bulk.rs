@@ -10,7 +10,8 @@ use std::ops::RangeInclusive;
 use anyhow::{Context as _, Result};
 use chrono::{DateTime, SecondsFormat, Utc};
 use sea_orm::{
-    ConnectionTrait as _, DatabaseTransaction, DbErr, FromQueryResult, Value, prelude::DateTimeUtc,
+    ConnectionTrait as _, DatabaseTransaction, DbErr, EntityTrait, FromQueryResult, Value,
+    prelude::DateTimeUtc,
 };
 use serde::{Serialize, Serializer as _};
 
@@ -148,6 +149,14 @@ impl<'a> Bulk<'a> {
         let rows =
             json(posts.iter().map(|post| (post.id, post.author, post.body, time_in(post.id))))?;
         self.execute(&add, [rows]).await.map(drop)
+    }
+
+    /// Rows as they are, no more than one statement has parameters for.
+    pub async fn add<E: EntityTrait>(
+        &self,
+        rows: impl IntoIterator<Item = E::ActiveModel>,
+    ) -> Result<(), DbErr> {
+        E::insert_many(rows).exec_without_returning(&self.transaction).await.map(drop)
     }
 
     /// Sets the three counts of these users to what there is.

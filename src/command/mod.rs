@@ -2,6 +2,7 @@
 //! reads the command line; the work is here, where tests can call it.
 
 mod bulk;
+pub mod copy;
 pub mod doctor;
 pub mod import;
 mod indexes;

@@ -11,13 +11,13 @@ use indicatif::ProgressBar;
 use sea_orm::ConnectionTrait as _;
 
 use super::doctor;
-use crate::config::DatabaseConfig;
+use crate::config::Connections;
 use crate::database::{Database, Engine};
 
 #[derive(Parser)]
 struct Options {
     #[command(flatten)]
-    database: DatabaseConfig,
+    connections: Connections,
 }
 
 pub struct Bench {
@@ -39,8 +39,8 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         let file = || format!("sqlite://{}", folder.path().join("rookery.db").display());
         let address = copy.as_ref().map_or_else(file, postgres::Copy::url);
-        let options = Options::parse_from(["test"]);
-        let db = Database::open(&options.database.at(&address)).await.unwrap();
+        let connections = Options::parse_from(["test"]).connections;
+        let db = Database::open(&connections.to(&address)).await.unwrap();
         db.migrate().await.unwrap();
         Self { db, folder, _copy: copy }
     }

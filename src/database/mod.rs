@@ -87,9 +87,9 @@ impl Database {
             bail!("replicas need PostgreSQL; the database is {url}");
         }
         let cannot_open = |error| anyhow!("cannot open the database {url}: {}", reason(&error));
-        let patience = Duration::from_secs(config.database_acquire_timeout);
+        let patience = Duration::from_secs(config.connections.database_acquire_timeout);
         let writer = sqlite::open(url, 1, patience, false).await.map_err(cannot_open)?;
-        let size = config.database_readers;
+        let size = config.connections.database_readers;
         let connection = sqlite::open(url, size, patience, true).await.map_err(cannot_open)?;
         let reader = Reader { connection, settled: true };
         Ok(Self::of(Engine::Sqlite, url.clone(), reader, writer, vec![]))
@@ -97,12 +97,13 @@ impl Database {
 
     async fn open_postgres(config: &DatabaseConfig) -> Result<Self> {
         let patience = Patience {
-            acquire: Duration::from_secs(config.database_acquire_timeout),
-            statement: Duration::from_secs(config.database_statement_timeout),
+            acquire: Duration::from_secs(config.connections.database_acquire_timeout),
+            statement: Duration::from_secs(config.connections.database_statement_timeout),
         };
         let options = postgres::options(&config.database_url)?;
         let address = postgres::address(&options);
-        let (readers, writers) = (config.database_readers, config.database_writers);
+        let size = &config.connections;
+        let (readers, writers) = (size.database_readers, size.database_writers);
         let reading = postgres::pool(options.clone(), readers, patience, Purpose::Read);
         let writing = postgres::pool(options.clone(), writers, patience, Purpose::Write);
         let settled = postgres::keeps_settings(&reading)
