@@ -72,8 +72,7 @@ pub struct Bulk<'a> {
 
 impl<'a> Bulk<'a> {
     pub async fn begin(db: &'a Database) -> Result<Self> {
-        let transaction = db.begin_alone().await;
-        let transaction = transaction.context("cannot begin to write: the database is in use")?;
+        let transaction = db.begin_alone().await?;
         let mut bulk = Self { db, transaction, cache: None };
         if bulk.engine() == Engine::Sqlite {
             let size = "SELECT cache_size AS number FROM pragma_cache_size";

@@ -13,8 +13,7 @@ use crate::key::{COMMAND_NODE, Keys};
 /// # Errors
 /// When there is no such user, or the database is busy.
 pub async fn create(database: &Database, username: &str, days: u16) -> Result<String> {
-    let transaction = database.begin_turn().await;
-    let transaction = transaction.context("cannot begin to write: the database is in use")?;
+    let transaction = database.begin_turn().await?;
     let user = user::Entity::find_by(&user::By::Username(username.to_owned()))
         .one(&transaction)
         .await?

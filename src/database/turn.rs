@@ -4,9 +4,10 @@
 //! table of users: every write that a count depends on touches a user's row first, and waits there.
 //! With one lock to wait for, nobody waits in a circle.
 
+use anyhow::{Result, anyhow};
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbErr};
 
-use super::{Database, Engine, Snapshot};
+use super::{Database, Engine, Snapshot, reason};
 
 /// Held by a command while it writes.
 const TURN: i64 = 0x726f_6f6b_6572_7901;
@@ -23,10 +24,10 @@ impl Database {
     ///
     /// # Errors
     /// When another command, or on SQLite anybody, writes for too long.
-    pub async fn begin_turn(&self) -> Result<DatabaseTransaction, DbErr> {
-        let transaction = self.begin().await?;
+    pub async fn begin_turn(&self) -> Result<DatabaseTransaction> {
+        let transaction = self.begin().await.map_err(|error| in_use(&error))?;
         if self.engine == Engine::Postgres {
-            transaction.execute_unprepared(&take_turn()).await?;
+            transaction.execute_unprepared(&take_turn()).await.map_err(|error| in_use(&error))?;
         }
         Ok(transaction)
     }
@@ -37,12 +38,12 @@ impl Database {
     ///
     /// # Errors
     /// When somebody else writes for too long.
-    pub async fn begin_alone(&self) -> Result<DatabaseTransaction, DbErr> {
-        let transaction = self.begin().await?;
+    pub async fn begin_alone(&self) -> Result<DatabaseTransaction> {
+        let transaction = self.begin().await.map_err(|error| in_use(&error))?;
         if self.engine == Engine::Postgres {
             let turn = take_turn();
             let sql = format!("{PATIENCE} SET LOCAL lock_timeout = 0; {turn}; {LOCK_USERS}");
-            transaction.execute_unprepared(&sql).await?;
+            transaction.execute_unprepared(&sql).await.map_err(|error| in_use(&error))?;
         }
         Ok(transaction)
     }
@@ -64,4 +65,8 @@ impl Snapshot {
 
 fn take_turn() -> String {
     format!("SELECT pg_advisory_xact_lock({TURN})")
+}
+
+fn in_use(error: &DbErr) -> anyhow::Error {
+    anyhow!("cannot begin to write: the database is in use: {}", reason(error))
 }
