@@ -32,6 +32,7 @@ pub async fn create(database: &Database, username: &str, days: u16) -> Result<St
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
+    use std::time::Duration;
 
     use futures_util::future::try_join_all;
 
@@ -46,5 +47,18 @@ mod tests {
         let tokens = (0..8).map(|_| create(&bench.db, "susan", 1));
         let tokens = HashSet::<String>::from_iter(try_join_all(tokens).await.unwrap());
         assert_eq!((tokens.len(), bench.count("session").await), (8, 8));
+    }
+
+    #[tokio::test]
+    async fn a_token_waits_for_its_turn() {
+        let bench = Bench::new().await;
+        seed::demo(&bench.db, "hash").await.unwrap();
+        let turn = bench.db.begin_turn().await.unwrap();
+        let moment = Duration::from_millis(300);
+        let early = tokio::time::timeout(moment, create(&bench.db, "susan", 1)).await;
+        assert!(early.is_err(), "its key may be the other command's");
+        turn.rollback().await.unwrap();
+        create(&bench.db, "susan", 1).await.unwrap();
+        assert_eq!(bench.count("session").await, 1);
     }
 }
