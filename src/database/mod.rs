@@ -113,7 +113,9 @@ impl Database {
         let replicas = replicas.collect::<Result<Vec<_>>>().context("DATABASE_REPLICA_URLS")?;
         let max_lag = Duration::from_secs(config.database_replica_lag);
         let primary = postgres::pool(options, 1, patience, Purpose::Read);
-        replicas.iter().for_each(|replica| replica.watch(primary.clone(), max_lag));
+        for replica in &replicas {
+            replica.watch(primary.clone(), max_lag);
+        }
         let reader = Reader { connection: postgres::connection(reading), settled };
         let writer = postgres::connection(writing);
         Ok(Self::of(Engine::Postgres, address, reader, writer, replicas))

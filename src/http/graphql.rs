@@ -157,7 +157,7 @@ async fn run(
         name_library_error(error, shared.limits.max_complexity);
         if !is_query && error.path.len() > 1 && is_temporary(error) {
             // The verb is done; what it did could not be read.
-            error.message = "The change was made, but this could not be read.".to_owned();
+            "The change was made, but this could not be read.".clone_into(&mut error.message);
             error.extensions.get_or_insert_default().set("code", code::OUTCOME_UNKNOWN);
         }
     }

@@ -8,13 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use rookery::database::Database;
+use rookery::database::{Database, Engine};
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, Statement};
 use serde_json::{Value, json};
 
 use crate::app::{PASSWORD, Place, TestApp};
 use crate::cast::{Actor, texts};
-use crate::postgres;
 
 /// Two instances on one database.
 async fn two() -> (TestApp, TestApp) {
@@ -190,8 +189,11 @@ async fn number(database: &Database, sql: &str) -> i64 {
 #[ignore = "needs PostgreSQL"]
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_that_start_at_once_migrate_once_and_number_themselves() {
-    let empty = postgres::Copy::empty().await.expect("ROOKERY_TEST_POSTGRES is not set");
-    let place = Arc::new(Place::Copy(empty));
+    let place = Arc::new(Place::new().await);
+    let database = place.open().await;
+    assert_eq!(database.engine(), Engine::Postgres);
+    database.migrate_down(100).await.unwrap();
+    database.close().await;
     let options = ["--database-readers", "1", "--database-writers", "1"];
     let start = |_| {
         let place = Arc::clone(&place);

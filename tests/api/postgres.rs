@@ -28,14 +28,6 @@ impl Copy {
         Some(Self { server, name })
     }
 
-    /// Without tables.
-    pub async fn empty() -> Option<Self> {
-        let copy = Self::new().await?;
-        let drop = format!("DROP DATABASE {}", copy.name);
-        run(&copy.server, &[&drop, &format!("CREATE DATABASE {}", copy.name)]).await;
-        Some(copy)
-    }
-
     pub fn url(&self) -> String {
         format!("{}/{}", self.server, self.name)
     }
