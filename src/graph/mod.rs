@@ -1,7 +1,7 @@
 //! What may happen, noun by noun: the rules, beside the writes they guard.
 //!
-//! A verb takes the [`Graph`] and, where somebody must be signed in, the [`Viewer`](crate::auth::Viewer)
-//! as the proof. It returns plain values or an [`Error`](crate::error::Error); it knows no GraphQL.
+//! A verb takes the [`Graph`] and, where somebody must be signed in, the [`Viewer`]
+//! as the proof. It returns plain values or an [`Error`]; it knows no GraphQL.
 //! Each write is one transaction that leaves counts and rows in step: it locks the users it changes
 //! first, in the order of their keys, and may be run again when it failed with a conflict. These files
 //! do not call each other.
