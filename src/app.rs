@@ -34,6 +34,7 @@ impl App {
         let database = Database::open(&config.database).await?;
         database.migrate().await?;
         database.keep_log_short();
+        database.use_replicas(&config.database)?;
         let passwords = passwords(config)?;
         let node = database.node(config.node).await?;
         let graph = Graph {

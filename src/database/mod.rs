@@ -96,26 +96,18 @@ impl Database {
     }
 
     async fn open_postgres(config: &DatabaseConfig) -> Result<Self> {
-        let patience = Patience {
-            acquire: Duration::from_secs(config.connections.database_acquire_timeout),
-            statement: Duration::from_secs(config.connections.database_statement_timeout),
-        };
+        let patience = patience(config);
         let options = postgres::options(&config.database_url)?;
         let address = postgres::address(&options);
         let size = &config.connections;
         let (readers, writers) = (size.database_readers, size.database_writers);
         let reading = postgres::pool(options.clone(), readers, patience, Purpose::Read);
-        let writing = postgres::pool(options.clone(), writers, patience, Purpose::Write);
+        let writing = postgres::pool(options, writers, patience, Purpose::Write);
         let settled = postgres::keeps_settings(&reading)
             .await
             .with_context(|| format!("cannot open the database {address}"))?;
         let replicas = config.replicas().map(|url| Replica::new(url, readers, patience));
         let replicas = replicas.collect::<Result<Vec<_>>>().context("DATABASE_REPLICA_URLS")?;
-        let max_lag = Duration::from_secs(config.database_replica_lag);
-        let primary = postgres::pool(options, 1, patience, Purpose::Read);
-        for replica in &replicas {
-            replica.watch(primary.clone(), max_lag);
-        }
         let reader = Reader { connection: postgres::connection(reading), settled };
         let writer = postgres::connection(writing);
         Ok(Self::of(Engine::Postgres, address, reader, writer, replicas))
@@ -239,6 +231,23 @@ impl Database {
         !self.replicas.is_empty()
     }
 
+    /// Watches the replicas and reads from them, for as long as the database is open. Begins when the tables
+    /// are in this version's form: a replica must have come that far, too.
+    ///
+    /// # Errors
+    /// When the address of the primary cannot be read again.
+    pub fn use_replicas(&self, config: &DatabaseConfig) -> Result<()> {
+        if self.has_replicas() {
+            let options = postgres::options(&config.database_url)?;
+            let primary = postgres::pool(options, 1, patience(config), Purpose::Read);
+            for replica in &*self.replicas {
+                let max_lag = Duration::from_secs(config.database_replica_lag);
+                replica.watch(primary.clone(), max_lag);
+            }
+        }
+        Ok(())
+    }
+
     /// How many replicas are there, and not too far behind.
     #[must_use]
     pub fn replicas_in_use(&self) -> usize {
@@ -314,6 +323,13 @@ impl Database {
                 tracing::warn!(%error, "the database did not close cleanly");
             }
         }
+    }
+}
+
+fn patience(config: &DatabaseConfig) -> Patience {
+    Patience {
+        acquire: Duration::from_secs(config.connections.database_acquire_timeout),
+        statement: Duration::from_secs(config.connections.database_statement_timeout),
     }
 }
 

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use sea_orm::sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sea_orm::sqlx::{self, ConnectOptions as _, Connection as _, PgPool};
+use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
+use sea_orm::sqlx::{self, ConnectOptions as _, Connection as _, Executor as _, PgPool, Row as _};
 use sea_orm::{DatabaseConnection, SqlxPostgresConnector};
 use tokio::time::timeout;
 
@@ -83,12 +83,16 @@ pub fn pool(options: PgConnectOptions, size: u32, patience: Patience, purpose: P
         })
         .after_release(move |connection, _| {
             // Without a limit, a connection to a host that has vanished would keep its place for ever.
-            let answer = timeout(patience.statement + FRESH, connection.ping());
-            Box::pin(
-                async move { answer.await.map_err(|_| sqlx::Error::PoolTimedOut)?.map(|()| true) },
-            )
+            let settled = timeout(patience.statement + FRESH, is_settled(connection));
+            Box::pin(async move { settled.await.map_err(|_| sqlx::Error::PoolTimedOut)? })
         })
         .connect_lazy_with(options)
+}
+
+/// Whether no transaction is open. When a BEGIN is given up half-way, the driver does not know of it: but
+/// then the moment of the transaction is not that of the statement.
+async fn is_settled(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    connection.fetch_one("SELECT now() = statement_timestamp()").await?.try_get(0)
 }
 
 /// Whether our settings came through. A pooler between us and the server drops them; then transactions

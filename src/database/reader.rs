@@ -2,8 +2,8 @@
 //! whose server may have gone since it was last used.
 
 use sea_orm::{
-    AccessMode, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, IsolationLevel,
-    RuntimeErr, TransactionOptions, TransactionTrait as _, sqlx,
+    AccessMode, DatabaseConnection, DatabaseTransaction, DbErr, IsolationLevel, RuntimeErr,
+    TransactionOptions, TransactionTrait as _, sqlx,
 };
 
 /// More connections than a pool has, each of which may be a broken one.
@@ -34,28 +34,18 @@ impl Reader {
 
 /// Nothing has happened yet when a transaction fails to begin: a broken connection makes room for the
 /// next.
-///
-/// On PostgreSQL it begins in a task of its own, which ends even when whoever wants it is gone: the
-/// driver takes a connection whose BEGIN was given up half-way for one without a transaction.
 pub(super) async fn begin(
     pool: &DatabaseConnection,
     options: TransactionOptions,
 ) -> Result<DatabaseTransaction, DbErr> {
-    if pool.get_database_backend() == DbBackend::Sqlite {
-        return pool.begin_with_options(options).await;
-    }
-    let pool = pool.clone();
-    let begun = tokio::spawn(async move {
-        let mut begun = pool.begin_with_options(options).await;
-        for _ in 1..MAX_TRIES {
-            if !begun.as_ref().is_err_and(is_broken) {
-                break;
-            }
-            begun = pool.begin_with_options(options).await;
+    let mut begun = pool.begin_with_options(options).await;
+    for _ in 1..MAX_TRIES {
+        if !begun.as_ref().is_err_and(is_broken) {
+            break;
         }
-        begun
-    });
-    begun.await.unwrap_or_else(|error| Err(DbErr::Custom(error.to_string())))
+        begun = pool.begin_with_options(options).await;
+    }
+    begun
 }
 
 fn is_broken(error: &DbErr) -> bool {

@@ -208,6 +208,4 @@ async fn connections_to_a_host_that_has_vanished_are_replaced() {
         assert!(begun.elapsed() < Duration::from_secs(15), "the pool did not recover");
     }
     john.query(READ).await;
-    let closed = tokio::time::timeout(Duration::from_secs(15), app.database().clone().close());
-    closed.await.expect("the pool does not close");
 }
