@@ -105,7 +105,7 @@ impl Database {
         let writing = postgres::pool(options, writers, patience, Purpose::Write);
         let settled = postgres::keeps_settings(&reading)
             .await
-            .with_context(|| format!("cannot open the database {address}"))?;
+            .map_err(|error| anyhow!("cannot open the database {address}: {}", said(&error)))?;
         let replicas = config.replicas().map(|url| Replica::new(url, readers, patience));
         let replicas = replicas.collect::<Result<Vec<_>>>().context("DATABASE_REPLICA_URLS")?;
         let reader = Reader { connection: postgres::connection(reading), settled };
@@ -338,10 +338,14 @@ pub fn reason(error: &DbErr) -> String {
     match error {
         DbErr::Conn(RuntimeErr::SqlxError(inner))
         | DbErr::Exec(RuntimeErr::SqlxError(inner))
-        | DbErr::Query(RuntimeErr::SqlxError(inner)) => match &**inner {
-            sqlx::Error::Database(inner) => inner.message().to_owned(),
-            inner => inner.to_string(),
-        },
+        | DbErr::Query(RuntimeErr::SqlxError(inner)) => said(inner),
+        error => error.to_string(),
+    }
+}
+
+fn said(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Database(error) => error.message().to_owned(),
         error => error.to_string(),
     }
 }
