@@ -40,11 +40,11 @@ pub struct Model {
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// A name or an address as it is looked for: in lower case, and without the one character that
-/// PostgreSQL's texts cannot have. Nobody's has a space.
+/// A name or an address as it is looked for: in lower case as the index has it, and without the one
+/// character that PostgreSQL's texts cannot have. Nobody's has a space.
 #[must_use]
 pub fn sought(text: &str) -> String {
-    text.to_lowercase().replace('\0', " ")
+    text.to_ascii_lowercase().replace('\0', " ")
 }
 
 /// How a user is named from outside.

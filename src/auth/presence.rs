@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
 use entity::user;
-use sea_orm::{ColumnTrait as _, ConnectionTrait as _};
+use sea_orm::{ColumnTrait as _, ConnectionTrait as _, QuerySelect as _};
 use tokio::sync::mpsc;
 
 use super::Viewer;
@@ -65,7 +65,8 @@ async fn write(db: &Database, seen: &HashMap<i64, i64>) -> Result<(), Error> {
         format!("UPDATE session SET last_used_at = $1 WHERE last_used_at <= $2 AND {these}");
     let transaction = db.begin().await?;
     let here = user::Column::Id.is_in(seen.values().copied());
-    user::Entity::locked(here).all(&transaction).await?;
+    let locked = user::Entity::locked(here).select_only().column(user::Column::Id);
+    locked.into_tuple::<i64>().all(&transaction).await?;
     for (sql, keys) in [
         (users, engine.keys(seen.values().copied())),
         (sessions, engine.keys(seen.keys().copied())),

@@ -1,5 +1,5 @@
-//! The lock beside an SQLite database: held by the service on it, and by whoever changes its tables. Two services
-//! on one file would give out the same ids.
+//! The lock beside an SQLite database: held by the service on it, and by whoever changes its tables.
+//! Two services on one file would give out the same ids.
 
 use std::fs::{self, File, TryLockError};
 

@@ -1,6 +1,6 @@
 //! Read replicas: servers that follow the primary's write-ahead log. A task for each asks how far it has
 //! come; a reader is sent there only when that is far enough. What was asked a moment ago is still
-//! true: a replica never goes back.
+//! true: a replica does not go back, and one that is ahead of the primary is not used.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -78,7 +78,8 @@ pub async fn login(
     user_agent: Option<String>,
 ) -> Result<SignedIn, Error> {
     let by = if name.contains('@') {
-        user::Entity::find().filter(user::Column::Email.eq(user::sought(name.trim())))
+        user::Entity::find()
+            .filter(user::Column::Email.eq(user::sought(&name.trim().to_lowercase())))
     } else {
         user::Entity::find_by(&user::By::Username(name.to_owned()))
     };

@@ -111,11 +111,16 @@ async fn what_lies_between_the_viewer_and_a_user() {
     assert_eq!(app.anonymous().query("{ viewer { email } }").await["viewer"], Value::Null);
 }
 
-/// PostgreSQL's texts have no U+0000.
+/// PostgreSQL's texts have no U+0000; and U+212A is no K, though its lower case is one.
 #[tokio::test]
-async fn a_name_with_a_zero_is_nobodys() {
+async fn a_name_with_a_strange_character_is_nobodys() {
     let app = TestApp::new().await;
     let john = app.join("john").await;
+    app.join("kate").await;
+    let follow = "follow(user: {username: \"\u{212a}ate\"}) { userErrors { code } }";
+    assert_eq!(john.user_error(follow).await, "NOT_FOUND");
+    let data = john.query("{ users(usernamePrefix: \"\u{212a}\") { totalCount } }").await;
+    assert_eq!(data["users"]["totalCount"], 0);
     let data = john
         .query(
             "{ nobody: user(by: {username: \"jo\\u0000hn\"}) { id }
