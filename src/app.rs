@@ -12,7 +12,7 @@ use crate::auth::{Passwords, Presence};
 use crate::config::Config;
 use crate::database::Database;
 use crate::graph::Graph;
-use crate::http::{self, Shared};
+use crate::http::{self, Documents, Shared};
 use crate::key::Keys;
 use crate::schema::{self, FieldTypes};
 
@@ -45,7 +45,7 @@ impl App {
         };
         let router = http::router(Shared {
             schema: schema::build(graph, config.limits.max_complexity),
-            field_types: Arc::new(FieldTypes::of(&schema::sdl())?),
+            documents: Arc::new(Documents::new(FieldTypes::of(&schema::sdl())?, &config.limits)),
             presence: Presence::start(database.clone()),
             database: database.clone(),
             limits: Arc::new(config.limits.clone()),

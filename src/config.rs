@@ -171,6 +171,15 @@ pub struct Limits {
     #[arg(long, env = "ROOKERY_MAX_DOCUMENT", default_value_t = 16_384, value_name = "BYTES")]
     pub max_document: usize,
 
+    /// Bytes of memory, about, for documents that are kept ready for when they come again. 0 for none
+    #[arg(
+        long,
+        env = "ROOKERY_MAX_KNOWN_DOCUMENTS",
+        default_value_t = 16_777_216,
+        value_name = "BYTES"
+    )]
+    pub max_known_documents: usize,
+
     /// Operations and fragments in a document
     #[arg(long, env = "ROOKERY_MAX_DEFINITIONS", default_value_t = 64, value_name = "N")]
     pub max_definitions: usize,

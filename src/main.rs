@@ -19,6 +19,11 @@ use rookery::database::{self, Database, Engine};
 use rookery::schema;
 use tracing_subscriber::EnvFilter;
 
+/// Answers are made of many small pieces, some of them by SQLite on a thread of its own and dropped on another: the
+/// system's allocator spends more time on that than SQLite on reading.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A social graph over GraphQL: users, follows, posts and a home timeline.
 ///
 /// Without a command, `rookery` serves: it opens an SQLite file in the working directory, brings its

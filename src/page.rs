@@ -239,6 +239,16 @@ impl<T> Slice<T> {
             has_next: has_next || (surplus > 0 && page.direction == Direction::Forward),
         }
     }
+
+    /// Whether the list goes on behind as many rows as the page may have.
+    #[must_use]
+    pub fn is_known_to_be_full<P: Position>(&self, page: &Page<P>) -> bool {
+        let goes_on = match page.direction {
+            Direction::Forward => self.has_next,
+            Direction::Backward => self.has_previous,
+        };
+        goes_on && self.rows.len() == usize::from(page.size)
+    }
 }
 
 #[cfg(test)]

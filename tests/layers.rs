@@ -12,7 +12,7 @@ const ALLOWED: [(&str, &str); 14] = [
     ("http", "auth config database error schema"),
     ("schema", "auth database error graph id key loader page"),
     ("graph", "auth database error key page"),
-    ("loader", "database error page"),
+    ("loader", "database error key page"),
     ("auth", "database error key"),
     ("config", ""),
     ("database", "config error id key page"),

@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{ExprTrait, Func, LockType};
-use sea_orm::{QueryOrder, QuerySelect};
+use sea_orm::{FromQueryResult, QueryOrder, QuerySelect};
 
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -39,6 +39,34 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// What lists show of a user: a row of few columns, for many of them are read at once.
+#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
+pub struct Card {
+    pub id: i64,
+    pub username: String,
+    pub display_name: Option<String>,
+    pub followers_count: i32,
+    pub following_count: i32,
+    pub posts_count: i32,
+}
+
+/// The columns of a [`Card`].
+pub const CARD: &str = "\"user\".id, \"user\".username, \"user\".display_name, \
+    \"user\".followers_count, \"user\".following_count, \"user\".posts_count";
+
+impl From<&Model> for Card {
+    fn from(user: &Model) -> Self {
+        Self {
+            id: user.id,
+            username: user.username.clone(),
+            display_name: user.display_name.clone(),
+            followers_count: user.followers_count,
+            following_count: user.following_count,
+            posts_count: user.posts_count,
+        }
+    }
+}
 
 /// A name or an address as it is looked for: in lower case as the index has it, and without the one
 /// character that PostgreSQL's texts cannot have. Nobody's has a space.

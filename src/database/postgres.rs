@@ -1,7 +1,9 @@
 //! How PostgreSQL wants to be opened. TLS is set in the address, as libpq has it (`sslmode`,
 //! `sslrootcert`, `sslcert`, `sslkey`).
 
-use std::time::Duration;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
@@ -83,16 +85,35 @@ pub fn pool(options: PgConnectOptions, size: u32, patience: Patience, purpose: P
         })
         .after_release(move |connection, _| {
             // Without a limit, a connection to a host that has vanished would keep its place for ever.
-            let settled = timeout(patience.statement + FRESH, is_settled(connection));
-            Box::pin(async move { settled.await.map_err(|_| sqlx::Error::PoolTimedOut)? })
+            let limit = patience.statement + FRESH;
+            Box::pin(async move {
+                let settled = timeout(limit, is_settled(connection));
+                settled.await.map_err(|_| sqlx::Error::PoolTimedOut)?
+            })
         })
         .connect_lazy_with(options)
 }
 
-/// Whether no transaction is open. When a BEGIN is given up half-way, the driver does not know of it: but
-/// then the moment of the transaction is not that of the statement.
+/// Until when there is doubt, in seconds since [`START`].
+static DOUBT: AtomicU64 = AtomicU64::new(0);
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+/// For how long; the connection in question comes back at once.
+const DOUBTFUL: u64 = 60;
+
+/// A BEGIN was given up between question and answer: its connection may have a transaction open that the
+/// driver does not know of.
+pub fn note_given_up() {
+    DOUBT.store(START.elapsed().as_secs() + DOUBTFUL, Ordering::SeqCst);
+}
+
+/// Whether the server is there and no transaction is open. The latter is asked only when there is doubt: the
+/// moment of an open transaction is not that of the statement.
 async fn is_settled(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    connection.fetch_one("SELECT now() = statement_timestamp()").await?.try_get(0)
+    if START.elapsed().as_secs() < DOUBT.load(Ordering::SeqCst) {
+        connection.fetch_one("SELECT now() = statement_timestamp()").await?.try_get(0)
+    } else {
+        connection.ping().await.map(|()| true)
+    }
 }
 
 /// Whether our settings came through. A pooler between us and the server drops them; then transactions

@@ -11,8 +11,9 @@ use sea_orm::{ConnectOptions, Database as SeaOrm, DatabaseConnection, DbErr};
 use super::STATEMENT_CACHE;
 
 /// Rows that wait between SQLite's thread and ours: a page and its probes fit.
-const ROW_BUFFER: usize = 128;
-const MEMORY_MAP: &str = "1073741824";
+const ROW_BUFFER: usize = 1024;
+/// As much as the engine maps.
+const MEMORY_MAP: &str = "2147418112";
 
 /// The file behind an address.
 ///
@@ -61,12 +62,10 @@ pub async fn open(
 }
 
 /// SQLite ends a transaction by itself when the disk is full or fails; the driver goes on counting it as
-/// open, and every later commit on that connection would be none. Such a connection is closed.
+/// open, and every later commit on that connection would be none. Such a connection is closed. The pool has
+/// let the rollback of what was given up go before by then.
 fn only_settled(options: SqlitePoolOptions) -> SqlitePoolOptions {
-    options.after_release(|connection, _| {
-        Box::pin(async move {
-            connection.ping().await?;
-            Ok(!connection.is_in_transaction())
-        })
+    options.before_acquire(|connection, _| {
+        Box::pin(std::future::ready(Ok(!connection.is_in_transaction())))
     })
 }

@@ -6,12 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use async_graphql::indexmap::IndexMap;
 use async_graphql::parser::types::{OperationDefinition, OperationType, Selection};
 use async_graphql::{
     Pos, Request as GraphQlRequest, Response as GraphQlAnswer, ServerError, Value, Variables,
 };
-use async_graphql_axum::GraphQLResponse;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
@@ -19,7 +17,8 @@ use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 
 use super::accept::MediaType;
-use super::guard::{self, Admitted, refuse};
+use super::documents::Key;
+use super::guard::refuse;
 use super::{NOSNIFF, Shared, variables};
 use crate::auth::Viewer;
 use crate::database::{Lsn, Snapshot};
@@ -48,7 +47,9 @@ struct Parameters {
 
 /// A request that ran.
 struct Executed {
-    answer: GraphQlAnswer,
+    /// In JSON.
+    data: Vec<u8>,
+    errors: Vec<ServerError>,
     /// The same may be sent again.
     retryable: bool,
     /// For the client to send with its next requests.
@@ -117,14 +118,17 @@ async fn run(
     };
     let name = parameters.operation_name.as_deref();
     let refused = |error| Refusal::with(StatusCode::BAD_REQUEST, vec![error]);
-    let Admitted { mut document, operation } =
-        guard::admit(&parameters.query, name, &shared.limits).map_err(refused)?;
+    let given = parameters.variables.unwrap_or_default();
+    let key = Key::new(&parameters.query, name, &given);
+    let known = shared.documents.admit(&key, &shared.limits).map_err(refused)?;
+    let operation = &known.admitted.operation;
     let is_query = operation.ty == OperationType::Query;
     if head.method == Method::GET && !is_query {
         return Err(method_not_allowed("POST", "Only queries can be sent with GET; use POST."));
     }
-    let given = parameters.variables.unwrap_or_default();
+    let mut document = known.admitted.document.clone();
     let variables = variables::coerce(&mut document, name, given).map_err(refused)?;
+    let is_proven = known.is_proven() && variables::are_plain(operation, &variables);
     let execute = async |caller: &Arc<Caller>| {
         let request = GraphQlRequest::new(&parameters.query).variables(variables.clone());
         let mut request = request.data(Arc::clone(caller));
@@ -132,7 +136,7 @@ async fn run(
         request.set_parsed_query(document.clone());
         // Tokio makes a task pause after so many steps; in the middle of a level that would tear a
         // batch.
-        tokio::task::unconstrained(shared.schema.execute(request)).await
+        tokio::task::unconstrained(shared.schema.execute(request, is_proven)).await
     };
 
     let seen = seen_lsn(&head.headers)?;
@@ -164,10 +168,11 @@ async fn run(
     if answer.errors.iter().any(|error| is_request_error(error, operation.ty)) {
         return Err(Refusal::with(StatusCode::BAD_REQUEST, answer.errors));
     }
-    let retryable = is_retryable(&operation, &answer);
-    shared.field_types.complete(&document, &operation, &mut answer);
+    shared.documents.keep(key, &known);
+    let data = known.shape.write(&answer.data, &answer.errors);
+    let retryable = is_retryable(operation, &answer);
     let lsn = if caller.has_written() { mark(shared, &caller).await } else { None };
-    Ok(Executed { answer, retryable, lsn })
+    Ok(Executed { data, errors: answer.errors, retryable, lsn })
 }
 
 /// Where the log stands after a mutation; kept with the session too. Only with replicas. The answer does
@@ -319,13 +324,17 @@ fn method_not_allowed(allow: &'static str, message: &str) -> Refusal {
 }
 
 fn answer_executed(executed: Executed, media: MediaType) -> Response {
-    let Executed { mut answer, retryable, lsn } = executed;
-    if answer.errors.is_empty() && answer.data == Value::Null {
-        // Everything was skipped: an empty object, while null would mean that something failed.
-        answer.data = Value::Object(IndexMap::default());
+    let Executed { data, mut errors, retryable, lsn } = executed;
+    let mut body = Vec::with_capacity(data.len() + 16);
+    body.extend_from_slice(b"{\"data\":");
+    body.extend_from_slice(&data);
+    if !errors.is_empty() {
+        shorten(&mut errors);
+        body.extend_from_slice(b",\"errors\":");
+        body.extend(serde_json::to_vec(&errors).unwrap_or_else(|_| b"[]".to_vec()));
     }
-    shorten(&mut answer.errors);
-    let mut response = GraphQLResponse::from(answer).into_response();
+    body.push(b'}');
+    let mut response = body.into_response();
     if retryable {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     }

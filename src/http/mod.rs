@@ -1,6 +1,7 @@
 //! HTTP: the GraphQL endpoint, the playground, the health check, and the server under them.
 
 mod accept;
+mod documents;
 mod graphql;
 mod guard;
 mod health;
@@ -20,15 +21,16 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::auth::Presence;
 use crate::config::Limits;
 use crate::database::Database;
-use crate::schema::{FieldTypes, Schema, code};
+use crate::schema::{Schema, code};
 
+pub use documents::Documents;
 pub use serve::serve;
 
 /// What the handlers share.
 #[derive(Clone)]
 pub struct Shared {
     pub schema: Schema,
-    pub field_types: Arc<FieldTypes>,
+    pub documents: Arc<Documents>,
     pub database: Database,
     pub presence: Presence,
     pub limits: Arc<Limits>,

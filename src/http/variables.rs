@@ -7,7 +7,8 @@
 use std::collections::{HashMap, HashSet};
 
 use async_graphql::parser::types::{
-    Directive, DocumentOperations, ExecutableDocument, Selection, SelectionSet,
+    BaseType, Directive, DocumentOperations, ExecutableDocument, OperationDefinition, Selection,
+    SelectionSet,
 };
 use async_graphql::{Name, Positioned, ServerError, Variables};
 use async_graphql_value::{ConstValue, Value};
@@ -45,6 +46,22 @@ pub fn coerce(
         take_out(document, name, &absent);
     }
     Ok(given)
+}
+
+/// Whether each value can be seen to be of its variable's type without asking the schema.
+pub fn are_plain(operation: &OperationDefinition, given: &Variables) -> bool {
+    operation.variable_definitions.iter().all(|Positioned { node: variable, .. }| {
+        let BaseType::Named(ty) = &variable.var_type.node.base else { return false };
+        match (given.get(&variable.name.node), ty.as_str()) {
+            (None, _)
+            | (Some(ConstValue::String(_)), "String" | "ID")
+            | (Some(ConstValue::Boolean(_)), "Boolean") => true,
+            (Some(ConstValue::Number(number)), "Int") => {
+                number.as_i64().is_some_and(|number| i32::try_from(number).is_ok())
+            }
+            _ => false,
+        }
+    })
 }
 
 fn is_selected(own: Option<&Name>, name: Option<&str>) -> bool {

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use sea_orm::FromQueryResult;
+use entity::user;
+use sea_orm::{FromQueryResult, QueryResult};
 
 use super::{Batch, PageOf, ViewerKey, pages};
 use crate::database::{Engine, Snapshot};
@@ -17,15 +18,23 @@ pub enum Side {
 }
 
 /// One entry of a list of followers or followed users.
-#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Neighbour {
     /// The user whose list this is.
     pub owner: i64,
     /// The follow itself: its moment, and the place in the list.
     pub follow_id: i64,
-    pub user_id: i64,
-    /// They follow each other.
-    pub is_mutual: bool,
+    pub user: user::Card,
+}
+
+impl FromQueryResult for Neighbour {
+    fn from_query_result(row: &QueryResult, prefix: &str) -> Result<Self, sea_orm::DbErr> {
+        Ok(Self {
+            owner: row.try_get(prefix, "owner")?,
+            follow_id: row.try_get(prefix, "follow_id")?,
+            user: user::Card::from_query_result(row, prefix)?,
+        })
+    }
 }
 
 pub struct Follows {
@@ -41,7 +50,7 @@ impl Batch for Follows {
         pages(
             &self.db,
             keys,
-            |engine, direction| self.sql(engine, direction),
+            |engine, direction| sql(engine, self.side, direction),
             |page, rows| Arc::new(Slice::new(page, rows, |row: &Neighbour| row.follow_id)),
             |row| row.owner,
         )
@@ -49,20 +58,45 @@ impl Batch for Follows {
     }
 }
 
-impl Follows {
-    fn sql(&self, engine: Engine, direction: Direction) -> String {
-        let (mine, theirs) = match self.side {
-            Side::Followers => ("followed_id", "follower_id"),
-            Side::Following => ("follower_id", "followed_id"),
-        };
-        let rows = rows(engine, "follow", mine, direction);
-        format!(
-            "SELECT owner.value AS owner, follow.id AS follow_id, follow.{theirs} AS user_id, \
-             (SELECT true FROM follow AS back \
-             WHERE back.{mine} = follow.{theirs} AND back.{theirs} = owner.value) IS NOT NULL \
-             AS is_mutual \
-             FROM {rows}"
-        )
+/// The statement for pages of one of the two lists, with its users. Parameters: those of
+/// [`rows`].
+pub fn sql(engine: Engine, side: Side, direction: Direction) -> String {
+    let (mine, theirs) = match side {
+        Side::Followers => ("followed_id", "follower_id"),
+        Side::Following => ("follower_id", "followed_id"),
+    };
+    let rows = rows(engine, "follow", mine, direction);
+    let card = user::CARD;
+    format!(
+        "SELECT page.owner, page.follow_id, {card} FROM ( \
+           SELECT owner.value AS owner, follow.id AS follow_id, follow.{theirs} AS other \
+           FROM {rows}) AS page CROSS JOIN \"user\" WHERE \"user\".id = page.other"
+    )
+}
+
+/// Who follows whom, keyed by (follower, followed). Finds nothing where there is no follow.
+pub struct Pairs(pub(super) Snapshot);
+
+#[derive(FromQueryResult)]
+struct Pair {
+    follower_id: i64,
+    followed_id: i64,
+}
+
+impl Batch for Pairs {
+    type Key = (i64, i64);
+    type Value = ();
+
+    async fn load(&self, keys: &[(i64, i64)]) -> Result<HashMap<(i64, i64), ()>, Error> {
+        let sql = format!(
+            "SELECT follower_id, followed_id FROM {} CROSS JOIN follow \
+             WHERE follower_id = CAST(pair.value ->> 0 AS bigint) \
+             AND followed_id = CAST(pair.value ->> 1 AS bigint)",
+            self.0.engine().each_element("pair")
+        );
+        let pairs: serde_json::Value = keys.iter().map(|(one, other)| vec![*one, *other]).collect();
+        let rows: Vec<Pair> = self.0.all(&sql, [pairs.to_string().into()]).await?;
+        Ok(rows.into_iter().map(|pair| ((pair.follower_id, pair.followed_id), ())).collect())
     }
 }
 

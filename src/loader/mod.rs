@@ -23,6 +23,7 @@ use dataloader::BatchFn;
 use dataloader::cached;
 use entity::user::Model as UserRow;
 use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use sea_orm::FromQueryResult;
 
 use crate::database::{Engine, Snapshot};
@@ -31,16 +32,19 @@ use crate::page::{Direction, Page};
 use pace::Pace;
 
 pub use bookmark::Bookmarked;
-pub use follow::{Follows, Neighbour, Relationship, Relationships, Side};
+pub use follow::{
+    Follows, Neighbour, Pairs, Relationship, Relationships, Side, sql as follows_sql,
+};
+pub use pace::take_turns;
 pub use post::{PostPages, Posts};
 pub use session::Sessions;
-pub use timeline::{Timelines, sql as timeline_sql};
+pub use timeline::{Entry, MANY, TimelineOf, Timelines, WINDOW, merge, walk};
 pub use user::{Usernames, Users};
 
 /// More keys than one request can name; a batch never splits.
 const MAX_BATCH: usize = 30_000;
-/// Turns in which the keys of one round find together.
-const GATHERING_TURNS: usize = 3;
+/// Turns in which the keys of one round find together: they are let go in the same one.
+const GATHERING_TURNS: usize = 1;
 /// How often a key is asked again after its batch was lost. Each loss needs a dropped leader.
 const MAX_TRIES: usize = 100;
 
@@ -98,11 +102,16 @@ impl<B: Batch> Loader<B> {
         Self { inner, pace: Arc::clone(pace) }
     }
 
-    /// What belongs to `key`; `None` when there is nothing.
+    /// What belongs to `key`; `None` when there is nothing. In a box: it is part of the future of every
+    /// field of its object, and most fields load nothing.
     ///
     /// # Errors
     /// Whatever the batch failed with.
-    pub async fn load(&self, key: B::Key) -> Answer<B::Value> {
+    pub fn load(&self, key: B::Key) -> BoxFuture<'_, Answer<B::Value>> {
+        Box::pin(self.load_whatever_happens(key))
+    }
+
+    async fn load_whatever_happens(&self, key: B::Key) -> Answer<B::Value> {
         for _ in 0..MAX_TRIES {
             let _unanswered = self.pace.round().await;
             // An error here says that the batch with this key was dropped on its way: ask again.
@@ -142,6 +151,7 @@ pub struct Loaders {
     pub posts: Loader<Posts>,
     pub followers: Loader<Follows>,
     pub following: Loader<Follows>,
+    pub pairs: Loader<Pairs>,
     pub post_pages: Loader<PostPages>,
     pub timelines: Loader<Timelines>,
     pub relationships: Loader<Relationships>,
@@ -164,8 +174,9 @@ impl Loaders {
             posts: Loader::new(pace, Posts(db())),
             followers: follows(Side::Followers),
             following: follows(Side::Following),
+            pairs: Loader::new(pace, Pairs(db())),
             post_pages: Loader::new(pace, PostPages(db())),
-            timelines: Loader::new(pace, Timelines(db())),
+            timelines: Loader::new(pace, Timelines::new(db(), WINDOW)),
             relationships: Loader::new(pace, Relationships { db: db(), viewer: seen_by() }),
             bookmarked: Loader::new(pace, Bookmarked { db: db(), viewer: seen_by() }),
             sessions: Loader::new(pace, Sessions { db: db(), viewer: seen_by() }),
@@ -174,7 +185,7 @@ impl Loaders {
         };
         let same_moment = !loaders.snapshot.is_on_replica().await;
         if let Some(user) = viewer.filter(|_| same_moment) {
-            loaders.users.prime(user.id, user.clone()).await;
+            loaders.users.prime(user.id, Arc::new(user.clone())).await;
         }
         loaders
     }
@@ -193,6 +204,7 @@ impl Loaders {
         self.posts.inner.clear_all().await;
         self.followers.inner.clear_all().await;
         self.following.inner.clear_all().await;
+        self.pairs.inner.clear_all().await;
         self.post_pages.inner.clear_all().await;
         self.timelines.inner.clear_all().await;
         self.relationships.inner.clear_all().await;

@@ -1,6 +1,7 @@
 //! Users by id and by username.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use entity::user;
 use sea_orm::{EntityTrait as _, QueryFilter as _};
@@ -13,13 +14,13 @@ pub struct Users(pub(super) Snapshot);
 
 impl Batch for Users {
     type Key = i64;
-    type Value = user::Model;
+    type Value = Arc<user::Model>;
 
-    async fn load(&self, keys: &[i64]) -> Result<HashMap<i64, user::Model>, Error> {
+    async fn load(&self, keys: &[i64]) -> Result<HashMap<i64, Self::Value>, Error> {
         let engine = self.0.engine();
         let these = engine.one_of("id", engine.keys(keys.iter().copied()));
         let users = user::Entity::find().filter(these).all(&**self.0.get().await?).await?;
-        Ok(users.into_iter().map(|user| (user.id, user)).collect())
+        Ok(users.into_iter().map(|user| (user.id, Arc::new(user))).collect())
     }
 }
 
@@ -28,13 +29,14 @@ pub struct Usernames(pub(super) Snapshot);
 
 impl Batch for Usernames {
     type Key = String;
-    type Value = user::Model;
+    type Value = Arc<user::Model>;
 
-    async fn load(&self, keys: &[String]) -> Result<HashMap<String, user::Model>, Error> {
+    async fn load(&self, keys: &[String]) -> Result<HashMap<String, Self::Value>, Error> {
         let engine = self.0.engine();
         let these = engine
             .one_of("lower(username)", engine.texts(keys.iter().map(|name| user::sought(name))));
         let users = user::Entity::find().filter(these).all(&**self.0.get().await?).await?;
-        Ok(users.into_iter().map(|user| (user.username.to_ascii_lowercase(), user)).collect())
+        let by_name = |user: user::Model| (user.username.to_ascii_lowercase(), Arc::new(user));
+        Ok(users.into_iter().map(by_name).collect())
     }
 }

@@ -36,7 +36,7 @@ impl Viewer {
 
     /// The e-mail address, trimmed and lower-cased; shown to nobody else.
     async fn email(&self, ctx: &Context<'_>) -> Result<String, Error> {
-        Ok(User::load(ctx, self.0.id()).await?.0.email)
+        Ok(User::load(ctx, self.0.id()).await?.whole(ctx).await?.email.clone())
     }
 
     /// The sessions that are open now, newest first; at most 100. Another login ends the oldest.

@@ -1,8 +1,9 @@
-//! What the specification asks of an answer and the library leaves undone: fields in the order of the
-//! document (it keeps them as they were finished), and a null that travels up to the nearest field that
-//! may be null when a field that may not failed (it leaves the field out).
+//! An answer as JSON, as the specification has it: fields in the order of the document (the library keeps
+//! them as they were finished), and a null that travels up to the nearest field that may be null when a
+//! field that may not failed (the library leaves the field out).
 //!
-//! Works on the finished answer, with the document and the types of the exported schema at hand.
+//! What a document may answer is laid out once, with the types of the exported schema at hand: its
+//! [`Shape`]. Each answer is then written straight into bytes.
 
 use std::collections::HashMap;
 
@@ -12,7 +13,8 @@ use async_graphql::parser::types::{
     BaseType, ExecutableDocument, OperationDefinition, OperationType, Selection, SelectionSet,
     Type, TypeKind, TypeSystemDefinition,
 };
-use async_graphql::{Name, PathSegment, Positioned, Response, ServerError, Value};
+use async_graphql::{Name, PathSegment, Positioned, ServerError, Value};
+use serde::Serialize;
 
 /// The type of each field of each object and interface.
 pub struct FieldTypes(HashMap<String, HashMap<Name, Type>>);
@@ -37,135 +39,72 @@ impl FieldTypes {
         Ok(Self(types))
     }
 
-    /// Puts the data of an answer into the form that the specification asks for.
-    pub fn complete(
-        &self,
-        document: &ExecutableDocument,
-        operation: &OperationDefinition,
-        answer: &mut Response,
-    ) {
+    /// What the answer to an operation looks like. The document's spreads make no circle.
+    pub fn shape(&self, document: &ExecutableDocument, operation: &OperationDefinition) -> Shape {
         let root = match operation.ty {
             OperationType::Query => "Query",
             OperationType::Mutation => "Mutation",
             OperationType::Subscription => "Subscription",
         };
-        let errors = std::mem::take(&mut answer.errors);
-        let mut walk = Walk { types: self, document, errors: &errors, path: vec![] };
-        if let Value::Object(fields) = std::mem::take(&mut answer.data) {
-            let sets = [&operation.selection_set.node];
-            answer.data = walk.object(fields, root, &sets).unwrap_or_default();
-        }
-        answer.errors = errors;
+        Layout { types: self, document }.object(root, &[&operation.selection_set.node])
     }
 }
 
-struct Walk<'a> {
+/// The fields of an object, in the order of their document.
+pub struct Shape(Vec<Field>);
+
+struct Field {
+    /// The response key.
+    key: Name,
+    /// The key and its colon in JSON.
+    prefix: Vec<u8>,
+    kind: Kind,
+    /// Of the object, or of the objects in the list.
+    below: Shape,
+}
+
+/// Which nulls there may be.
+struct Kind {
+    nullable: bool,
+    /// Of the items, if it is a list.
+    items: Option<Box<Kind>>,
+}
+
+struct Layout<'a> {
     types: &'a FieldTypes,
     document: &'a ExecutableDocument,
-    errors: &'a [ServerError],
-    /// Where the walk stands; kept only while there are errors to compare it with.
-    path: Vec<PathSegment>,
 }
 
-/// One entry of an object: the field behind the response key, and what is selected below it.
-struct Entry<'a> {
-    ty: Option<&'a Type>,
-    below: Vec<&'a SelectionSet>,
-}
+/// A response key's type, and what is selected below it.
+type Entries<'a> = IndexMap<&'a Name, (Option<&'a Type>, Vec<&'a SelectionSet>)>;
 
-impl<'a> Walk<'a> {
-    /// `None` when the object cannot be, because a field that may not be null failed.
-    fn object(
-        &mut self,
-        mut fields: IndexMap<Name, Value>,
-        type_name: &'a str,
-        sets: &[&'a SelectionSet],
-    ) -> Option<Value> {
-        let mut entries = IndexMap::new();
+impl<'a> Layout<'a> {
+    fn object(&self, type_name: &'a str, sets: &[&'a SelectionSet]) -> Shape {
+        let mut entries = Entries::new();
         for set in sets {
             self.collect(set, type_name, &mut entries);
         }
-        let mut ordered = IndexMap::with_capacity(fields.len());
-        for (key, entry) in entries {
-            self.enter(|| PathSegment::Field(key.to_string()));
-            match fields.swap_remove(key) {
-                Some(value) => {
-                    let value = self.value(value, entry.ty, &entry.below)?;
-                    ordered.insert(key.clone(), value);
-                }
-                None if self.errors.iter().any(|error| error.path == self.path) => return None,
-                None => {}
-            }
-            self.leave();
-        }
-        Some(Value::Object(ordered))
-    }
-
-    fn value(
-        &mut self,
-        value: Value,
-        ty: Option<&'a Type>,
-        below: &[&'a SelectionSet],
-    ) -> Option<Value> {
-        let nullable = ty.is_none_or(|ty| ty.nullable);
-        let depth = self.path.len();
-        let value = match (value, ty.map(|ty| &ty.base)) {
-            (Value::Object(fields), Some(BaseType::Named(name))) => {
-                self.object(fields, name, below)
-            }
-            (Value::Object(fields), _) => self.object(fields, "", below),
-            (Value::List(items), base) => {
-                let ty = match base {
-                    Some(BaseType::List(ty)) => Some(&**ty),
-                    _ => None,
-                };
-                self.list(items, ty, below)
-            }
-            // Nothing was selected, or all of it skipped: the library says null for an empty object.
-            (Value::Null, _) if !nullable && !self.has_failed_below() => {
-                Some(Value::Object(IndexMap::new()))
-            }
-            (Value::Null, _) if !nullable => None,
-            (value, _) => Some(value),
-        };
-        self.path.truncate(depth);
-        value.or(nullable.then_some(Value::Null))
-    }
-
-    fn list(
-        &mut self,
-        items: Vec<Value>,
-        ty: Option<&'a Type>,
-        below: &[&'a SelectionSet],
-    ) -> Option<Value> {
-        let mut completed = Vec::with_capacity(items.len());
-        for (index, item) in items.into_iter().enumerate() {
-            self.enter(|| PathSegment::Index(index));
-            completed.push(self.value(item, ty, below)?);
-            self.leave();
-        }
-        Some(Value::List(completed))
+        let field =
+            |(key, (ty, below)): (&Name, (Option<&'a Type>, Vec<&'a SelectionSet>))| Field {
+                key: key.clone(),
+                prefix: format!("\"{key}\":").into_bytes(),
+                kind: ty.map_or(Kind { nullable: true, items: None }, kind),
+                below: self.object(ty.map_or("", named), &below),
+            };
+        Shape(entries.into_iter().map(field).collect())
     }
 
     /// The entries of a selection in the order of the specification's `CollectFields`. Fragments on any
     /// type are followed: what does not apply to the object is not in its answer.
-    fn collect(
-        &self,
-        set: &'a SelectionSet,
-        type_name: &'a str,
-        entries: &mut IndexMap<&'a Name, Entry<'a>>,
-    ) {
+    fn collect(&self, set: &'a SelectionSet, type_name: &'a str, entries: &mut Entries<'a>) {
         for item in &set.items {
             match &item.node {
                 Selection::Field(Positioned { node: field, .. }) => {
-                    let below = &field.selection_set.node;
                     let fields = self.types.0.get(type_name);
                     let ty = fields.and_then(|fields| fields.get(&field.name.node));
-                    let entry = entries
-                        .entry(&field.response_key().node)
-                        .or_insert_with(|| Entry { ty, below: vec![] });
-                    entry.ty = entry.ty.or(ty);
-                    entry.below.push(below);
+                    let (known, below) = entries.entry(&field.response_key().node).or_default();
+                    *known = known.or(ty);
+                    below.push(&field.selection_set.node);
                 }
                 Selection::InlineFragment(Positioned { node: fragment, .. }) => {
                     let on = fragment.type_condition.as_ref().map(|on| on.node.on.node.as_str());
@@ -181,6 +120,121 @@ impl<'a> Walk<'a> {
                 }
             }
         }
+    }
+}
+
+fn named(ty: &Type) -> &str {
+    match &ty.base {
+        BaseType::Named(name) => name,
+        BaseType::List(ty) => named(ty),
+    }
+}
+
+fn kind(ty: &Type) -> Kind {
+    let items = match &ty.base {
+        BaseType::Named(_) => None,
+        BaseType::List(ty) => Some(Box::new(kind(ty))),
+    };
+    Kind { nullable: ty.nullable, items }
+}
+
+impl Shape {
+    /// How many fields there are, on all levels.
+    #[must_use]
+    pub fn fields(&self) -> usize {
+        self.0.iter().map(|field| 1 + field.below.fields()).sum()
+    }
+
+    /// The data of an answer in the form that the specification asks for.
+    #[must_use]
+    pub fn write(&self, data: &Value, errors: &[ServerError]) -> Vec<u8> {
+        let mut pen = Pen { json: Vec::with_capacity(4096), errors, path: vec![] };
+        match data {
+            Value::Object(fields) if pen.object(fields, self) => pen.json,
+            // Everything was skipped: an empty object, while null would mean that something failed.
+            Value::Null if errors.is_empty() => b"{}".to_vec(),
+            _ => b"null".to_vec(),
+        }
+    }
+}
+
+struct Pen<'a> {
+    json: Vec<u8>,
+    errors: &'a [ServerError],
+    /// Where the pen stands; kept only while there are errors to compare it with.
+    path: Vec<PathSegment>,
+}
+
+impl Pen<'_> {
+    /// False when the object cannot be, because a field that may not be null failed.
+    fn object(&mut self, fields: &IndexMap<Name, Value>, shape: &Shape) -> bool {
+        self.json.push(b'{');
+        let mut written = 0;
+        for field in &shape.0 {
+            // Most often they are in order.
+            let next = fields.get_index(written).filter(|(key, _)| **key == field.key);
+            let value = next.map(|(_, value)| value).or_else(|| fields.get(&field.key));
+            self.enter(|| PathSegment::Field(field.key.to_string()));
+            let has_failed = || self.errors.iter().any(|error| error.path == self.path);
+            // Without a value it failed, or it belongs to another type.
+            if value.is_some() || has_failed() {
+                if written > 0 {
+                    self.json.push(b',');
+                }
+                written += 1;
+                self.json.extend_from_slice(&field.prefix);
+                if !self.value(value.unwrap_or(&Value::Null), &field.kind, &field.below) {
+                    return false;
+                }
+            }
+            self.leave();
+        }
+        self.json.push(b'}');
+        true
+    }
+
+    fn value(&mut self, value: &Value, kind: &Kind, below: &Shape) -> bool {
+        let (start, depth) = (self.json.len(), self.path.len());
+        let is_there = match value {
+            Value::Object(fields) => self.object(fields, below),
+            Value::List(items) => self.list(items, kind.items.as_deref(), below),
+            // Nothing was selected, or all of it skipped: the library says null for an empty object.
+            Value::Null if !kind.nullable && !self.has_failed_below() => {
+                self.json.extend_from_slice(b"{}");
+                true
+            }
+            Value::Null => false,
+            value => self.scalar(value),
+        };
+        if !is_there {
+            self.json.truncate(start);
+            self.path.truncate(depth);
+            if kind.nullable {
+                self.json.extend_from_slice(b"null");
+            }
+        }
+        is_there || kind.nullable
+    }
+
+    fn list(&mut self, items: &[Value], kind: Option<&Kind>, below: &Shape) -> bool {
+        let kind = kind.unwrap_or(&Kind { nullable: true, items: None });
+        self.json.push(b'[');
+        for (index, item) in items.iter().enumerate() {
+            if index > 0 {
+                self.json.push(b',');
+            }
+            self.enter(|| PathSegment::Index(index));
+            if !self.value(item, kind, below) {
+                return false;
+            }
+            self.leave();
+        }
+        self.json.push(b']');
+        true
+    }
+
+    fn scalar(&mut self, value: &Value) -> bool {
+        value.serialize(&mut serde_json::Serializer::new(&mut self.json)).is_ok()
     }
 
     fn has_failed_below(&self) -> bool {
@@ -201,7 +255,7 @@ impl<'a> Walk<'a> {
 #[cfg(test)]
 mod tests {
     use async_graphql::parser::parse_query;
-    use async_graphql::{ServerError, from_value, value};
+    use async_graphql::value;
 
     use super::*;
 
@@ -210,9 +264,9 @@ mod tests {
         type Query { me: User all: [User!]! some: [User] must: User! node: Node }
         type User implements Node { id: ID! name: String friends: [User!]! best: User rank: Int! }";
 
-    fn complete(document: &str, data: Value, failed: &[&[&str]]) -> Value {
+    fn complete(document: &str, data: &Value, failed: &[&[&str]]) -> String {
         let document = parse_query(document).unwrap();
-        let mut answer = Response::new(data);
+        let mut errors = vec![];
         for path in failed {
             let mut error = ServerError::new("failed", None);
             error.path = path
@@ -222,17 +276,11 @@ mod tests {
                     Err(_) => PathSegment::Field((*segment).to_owned()),
                 })
                 .collect();
-            answer.errors.push(error);
+            errors.push(error);
         }
         let (_, operation) = document.operations.iter().next().unwrap();
-        FieldTypes::of(SDL).unwrap().complete(&document, &operation.node, &mut answer);
-        assert_eq!(answer.errors.len(), failed.len());
-        answer.data
-    }
-
-    fn text(value: &Value) -> String {
-        from_value::<serde_json::Value>(value.clone()).unwrap();
-        serde_json::to_string(value).unwrap()
+        let shape = FieldTypes::of(SDL).unwrap().shape(&document, &operation.node);
+        String::from_utf8(shape.write(data, &errors)).unwrap()
     }
 
     #[test]
@@ -246,19 +294,25 @@ mod tests {
             "b": { "name": "x", "best": { "id": "2", "name": "y" }, "rank": 1 },
         });
         assert_eq!(
-            text(&complete(document, data, &[])),
+            complete(document, &data, &[]),
             r#"{"b":{"rank":1,"best":{"name":"y","id":"2"},"name":"x"},"a":{"id":"1"},"node":{"name":"x","id":"1"}}"#
         );
     }
 
     #[test]
     fn a_null_travels_to_where_it_may_be() {
-        let cases: [(&str, Value, &[&[&str]], &str); 7] = [
+        let cases: [(&str, Value, &[&[&str]], &str); 8] = [
             (
                 "{ me { name rank } }",
                 value!({ "me": { "name": "x" } }),
                 &[&["me", "rank"]],
                 r#"{"me":null}"#,
+            ),
+            (
+                "{ some { name } me { name rank best { id } } }",
+                value!({ "me": { "rank": 1 } }),
+                &[&["some"], &["me", "name"], &["me", "best"]],
+                r#"{"some":null,"me":{"name":null,"rank":1,"best":null}}"#,
             ),
             ("{ must { rank } }", value!({ "must": null }), &[&["must", "rank"]], "null"),
             (
@@ -293,7 +347,7 @@ mod tests {
             ),
         ];
         for (document, data, failed, expected) in cases {
-            assert_eq!(text(&complete(document, data, failed)), expected, "{document}");
+            assert_eq!(complete(document, &data, failed), expected, "{document}");
         }
     }
 
@@ -301,6 +355,6 @@ mod tests {
     fn what_was_skipped_is_not_missed() {
         let document = "{ must { id @skip(if: true) } me { name rank @skip(if: true) } }";
         let data = value!({ "must": null, "me": { "name": "x" } });
-        assert_eq!(text(&complete(document, data, &[])), r#"{"must":{},"me":{"name":"x"}}"#);
+        assert_eq!(complete(document, &data, &[]), r#"{"must":{},"me":{"name":"x"}}"#);
     }
 }

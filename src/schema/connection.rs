@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use async_graphql::{Context, Object, ObjectType, OutputType, SimpleObject, TypeName};
+use async_graphql::{Context, Object, ObjectType, SimpleObject, TypeName};
 use futures_util::future::try_join_all;
 
+use super::prompt::Prompt;
 use crate::error::Error;
 use crate::page::{
     DEFAULT_SIZE, List, MAX_SIZE, Page, Position, Slice, decode_cursor, encode_cursor,
@@ -64,7 +65,7 @@ pub fn cost(first: Option<i32>, last: Option<i32>, below: usize) -> usize {
 pub trait Edge: ObjectType + Send + Sync + Sized {
     const CONNECTION: &'static str;
     type Row: Send + Sync;
-    type Node: OutputType;
+    type Node: ObjectType;
     type Position: Position;
     /// What is needed to tell `totalCount`.
     type Whole: Send + Sync;
@@ -97,14 +98,15 @@ impl<E: Edge> TypeName for Connection<E> {
 #[Object(name_type)]
 impl<E: Edge> Connection<E> {
     /// The entries of this page, each with its cursor and what else belongs to the entry.
-    async fn edges(&self) -> Vec<E> {
+    async fn edges(&self) -> Vec<Prompt<E>> {
         let cursor = |row| encode_cursor(self.list, &E::position(row));
-        self.slice.rows.iter().map(|row| E::new(row, cursor(row))).collect()
+        self.slice.rows.iter().map(|row| Prompt(E::new(row, cursor(row)))).collect()
     }
 
     /// The nodes of `edges`, in the same order, for clients that need no more.
-    async fn nodes(&self, ctx: &Context<'_>) -> Result<Vec<E::Node>, Error> {
-        try_join_all(self.slice.rows.iter().map(|row| E::load(row, ctx))).await
+    async fn nodes(&self, ctx: &Context<'_>) -> Result<Vec<Prompt<E::Node>>, Error> {
+        let node = async |row| E::load(row, ctx).await.map(Prompt);
+        try_join_all(self.slice.rows.iter().map(node)).await
     }
 
     /// Where this page stands in the list.

@@ -6,6 +6,7 @@ use entity::user;
 use super::account::Viewer;
 use super::connection::{Connection, Edge, PageArgs};
 use super::error::{UserErrorInterface, user_errors};
+use super::prompt::Prompt;
 use super::scalar::DateTime;
 use super::user::{User, UserBy};
 use super::{Outcome, graph, loaders, viewer, write};
@@ -20,7 +21,7 @@ use crate::page::{List, encode_cursor};
 pub async fn neighbours<E>(
     loader: &Loader<Follows>,
     list: List,
-    owner: &user::Model,
+    owner: &user::Card,
     page: PageArgs,
 ) -> Result<Connection<E>, Error>
 where
@@ -36,7 +37,7 @@ where
 }
 
 macro_rules! follow_edge {
-    ($name:ident, $connection:literal, $doc:literal, $node_doc:literal) => {
+    ($name:ident, $connection:literal, $doc:literal, $node_doc:literal, $back:expr) => {
         pub struct $name {
             cursor: String,
             row: Neighbour,
@@ -51,8 +52,8 @@ macro_rules! follow_edge {
             }
 
             #[doc = $node_doc]
-            async fn node(&self, ctx: &Context<'_>) -> Result<User, Error> {
-                User::load(ctx, self.row.user_id).await
+            async fn node(&self) -> Prompt<User> {
+                Prompt(User::from(&self.row.user))
             }
 
             /// When the follow was made.
@@ -61,8 +62,9 @@ macro_rules! follow_edge {
             }
 
             /// Whether the two follow each other.
-            async fn is_mutual(&self) -> bool {
-                self.row.is_mutual
+            async fn is_mutual(&self, ctx: &Context<'_>) -> Result<bool, Error> {
+                let (owner, user) = (self.row.owner, self.row.user.id);
+                Ok(loaders(ctx).pairs.load(($back)(owner, user)).await?.is_some())
             }
         }
 
@@ -81,8 +83,8 @@ macro_rules! follow_edge {
                 row.follow_id
             }
 
-            async fn load(row: &Neighbour, ctx: &Context<'_>) -> Result<User, Error> {
-                User::load(ctx, row.user_id).await
+            async fn load(row: &Neighbour, _: &Context<'_>) -> Result<User, Error> {
+                Ok(User::from(&row.user))
             }
 
             async fn count(count: &i32, _: &Context<'_>) -> Result<i32, Error> {
@@ -92,12 +94,19 @@ macro_rules! follow_edge {
     };
 }
 
-follow_edge!(FollowerEdge, "FollowerConnection", "A follower of a user.", "The follower.");
+follow_edge!(
+    FollowerEdge,
+    "FollowerConnection",
+    "A follower of a user.",
+    "The follower.",
+    |owner, user| (owner, user)
+);
 follow_edge!(
     FollowingEdge,
     "FollowingConnection",
     "A user whom another one follows.",
-    "The followed user."
+    "The followed user.",
+    |owner, user| (user, owner)
 );
 
 /// Whether one user follows another.
@@ -187,12 +196,12 @@ impl FollowPayload {
 
     /// The followed user.
     async fn user(&self) -> Option<User> {
-        self.0.as_ref().ok().map(|change| User(change.followed.clone()))
+        self.0.as_ref().ok().map(|change| User::from(&change.followed))
     }
 
     /// The viewer's own user.
     async fn follower(&self) -> Option<User> {
-        self.0.as_ref().ok().map(|change| User(change.follower.clone()))
+        self.0.as_ref().ok().map(|change| User::from(&change.follower))
     }
 
     /// What lies between the viewer and the followed user now.
@@ -204,13 +213,13 @@ impl FollowPayload {
     }
 
     /// The entry to put at the head of `follower.following`.
-    async fn following_edge(&self, ctx: &Context<'_>) -> Result<Option<FollowingEdge>, Error> {
-        self.edge(ctx, List::Following).await
+    async fn following_edge(&self) -> Option<FollowingEdge> {
+        self.edge(List::Following)
     }
 
     /// The entry to put at the head of `user.followers`.
-    async fn follower_edge(&self, ctx: &Context<'_>) -> Result<Option<FollowerEdge>, Error> {
-        self.edge(ctx, List::Followers).await
+    async fn follower_edge(&self) -> Option<FollowerEdge> {
+        self.edge(List::Followers)
     }
 
     /// Why nothing was changed; empty on success.
@@ -220,21 +229,19 @@ impl FollowPayload {
 }
 
 impl FollowPayload {
-    async fn edge<E>(&self, ctx: &Context<'_>, list: List) -> Result<Option<E>, Error>
+    fn edge<E>(&self, list: List) -> Option<E>
     where
         E: Edge<Row = Neighbour>,
     {
         let Ok(FollowChange { follower, followed, edge: Some(edge), .. }) = &self.0 else {
-            return Ok(None);
+            return None;
         };
-        let between = loaders(ctx).relationships.load(followed.id).await?.unwrap_or_default();
         let (owner, user) = match list {
-            List::Following => (follower.id, followed.id),
-            _ => (followed.id, follower.id),
+            List::Following => (follower, followed),
+            _ => (followed, follower),
         };
-        let is_mutual = between.followed_by.is_some();
-        let row = Neighbour { owner, follow_id: edge.id, user_id: user, is_mutual };
-        Ok(Some(E::new(&row, encode_cursor(list, &edge.id))))
+        let row = Neighbour { owner: owner.id, follow_id: edge.id, user: user.into() };
+        Some(E::new(&row, encode_cursor(list, &edge.id)))
     }
 }
 
@@ -250,12 +257,12 @@ impl UnfollowPayload {
 
     /// The user who is followed no longer.
     async fn user(&self) -> Option<User> {
-        self.0.as_ref().ok().map(|change| User(change.followed.clone()))
+        self.0.as_ref().ok().map(|change| User::from(&change.followed))
     }
 
     /// The viewer's own user.
     async fn follower(&self) -> Option<User> {
-        self.0.as_ref().ok().map(|change| User(change.follower.clone()))
+        self.0.as_ref().ok().map(|change| User::from(&change.follower))
     }
 
     /// What lies between the viewer and the other user now.
@@ -289,7 +296,7 @@ impl RelationshipPayload {
 
     /// The other user, with counts as of this mutation.
     async fn user(&self) -> Option<User> {
-        self.0.as_ref().ok().map(|change| User(change.follower.clone()))
+        self.0.as_ref().ok().map(|change| User::from(&change.follower))
     }
 
     /// The viewer, with counts as of this mutation.

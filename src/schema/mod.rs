@@ -13,6 +13,7 @@ mod follow;
 mod node;
 mod post;
 mod profile;
+mod prompt;
 mod scalar;
 mod timeline;
 mod user;
@@ -21,18 +22,36 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use async_graphql::{Context, EmptySubscription, MergedObject, SDLExportOptions};
+use async_graphql::{
+    Context, EmptySubscription, MergedObject, Request, Response, SDLExportOptions, ValidationMode,
+};
 
 use crate::auth::Viewer;
 use crate::database::Snapshot;
 use crate::error::{Error, UserError};
 use crate::graph::Graph;
-use crate::loader::Loaders;
+use crate::loader::{Loaders, take_turns};
 
-pub use complete::FieldTypes;
+pub use complete::{FieldTypes, Shape};
 pub use error::{code, code_of};
 
-pub type Schema = async_graphql::Schema<Query, Mutation, EmptySubscription>;
+type Executable = async_graphql::Schema<Query, Mutation, EmptySubscription>;
+
+/// What documents run on.
+#[derive(Clone)]
+pub struct Schema {
+    validating: Executable,
+    /// For documents that are known to be valid, with variables of the right types.
+    trusting: Executable,
+}
+
+impl Schema {
+    /// Runs a request. With `is_proven`, its document is not validated again.
+    pub async fn execute(&self, request: Request, is_proven: bool) -> Response {
+        let schema = if is_proven { &self.trusting } else { &self.validating };
+        take_turns(schema.execute(request)).await
+    }
+}
 
 /// Everything that can be read.
 #[derive(Default, MergedObject)]
@@ -53,7 +72,13 @@ pub struct Mutation(
 
 /// The schema over a graph; documents that cost more than `max_complexity` do not run.
 pub fn build(graph: Graph, max_complexity: usize) -> Schema {
-    base().data(graph).limit_complexity(max_complexity).finish()
+    let graph = Arc::new(graph);
+    let build = |mode| {
+        let limited = base().limit_complexity(max_complexity).validation_mode(mode);
+        limited.data(Arc::clone(&graph)).finish()
+    };
+    let (validating, trusting) = (build(ValidationMode::Strict), build(ValidationMode::Fast));
+    Schema { validating, trusting }
 }
 
 /// The schema in the Schema Definition Language, as checked in at `schema.graphql`.
@@ -66,7 +91,7 @@ pub fn sdl() -> String {
 }
 
 fn base() -> async_graphql::SchemaBuilder<Query, Mutation, EmptySubscription> {
-    Schema::build(Query::default(), Mutation::default(), EmptySubscription)
+    Executable::build(Query::default(), Mutation::default(), EmptySubscription)
         .register_output_type::<node::Node>()
         .register_output_type::<error::UserErrorInterface>()
 }
@@ -117,7 +142,7 @@ impl Caller {
 }
 
 fn graph<'a>(ctx: &Context<'a>) -> &'a Graph {
-    ctx.data_unchecked()
+    ctx.data_unchecked::<Arc<Graph>>()
 }
 
 fn caller<'a>(ctx: &Context<'a>) -> &'a Caller {

@@ -64,8 +64,8 @@ impl NodeQuery {
 async fn load(ctx: &Context<'_>, id: Id) -> Result<Option<Node>, Error> {
     let loaders = loaders(ctx);
     Ok(match id {
-        Id::User(id) => loaders.users.load(id).await?.map(|user| Node::User(User(user))),
-        Id::Post(id) => loaders.posts.load(id).await?.map(|post| Node::Post(Post(post))),
+        Id::User(id) => loaders.users.load(id).await?.map(|user| Node::User(User::from(user))),
+        Id::Post(id) => loaders.posts.load(id).await?.map(|post| Node::Post(Post::from(post))),
         Id::Relationship { viewer, user } => {
             let own = caller(ctx).viewer().is_some_and(|me| me.id() == viewer && viewer != user);
             if !own || loaders.users.load(user).await?.is_none() {

@@ -5,6 +5,7 @@ use entity::post;
 
 use super::connection::{Connection, Edge, PageArgs, cost, int};
 use super::error::{UserErrorInterface, user_errors};
+use super::prompt::Prompt;
 use super::scalar::DateTime;
 use super::timeline::TimelineEdge;
 use super::user::User;
@@ -13,47 +14,73 @@ use crate::error::Error;
 use crate::graph;
 use crate::graph::PostChange;
 use crate::id::Id;
+use crate::loader::Entry;
 use crate::page::List;
 
+/// A post, and its author if a row of the same list brought them along.
 #[derive(Clone)]
-pub struct Post(pub post::Model);
+pub struct Post {
+    row: post::Model,
+    author: Option<User>,
+}
+
+impl From<post::Model> for Post {
+    fn from(row: post::Model) -> Self {
+        Self { row, author: None }
+    }
+}
+
+impl From<&Entry> for Post {
+    fn from(entry: &Entry) -> Self {
+        Self { row: entry.post.clone(), author: Some(User::from(&entry.author)) }
+    }
+}
 
 /// Something that a user wrote for everybody to read.
 #[Object]
 impl Post {
     /// Opaque and globally unique.
     pub async fn id(&self) -> ID {
-        Id::Post(self.0.id).encode().into()
+        Id::Post(self.row.id).encode().into()
     }
 
     /// The text, 1 to 5000 characters, plain.
     async fn body(&self) -> &str {
-        &self.0.body
+        &self.row.body
     }
 
     /// When it was written: its place in every list.
     async fn created_at(&self) -> DateTime {
-        DateTime(self.0.created_at)
+        DateTime(self.row.created_at)
     }
 
     /// When the text was last changed; null when never.
     async fn edited_at(&self) -> Option<DateTime> {
-        self.0.edited_at.map(DateTime)
+        self.row.edited_at.map(DateTime)
     }
 
     /// Who wrote it.
-    async fn author(&self, ctx: &Context<'_>) -> Result<User, Error> {
-        User::load(ctx, self.0.author_id).await
+    async fn author(&self, ctx: &Context<'_>) -> Result<Prompt<User>, Error> {
+        match &self.author {
+            Some(author) => Ok(Prompt(author.clone())),
+            None => User::load(ctx, self.row.author_id).await.map(Prompt),
+        }
     }
 
     /// Whether the viewer has bookmarked it; false when not signed in.
     async fn viewer_has_bookmarked(&self, ctx: &Context<'_>) -> Result<bool, Error> {
-        Ok(loaders(ctx).bookmarked.load(self.0.id).await?.is_some())
+        Ok(loaders(ctx).bookmarked.load(self.row.id).await?.is_some())
     }
 
     /// Whether the viewer may edit and delete it: only its author may.
     async fn viewer_can_delete(&self, ctx: &Context<'_>) -> bool {
-        caller(ctx).viewer().is_some_and(|viewer| viewer.id() == self.0.author_id)
+        caller(ctx).viewer().is_some_and(|viewer| viewer.id() == self.row.author_id)
+    }
+}
+
+impl Post {
+    pub fn row(&self) -> &post::Model {
+        &self.row
     }
 }
 
@@ -71,7 +98,7 @@ pub struct PostEdge {
 impl PostEdge {
     /// The post.
     async fn node(&self) -> Post {
-        Post(self.post.clone())
+        Post::from(self.post.clone())
     }
 }
 
@@ -92,7 +119,7 @@ impl Edge for PostEdge {
     }
 
     async fn load(row: &post::Model, _: &Context<'_>) -> Result<Post, Error> {
-        Ok(Post(row.clone()))
+        Ok(Post::from(row.clone()))
     }
 
     async fn count(stored: &Option<i32>, ctx: &Context<'_>) -> Result<i32, Error> {
@@ -155,13 +182,13 @@ pub struct CreatePostPayload(Outcome<post::Model>);
 impl CreatePostPayload {
     /// The new post.
     async fn post(&self) -> Option<Post> {
-        self.0.as_ref().ok().cloned().map(Post)
+        self.0.as_ref().ok().cloned().map(Post::from)
     }
 
     /// The entry to put at the head of the viewer's timeline.
     async fn timeline_edge(&self) -> Option<TimelineEdge> {
         let post = self.0.as_ref().ok()?;
-        Some(TimelineEdge::new(post.author_id, post))
+        Some(TimelineEdge::new(post.author_id, Post::from(post.clone())))
     }
 
     /// Why nothing was written; empty on success.
@@ -182,7 +209,7 @@ impl PostPayload {
 
     /// The post, as it is now.
     async fn post(&self) -> Option<Post> {
-        self.0.as_ref().ok().map(|change| Post(change.post.clone()))
+        self.0.as_ref().ok().map(|change| Post::from(change.post.clone()))
     }
 
     /// Why nothing was changed; empty on success.

@@ -31,7 +31,7 @@ pub struct UpdateProfilePayload(Outcome<user::Model>);
 impl UpdateProfilePayload {
     /// The viewer's own user, as it is now.
     async fn user(&self) -> Option<User> {
-        self.0.as_ref().ok().cloned().map(User)
+        self.0.as_ref().ok().map(User::from)
     }
 
     /// The viewer, as they are now.

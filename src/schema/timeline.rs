@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use async_graphql::{ComplexObject, Enum, Object, SimpleObject};
-use entity::post;
 
 use super::connection::PageInfo;
 use super::post::Post;
+use super::prompt::Prompt;
+use crate::loader::Entry;
 use crate::page::{List, Slice, encode_cursor};
 
 /// Why an entry is in a timeline.
@@ -27,48 +28,46 @@ pub struct TimelineEdge {
     /// Why the post is here.
     reason: TimelineReason,
     #[graphql(skip)]
-    post: post::Model,
+    post: Post,
 }
 
 #[ComplexObject]
 impl TimelineEdge {
     /// The post.
-    async fn node(&self) -> Post {
-        Post(self.post.clone())
+    async fn node(&self) -> Prompt<Post> {
+        Prompt(self.post.clone())
     }
 }
 
 impl TimelineEdge {
-    pub fn new(owner: i64, post: &post::Model) -> Self {
-        let own = post.author_id == owner;
+    pub fn new(owner: i64, post: Post) -> Self {
+        let own = post.row().author_id == owner;
         Self {
-            cursor: encode_cursor(List::Timeline, &post.id),
+            cursor: encode_cursor(List::Timeline, &post.row().id),
             reason: if own { TimelineReason::Own } else { TimelineReason::Following },
-            post: post.clone(),
+            post,
         }
     }
 }
 
-pub struct TimelineConnection {
-    pub owner: i64,
-    pub slice: Arc<Slice<post::Model>>,
-}
+pub struct TimelineConnection(pub Arc<Slice<Entry>>);
 
 /// One page of a timeline. A page is never short while there is a next one.
 #[Object]
 impl TimelineConnection {
     /// The entries of this page, each with its cursor and the reason why it is here.
-    async fn edges(&self) -> Vec<TimelineEdge> {
-        self.slice.rows.iter().map(|post| TimelineEdge::new(self.owner, post)).collect()
+    async fn edges(&self) -> Vec<Prompt<TimelineEdge>> {
+        let edge = |entry: &Entry| Prompt(TimelineEdge::new(entry.owner, Post::from(entry)));
+        self.0.rows.iter().map(edge).collect()
     }
 
     /// The posts of `edges`, in the same order, for clients that need no more.
-    async fn nodes(&self) -> Vec<Post> {
-        self.slice.rows.iter().cloned().map(Post).collect()
+    async fn nodes(&self) -> Vec<Prompt<Post>> {
+        self.0.rows.iter().map(|entry| Prompt(Post::from(entry))).collect()
     }
 
     /// Where this page stands in the timeline.
     async fn page_info(&self) -> PageInfo {
-        PageInfo::new(&self.slice, List::Timeline, |post| post.id)
+        PageInfo::new(&self.0, List::Timeline, |entry| entry.post.id)
     }
 }

@@ -1,5 +1,7 @@
 //! Users as clients see them, one by one and in the directory.
 
+use std::sync::Arc;
+
 use async_graphql::{ComplexObject, Context, ID, Object, OneofObject};
 use entity::user;
 use md5::{Digest as _, Md5};
@@ -13,7 +15,7 @@ use super::{caller, loaders};
 use crate::error::Error;
 use crate::graph;
 use crate::id::Id;
-use crate::loader::PageOf;
+use crate::loader::{MANY, PageOf, TimelineOf};
 use crate::page::List;
 
 const AVATAR_SIZES: std::ops::RangeInclusive<i32> = 1..=2048;
@@ -38,30 +40,52 @@ impl UserBy {
     }
 }
 
+/// A user of whom the card is at hand, and the whole row if it was read already.
 #[derive(Clone)]
-pub struct User(pub user::Model);
+pub struct User {
+    card: user::Card,
+    whole: Option<Arc<user::Model>>,
+}
+
+impl From<Arc<user::Model>> for User {
+    fn from(user: Arc<user::Model>) -> Self {
+        Self { card: (&*user).into(), whole: Some(user) }
+    }
+}
+
+impl From<&user::Model> for User {
+    fn from(user: &user::Model) -> Self {
+        Arc::new(user.clone()).into()
+    }
+}
+
+impl From<&user::Card> for User {
+    fn from(card: &user::Card) -> Self {
+        Self { card: card.clone(), whole: None }
+    }
+}
 
 /// Somebody with an account: their public side.
 #[Object]
 impl User {
     /// Opaque and globally unique.
     pub async fn id(&self) -> ID {
-        Id::User(self.0.id).encode().into()
+        Id::User(self.card.id).encode().into()
     }
 
     /// Unique without regard to case, shown as typed: 1 to 30 letters, digits and underscores.
     async fn username(&self) -> &str {
-        &self.0.username
+        &self.card.username
     }
 
     /// The name to show, 1 to 50 characters; null when the user has not given one.
     async fn display_name(&self) -> Option<&str> {
-        self.0.display_name.as_deref()
+        self.card.display_name.as_deref()
     }
 
     /// What the user says about themselves, 1 to 500 characters; null when that is nothing.
-    async fn about_me(&self) -> Option<&str> {
-        self.0.about_me.as_deref()
+    async fn about_me(&self, ctx: &Context<'_>) -> Result<Option<String>, Error> {
+        Ok(self.whole(ctx).await?.about_me.clone())
     }
 
     /// The address of a picture at Gravatar, made from the MD5 of the trimmed, lower-cased e-mail
@@ -70,39 +94,40 @@ impl User {
     /// Errors: `ARGUMENT_OUT_OF_RANGE`.
     async fn avatar_url(
         &self,
+        ctx: &Context<'_>,
         #[graphql(default = 128, desc = "Width and height in pixels, 1 to 2048.")] size: i32,
     ) -> Result<Url, Error> {
         if !AVATAR_SIZES.contains(&size) {
             let (min, max) = (*AVATAR_SIZES.start(), *AVATAR_SIZES.end());
             return Err(Error::OutOfRange { argument: "size", min, max });
         }
-        let hash = u128::from_be_bytes(Md5::digest(self.0.email.as_bytes()).into());
+        let hash = u128::from_be_bytes(Md5::digest(self.whole(ctx).await?.email.as_bytes()).into());
         Ok(Url(format!("https://www.gravatar.com/avatar/{hash:032x}?d=identicon&s={size}")))
     }
 
     /// When the account was made.
-    async fn created_at(&self) -> DateTime {
-        DateTime(self.0.created_at)
+    async fn created_at(&self, ctx: &Context<'_>) -> Result<DateTime, Error> {
+        Ok(DateTime(self.whole(ctx).await?.created_at))
     }
 
     /// When the user last sent a request with a token; up to a minute behind, null when never.
-    async fn last_seen_at(&self) -> Option<DateTime> {
-        self.0.last_seen_at.map(DateTime)
+    async fn last_seen_at(&self, ctx: &Context<'_>) -> Result<Option<DateTime>, Error> {
+        Ok(self.whole(ctx).await?.last_seen_at.map(DateTime))
     }
 
     /// How many users follow this one: always the length of `followers`.
     async fn followers_count(&self) -> i32 {
-        self.0.followers_count
+        self.card.followers_count
     }
 
     /// How many users this one follows: always the length of `following`.
     async fn following_count(&self) -> i32 {
-        self.0.following_count
+        self.card.following_count
     }
 
     /// How many posts this user has written: always the length of `posts`.
     async fn posts_count(&self) -> i32 {
-        self.0.posts_count
+        self.card.posts_count
     }
 
     /// This user's own posts, newest first.
@@ -124,13 +149,13 @@ impl User {
         #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
     ) -> Result<Connection<PostEdge>, Error> {
         let page = PageArgs { first, after, last, before }.of(List::UserPosts)?;
-        let page = PageOf { owner: self.0.id, page };
+        let page = PageOf { owner: self.card.id, page };
         let slice = loaders(ctx)
             .post_pages
             .load(page)
             .await?
             .ok_or_else(|| Error::internal("a page is missing"))?;
-        Ok(Connection { list: List::UserPosts, slice, whole: Some(self.0.posts_count) })
+        Ok(Connection { list: List::UserPosts, slice, whole: Some(self.card.posts_count) })
     }
 
     /// The users who follow this one, newest follow first.
@@ -152,7 +177,7 @@ impl User {
         #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
     ) -> Result<Connection<FollowerEdge>, Error> {
         let page = PageArgs { first, after, last, before };
-        neighbours(&loaders(ctx).followers, List::Followers, &self.0, page).await
+        neighbours(&loaders(ctx).followers, List::Followers, &self.card, page).await
     }
 
     /// The users whom this one follows, newest follow first.
@@ -174,7 +199,7 @@ impl User {
         #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
     ) -> Result<Connection<FollowingEdge>, Error> {
         let page = PageArgs { first, after, last, before };
-        neighbours(&loaders(ctx).following, List::Following, &self.0, page).await
+        neighbours(&loaders(ctx).following, List::Following, &self.card, page).await
     }
 
     /// Own posts and posts of the users this user follows, newest first, back to the first one ever.
@@ -197,13 +222,14 @@ impl User {
         #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
     ) -> Result<TimelineConnection, Error> {
         let page = PageArgs { first, after, last, before }.of(List::Timeline)?;
-        let page = PageOf { owner: self.0.id, page };
+        let page = PageOf { owner: self.card.id, page };
+        let follows_many = self.card.following_count >= MANY;
         let slice = loaders(ctx)
             .timelines
-            .load(page)
+            .load(TimelineOf { page, follows_many })
             .await?
             .ok_or_else(|| Error::internal("a page is missing"))?;
-        Ok(TimelineConnection { owner: self.0.id, slice })
+        Ok(TimelineConnection(slice))
     }
 
     /// Whether this is the signed-in user.
@@ -213,13 +239,13 @@ impl User {
 
     /// Whether the viewer follows this user; false when not signed in.
     async fn viewer_is_following(&self, ctx: &Context<'_>) -> Result<bool, Error> {
-        let between = loaders(ctx).relationships.load(self.0.id).await?;
+        let between = loaders(ctx).relationships.load(self.card.id).await?;
         Ok(between.unwrap_or_default().following.is_some())
     }
 
     /// Whether this user follows the viewer; false when not signed in.
     async fn is_following_viewer(&self, ctx: &Context<'_>) -> Result<bool, Error> {
-        let between = loaders(ctx).relationships.load(self.0.id).await?;
+        let between = loaders(ctx).relationships.load(self.card.id).await?;
         Ok(between.unwrap_or_default().followed_by.is_some())
     }
 
@@ -233,8 +259,8 @@ impl User {
     /// user.
     async fn viewer_relationship(&self, ctx: &Context<'_>) -> Result<Option<Relationship>, Error> {
         match caller(ctx).viewer() {
-            Some(viewer) if viewer.id() != self.0.id => {
-                Ok(Some(Relationship::load(ctx, viewer.id(), self.0.id).await?))
+            Some(viewer) if viewer.id() != self.card.id => {
+                Ok(Some(Relationship::load(ctx, viewer.id(), self.card.id).await?))
             }
             _ => Ok(None),
         }
@@ -243,14 +269,26 @@ impl User {
 
 impl User {
     fn is_own(&self, ctx: &Context<'_>) -> bool {
-        caller(ctx).viewer().is_some_and(|viewer| viewer.id() == self.0.id)
+        caller(ctx).viewer().is_some_and(|viewer| viewer.id() == self.card.id)
     }
 
     /// A user whom a row of the same moment points to.
     pub async fn load(ctx: &Context<'_>, id: i64) -> Result<Self, Error> {
-        let user = loaders(ctx).users.load(id).await?;
-        user.map(Self).ok_or_else(|| Error::internal("a row refers to a missing user"))
+        Ok(whole(ctx, id).await?.into())
     }
+
+    /// All of the user's row.
+    pub async fn whole(&self, ctx: &Context<'_>) -> Result<Arc<user::Model>, Error> {
+        match &self.whole {
+            Some(user) => Ok(Arc::clone(user)),
+            None => whole(ctx, self.card.id).await,
+        }
+    }
+}
+
+async fn whole(ctx: &Context<'_>, id: i64) -> Result<Arc<user::Model>, Error> {
+    let user = loaders(ctx).users.load(id).await?;
+    user.ok_or_else(|| Error::internal("a row refers to a missing user"))
 }
 
 /// A user in the directory.
@@ -267,7 +305,7 @@ pub struct UserEdge {
 impl UserEdge {
     /// The user.
     async fn node(&self) -> User {
-        User(self.user.clone())
+        User::from(&self.user)
     }
 }
 
@@ -288,7 +326,7 @@ impl Edge for UserEdge {
     }
 
     async fn load(row: &user::Model, _: &Context<'_>) -> Result<User, Error> {
-        Ok(User(row.clone()))
+        Ok(User::from(row))
     }
 
     async fn count(prefix: &Option<String>, ctx: &Context<'_>) -> Result<i32, Error> {
@@ -315,7 +353,7 @@ impl UserQuery {
                 loaders(ctx).usernames.load(name.to_ascii_lowercase()).await?
             }
         };
-        Ok(user.map(User))
+        Ok(user.map(User::from))
     }
 
     /// All users by username from a to z. `totalCount` counts them when it is asked for.

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use rookery::database::{Database, Snapshot};
-use rookery::loader::{Loaders, PageOf};
+use rookery::loader::{Batch as _, Loaders, PageOf, TimelineOf, Timelines};
 use rookery::page::{Direction, List, Page, encode_cursor};
 use sea_orm::{ConnectionTrait as _, FromQueryResult as _};
 use serde_json::json;
@@ -184,17 +184,25 @@ fn agrees_with_the_union_on_random_graphs() {
     let db = app.database();
     let mut runner = TestRunner::new(ProptestConfig { cases: 150, ..ProptestConfig::default() });
     let pages = prop::collection::vec(pages(), 1..6);
-    let verdict = runner.run(&(graphs(), pages), |(graph, pages)| {
+    // Walks that find nothing, just enough or not quite, and everything.
+    let window = prop_oneof![Just(0u32), 1u32..60, Just(1_000)];
+    let walkers = prop::collection::vec(any::<bool>(), 12);
+    let cases = (graphs(), pages, window, walkers);
+    let verdict = runner.run(&cases, |(graph, pages, window, walkers)| {
         runtime.block_on(async {
             fill(db, &graph).await;
-            let loaders = Loaders::new(Snapshot::new(db), None).await;
+            let timelines = Timelines::new(Snapshot::new(db), window);
             for page in &pages {
-                // All owners in one batch, as a nested query asks.
-                let load = |owner| loaders.timelines.load(PageOf { owner, page: page.clone() });
-                let slices = futures_util::future::join_all((1..=12).map(load)).await;
-                for (owner, slice) in (1..=12).zip(slices) {
-                    let slice = slice.unwrap().unwrap();
-                    let rows: Vec<i64> = slice.rows.iter().map(|post| post.id).collect();
+                // All owners in one batch, as a nested query asks; some walk, some merge.
+                let key = |(owner, follows_many): (i64, &bool)| TimelineOf {
+                    page: PageOf { owner, page: page.clone() },
+                    follows_many: *follows_many,
+                };
+                let keys: Vec<TimelineOf> = (1..).zip(&walkers).map(key).collect();
+                let slices = timelines.load(&keys).await.unwrap();
+                for key in &keys {
+                    let (owner, slice) = (key.page.owner, &slices[key]);
+                    let rows: Vec<i64> = slice.rows.iter().map(|entry| entry.post.id).collect();
                     let (shown, before, after) = expected(&union(db, owner).await, page);
                     prop_assert_eq!(rows, shown, "owner {}, {:?}", owner, page);
                     if page.after.zip(page.before).is_none_or(|(after, before)| after > before) {
@@ -274,7 +282,10 @@ async fn one_statement_for_any_number_of_timelines() {
     let page = Page::new(Some(20), None, Some(200), None).unwrap();
     for owners in [1, 12] {
         let loaders = Loaders::new(Snapshot::new(db), None).await;
-        let load = |owner| loaders.timelines.load(PageOf { owner, page: page.clone() });
+        let load = |owner| {
+            let page = PageOf { owner, page: page.clone() };
+            loaders.timelines.load(TimelineOf { page, follows_many: false })
+        };
         let ((), statements) = app
             .statements(async {
                 futures_util::future::join_all((1..=owners).map(load)).await;
@@ -282,4 +293,19 @@ async fn one_statement_for_any_number_of_timelines() {
             .await;
         assert_eq!(statements, 1, "{owners} owners");
     }
+    // Who follows many walks, and merges only when the walk was in vain.
+    for (window, expected) in [(1_000, 1), (20, 2)] {
+        let timelines = Timelines::new(Snapshot::new(db), window);
+        let key =
+            |owner| TimelineOf { page: PageOf { owner, page: page.clone() }, follows_many: true };
+        let keys: Vec<TimelineOf> = (1..=12).map(key).collect();
+        let (found, statements) = app.statements(timelines.load(&keys)).await;
+        assert_eq!(statements, expected, "a window of {window}");
+        assert!(found.unwrap().values().all(|slice| slice.rows.len() == 20));
+    }
+    // The same page, asked for by two who have read different counts of its owner.
+    let page = PageOf { owner: 1, page };
+    let keys = [true, false].map(|follows_many| TimelineOf { page: page.clone(), follows_many });
+    let found = Timelines::new(Snapshot::new(db), 0).load(&keys).await.unwrap();
+    assert!(keys.iter().all(|key| found[key].rows.len() == 20));
 }

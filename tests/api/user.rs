@@ -5,6 +5,26 @@ use serde_json::{Value, json};
 use crate::app::TestApp;
 use crate::cast::texts;
 
+/// However a client writes it down: fragments of any kind, names of its own, fields twice.
+#[tokio::test]
+async fn a_list_is_the_same_however_it_is_asked_for() {
+    let app = TestApp::new().await;
+    let (john, susan) = (app.join("john").await, app.join("susan").await);
+    john.follow(&susan).await;
+    susan.write("hello").await;
+    let plain = "{ user(by: {username: \"susan\"}) { followers { nodes { __typename id username
+        timeline { nodes { __typename id body author { username id followersCount } } } } } } }";
+    let other = "{ user(by: {username: \"susan\"}) { followers { nodes { ...all } } } }
+        fragment all on User { __typename ...named ... on Node { id } ... on User { username }
+            timeline { nodes { ... on Post { __typename id } ...body author { username } } }
+            timeline { nodes { author { ...named ... { followersCount } } } } }
+        fragment named on User { id username } fragment body on Post { id body }";
+    let (plain, other) = (john.query(plain).await, john.query(other).await);
+    let nodes = |data: &serde_json::Value| data["user"]["followers"]["nodes"].clone();
+    assert_eq!(nodes(&plain)[0]["timeline"]["nodes"][0]["author"]["followersCount"], 1);
+    assert_eq!(nodes(&plain), nodes(&other));
+}
+
 #[tokio::test]
 async fn one_user_by_id_or_name() {
     let app = TestApp::new().await;

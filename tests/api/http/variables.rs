@@ -66,6 +66,50 @@ async fn a_missing_value_stops_the_whole_document() {
     assert!(john.follow(&susan).await, "nothing had happened so far");
 }
 
+/// Nor when it ran well before, with other values.
+#[tokio::test]
+async fn a_document_that_is_known_is_as_strict() {
+    let app = TestApp::new().await;
+    let john = app.join("john").await;
+    let both = "mutation ($body: String!, $input: EditPostInput!) {
+        createPost(input: {body: $body}) { post { id } } editPost(input: $input) { changed } }";
+    let post = john.write("zero").await;
+    let input = json!({ "id": post, "body": "one" });
+    for _ in 0..2 {
+        john.run(both, json!({ "body": "two", "input": input })).await;
+    }
+    for wrong in [json!({ "id": post }), json!({ "id": post, "body": 3 }), json!(null)] {
+        let answer = john.ask(both, json!({ "body": "three", "input": wrong })).await;
+        assert_eq!(answer["errors"][0]["extensions"]["code"], "GRAPHQL_VALIDATION_FAILED");
+        assert_eq!(answer.get("data"), None);
+    }
+    assert_eq!(john.timeline().await, ["two", "two", "one"]);
+}
+
+/// What was valid for want of a variable is not valid with it, whoever sent it before, and the other way round.
+#[tokio::test]
+async fn a_known_document_with_other_variables_is_another_one() {
+    let app = TestApp::new().await;
+    let (john, susan) = (app.join("john").await, app.join("susan").await);
+    let both =
+        "mutation ($id: ID, $name: String) { createPost(input: {body: \"x\"}) { post { id } }
+        follow(user: {id: $id, username: $name}) { changed } }";
+    for _ in 0..2 {
+        john.run(both, json!({ "id": susan.id })).await;
+        for wrong in [json!({ "id": susan.id, "name": "susan" }), json!({})] {
+            let answer = john.ask(both, wrong).await;
+            assert_eq!(answer["errors"][0]["extensions"]["code"], "GRAPHQL_VALIDATION_FAILED");
+        }
+    }
+    assert_eq!(john.timeline().await, ["x", "x"]);
+    let bogus = "query ($x: Int) { users(first: 1, bogus: $x) { totalCount } }";
+    for _ in 0..2 {
+        app.anonymous().ask(bogus, json!({})).await;
+        let answer = app.anonymous().ask(bogus, json!({ "x": 1 })).await;
+        assert_eq!(answer["errors"][0]["extensions"]["code"], "GRAPHQL_VALIDATION_FAILED");
+    }
+}
+
 #[tokio::test]
 async fn a_default_counts_in_directives_too() {
     let app = TestApp::new().await;

@@ -1,0 +1,73 @@
+//! The timeline's statement for users who follow few and many, on the first page and in the middle of all
+//! posts, beside the tutorial's own form (join, union, sort) and beside the least there is to do: 20 rows
+//! by primary key.
+
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use entity::post;
+use rookery::database::{Database, Snapshot};
+use rookery::loader::{Batch as _, MANY, PageOf, TimelineOf, Timelines, WINDOW};
+use rookery::page::Page;
+use sea_orm::FromQueryResult as _;
+use tokio::runtime::Runtime;
+
+const FOLLOWED: [u32; 4] = [10, 100, 1_000, 4_000];
+
+const UNION: &str = "SELECT post.* FROM post JOIN follow ON follow.followed_id = post.author_id \
+    WHERE follow.follower_id = $1 AND post.id < $2 \
+    UNION SELECT post.* FROM post WHERE author_id = $1 AND post.id < $2 \
+    ORDER BY id DESC LIMIT 20";
+
+async fn posts(database: &Database, sql: &str, values: Vec<sea_orm::Value>) -> Vec<post::Model> {
+    let statement = database.statement(sql, values);
+    post::Model::find_by_statement(statement).all(database.reader()).await.expect("posts")
+}
+
+async fn timeline(database: &Database, owner: &entity::user::Model, after: Option<i64>) -> usize {
+    let page = Page::new(Some(20), None, after, None).expect("a page");
+    let page = PageOf { owner: owner.id, page };
+    let key = TimelineOf { page, follows_many: owner.following_count >= MANY };
+    let timelines = Timelines::new(Snapshot::new(database), WINDOW);
+    let found = timelines.load(std::slice::from_ref(&key)).await.expect("a timeline");
+    found[&key].rows.len()
+}
+
+fn benches(criterion: &mut Criterion) {
+    let runtime = Runtime::new().expect("a runtime");
+    let database = runtime.block_on(rookery_benches::graph());
+    let middle = runtime.block_on(posts(
+        &database,
+        "SELECT * FROM post WHERE id >= (SELECT avg(id) FROM post) ORDER BY id LIMIT 1",
+        vec![],
+    ));
+    for (name, after) in [("first page", None), ("in the middle", Some(middle[0].id))] {
+        let mut group = criterion.benchmark_group(format!("timeline, {name}"));
+        group.sample_size(20);
+        for followed in FOLLOWED {
+            let owners = runtime.block_on(rookery_benches::followers_of(&database, followed));
+            let mut turns = owners.iter().cycle();
+            group.bench_function(BenchmarkId::new("rookery", followed), |bench| {
+                bench.to_async(&runtime).iter(|| {
+                    let owner = turns.next().expect("an owner");
+                    timeline(&database, owner, after)
+                });
+            });
+            group.bench_function(BenchmarkId::new("tutorial", followed), |bench| {
+                bench.to_async(&runtime).iter(|| {
+                    let owner = turns.next().expect("an owner").id;
+                    posts(&database, UNION, vec![owner.into(), after.unwrap_or(i64::MAX).into()])
+                });
+            });
+        }
+        group.finish();
+    }
+    let newest =
+        runtime.block_on(posts(&database, "SELECT * FROM post ORDER BY id DESC LIMIT 20", vec![]));
+    let ids = database.engine().keys(newest.iter().map(|post| post.id));
+    let sql = format!("SELECT * FROM post WHERE {}", database.engine().is_in("id", 1));
+    criterion.bench_function("20 posts by primary key", |bench| {
+        bench.to_async(&runtime).iter(|| posts(&database, &sql, vec![ids.clone()]));
+    });
+}
+
+criterion_group!(all, benches);
+criterion_main!(all);

@@ -1,0 +1,41 @@
+//! The queries at their cheapest: axum endpoints that issue the statements of the GraphQL queries through
+//! the database's own client, without pool, framework or layers. SQLite is read on the thread that answers;
+//! PostgreSQL through four connections, whose statements go out back to back. It always merges timelines.
+//!
+//! `floor --database-url sqlite://rookery.db --listen 127.0.0.1:8002`, then GET /q1/{username}, /q2/…, /q3/….
+
+mod answer;
+mod postgres;
+mod sqlite;
+
+use std::time::Duration;
+
+use axum::Router;
+use clap::Parser;
+use rookery::config::Config;
+use rookery::database::Engine;
+use tokio::net::TcpListener;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[derive(Parser)]
+struct Arguments {
+    #[command(flatten)]
+    config: Config,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let Config { database, listen, .. } = Arguments::parse().config;
+    let url = database.database_url;
+    let router: Router = match Engine::of(&url) {
+        Some(Engine::Postgres) => postgres::router(&url).await?,
+        _ => sqlite::router(&url)?,
+    };
+    let listener = TcpListener::bind(listen).await?;
+    println!("http://{}/", listener.local_addr()?);
+    let seconds = Duration::from_secs(10);
+    rookery::http::serve(listener, router, std::future::pending(), (seconds, seconds)).await;
+    Ok(())
+}
