@@ -29,6 +29,10 @@ answers:
 deny:
     cargo deny check
 
-# Requests per second for the timeline, beside a hand-written endpoint (needs wrk and sqlite3)
+# In process: the timeline's statement, whole requests, mutations (seeds a graph of 1.1 GB the first time)
 bench:
-    benches/run
+    cargo bench -p rookery-benches
+
+# Under load, beside hand-written endpoints and other servers (needs wrk, sqlite3, PostgreSQL; --help tells more)
+load *OPTIONS:
+    benches/load/run {{OPTIONS}}

@@ -1,0 +1,121 @@
+"""What is printed: the head, a table for each query, and ratios."""
+
+import datetime
+import os
+import platform
+import re
+import shlex
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+ENGINES = {"sqlite": "SQLite", "postgres": "PostgreSQL"}
+# What each query reads or writes.
+TITLES = {
+    "Q1": "timeline of 20 posts with authors and counts",
+    "Q2": "profile with counts, 20 followers and 20 followed",
+    "Q3": "20 followers, and 10 whom each follows",
+    "M1": "follow and unfollow in turn",
+    "M2": "create a post",
+}
+MEGABYTE = 2**20
+BUSY = 0.9  # of a core: then wrk itself may be the limit
+
+
+def note(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def head(version, sizes):
+    users, follows, posts = sizes
+    model = field("/proc/cpuinfo", "model name") or platform.machine()
+    command = shlex.join(["benches/load/run", *sys.argv[1:]])
+    command = re.sub("://([^:/@]*):[^/@]*@", r"://\1@", command)  # without a password
+    memory = int(field("/proc/meminfo", "MemTotal").split()[0]) / 2**20
+    return "\n".join([
+        f"* {datetime.date.today()}, {version}",
+        f"* {model}, {os.cpu_count()} cores for servers and wrk together, {memory:.0f} GB, {platform.system()} "
+        f"{platform.release()}",
+        f"* {users:,} users, {users * follows:,} follows, {users * posts:,} posts",
+        f"* `{command}`",
+    ])
+
+
+def field(path, name):
+    lines = (line.partition(":") for line in Path(path).read_text().splitlines())
+    return next((value.strip() for key, _, value in lines if key.strip() == name), "")
+
+
+def version(program):
+    return subprocess.check_output([program, "--version"], text=True).strip()
+
+
+def tables(results):
+    """Markdown of all results: a table and its ratios for each engine and query."""
+    parts = []
+    for engine, query in dict.fromkeys((r["engine"], r["query"]) for r in results):
+        rows = medians([r for r in results if (r["engine"], r["query"]) == (engine, query)])
+        parts += [f"### {query} on {ENGINES[engine]}: {TITLES[query]}", table(rows, engine), ratios(rows)]
+    peaks = [r["peak"] for r in results if r["server"] == "rookery"]
+    if peaks:
+        parts.append(f"Peak of rookery with pages of mapped files (VmHWM): {max(peaks) / MEGABYTE:.0f} MB.")
+    parts.append("Medians of the rounds. CPU is that of all processes of the server, memory their own pages at the "
+                 f"peak, without mapped files. \\*: wrk used more than {BUSY:.0%} of its core and may be the "
+                 "limit. SQL statements per request are counted by the tests.")
+    return "\n\n".join(part for part in parts if part)
+
+
+def medians(results):
+    """One row for each number of connections and server, in the order in which they ran."""
+    rows = {}
+    for result in results:
+        rows.setdefault((result["connections"], result["server"]), []).append(result)
+    return [{**rounds[0], **{key: statistics.median(r[key] for r in rounds) for key in
+             ("rate", "p50", "p99", "cpu", "memory", "wrk_cpu")}, "postgres_cpu": median_or_none(rounds)}
+            for rounds in rows.values()]
+
+
+def median_or_none(rounds):
+    found = [r["postgres_cpu"] for r in rounds if r["postgres_cpu"] is not None]
+    return statistics.median(found) if found else None
+
+
+def table(rows, engine):
+    names = ["server", "connections", "requests/s", "p50 ms", "p99 ms", "CPU ms/request"]
+    names += ["PostgreSQL's CPU ms/request", "memory MB"] if engine == "postgres" else ["memory MB"]
+    lines = [f"| {' | '.join(names)} |", "|---" + "|---:" * (len(names) - 1) + "|"]
+    for r in rows:
+        star = r"\*" if r["wrk_cpu"] > BUSY else ""
+        cells = [r["server"], str(r["connections"]), f"{r['rate']:,.0f}{star}", f"{r['p50']:.2f}", f"{r['p99']:.2f}"]
+        cells += [f"{r[cpu]:.3f}" for cpu in ("cpu", "postgres_cpu") if r[cpu] is not None]
+        cells.append(f"{r['memory'] / MEGABYTE:.0f}")
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def ratios(rows):
+    """Rookery divided by the others: its own yardsticks, and the best peer of each kind."""
+    lines = []
+    for connections in dict.fromkeys(row["connections"] for row in rows):
+        here = [row for row in rows if row["connections"] == connections]
+        ours = next((row for row in here if row["server"] == "rookery"), None)
+        for name, other in compared(here) if ours else []:
+            divided = " | ".join(f"{ours[key] / other[key]:.2f}" if other[key] else "–"
+                                 for key in ("rate", "p50", "p99", "cpu", "memory"))
+            lines.append(f"| rookery ÷ {name} | {connections} | {divided} |")
+    if not lines:
+        return ""
+    names = "| ratio | connections | requests/s | p50 | p99 | CPU | memory |"
+    return "\n".join([names, "|---|---:|---:|---:|---:|---:|---:|", *lines])
+
+
+def compared(rows):
+    found = [(row["server"], row) for row in rows if row["server"] in ("endpoint", "floor")]
+    for form, said in (("topk", "with the same statement"), ("union", "with the plain union")):
+        peers = [row for row in rows if row["timeline"] == form]
+        if peers:
+            best = max(peers, key=lambda row: row["rate"])
+            said = said if best["query"] == "Q1" else ""
+            found.append((f"best peer {said} ({best['server']})".replace("  ", " "), best))
+    return found
