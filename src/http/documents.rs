@@ -52,7 +52,8 @@ pub struct Documents {
     known: Cache<Key, Arc<Known>, Memory>,
 }
 
-/// About how much memory a document takes: its tree by its text, its layout by its fields.
+/// About how much memory a document takes: its tree by its text, its layout by its fields. Names of variables
+/// count as text, for a client may send any.
 #[derive(Clone)]
 struct Memory;
 
@@ -63,7 +64,8 @@ impl Memory {
 
 impl Weighter<Key, Arc<Known>> for Memory {
     fn weight(&self, key: &Key, known: &Arc<Known>) -> u64 {
-        key.text.len() as u64 * Self::BYTE + known.shape.fields() as u64 * Self::FIELD
+        let names: usize = key.given.iter().map(|name| name.len() + 1).sum();
+        (key.text.len() + names) as u64 * Self::BYTE + known.shape.fields() as u64 * Self::FIELD
     }
 }
 
@@ -170,6 +172,17 @@ mod tests {
             }
             assert_eq!(documents.known.weight() > 0, fits);
         }
+    }
+
+    #[test]
+    fn names_of_variables_count_too() {
+        let (documents, limits) = documents("1000000");
+        let long = "x".repeat(60_000);
+        let given = Variables::from_json(serde_json::json!({ (long): 1 }));
+        let key = Key::new("{ viewer { email } }", None, &given);
+        let known = documents.admit(&key, &limits).unwrap();
+        documents.keep(key, &known);
+        assert_eq!(documents.known.weight(), 0, "more than its part of the cache");
     }
 
     #[test]
