@@ -29,10 +29,11 @@ pub struct Neighbour {
 
 impl FromQueryResult for Neighbour {
     fn from_query_result(row: &QueryResult, prefix: &str) -> Result<Self, sea_orm::DbErr> {
+        const NEXT: usize = user::Card::COLUMNS;
         Ok(Self {
-            owner: row.try_get(prefix, "owner")?,
-            follow_id: row.try_get(prefix, "follow_id")?,
             user: user::Card::from_query_result(row, prefix)?,
+            owner: row.try_get_by_index(NEXT)?,
+            follow_id: row.try_get_by_index(NEXT + 1)?,
         })
     }
 }
@@ -68,7 +69,7 @@ pub fn sql(engine: Engine, side: Side, direction: Direction) -> String {
     let rows = rows(engine, "follow", mine, direction);
     let card = user::CARD;
     format!(
-        "SELECT page.owner, page.follow_id, {card} FROM ( \
+        "SELECT {card}, page.owner, page.follow_id FROM ( \
            SELECT owner.value AS owner, follow.id AS follow_id, follow.{theirs} AS other \
            FROM {rows}) AS page CROSS JOIN \"user\" WHERE \"user\".id = page.other"
     )

@@ -53,16 +53,17 @@ pub struct Entry {
 
 impl FromQueryResult for Entry {
     fn from_query_result(row: &QueryResult, prefix: &str) -> Result<Self, sea_orm::DbErr> {
+        const NEXT: usize = user::Card::COLUMNS;
         let author = user::Card::from_query_result(row, prefix)?;
-        let id = row.try_get(prefix, "post_id")?;
+        let id = row.try_get_by_index(NEXT + 1)?;
         let post = post::Model {
             id,
             author_id: author.id,
-            body: row.try_get(prefix, "body")?,
+            body: row.try_get_by_index(NEXT + 2)?,
             created_at: key::time_of(id),
-            edited_at: row.try_get(prefix, "edited_at")?,
+            edited_at: row.try_get_by_index(NEXT + 3)?,
         };
-        Ok(Self { owner: row.try_get(prefix, "owner")?, post, author })
+        Ok(Self { owner: row.try_get_by_index(NEXT)?, post, author })
     }
 }
 
@@ -148,7 +149,7 @@ fn sqlite(page: &str) -> String {
     let newest = i64::MAX;
     let card = user::CARD;
     format!(
-        "SELECT owner.value AS owner, {COLUMNS}, {card} \
+        "SELECT {card}, owner.value AS owner, {COLUMNS} \
          FROM json_each($1) AS owner CROSS JOIN post CROSS JOIN \"user\" \
          WHERE \"user\".id = post.author_id AND post.id IN ( \
            SELECT id FROM ({page}) AS page \
@@ -200,7 +201,7 @@ fn postgres(page: &str) -> String {
     let newest = i64::MAX;
     let card = user::CARD;
     format!(
-        "SELECT owner.value AS owner, {COLUMNS}, {card} \
+        "SELECT {card}, owner.value AS owner, {COLUMNS} \
          FROM unnest($1::bigint[]) AS owner (value) CROSS JOIN LATERAL ( \
            SELECT author, id FROM ({page}) AS page \
            UNION ALL SELECT author, id FROM (SELECT source.author, beyond.id FROM {SOURCES} \
