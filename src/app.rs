@@ -12,9 +12,15 @@ use crate::auth::{Passwords, Presence};
 use crate::config::Config;
 use crate::database::Database;
 use crate::graph::Graph;
-use crate::http::{self, Documents, Shared};
+use crate::http::{self, Documents, Shared, Sockets, Stopping};
 use crate::key::Keys;
+use crate::live::{Live, Telling};
 use crate::schema::{self, FieldTypes};
+
+/// How often to look for events that other instances, or commands, did not ring the bell for.
+const HEARD: Duration = Duration::from_secs(2);
+/// The same where they cannot.
+const UNHEARD: Duration = Duration::from_millis(500);
 
 /// Cheap to clone; all clones are one instance.
 #[derive(Clone)]
@@ -22,6 +28,8 @@ pub struct App {
     pub router: Router,
     pub database: Database,
     pub passwords: Passwords,
+    pub live: Live,
+    pub stopping: Stopping,
 }
 
 impl App {
@@ -43,15 +51,23 @@ impl App {
             passwords: passwords.clone(),
             session_lifetime: TimeDelta::days(config.session_days.into()),
         };
+        let patience = if database.connect_bell(&config.database)? { HEARD } else { UNHEARD };
+        let retention = Duration::from_secs(config.event_retention);
+        let live = Live::start(database.clone(), Telling { retention, patience }).await;
+        let live = live.map_err(|_| anyhow::anyhow!("cannot read the events in the database"))?;
+        let stopping = Stopping::default();
         let router = http::router(Shared {
-            schema: schema::build(graph, config.limits.max_complexity),
+            schema: schema::build(graph, &live, config.limits.max_complexity),
             documents: Arc::new(Documents::new(FieldTypes::of(&schema::sdl())?, &config.limits)),
             presence: Presence::start(database.clone()),
             database: database.clone(),
             limits: Arc::new(config.limits.clone()),
             timeout: Duration::from_secs(config.request_timeout),
+            patience: Duration::from_secs(config.header_timeout),
+            sockets: Sockets::default(),
+            stopping: Arc::clone(&stopping),
         });
-        Ok(Self { router, database, passwords })
+        Ok(Self { router, database, passwords, live, stopping })
     }
 }
 

@@ -129,7 +129,13 @@ pub struct Config {
           value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub request_timeout: u64,
 
-    /// Seconds that a client may take to send the head of a request
+    /// Seconds that events are kept for clients that come back and want to miss none; who stays away for longer
+    /// reads the timeline anew
+    #[arg(long, env = "ROOKERY_EVENT_RETENTION", default_value_t = 3600, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u64).range(1..=604_800))]
+    pub event_retention: u64,
+
+    /// Seconds that a client may take to send the head of a request, or to begin on a WebSocket
     #[arg(long, env = "ROOKERY_HEADER_TIMEOUT", default_value_t = 10, value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub header_timeout: u64,
@@ -203,6 +209,14 @@ pub struct Limits {
     /// Directives, each fragment counted wherever it is spread
     #[arg(long, env = "ROOKERY_MAX_DIRECTIVES", default_value_t = 50, value_name = "N")]
     pub max_directives: usize,
+
+    /// Operations that run at the same time on one WebSocket
+    #[arg(long, env = "ROOKERY_MAX_SOCKET_OPERATIONS", default_value_t = 100, value_name = "N")]
+    pub max_socket_operations: usize,
+
+    /// Sockets that one user has open at the same time, on one instance
+    #[arg(long, env = "ROOKERY_MAX_USER_SOCKETS", default_value_t = 32, value_name = "N")]
+    pub max_user_sockets: usize,
 
     /// Cost of a query: one for each field, multiplied by the page sizes above it
     #[arg(long, env = "ROOKERY_MAX_COMPLEXITY", default_value_t = 50_000, value_name = "N")]

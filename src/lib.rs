@@ -2,7 +2,7 @@
 //!
 //! A request goes down the layers once, and plain values come back up once:
 //! `http` -> `schema` -> `graph` (what may happen) and `loader` (batched reads) -> `entity`.
-//! `auth` knows who is asking. `key`, `id`, `page`, `error` and `database` are for all.
+//! `live` tells those who watch what happens. `auth` knows who is asking. `key`, `id`, `page`, `error` and `database` are for all.
 //! `app` puts everything together, for the binary and for the tests alike; `config` holds every
 //! setting and limit.
 
@@ -16,6 +16,7 @@ pub mod graph;
 pub mod http;
 pub mod id;
 pub mod key;
+pub mod live;
 pub mod loader;
 pub mod page;
 pub mod schema;

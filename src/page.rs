@@ -24,6 +24,8 @@ pub enum List {
     Following,
     Timeline,
     Bookmarks,
+    /// Not a list of rows: what happens.
+    Stream,
 }
 
 /// A row's place in the order of its list.
@@ -81,16 +83,28 @@ impl Position for String {
 /// # Errors
 /// [`Error::InvalidCursor`] when the text is not a cursor of this list.
 pub fn decode_cursor<P: Position>(list: List, text: &str) -> Result<P, Error> {
+    P::from_bytes(&decode_place(list, text)?).ok_or(Error::InvalidCursor)
+}
+
+pub fn encode_cursor<P: Position>(list: List, position: &P) -> String {
+    encode_place(list, &position.to_bytes())
+}
+
+/// What [`encode_place`] was given.
+///
+/// # Errors
+/// [`Error::InvalidCursor`] when the text is not a cursor of this list.
+pub fn decode_place(list: List, text: &str) -> Result<Vec<u8>, Error> {
     let bytes = URL_SAFE_NO_PAD.decode(text).unwrap_or_default();
     match bytes.split_first() {
-        Some((&tag, rest)) if tag == list as u8 => P::from_bytes(rest).ok_or(Error::InvalidCursor),
+        Some((&tag, rest)) if tag == list as u8 => Ok(rest.to_vec()),
         _ => Err(Error::InvalidCursor),
     }
 }
 
-pub fn encode_cursor<P: Position>(list: List, position: &P) -> String {
+pub fn encode_place(list: List, place: &[u8]) -> String {
     let mut bytes = vec![list as u8];
-    bytes.extend(position.to_bytes());
+    bytes.extend(place);
     URL_SAFE_NO_PAD.encode(bytes)
 }
 

@@ -15,18 +15,21 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use clap::Parser;
-use entity::{post, user};
+use entity::{event, post, user};
 use rookery::auth::Viewer;
 use rookery::config::Config;
 use rookery::database::{Database, Engine, Snapshot};
 use rookery::error::Error;
+use rookery::http::Stopping;
 use rookery::id::Id;
 use rookery::key::Keys;
 use rookery::loader::{
     Batch as _, Entry, MANY, Neighbour, PageOf, Side, TimelineOf, Timelines, WINDOW, follows_sql,
 };
 use rookery::page::{Direction, Page};
-use sea_orm::{ConnectionTrait as _, FromQueryResult as _};
+use sea_orm::{
+    ActiveEnum as _, ConnectionTrait as _, DatabaseTransaction, DbErr, FromQueryResult as _,
+};
 use tokio::net::TcpListener;
 
 use answer::{Author, Follower, Followers, Listed, Named, Post, Profile, Timeline};
@@ -64,7 +67,13 @@ async fn main() -> anyhow::Result<()> {
     let listener = TcpListener::bind(listen).await?;
     println!("http://{}/", listener.local_addr()?);
     let seconds = Duration::from_secs(10);
-    rookery::http::serve(listener, router, std::future::pending(), (seconds, seconds)).await;
+    rookery::http::serve(
+        listener,
+        router,
+        (std::future::pending(), Stopping::default()),
+        (seconds, seconds),
+    )
+    .await;
     Ok(())
 }
 
@@ -242,6 +251,8 @@ async fn change(
         database.statement(DELETE_FOLLOW, [one.into(), other.into()])
     };
     if transaction.execute_raw(statement).await?.rows_affected() > 0 {
+        let kind = if step > 0 { event::Kind::Followed } else { event::Kind::Unfollowed };
+        tell(shared, &transaction, kind, (one, other)).await?;
         let moved = database.statement(MOVE_COUNTS, [one.into(), other.into(), step.into()]);
         user::Model::find_by_statement(moved).all(&transaction).await?;
     }
@@ -265,6 +276,19 @@ async fn create(
     let created = rookery::key::time_of(id);
     let values = [id.into(), viewer.id().into(), body.into(), created.into()];
     post::Model::find_by_statement(database.statement(sql, values)).one(&transaction).await?;
+    tell(&shared, &transaction, event::Kind::PostAdded, (viewer.id(), id)).await?;
     transaction.commit().await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+async fn tell(
+    shared: &Shared,
+    transaction: &DatabaseTransaction,
+    kind: event::Kind,
+    (actor, object): (i64, i64),
+) -> Result<(), DbErr> {
+    let sql = "INSERT INTO event (kind, actor, object, at) VALUES ($1, $2, $3, $4)";
+    let now = rookery::key::time_of(shared.keys.next());
+    let values = [kind.into_value().into(), actor.into(), object.into(), now.into()];
+    transaction.execute_raw(shared.database.statement(sql, values)).await.map(drop)
 }

@@ -14,6 +14,7 @@ use axum::Router;
 use clap::Parser;
 use rookery::config::Config;
 use rookery::database::Engine;
+use rookery::http::Stopping;
 use tokio::net::TcpListener;
 
 #[global_allocator]
@@ -36,6 +37,12 @@ async fn main() -> anyhow::Result<()> {
     let listener = TcpListener::bind(listen).await?;
     println!("http://{}/", listener.local_addr()?);
     let seconds = Duration::from_secs(10);
-    rookery::http::serve(listener, router, std::future::pending(), (seconds, seconds)).await;
+    rookery::http::serve(
+        listener,
+        router,
+        (std::future::pending(), Stopping::default()),
+        (seconds, seconds),
+    )
+    .await;
     Ok(())
 }

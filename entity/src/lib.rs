@@ -5,6 +5,7 @@
 //! product; tables are made by the `migration` crate, and a test keeps the two in step.
 
 pub mod bookmark;
+pub mod event;
 pub mod follow;
 pub mod post;
 pub mod session;

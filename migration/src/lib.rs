@@ -13,6 +13,7 @@ mod m20261123_000003_follow;
 mod m20261123_000004_post;
 mod m20261123_000005_bookmark;
 mod m20261124_000006_session_lsn;
+mod m20261125_000007_event;
 
 pub struct Migrator;
 
@@ -26,6 +27,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000004_post::Migration),
             Box::new(m20261123_000005_bookmark::Migration),
             Box::new(m20261124_000006_session_lsn::Migration),
+            Box::new(m20261125_000007_event::Migration),
         ]
     }
 }

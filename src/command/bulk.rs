@@ -8,10 +8,11 @@ use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
 use anyhow::{Context as _, Result};
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, SubsecRound as _, Utc};
+use entity::event;
 use sea_orm::{
-    ConnectionTrait as _, DatabaseTransaction, DbErr, EntityTrait, FromQueryResult, Value,
-    prelude::DateTimeUtc,
+    ActiveEnum as _, ConnectionTrait as _, DatabaseTransaction, DbErr, EntityTrait,
+    FromQueryResult, Value, prelude::DateTimeUtc,
 };
 use serde::{Serialize, Serializer as _};
 
@@ -82,7 +83,11 @@ impl<'a> Bulk<'a> {
         Ok(bulk)
     }
 
+    /// Whoever watches is told that more has changed than can be told.
     pub async fn commit(self) -> Result<()> {
+        let sql = "INSERT INTO event (kind, actor, object, at) VALUES ($1, 0, 0, $2)";
+        let now = Utc::now().trunc_subsecs(3);
+        self.execute(sql, [event::Kind::ManyChanged.into_value().into(), now.into()]).await?;
         if let Some(size) = self.cache {
             self.set_cache(size).await?;
         }

@@ -30,13 +30,14 @@ pub async fn serve(config: Config) -> Result<()> {
     println!("Rookery is ready.");
     println!("  Playground       http://{address}/");
     println!("  GraphQL          http://{address}/graphql");
+    println!("  Subscriptions    ws://{address}/graphql");
     println!("  Database         {}", app.database.address());
     if !playground::OFFLINE {
         println!("  (built without npm: the playground loads its files from a CDN)");
     }
     let limits =
         (Duration::from_secs(config.header_timeout), Duration::from_secs(config.shutdown_timeout));
-    http::serve(listener, app.router, stop, limits).await;
+    http::serve(listener, app.router, (stop, app.stopping), limits).await;
     // A server that has vanished would keep us waiting.
     let _ = tokio::time::timeout(limits.1, app.database.close()).await;
     println!("Rookery has stopped.");

@@ -3,14 +3,16 @@
 //! `engine` is what SQLite and PostgreSQL say differently; `sqlite` and `postgres` know how each wants to
 //! be opened, `tables` how it gets its tables. `snapshot` gives a request one moment to read,
 //! `turn` is how commands write, `replica` watches the replicas, `node` numbers the instances, `log` keeps
-//! SQLite's log short.
+//! SQLite's log short. `moment` says which transactions a moment has seen, `bell` that there are more.
 //!
 //! What was committed is seen by the very next read: on SQLite in WAL mode, on PostgreSQL from the
 //! primary, and from a replica because none is asked that does not have it yet.
 
+mod bell;
 mod engine;
 mod log;
 mod lsn;
+mod moment;
 mod node;
 mod postgres;
 mod reader;
@@ -36,8 +38,10 @@ use postgres::{Patience, Purpose};
 use reader::Reader;
 use replica::Replica;
 
+pub use bell::Bell;
 pub use engine::Engine;
 pub use lsn::Lsn;
+pub use moment::Moment;
 pub use node::Node;
 pub use snapshot::Snapshot;
 pub use sqlite::file;
@@ -57,6 +61,7 @@ pub struct Database {
     /// Where the search for a replica begins: they take turns.
     turn: Arc<AtomicUsize>,
     statements: Arc<AtomicU64>,
+    bell: Bell,
     /// Held shared by open snapshots, and alone by whoever empties SQLite's log.
     snapshots: Arc<RwLock<()>>,
 }
@@ -136,6 +141,7 @@ impl Database {
             replicas: replicas.into(),
             turn: Arc::default(),
             statements,
+            bell: Bell::default(),
             snapshots: Arc::default(),
         }
     }
@@ -224,6 +230,27 @@ impl Database {
     #[must_use]
     pub fn statements(&self) -> u64 {
         self.statements.load(Ordering::Relaxed)
+    }
+
+    /// Rung by whoever has written what others may want to hear of.
+    #[must_use]
+    pub fn bell(&self) -> &Bell {
+        &self.bell
+    }
+
+    /// Lets the bell be heard by all instances, for as long as the database is open; says whether it will be. With
+    /// one instance, or through a pooler, which does not let it pass, it is not.
+    ///
+    /// # Errors
+    /// When the address of the database cannot be read again.
+    pub fn connect_bell(&self, config: &DatabaseConfig) -> Result<bool> {
+        let is_heard = self.engine == Engine::Postgres && self.reader.settled;
+        if is_heard {
+            let options = postgres::options(&config.database_url)?;
+            // One connection to speak, one to listen.
+            self.bell.connect(postgres::pool(options, 2, patience(config), Purpose::Write));
+        }
+        Ok(is_heard)
     }
 
     #[must_use]

@@ -3,11 +3,11 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use sea_orm::{DatabaseTransaction, DbErr, FromQueryResult, Value};
-use tokio::sync::{Mutex, OwnedRwLockReadGuard};
+use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbErr, FromQueryResult, Value};
+use tokio::sync::{Mutex, OnceCell, OwnedRwLockReadGuard};
 
 use super::reader::Reader;
-use super::{Database, Engine, Lsn};
+use super::{Database, Engine, Lsn, Moment};
 
 /// One request's reads: all statements see the database as it was at the first of them, so that a
 /// count and the list it counts agree whatever others write meanwhile. The connection goes back with
@@ -29,6 +29,8 @@ struct State {
 #[derive(Debug)]
 pub struct Open {
     transaction: DatabaseTransaction,
+    /// Which transactions it has seen, once somebody has asked.
+    seen: OnceCell<Moment>,
     _shared: OwnedRwLockReadGuard<()>,
 }
 
@@ -75,7 +77,8 @@ impl Snapshot {
         let shared = Arc::clone(&self.database.snapshots).read_owned().await;
         let reader = state.replica.as_ref().unwrap_or(&self.database.reader);
         let transaction = reader.begin().await?;
-        let moment = Arc::new(Open { transaction, _shared: shared });
+        let seen = OnceCell::new();
+        let moment = Arc::new(Open { transaction, seen, _shared: shared });
         state.open = Some(Arc::clone(&moment));
         Ok(moment)
     }
@@ -91,6 +94,27 @@ impl Snapshot {
     {
         let statement = self.database.statement(sql, values);
         R::find_by_statement(statement).all(&**self.get().await?).await
+    }
+
+    /// Which transactions it has seen. Only on the primary: a replica does not know which are open.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn moment(&self) -> Result<Moment, DbErr> {
+        let open = self.get().await?;
+        let sql = match self.engine() {
+            Engine::Sqlite => {
+                "SELECT printf('%d:%d:', next, next) FROM (SELECT max(txn) + 1 AS next FROM event)"
+            }
+            Engine::Postgres => "SELECT pg_current_snapshot()::text",
+        };
+        let ask = async || {
+            let row = open.query_one_raw(self.database.statement(sql, [])).await?;
+            let text: Option<String> = row.map(|row| row.try_get_by_index(0)).transpose()?;
+            let moment = text.and_then(|text| text.parse().ok());
+            moment.ok_or_else(|| DbErr::Custom("the table of events has no first row".to_owned()))
+        };
+        open.seen.get_or_try_init(ask).await.cloned()
     }
 
     /// Lets go of the moment: the next read sees what has been written since.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use chrono::Utc;
-use entity::{bookmark, follow, post, session, user};
+use entity::{bookmark, event, follow, post, session, user};
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query, SelectStatement, UnionType};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, Condition, DatabaseTransaction, DbErr,
@@ -181,6 +181,7 @@ pub async fn delete(graph: &Graph, viewer: &Viewer, password: String) -> Result<
         .exec(&transaction)
         .await?;
     user::Entity::delete_by_id(me).exec(&transaction).await?;
+    graph.tell(&transaction, event::Kind::UserRemoved, (me, 0)).await?;
     graph.commit(transaction, viewer).await?;
     Ok(me)
 }

@@ -1,6 +1,6 @@
 //! Follows: who may follow whom, and the counts that move with each edge.
 
-use entity::{follow, user};
+use entity::{event, follow, user};
 use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait as _};
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, EntityTrait as _,
@@ -38,6 +38,7 @@ pub async fn follow(
     let inserted = transaction.execute_raw(statement).await?.rows_affected() > 0;
     let change = if inserted {
         let edge = follow::Model { id, follower_id: follower.id, followed_id: followed.id };
+        graph.tell(&transaction, event::Kind::Followed, (follower.id, followed.id)).await?;
         move_counts(&transaction, (follower.id, followed.id), 1, Some(edge)).await?
     } else {
         let edge = between(follower.id, followed.id).one(&transaction).await?;
@@ -55,7 +56,7 @@ pub async fn unfollow(
 ) -> Result<FollowChange, Error> {
     let transaction = graph.db.begin().await?;
     let (follower, followed) = both(&transaction, viewer, target).await?;
-    let change = cut(&transaction, follower, followed).await?;
+    let change = cut(graph, &transaction, follower, followed).await?;
     graph.commit(transaction, viewer).await?;
     Ok(change)
 }
@@ -68,7 +69,7 @@ pub async fn remove_follower(
 ) -> Result<FollowChange, Error> {
     let transaction = graph.db.begin().await?;
     let (followed, follower) = both(&transaction, viewer, target).await?;
-    let change = cut(&transaction, follower, followed).await?;
+    let change = cut(graph, &transaction, follower, followed).await?;
     graph.commit(transaction, viewer).await?;
     Ok(change)
 }
@@ -100,6 +101,7 @@ fn between(follower: i64, followed: i64) -> Select<follow::Entity> {
 }
 
 async fn cut(
+    graph: &Graph,
     transaction: &DatabaseTransaction,
     follower: user::Model,
     followed: user::Model,
@@ -112,6 +114,7 @@ async fn cut(
     if deleted.rows_affected == 0 {
         return Ok(FollowChange { changed: false, follower, followed, edge: None });
     }
+    graph.tell(transaction, event::Kind::Unfollowed, (follower.id, followed.id)).await?;
     move_counts(transaction, (follower.id, followed.id), -1, None).await
 }
 

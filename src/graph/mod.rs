@@ -14,8 +14,9 @@ pub mod profile;
 pub mod text;
 pub mod user;
 
-use chrono::TimeDelta;
-use sea_orm::DatabaseTransaction;
+use chrono::{SubsecRound as _, TimeDelta, Utc};
+use entity::event;
+use sea_orm::{ActiveEnum as _, ConnectionTrait as _, DatabaseTransaction, DbErr};
 
 use crate::auth::{Passwords, Viewer};
 use crate::database::Database;
@@ -32,13 +33,28 @@ pub struct Graph {
 }
 
 impl Graph {
+    /// Tells whoever watches what the transaction does; a transaction does one thing.
+    async fn tell(
+        &self,
+        transaction: &DatabaseTransaction,
+        kind: event::Kind,
+        (actor, object): (i64, i64),
+    ) -> Result<(), DbErr> {
+        let sql = "INSERT INTO event (kind, actor, object, at) VALUES ($1, $2, $3, $4)";
+        let now = Utc::now().trunc_subsecs(3);
+        let values = [kind.into_value().into(), actor.into(), object.into(), now.into()];
+        transaction.execute_raw(self.db.statement(sql, values)).await.map(drop)
+    }
+
     /// Ends a transaction of the viewer's. When the database goes away just now, nobody knows what it did.
     async fn commit(&self, transaction: DatabaseTransaction, viewer: &Viewer) -> Result<(), Error> {
         self.db.begin_mark(&transaction, viewer.session().id).await?;
-        transaction.commit().await.map_err(|error| match error.into() {
+        let committed = transaction.commit().await.map_err(|error| match error.into() {
             Error::Unavailable => Error::OutcomeUnknown,
             error => error,
-        })
+        });
+        self.db.bell().ring();
+        committed
     }
 }
 

@@ -1,7 +1,7 @@
 //! Posts: writing, changing and taking back one's own, and the public list of all.
 
 use chrono::{SubsecRound as _, Utc};
-use entity::{bookmark, post, user};
+use entity::{bookmark, event, post, user};
 use sea_orm::sea_query::{Expr, ExprTrait as _, LockType};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, DatabaseTransaction, DbErr, EntityTrait as _,
@@ -44,6 +44,7 @@ pub async fn create(graph: &Graph, viewer: &Viewer, body: String) -> Result<post
         edited_at: Set(None),
     };
     let post = post.insert(&transaction).await?;
+    graph.tell(&transaction, event::Kind::PostAdded, (viewer.id(), id)).await?;
     graph.commit(transaction, viewer).await?;
     Ok(post)
 }
@@ -66,6 +67,7 @@ pub async fn edit(
     post.body = Set(body);
     post.edited_at = Set(Some(Utc::now().trunc_subsecs(3)));
     let post = post.update(&transaction).await?;
+    graph.tell(&transaction, event::Kind::PostUpdated, (viewer.id(), id)).await?;
     graph.commit(transaction, viewer).await?;
     Ok(PostChange { changed: true, post })
 }
@@ -83,6 +85,7 @@ pub async fn delete(graph: &Graph, viewer: &Viewer, id: i64) -> Result<bool, Err
         .await?;
     post::Entity::delete_by_id(post.id).exec(&transaction).await?;
     move_count(&transaction, viewer.id(), -1).await?;
+    graph.tell(&transaction, event::Kind::PostRemoved, (viewer.id(), id)).await?;
     graph.commit(transaction, viewer).await?;
     Ok(true)
 }

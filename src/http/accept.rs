@@ -1,4 +1,4 @@
-//! Which of the two media types of GraphQL over HTTP an answer gets.
+//! Which media type an answer gets: one of the two of GraphQL over HTTP, or events.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 
@@ -8,6 +8,8 @@ pub enum MediaType {
     GraphQlResponse,
     /// `application/json`: a well-formed request is always answered with 200.
     Json,
+    /// `text/event-stream`: the protocol graphql-sse in its mode of distinct connections.
+    EventStream,
 }
 
 impl MediaType {
@@ -24,6 +26,7 @@ impl MediaType {
                 let media = match parts.next().unwrap_or_default().to_ascii_lowercase().as_str() {
                     "application/graphql-response+json" => Self::GraphQlResponse,
                     "application/json" | "application/*" | "*/*" => Self::Json,
+                    "text/event-stream" => Self::EventStream,
                     _ => continue,
                 };
                 let quality = parts
@@ -40,7 +43,8 @@ impl MediaType {
     pub fn content_type(self) -> HeaderValue {
         HeaderValue::from_static(match self {
             Self::GraphQlResponse => "application/graphql-response+json; charset=utf-8",
-            Self::Json => "application/json; charset=utf-8",
+            // What did not come to run is answered in JSON.
+            Self::Json | Self::EventStream => "application/json; charset=utf-8",
         })
     }
 }
@@ -65,6 +69,8 @@ mod tests {
                 Some(MediaType::Json),
             ),
             (Some("text/html"), None),
+            (Some("text/event-stream"), Some(MediaType::EventStream)),
+            (Some("application/json, text/event-stream;q=0.9"), Some(MediaType::Json)),
             (Some("application/json;q=0"), None),
         ];
         for (accept, expected) in cases {

@@ -17,6 +17,7 @@ use crate::schema::{FieldTypes, Shape};
 pub struct Known {
     pub admitted: Admitted,
     pub shape: Shape,
+    goes_live: bool,
     proven: AtomicBool,
 }
 
@@ -24,6 +25,11 @@ impl Known {
     /// Whether the document was found to be valid, and need not be validated again.
     pub fn is_proven(&self) -> bool {
         self.proven.load(Ordering::Relaxed)
+    }
+
+    /// Whether it may ask where the stream of events stands, which only the primary knows.
+    pub fn goes_live(&self) -> bool {
+        self.goes_live
     }
 }
 
@@ -37,12 +43,16 @@ pub struct Key {
 }
 
 impl Key {
-    pub fn new(text: &str, operation: Option<&str>, given: &Variables) -> Self {
-        Self {
-            text: text.to_owned(),
-            operation: operation.map(str::to_owned),
-            given: given.keys().cloned().collect(),
-        }
+    pub fn new(text: String, operation: Option<String>, given: &Variables) -> Self {
+        Self { text, operation, given: given.keys().cloned().collect() }
+    }
+
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub fn operation(&self) -> Option<&str> {
+        self.operation.as_deref()
     }
 }
 
@@ -98,15 +108,17 @@ impl Documents {
         }
         let admitted = guard::admit(&key.text, key.operation.as_deref(), limits)?;
         let shape = self.types.shape(&admitted.document, &admitted.operation);
-        Ok(Arc::new(Known { admitted, shape, proven: false.into() }))
+        let goes_live = key.text.contains("streamCursor");
+        Ok(Arc::new(Known { admitted, shape, goes_live, proven: false.into() }))
     }
 
     /// The document turned out to be valid: it is kept. Not a mutation with texts in it, which comes once and
     /// may say a password.
-    pub fn keep(&self, key: Key, known: &Arc<Known>) {
-        let is_query = known.admitted.operation.ty == OperationType::Query;
-        if (is_query || !key.text.contains('"')) && !known.proven.swap(true, Ordering::Relaxed) {
-            self.known.insert(key, Arc::clone(known));
+    pub fn keep(&self, key: &Key, known: &Arc<Known>) {
+        let is_mutation = known.admitted.operation.ty == OperationType::Mutation;
+        let is_secret = is_mutation && key.text.contains('"');
+        if !is_secret && !known.proven.swap(true, Ordering::Relaxed) {
+            self.known.insert(key.clone(), Arc::clone(known));
         }
     }
 }
@@ -134,15 +146,17 @@ mod tests {
         let (documents, limits) = documents("1000000");
         let none = Variables::default();
         let both = "query a { viewer { email } } query b { viewer { email } }";
-        let key = |name| Key::new(both, Some(name), &none);
-        let admit = |name| documents.admit(&key(name), &limits).unwrap();
+        let key = |name: &str| Key::new(both.to_owned(), Some(name.to_owned()), &none);
+        let admit = |name: &str| documents.admit(&key(name), &limits).unwrap();
         let first = admit("a");
         assert!(!first.is_proven() && !admit("a").is_proven());
-        documents.keep(key("a"), &first);
+        documents.keep(&key("a"), &first);
         assert!(admit("a").is_proven());
         assert!(!admit("b").is_proven(), "another operation of the same text");
         let given = Variables::from_json(serde_json::json!({ "x": 1 }));
-        let other = documents.admit(&Key::new(both, Some("a"), &given), &limits).unwrap();
+        let other = documents
+            .admit(&Key::new(both.to_owned(), Some("a".to_owned()), &given), &limits)
+            .unwrap();
         assert!(!other.is_proven(), "with other variables it is another document");
     }
 
@@ -150,9 +164,9 @@ mod tests {
     fn a_mutation_with_texts_is_not_kept() {
         let (documents, limits) = documents("1000000");
         let secret = "mutation { login(input: {username: \"a\", password: \"b\"}) { token } }";
-        let key = Key::new(secret, None, &Variables::default());
+        let key = Key::new(secret.to_owned(), None, &Variables::default());
         let known = documents.admit(&key, &limits).unwrap();
-        documents.keep(key, &known);
+        documents.keep(&key, &known);
         assert_eq!(documents.known.weight(), 0);
     }
 
@@ -161,13 +175,10 @@ mod tests {
         for (bytes, fits) in [("1000000", true), ("0", false)] {
             let (documents, limits) = documents(bytes);
             for n in 0..1_000 {
-                let key = Key::new(
-                    &format!("{{ viewer {{ a{n}: email }} }}"),
-                    None,
-                    &Variables::default(),
-                );
+                let text = format!("{{ viewer {{ a{n}: email }} }}");
+                let key = Key::new(text, None, &Variables::default());
                 let known = documents.admit(&key, &limits).unwrap();
-                documents.keep(key, &known);
+                documents.keep(&key, &known);
                 assert!(documents.known.weight() <= limits.max_known_documents as u64);
             }
             assert_eq!(documents.known.weight() > 0, fits);
@@ -179,9 +190,9 @@ mod tests {
         let (documents, limits) = documents("1000000");
         let long = "x".repeat(60_000);
         let given = Variables::from_json(serde_json::json!({ (long): 1 }));
-        let key = Key::new("{ viewer { email } }", None, &given);
+        let key = Key::new("{ viewer { email } }".to_owned(), None, &given);
         let known = documents.admit(&key, &limits).unwrap();
-        documents.keep(key, &known);
+        documents.keep(&key, &known);
         assert_eq!(documents.known.weight(), 0, "more than its part of the cache");
     }
 
@@ -190,9 +201,9 @@ mod tests {
         let limits = Options::parse_from(["test"]).limits;
         let documents = Documents::new(FieldTypes::of(&schema::sdl()).unwrap(), &limits);
         let text = format!("{{ viewer {{ email }} }} #{}", "x".repeat(limits.max_document - 30));
-        let key = Key::new(&text, None, &Variables::default());
+        let key = Key::new(text, None, &Variables::default());
         let known = documents.admit(&key, &limits).unwrap();
-        documents.keep(key.clone(), &known);
+        documents.keep(&key, &known);
         assert!(documents.admit(&key, &limits).unwrap().is_proven());
     }
 }

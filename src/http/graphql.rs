@@ -1,60 +1,29 @@
-//! `/graphql`: GraphQL over HTTP. Reads the request, knows the viewer, lets the guard look at the
-//! document, runs it with a deadline, and answers in the media type and with the status code that the
-//! specification asks for.
+//! `/graphql`: GraphQL over HTTP. Reads the request, knows the viewer, runs the operation with a deadline,
+//! and answers in the media type and with the status code that the specification asks for.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use async_graphql::parser::types::{OperationDefinition, OperationType, Selection};
-use async_graphql::{
-    Pos, Request as GraphQlRequest, Response as GraphQlAnswer, ServerError, Value, Variables,
-};
+use async_graphql::ServerError;
+use async_graphql::parser::types::OperationType;
 use axum::body::{Body, to_bytes};
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 
 use super::accept::MediaType;
-use super::documents::Key;
+use super::execute::{Asker, Executed, Operation, Parameters, authenticate, refusal, shorten};
 use super::guard::refuse;
-use super::{NOSNIFF, Shared, variables};
-use crate::auth::Viewer;
+use super::{NOSNIFF, Shared, sse, websocket};
 use crate::database::{Lsn, Snapshot};
 use crate::error::Error;
-use crate::schema::{Caller, code, code_of};
+use crate::schema::{code, code_of};
 
 /// With replicas: sent with the answer to a mutation; a request that comes with it reads nothing older.
 const LSN: HeaderName = HeaderName::from_static("rookery-lsn");
-
-/// How long a mutation's answer waits for its place in the log.
-const MARK: Duration = Duration::from_secs(1);
-
-/// However much is wrong, an answer stays small.
-const MAX_ERRORS: usize = 20;
-const MAX_MESSAGE: usize = 300;
-
-/// The parameters of a request, in a POST's body or a GET's query string.
-#[derive(Deserialize)]
-struct Parameters {
-    query: String,
-    #[serde(default, rename = "operationName")]
-    operation_name: Option<String>,
-    #[serde(default)]
-    variables: Option<Variables>,
-}
-
-/// A request that ran.
-struct Executed {
-    /// In JSON.
-    data: Vec<u8>,
-    errors: Vec<ServerError>,
-    /// The same may be sent again.
-    retryable: bool,
-    /// For the client to send with its next requests.
-    lsn: Option<Lsn>,
-}
 
 /// A request that did not come to run: a status, and the errors that say why.
 struct Refusal {
@@ -78,15 +47,24 @@ impl Refusal {
     }
 }
 
-pub async fn handle(State(shared): State<Shared>, request: Request<Body>) -> Response {
+pub async fn handle(
+    State(shared): State<Shared>,
+    socket: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    request: Request<Body>,
+) -> Response {
+    if let Ok(socket) = socket {
+        return websocket::upgrade(socket, shared, request.headers());
+    }
     let Some(media) = MediaType::negotiate(request.headers()) else {
-        let message = "Accept application/graphql-response+json or application/json.";
+        let message =
+            "Accept application/graphql-response+json, application/json or text/event-stream.";
         let refusal = Refusal::new(StatusCode::NOT_ACCEPTABLE, code::BAD_REQUEST, message);
         return answer_refusal(refusal, MediaType::Json);
     };
     let writing = AtomicBool::new(false);
-    match tokio::time::timeout(shared.timeout, run(&shared, request, &writing)).await {
-        Ok(Ok(executed)) => answer_executed(executed, media),
+    let timeout = shared.timeout;
+    match tokio::time::timeout(timeout, run(shared, request, media, &writing)).await {
+        Ok(Ok(response)) => response,
         Ok(Err(refusal)) => answer_refusal(refusal, media),
         Err(_) if writing.into_inner() => {
             let message = "The request took too long. Look whether the change was made.";
@@ -103,10 +81,11 @@ pub async fn handle(State(shared): State<Shared>, request: Request<Body>) -> Res
 
 /// Says by `writing` when something may have been written from now on.
 async fn run(
-    shared: &Shared,
+    shared: Shared,
     request: Request<Body>,
+    media: MediaType,
     writing: &AtomicBool,
-) -> Result<Executed, Refusal> {
+) -> Result<Response, Refusal> {
     let (head, body) = request.into_parts();
     let parameters = match head.method {
         Method::GET => from_query(&head.uri)?,
@@ -116,79 +95,45 @@ async fn run(
             return Err(method_not_allowed("GET, POST", message));
         }
     };
-    let name = parameters.operation_name.as_deref();
     let refused = |error| Refusal::with(StatusCode::BAD_REQUEST, vec![error]);
-    let given = parameters.variables.unwrap_or_default();
-    let key = Key::new(&parameters.query, name, &given);
-    let known = shared.documents.admit(&key, &shared.limits).map_err(refused)?;
-    let operation = &known.admitted.operation;
-    let is_query = operation.ty == OperationType::Query;
-    if head.method == Method::GET && !is_query {
-        return Err(method_not_allowed("POST", "Only queries can be sent with GET; use POST."));
+    let operation = Operation::new(&shared, parameters).map_err(refused)?;
+    if head.method == Method::GET && operation.ty() == OperationType::Mutation {
+        return Err(method_not_allowed("POST", "Mutations cannot be sent with GET; use POST."));
     }
-    let mut document = known.admitted.document.clone();
-    let variables = variables::coerce(&mut document, name, given).map_err(refused)?;
-    let is_proven = known.is_proven() && variables::are_plain(operation, &variables);
-    let execute = async |caller: &Arc<Caller>| {
-        let request = GraphQlRequest::new(&parameters.query).variables(variables.clone());
-        let mut request = request.data(Arc::clone(caller));
-        request.operation_name.clone_from(&parameters.operation_name);
-        request.set_parsed_query(document.clone());
-        // Tokio makes a task pause after so many steps; in the middle of a level that would tear a
-        // batch.
-        tokio::task::unconstrained(shared.schema.execute(request, is_proven)).await
-    };
-
-    let seen = seen_lsn(&head.headers)?;
-    let snapshot = Snapshot::new(&shared.database);
-    let viewer = authenticate(shared, &snapshot, &head.headers).await?;
-    let since = viewer.as_ref().map_or(seen, |viewer| seen.max(viewer.lsn()));
-    let of_replica = is_query.then(|| Snapshot::of_replica(&shared.database, since)).flatten();
-    let user_agent = head.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
-    let new_caller = async |snapshot| {
-        Arc::new(Caller::new(snapshot, viewer.clone(), user_agent.map(str::to_owned)).await)
-    };
-    let mut caller = new_caller(of_replica.unwrap_or(snapshot)).await;
-    writing.store(!is_query, Ordering::Relaxed);
-    let mut answer = execute(&caller).await;
-    let unavailable = |error| code_of(error) == Some(code::UNAVAILABLE);
-    if caller.is_on_replica().await && answer.errors.iter().any(unavailable) {
-        // The replica is gone, or gave up a read for the sake of what it replays.
-        caller = new_caller(Snapshot::new(&shared.database)).await;
-        answer = execute(&caller).await;
+    let asker = asker(&shared, &head.headers).await?;
+    let refused = |errors| Refusal::with(StatusCode::BAD_REQUEST, errors);
+    if media == MediaType::EventStream {
+        return sse::answer(operation, shared, asker, writing).await.map_err(refused);
     }
-    for error in &mut answer.errors {
-        name_library_error(error, shared.limits.max_complexity);
-        if !is_query && error.path.len() > 1 && is_temporary(error) {
-            // The verb is done; what it did could not be read.
-            "The change was made, but this could not be read.".clone_into(&mut error.message);
-            error.extensions.get_or_insert_default().set("code", code::OUTCOME_UNKNOWN);
-        }
+    if operation.ty() == OperationType::Subscription {
+        let message = "Subscriptions come as text/event-stream, or over a WebSocket with the \
+                       protocol graphql-transport-ws.";
+        return Err(Refusal::bad_request(message));
     }
-    if answer.errors.iter().any(|error| is_request_error(error, operation.ty)) {
-        return Err(Refusal::with(StatusCode::BAD_REQUEST, answer.errors));
-    }
-    shared.documents.keep(key, &known);
-    let data = known.shape.write(&answer.data, &answer.errors);
-    let retryable = is_retryable(operation, &answer);
-    let lsn = if caller.has_written() { mark(shared, &caller).await } else { None };
-    Ok(Executed { data, errors: answer.errors, retryable, lsn })
+    let executed = operation.run(&shared, asker, writing).await.map_err(refused)?;
+    Ok(answer_executed(executed, media))
 }
 
-/// Where the log stands after a mutation; kept with the session too. Only with replicas. The answer does
-/// not wait for it for long: without it, the session reads from the primary.
-async fn mark(shared: &Shared, caller: &Caller) -> Option<Lsn> {
-    if !shared.database.has_replicas() {
-        return None;
+async fn asker(shared: &Shared, headers: &HeaderMap) -> Result<Asker, Refusal> {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let seen = seen_lsn(headers)?;
+    let snapshot = Snapshot::new(&shared.database);
+    let mut viewer = None;
+    if headers.contains_key(header::AUTHORIZATION) {
+        let found = authenticate(shared, &snapshot, text(header::AUTHORIZATION)).await;
+        viewer = Some(found.map_err(|error| {
+            let status = match error {
+                Error::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
+                Error::Unavailable | Error::Conflict | Error::Timeout => {
+                    StatusCode::SERVICE_UNAVAILABLE
+                }
+                _ => StatusCode::INTERNAL_SERVER_ERROR,
+            };
+            Refusal::with(status, vec![refusal(error)])
+        })?);
     }
-    let session = caller.viewer().map(|viewer| viewer.session().id);
-    match tokio::time::timeout(MARK, shared.database.mark(session)).await {
-        Ok(Ok(lsn)) => Some(lsn),
-        failed => {
-            tracing::warn!(?failed, "a write was not marked; its session reads from the primary");
-            None
-        }
-    }
+    let user_agent = text(header::USER_AGENT).map(str::to_owned);
+    Ok(Asker { snapshot, viewer, user_agent, seen })
 }
 
 /// What the client has seen or written elsewhere, as an earlier answer told it.
@@ -196,41 +141,6 @@ fn seen_lsn(headers: &HeaderMap) -> Result<Lsn, Refusal> {
     let Some(value) = headers.get(LSN) else { return Ok(Lsn::default()) };
     let lsn = value.to_str().ok().and_then(|text| text.parse().ok());
     lsn.ok_or_else(|| Refusal::bad_request("The header Rookery-LSN must read like 16/B374D848."))
-}
-
-fn is_temporary(error: &ServerError) -> bool {
-    matches!(code_of(error), Some(code::UNAVAILABLE | code::TIMEOUT))
-}
-
-/// Whether the request failed for a reason that passes, and may be sent again: nothing of it was done. Of
-/// a mutation, that is known when its only field did not come to write.
-fn is_retryable(operation: &OperationDefinition, answer: &GraphQlAnswer) -> bool {
-    let fields = &operation.selection_set.node.items;
-    let only_field = matches!(&fields[..], [one] if matches!(one.node, Selection::Field(_)));
-    let undone = only_field && answer.errors.iter().all(|error| error.path.len() <= 1);
-    answer.data == Value::Null
-        && answer.errors.iter().any(is_temporary)
-        && (operation.ty == OperationType::Query || undone)
-}
-
-/// Resolvers' errors all have a code. Without one, it is a document that costs too much, or one with an
-/// argument that the library cannot read.
-fn name_library_error(error: &mut ServerError, max_complexity: usize) {
-    if error.message == "Query is too complex." {
-        let message = format!(
-            "The query costs more than {max_complexity}. Ask for smaller pages or fewer levels."
-        );
-        *error = refuse(code::QUERY_TOO_COMPLEX, message);
-    } else if code_of(error).is_none() {
-        error.extensions.get_or_insert_default().set("code", code::VALIDATION_FAILED);
-    }
-}
-
-/// Errors of a document that did not run: its answer has no `data`. Of a mutation, something may have
-/// run before the field at fault.
-fn is_request_error(error: &ServerError, operation: OperationType) -> bool {
-    matches!(code_of(error), Some(code::VALIDATION_FAILED | code::QUERY_TOO_COMPLEX))
-        && (error.path.is_empty() || operation == OperationType::Query)
 }
 
 fn from_query(uri: &axum::http::Uri) -> Result<Parameters, Refusal> {
@@ -286,59 +196,17 @@ async fn from_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Para
         .map_err(|_| Refusal::bad_request("The parameter 'operationName' must be a string."))
 }
 
-async fn authenticate(
-    shared: &Shared,
-    snapshot: &Snapshot,
-    headers: &HeaderMap,
-) -> Result<Option<Viewer>, Refusal> {
-    let Some(value) = headers.get(header::AUTHORIZATION) else {
-        return Ok(None);
-    };
-    let refused = |error: Error| {
-        let status = match error {
-            Error::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
-            Error::Unavailable | Error::Conflict | Error::Timeout => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
-            _ => StatusCode::INTERNAL_SERVER_ERROR,
-        };
-        let error: async_graphql::Error = error.into();
-        let mut error = error.into_server_error(Pos::default());
-        error.locations.clear();
-        Refusal::with(status, vec![error])
-    };
-    let token = value.to_str().ok().and_then(|value| {
-        let (scheme, token) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-    });
-    let message = "The header must read 'Authorization: Bearer <token>'.";
-    let token = token.ok_or_else(|| refused(Error::Unauthenticated(message)))?;
-    let viewer = Viewer::authenticate(snapshot, token).await.map_err(refused)?;
-    shared.presence.note(&viewer);
-    Ok(Some(viewer))
-}
-
 fn method_not_allowed(allow: &'static str, message: &str) -> Refusal {
     let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, code::BAD_REQUEST, message);
     Refusal { allow: Some(allow), ..refusal }
 }
 
 fn answer_executed(executed: Executed, media: MediaType) -> Response {
-    let Executed { data, mut errors, retryable, lsn } = executed;
-    let mut body = Vec::with_capacity(data.len() + 16);
-    body.extend_from_slice(b"{\"data\":");
-    body.extend_from_slice(&data);
-    if !errors.is_empty() {
-        shorten(&mut errors);
-        body.extend_from_slice(b",\"errors\":");
-        body.extend(serde_json::to_vec(&errors).unwrap_or_else(|_| b"[]".to_vec()));
-    }
-    body.push(b'}');
-    let mut response = body.into_response();
-    if retryable {
+    let mut response = executed.answer.into_json().into_response();
+    if executed.retryable {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     }
-    if let Some(lsn) = lsn.and_then(|lsn| HeaderValue::try_from(lsn.to_string()).ok()) {
+    if let Some(lsn) = executed.lsn.and_then(|lsn| HeaderValue::try_from(lsn.to_string()).ok()) {
         response.headers_mut().insert(LSN, lsn);
     }
     finish(response, media)
@@ -380,14 +248,4 @@ fn finish(mut response: Response, media: MediaType) -> Response {
         headers.insert(header::RETRY_AFTER, retry_after);
     }
     response
-}
-
-fn shorten(errors: &mut Vec<ServerError>) {
-    errors.truncate(MAX_ERRORS);
-    for error in errors {
-        if let Some((end, _)) = error.message.char_indices().nth(MAX_MESSAGE) {
-            error.message.truncate(end);
-            error.message.push('…');
-        }
-    }
 }

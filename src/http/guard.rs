@@ -8,7 +8,8 @@ use std::collections::HashMap;
 
 use async_graphql::Name;
 use async_graphql::parser::types::{
-    ExecutableDocument, FragmentDefinition, OperationDefinition, Selection, SelectionSet,
+    ExecutableDocument, FragmentDefinition, OperationDefinition, OperationType, Selection,
+    SelectionSet,
 };
 use async_graphql::parser::{Error as ParseError, parse_query};
 use async_graphql::{Pos, Positioned, ServerError};
@@ -50,6 +51,9 @@ pub fn admit(text: &str, name: Option<&str>, limits: &Limits) -> Result<Admitted
         within("aliases", size.aliases, limits.max_aliases)?;
         within("directives", size.directives, limits.max_directives)?;
         within("fields at the root", size.top, limits.max_root_fields)?;
+        if operation.node.ty == OperationType::Subscription {
+            within("fields at the root of a subscription", size.top, 1)?;
+        }
         if name.is_none() || operation_name.map(Name::as_str) == name {
             selected = match selected {
                 None => Some(operation.node.clone()),

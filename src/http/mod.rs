@@ -1,13 +1,18 @@
-//! HTTP: the GraphQL endpoint, the playground, the health check, and the server under them.
+//! HTTP: the GraphQL endpoint with its transports, the playground, the health check, and the server under
+//! them. `execute` runs what `graphql`, `sse` and `websocket` have read.
 
 mod accept;
 mod documents;
+mod execute;
 mod graphql;
 mod guard;
 mod health;
 mod playground;
 mod serve;
+mod sockets;
+mod sse;
 mod variables;
+mod websocket;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +21,7 @@ use axum::Router;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get};
+use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::auth::Presence;
@@ -25,6 +31,7 @@ use crate::schema::{Schema, code};
 
 pub use documents::Documents;
 pub use serve::serve;
+pub use sockets::Sockets;
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -36,6 +43,18 @@ pub struct Shared {
     pub limits: Arc<Limits>,
     /// How long a request may take.
     pub timeout: Duration,
+    /// How long a client may take to begin.
+    pub patience: Duration,
+    pub sockets: Sockets,
+    pub stopping: Stopping,
+}
+
+/// Turns true when the service stops. Whatever goes on for longer than a request listens, and is waited for.
+pub type Stopping = Arc<watch::Sender<bool>>;
+
+/// Waits until it does.
+async fn stopped(stopping: &mut watch::Receiver<bool>) {
+    let _ = stopping.wait_for(|stopping| *stopping).await;
 }
 
 pub fn router(shared: Shared) -> Router {

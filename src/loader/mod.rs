@@ -38,7 +38,9 @@ pub use follow::{
 pub use pace::take_turns;
 pub use post::{PostPages, Posts};
 pub use session::Sessions;
-pub use timeline::{Entry, MANY, TimelineOf, Timelines, WINDOW, merge, walk};
+pub use timeline::{
+    Entry, MANY, Newer, NewerThan, TimelineOf, Timelines, WINDOW, entries, merge, walk,
+};
 pub use user::{Usernames, Users};
 
 /// More keys than one request can name; a batch never splits.
@@ -154,6 +156,7 @@ pub struct Loaders {
     pub pairs: Loader<Pairs>,
     pub post_pages: Loader<PostPages>,
     pub timelines: Loader<Timelines>,
+    pub newer: Loader<Newer>,
     pub relationships: Loader<Relationships>,
     pub bookmarked: Loader<Bookmarked>,
     pub sessions: Loader<Sessions>,
@@ -177,6 +180,7 @@ impl Loaders {
             pairs: Loader::new(pace, Pairs(db())),
             post_pages: Loader::new(pace, PostPages(db())),
             timelines: Loader::new(pace, Timelines::new(db(), WINDOW)),
+            newer: Loader::new(pace, Newer(db())),
             relationships: Loader::new(pace, Relationships { db: db(), viewer: seen_by() }),
             bookmarked: Loader::new(pace, Bookmarked { db: db(), viewer: seen_by() }),
             sessions: Loader::new(pace, Sessions { db: db(), viewer: seen_by() }),
@@ -207,6 +211,7 @@ impl Loaders {
         self.pairs.inner.clear_all().await;
         self.post_pages.inner.clear_all().await;
         self.timelines.inner.clear_all().await;
+        self.newer.inner.clear_all().await;
         self.relationships.inner.clear_all().await;
         self.bookmarked.inner.clear_all().await;
         self.sessions.inner.clear_all().await;

@@ -104,6 +104,85 @@ impl Batch for Timelines {
     }
 }
 
+/// The entries of a timeline that are newer than a post.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct NewerThan {
+    pub owner: i64,
+    pub than: i64,
+    /// Where counting stops.
+    pub cap: i32,
+}
+
+/// How many those are.
+pub struct Newer(pub(super) Snapshot);
+
+#[derive(FromQueryResult)]
+struct Counted {
+    place: i64,
+    count: i64,
+}
+
+impl Batch for Newer {
+    type Key = NewerThan;
+    type Value = i32;
+
+    async fn load(&self, keys: &[NewerThan]) -> Result<HashMap<NewerThan, i32>, Error> {
+        let mut found = HashMap::with_capacity(keys.len());
+        let caps: HashSet<i32> = keys.iter().map(|key| key.cap).collect();
+        for cap in caps {
+            let keys: Vec<&NewerThan> = keys.iter().filter(|key| key.cap == cap).collect();
+            let places: serde_json::Value =
+                keys.iter().map(|key| vec![key.owner, key.than]).collect();
+            let values = [places.to_string().into(), cap.into()];
+            for row in self.0.all::<Counted, _>(&newer(self.0.engine()), values).await? {
+                let key = usize::try_from(row.place).ok().and_then(|place| keys.get(place));
+                let count = i32::try_from(row.count).unwrap_or(i32::MAX);
+                found.extend(key.map(|key| ((*key).clone(), count)));
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// For each owner and post in the list `$1`, one probe for each source, until there are `$2`.
+fn newer(engine: Engine) -> String {
+    let sources = SOURCES.replace("owner.value", "CAST(newer.value ->> 0 AS bigint)");
+    let than = "CAST(newer.value ->> 1 AS bigint)";
+    let posts = match engine {
+        Engine::Sqlite => {
+            format!("{sources} CROSS JOIN post WHERE author_id = source.author AND id > {than}")
+        }
+        Engine::Postgres => format!(
+            "{sources} CROSS JOIN LATERAL (SELECT id FROM post \
+             WHERE author_id = source.author AND id > {than} LIMIT $2) AS post"
+        ),
+    };
+    format!(
+        "SELECT newer.key AS place, \
+           (SELECT count(*) FROM (SELECT 1 FROM {posts} LIMIT $2) AS found) AS count \
+         FROM {}",
+        engine.each_element("newer")
+    )
+}
+
+/// These posts as entries, by their ids; of a timeline that is nobody's.
+///
+/// # Errors
+/// As the database says.
+pub async fn entries(snapshot: &Snapshot, posts: &[i64]) -> Result<HashMap<i64, Entry>, Error> {
+    if posts.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let (engine, card) = (snapshot.engine(), user::CARD);
+    let sql = format!(
+        "SELECT {card}, CAST(0 AS bigint) AS owner, {COLUMNS} \
+         FROM post JOIN \"user\" ON \"user\".id = post.author_id WHERE {}",
+        engine.is_in("post.id", 1)
+    );
+    let rows: Vec<Entry> = snapshot.all(&sql, [engine.keys(posts.iter().copied())]).await?;
+    Ok(rows.into_iter().map(|entry| (entry.post.id, entry)).collect())
+}
+
 /// The merge, of four parameters: the owners, the [`Page::bounds`] and the [`Page::limit`].
 ///
 /// The last parts look for one post on the far side of each cursor; without a cursor their

@@ -23,6 +23,8 @@ pub mod code {
     pub const VALIDATION_FAILED: &str = "GRAPHQL_VALIDATION_FAILED";
     pub const QUERY_TOO_COMPLEX: &str = "QUERY_TOO_COMPLEX";
     pub const TIMEOUT: &str = "TIMEOUT";
+    /// On a WebSocket, before an operation runs:
+    pub const TOO_MANY_OPERATIONS: &str = "TOO_MANY_OPERATIONS";
 }
 
 /// The code of an error, if it has one.

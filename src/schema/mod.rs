@@ -10,6 +10,7 @@ mod complete;
 mod connection;
 mod error;
 mod follow;
+mod live;
 mod node;
 mod post;
 mod profile;
@@ -22,20 +23,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use async_graphql::{
-    Context, EmptySubscription, MergedObject, Request, Response, SDLExportOptions, ValidationMode,
-};
+use async_graphql::{Context, MergedObject, Request, Response, SDLExportOptions, ValidationMode};
+use futures_util::stream::{BoxStream, StreamExt as _};
 
 use crate::auth::Viewer;
 use crate::database::Snapshot;
 use crate::error::{Error, UserError};
 use crate::graph::Graph;
-use crate::loader::{Loaders, take_turns};
+use crate::live::Live;
+use crate::loader::Loaders;
 
+pub use crate::loader::take_turns;
 pub use complete::{FieldTypes, Shape};
 pub use error::{code, code_of};
+use live::LiveSubscription as Subscription;
 
-type Executable = async_graphql::Schema<Query, Mutation, EmptySubscription>;
+type Executable = async_graphql::Schema<Query, Mutation, Subscription>;
 
 /// What documents run on.
 #[derive(Clone)]
@@ -48,8 +51,16 @@ pub struct Schema {
 impl Schema {
     /// Runs a request. With `is_proven`, its document is not validated again.
     pub async fn execute(&self, request: Request, is_proven: bool) -> Response {
-        let schema = if is_proven { &self.trusting } else { &self.validating };
-        take_turns(schema.execute(request)).await
+        take_turns(self.of(is_proven).execute(request)).await
+    }
+
+    /// Runs a subscription: an answer for each event.
+    pub fn stream(&self, request: Request, is_proven: bool) -> BoxStream<'static, Response> {
+        self.of(is_proven).execute_stream(request).boxed()
+    }
+
+    fn of(&self, is_proven: bool) -> &Executable {
+        if is_proven { &self.trusting } else { &self.validating }
     }
 }
 
@@ -70,12 +81,12 @@ pub struct Mutation(
     bookmark::BookmarkMutation,
 );
 
-/// The schema over a graph; documents that cost more than `max_complexity` do not run.
-pub fn build(graph: Graph, max_complexity: usize) -> Schema {
+/// The schema over a graph and what happens in it; documents that cost more than `max_complexity` do not run.
+pub fn build(graph: Graph, live: &Live, max_complexity: usize) -> Schema {
     let graph = Arc::new(graph);
     let build = |mode| {
         let limited = base().limit_complexity(max_complexity).validation_mode(mode);
-        limited.data(Arc::clone(&graph)).finish()
+        limited.data(Arc::clone(&graph)).data(live.clone()).finish()
     };
     let (validating, trusting) = (build(ValidationMode::Strict), build(ValidationMode::Fast));
     Schema { validating, trusting }
@@ -90,10 +101,11 @@ pub fn sdl() -> String {
     base().finish().sdl_with_options(options)
 }
 
-fn base() -> async_graphql::SchemaBuilder<Query, Mutation, EmptySubscription> {
-    Executable::build(Query::default(), Mutation::default(), EmptySubscription)
+fn base() -> async_graphql::SchemaBuilder<Query, Mutation, Subscription> {
+    Executable::build(Query::default(), Mutation::default(), Subscription)
         .register_output_type::<node::Node>()
         .register_output_type::<error::UserErrorInterface>()
+        .register_output_type::<live::StreamEvent>()
 }
 
 /// One request: who asks, and what was read for them so far.
@@ -134,6 +146,11 @@ impl Caller {
         self.loaders.snapshot.is_on_replica().await
     }
 
+    /// Keeps no connection, and nothing that was read: between the events of a subscription.
+    pub async fn rest(&self) {
+        self.loaders.clear().await;
+    }
+
     /// What follows in this request is seen by `viewer`.
     async fn set_viewer(&self, viewer: Option<Viewer>) {
         self.loaders.set_viewer(viewer.as_ref().map(Viewer::id)).await;
@@ -143,6 +160,10 @@ impl Caller {
 
 fn graph<'a>(ctx: &Context<'a>) -> &'a Graph {
     ctx.data_unchecked::<Arc<Graph>>()
+}
+
+fn live<'a>(ctx: &Context<'a>) -> &'a Live {
+    ctx.data_unchecked::<Live>()
 }
 
 fn caller<'a>(ctx: &Context<'a>) -> &'a Caller {

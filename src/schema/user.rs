@@ -222,14 +222,14 @@ impl User {
         #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
     ) -> Result<TimelineConnection, Error> {
         let page = PageArgs { first, after, last, before }.of(List::Timeline)?;
-        let page = PageOf { owner: self.card.id, page };
+        let of = PageOf { owner: self.card.id, page };
         let follows_many = self.card.following_count >= MANY;
         let slice = loaders(ctx)
             .timelines
-            .load(TimelineOf { page, follows_many })
+            .load(TimelineOf { page: of.clone(), follows_many })
             .await?
             .ok_or_else(|| Error::internal("a page is missing"))?;
-        Ok(TimelineConnection(slice))
+        Ok(TimelineConnection { of, slice })
     }
 
     /// Whether this is the signed-in user.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use entity::{bookmark, follow, post, session, user};
+use entity::{bookmark, event, follow, post, session, user};
 use migration::{Migrator, MigratorTrait as _};
 use rookery::app::App;
 use rookery::command::migrate::{Migrate, migrate};
@@ -145,6 +145,7 @@ async fn entities_and_tables_agree() {
         schema.create_table_from_entity(follow::Entity),
         schema.create_table_from_entity(post::Entity),
         schema.create_table_from_entity(bookmark::Entity),
+        schema.create_table_from_entity(event::Entity),
     ] {
         described.writer().execute(&table).await.unwrap();
     }

@@ -238,7 +238,6 @@ async fn a_document_that_cannot_run_has_no_data() {
         ("{ viewer }", None, "GRAPHQL_VALIDATION_FAILED"),
         ("{ users(first: \"ten\") { totalCount } }", None, "GRAPHQL_VALIDATION_FAILED"),
         ("{ user(by: {}) { id } }", None, "GRAPHQL_VALIDATION_FAILED"),
-        ("subscription { viewer { email } }", None, "GRAPHQL_VALIDATION_FAILED"),
         (two, None, "GRAPHQL_VALIDATION_FAILED"),
         (two, Some("c\r\nSet-Cookie: d"), "GRAPHQL_VALIDATION_FAILED"),
     ] {

@@ -38,7 +38,7 @@ impl Schema {
     }
 
     fn is_leaf(&self, name: &str) -> bool {
-        self.fields(name).next().is_none()
+        self.fields(name).next().is_none() && !matches!(self.kind(name), TypeKind::Union(_))
     }
 
     /// The object types that a value of the type `name` may have.
@@ -49,6 +49,9 @@ impl Schema {
             }
             _ => false,
         });
+        if let TypeKind::Union(union) = self.kind(name) {
+            return union.members.iter().map(|member| member.node.as_str()).collect();
+        }
         objects.map(|(own, _)| own.as_str()).collect()
     }
 
@@ -140,18 +143,29 @@ impl<'a> Document<'a> {
             }
         }
         for object in schema.possible(name).into_iter().filter(|object| *object != name) {
-            write!(selection, "... on {object} {} ", self.selection(object, 0)).unwrap();
+            write!(
+                selection,
+                "... on {object} {} ",
+                self.selection(object, depth.saturating_sub(1))
+            )
+            .unwrap();
         }
         selection + "}"
     }
 
-    pub async fn ask(self, actor: &Actor<'_>, operation: &str, selection: &str) -> Value {
+    /// The text, and the variables.
+    pub fn finish(self, operation: &str, selection: &str) -> (String, Value) {
         let declared = match self.declared.join(", ") {
             none if none.is_empty() => none,
             some => format!("({some})"),
         };
         let document = format!("{operation} {declared} {{ {selection} }}");
-        actor.run(&document, Value::Object(self.variables)).await
+        (document, Value::Object(self.variables))
+    }
+
+    pub async fn ask(self, actor: &Actor<'_>, operation: &str, selection: &str) -> Value {
+        let (document, variables) = self.finish(operation, selection);
+        actor.run(&document, variables).await
     }
 }
 

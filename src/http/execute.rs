@@ -1,0 +1,310 @@
+//! What every transport does with a request that it has read: the document is admitted, its variables are
+//! coerced, the viewer is known; then it runs, once, or for as long as there are events.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_graphql::parser::types::{
+    ExecutableDocument, OperationDefinition, OperationType, Selection,
+};
+use async_graphql::{
+    Pos, Request as GraphQlRequest, Response as GraphQlAnswer, ServerError, Value, Variables,
+};
+use futures_util::stream::{self, BoxStream, StreamExt as _};
+use serde::Deserialize;
+
+use super::documents::{Key, Known};
+use super::guard::refuse;
+use super::{Shared, variables};
+use crate::auth::Viewer;
+use crate::database::{Lsn, Snapshot};
+use crate::error::Error;
+use crate::schema::{Caller, code, code_of, take_turns};
+
+/// How long a mutation's answer waits for its place in the log.
+const MARK: Duration = Duration::from_secs(1);
+
+/// However much is wrong, an answer stays small.
+const MAX_ERRORS: usize = 20;
+const MAX_MESSAGE: usize = 300;
+
+/// The parameters of a request.
+#[derive(Deserialize)]
+pub struct Parameters {
+    pub query: String,
+    #[serde(default, rename = "operationName")]
+    pub operation_name: Option<String>,
+    #[serde(default)]
+    pub variables: Option<Variables>,
+}
+
+/// Who asks.
+pub struct Asker {
+    pub snapshot: Snapshot,
+    pub viewer: Option<Viewer>,
+    pub user_agent: Option<String>,
+    /// What the client has seen or written elsewhere.
+    pub seen: Lsn,
+}
+
+impl Asker {
+    async fn caller(&self, snapshot: Snapshot) -> Arc<Caller> {
+        Arc::new(Caller::new(snapshot, self.viewer.clone(), self.user_agent.clone()).await)
+    }
+}
+
+/// Data in JSON, and errors.
+pub struct Answer {
+    pub data: Vec<u8>,
+    pub errors: Vec<ServerError>,
+}
+
+/// A request that ran.
+pub struct Executed {
+    pub answer: Answer,
+    /// The same may be sent again.
+    pub retryable: bool,
+    /// For the client to send with its next requests.
+    pub lsn: Option<Lsn>,
+}
+
+/// A request that may run.
+pub struct Operation {
+    key: Key,
+    known: Arc<Known>,
+    document: ExecutableDocument,
+    variables: Variables,
+    is_proven: bool,
+}
+
+impl Operation {
+    /// # Errors
+    /// What is wrong with the document or its variables.
+    pub fn new(shared: &Shared, parameters: Parameters) -> Result<Self, ServerError> {
+        let given = parameters.variables.unwrap_or_default();
+        let name = parameters.operation_name;
+        let key = Key::new(parameters.query, name, &given);
+        let known = shared.documents.admit(&key, &shared.limits)?;
+        let mut document = known.admitted.document.clone();
+        let variables = variables::coerce(&mut document, key.operation(), given)?;
+        let is_proven =
+            known.is_proven() && variables::are_plain(&known.admitted.operation, &variables);
+        Ok(Self { key, known, document, variables, is_proven })
+    }
+
+    pub fn ty(&self) -> OperationType {
+        self.definition().ty
+    }
+
+    fn definition(&self) -> &OperationDefinition {
+        &self.known.admitted.operation
+    }
+
+    fn request(&self, caller: &Arc<Caller>) -> GraphQlRequest {
+        let request = GraphQlRequest::new(self.key.text()).variables(self.variables.clone());
+        let mut request = request.data(Arc::clone(caller));
+        request.operation_name = self.key.operation().map(str::to_owned);
+        request.set_parsed_query(self.document.clone());
+        request
+    }
+
+    /// Runs a query or a mutation. Says by `writing` when something may have been written from now on.
+    ///
+    /// # Errors
+    /// Why it did not come to run.
+    pub async fn run(
+        self,
+        shared: &Shared,
+        asker: Asker,
+        writing: &AtomicBool,
+    ) -> Result<Executed, Vec<ServerError>> {
+        let is_query = self.ty() == OperationType::Query;
+        let since = asker.viewer.as_ref().map_or(asker.seen, |viewer| asker.seen.max(viewer.lsn()));
+        let from_replica = is_query && !self.known.goes_live();
+        let of_replica = from_replica.then(|| Snapshot::of_replica(&shared.database, since));
+        let snapshot = of_replica.flatten().unwrap_or_else(|| asker.snapshot.clone());
+        let execute = async |caller: &Arc<Caller>| {
+            // Tokio makes a task pause after so many steps; in the middle of a level that would tear a
+            // batch.
+            let answer = shared.schema.execute(self.request(caller), self.is_proven);
+            tokio::task::unconstrained(answer).await
+        };
+        let mut caller = asker.caller(snapshot).await;
+        writing.store(!is_query, Ordering::Relaxed);
+        let mut answer = execute(&caller).await;
+        let unavailable = |error| code_of(error) == Some(code::UNAVAILABLE);
+        if caller.is_on_replica().await && answer.errors.iter().any(unavailable) {
+            // The replica is gone, or gave up a read for the sake of what it replays.
+            caller = asker.caller(Snapshot::new(&shared.database)).await;
+            answer = execute(&caller).await;
+        }
+        let retryable = is_retryable(self.definition(), &answer);
+        let answer = self.finish(shared, answer)?;
+        let lsn = if caller.has_written() { mark(shared, &caller).await } else { None };
+        Ok(Executed { answer, retryable, lsn })
+    }
+
+    /// Runs a subscription: an answer for each event.
+    ///
+    /// # Errors
+    /// Why it did not come to run; each answer may be an error of that kind, and is then the last.
+    pub async fn stream(
+        self,
+        shared: Shared,
+        asker: Asker,
+    ) -> BoxStream<'static, Result<Answer, Vec<ServerError>>> {
+        let caller = asker.caller(asker.snapshot.clone()).await;
+        // Who waits keeps no connection.
+        caller.rest().await;
+        let answers = shared.schema.stream(self.request(&caller), self.is_proven);
+        let all = (answers, self, shared, caller, true);
+        let answers = stream::unfold(all, async |(mut answers, this, shared, caller, first)| {
+            let answer = tokio::task::unconstrained(take_turns(answers.next())).await?;
+            // What the next event shows is read anew; until then no connection is kept.
+            caller.rest().await;
+            let answer = match answer {
+                // Without a first event there is none.
+                failed if first && failed.data == Value::Null && failed.is_err() => {
+                    Err(named(shared.limits.max_complexity, failed.errors))
+                }
+                answer => this.finish(&shared, answer),
+            };
+            Some((answer, (answers, this, shared, caller, false)))
+        });
+        answers.boxed()
+    }
+
+    /// # Errors
+    /// When it did not run after all.
+    fn finish(&self, shared: &Shared, answer: GraphQlAnswer) -> Result<Answer, Vec<ServerError>> {
+        let ty = self.ty();
+        let mut errors = named(shared.limits.max_complexity, answer.errors);
+        for error in &mut errors {
+            if ty == OperationType::Mutation && error.path.len() > 1 && is_temporary(error) {
+                // The verb is done; what it did could not be read.
+                "The change was made, but this could not be read.".clone_into(&mut error.message);
+                error.extensions.get_or_insert_default().set("code", code::OUTCOME_UNKNOWN);
+            }
+        }
+        if errors.iter().any(|error| is_request_error(error, ty)) {
+            return Err(errors);
+        }
+        shared.documents.keep(&self.key, &self.known);
+        let data = self.known.shape.write(&answer.data, &errors);
+        Ok(Answer { data, errors })
+    }
+}
+
+impl Answer {
+    pub fn into_json(mut self) -> Vec<u8> {
+        let mut json = Vec::with_capacity(self.data.len() + 16);
+        json.extend_from_slice(b"{\"data\":");
+        json.extend_from_slice(&self.data);
+        if !self.errors.is_empty() {
+            shorten(&mut self.errors);
+            json.extend_from_slice(b",\"errors\":");
+            json.extend(serde_json::to_vec(&self.errors).unwrap_or_else(|_| b"[]".to_vec()));
+        }
+        json.push(b'}');
+        json
+    }
+}
+
+/// The answer to a request that did not run.
+pub fn errors_as_json(mut errors: Vec<ServerError>) -> Vec<u8> {
+    shorten(&mut errors);
+    serde_json::json!({ "errors": errors }).to_string().into_bytes()
+}
+
+/// Whoever has this token.
+///
+/// # Errors
+/// `UNAUTHENTICATED` when nobody has; or as the database says.
+pub async fn authenticate(
+    shared: &Shared,
+    snapshot: &Snapshot,
+    token: Option<&str>,
+) -> Result<Viewer, Error> {
+    let message = "Authorization must read 'Bearer <token>'.";
+    let token = token.and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    });
+    let token = token.ok_or(Error::Unauthenticated(message))?;
+    let viewer = Viewer::authenticate(snapshot, token).await?;
+    shared.presence.note(&viewer);
+    Ok(viewer)
+}
+
+/// An error of a request that did not run.
+pub fn refusal(error: Error) -> ServerError {
+    let error: async_graphql::Error = error.into();
+    let mut error = error.into_server_error(Pos::default());
+    error.locations.clear();
+    error
+}
+
+pub fn shorten(errors: &mut Vec<ServerError>) {
+    errors.truncate(MAX_ERRORS);
+    for error in errors {
+        if let Some((end, _)) = error.message.char_indices().nth(MAX_MESSAGE) {
+            error.message.truncate(end);
+            error.message.push('…');
+        }
+    }
+}
+
+/// Where the log stands after a mutation; kept with the session too. Only with replicas. The answer does
+/// not wait for it for long: without it, the session reads from the primary.
+async fn mark(shared: &Shared, caller: &Caller) -> Option<Lsn> {
+    if !shared.database.has_replicas() {
+        return None;
+    }
+    let session = caller.viewer().map(|viewer| viewer.session().id);
+    match tokio::time::timeout(MARK, shared.database.mark(session)).await {
+        Ok(Ok(lsn)) => Some(lsn),
+        failed => {
+            tracing::warn!(?failed, "a write was not marked; its session reads from the primary");
+            None
+        }
+    }
+}
+
+fn is_temporary(error: &ServerError) -> bool {
+    matches!(code_of(error), Some(code::UNAVAILABLE | code::TIMEOUT))
+}
+
+/// Whether the request failed for a reason that passes, and may be sent again: nothing of it was done. Of
+/// a mutation, that is known when its only field did not come to write.
+fn is_retryable(operation: &OperationDefinition, answer: &GraphQlAnswer) -> bool {
+    let fields = &operation.selection_set.node.items;
+    let only_field = matches!(&fields[..], [one] if matches!(one.node, Selection::Field(_)));
+    let undone = only_field && answer.errors.iter().all(|error| error.path.len() <= 1);
+    answer.data == Value::Null
+        && answer.errors.iter().any(is_temporary)
+        && (operation.ty == OperationType::Query || undone)
+}
+
+/// Resolvers' errors all have a code. Without one, it is a document that costs too much, or one with an
+/// argument that the library cannot read.
+fn named(max_complexity: usize, mut errors: Vec<ServerError>) -> Vec<ServerError> {
+    for error in &mut errors {
+        if error.message == "Query is too complex." {
+            let message = format!(
+                "The query costs more than {max_complexity}. Ask for smaller pages or fewer levels."
+            );
+            *error = refuse(code::QUERY_TOO_COMPLEX, message);
+        } else if code_of(error).is_none() {
+            error.extensions.get_or_insert_default().set("code", code::VALIDATION_FAILED);
+        }
+    }
+    errors
+}
+
+/// Errors of a document that did not run: its answer has no `data`. Of a mutation, something may have
+/// run before the field at fault.
+fn is_request_error(error: &ServerError, operation: OperationType) -> bool {
+    matches!(code_of(error), Some(code::VALIDATION_FAILED | code::QUERY_TOO_COMPLEX))
+        && (error.path.is_empty() || operation == OperationType::Query)
+}

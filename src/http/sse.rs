@@ -1,0 +1,54 @@
+//! Answers as server-sent events: the protocol graphql-sse in its mode of distinct connections, where each
+//! request has a connection of its own. `next` with each answer, `complete` at the end.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use async_graphql::ServerError;
+use async_graphql::parser::types::OperationType;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse as _, Response};
+use futures_util::future::{self, FutureExt as _};
+use futures_util::stream::{self, BoxStream, StreamExt as _};
+
+use super::execute::{Asker, Operation, errors_as_json};
+use super::{NOSNIFF, Shared, stopped};
+
+/// How often something is sent when there is nothing to say, so that nobody in between hangs up.
+const ALIVE: Duration = Duration::from_secs(12);
+
+/// # Errors
+/// Why it did not come to run.
+pub async fn answer(
+    operation: Operation,
+    shared: Shared,
+    asker: Asker,
+    writing: &AtomicBool,
+) -> Result<Response, Vec<ServerError>> {
+    let mut stopping = shared.stopping.subscribe();
+    let answers: BoxStream<Vec<u8>> = if operation.ty() == OperationType::Subscription {
+        let mut answers = operation.stream(shared, asker).await.peekable();
+        // What is wrong with the request is known at once.
+        if let Some(Some(Err(errors))) = Pin::new(&mut answers).peek().now_or_never() {
+            return Err(errors.clone());
+        }
+        let json = |answer: Result<super::execute::Answer, _>| match answer {
+            Ok(answer) => answer.into_json(),
+            Err(errors) => errors_as_json(errors),
+        };
+        answers.map(json).boxed()
+    } else {
+        let executed = operation.run(&shared, asker, writing).await?;
+        stream::once(future::ready(executed.answer.into_json())).boxed()
+    };
+    let next = |json: Vec<u8>| Event::default().event("next").data(String::from_utf8_lossy(&json));
+    let complete = stream::once(future::ready(Event::default().event("complete").data("")));
+    let stopped = Box::pin(async move { stopped(&mut stopping).await });
+    let events = answers.map(next).chain(complete).take_until(stopped);
+    let events = Sse::new(events.map(Ok::<_, Infallible>));
+    let mut response = events.keep_alive(KeepAlive::new().interval(ALIVE)).into_response();
+    response.headers_mut().extend([NOSNIFF]);
+    Ok(response)
+}

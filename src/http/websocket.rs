@@ -1,0 +1,350 @@
+//! GraphQL over a WebSocket: the protocol graphql-transport-ws. One task for each socket reads messages, runs
+//! the operations, and sends what they answer; while a message cannot be sent, nothing else is done.
+//!
+//! The viewer is who the token in `connection_init` says, looked up anew for each operation.
+
+use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use async_graphql::ServerError;
+use async_graphql::parser::types::OperationType;
+use axum::body::Bytes;
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::http::{HeaderMap, header};
+use axum::response::Response;
+use futures_util::stream::{self, AbortHandle, BoxStream, SelectAll, StreamExt as _};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use tokio::time::{Instant, interval_at, sleep, timeout};
+
+use super::execute::{
+    Asker, Operation, Parameters, authenticate, errors_as_json, refusal, shorten,
+};
+use super::guard::refuse;
+use super::sockets::Place;
+use super::{Shared, stopped};
+use crate::auth::Viewer;
+use crate::database::{Lsn, Snapshot};
+use crate::error::Error;
+use crate::schema::code;
+
+const PROTOCOL: &str = "graphql-transport-ws";
+
+/// How often a client is asked whether it is still there; the second time without an answer, it is not.
+const PING: Duration = Duration::from_secs(20);
+/// How long a client may take to take a message, or to say goodbye.
+const SEND: Duration = Duration::from_secs(30);
+const GOODBYE: Duration = Duration::from_secs(1);
+/// Bytes that a closing frame has room for.
+const MAX_REASON: usize = 123;
+/// There are many sockets, and little comes in.
+const BUFFER: usize = 4 * 1024;
+
+/// What comes in.
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Incoming {
+    ConnectionInit { payload: Option<Map<String, Value>> },
+    Ping { payload: Option<Value> },
+    Pong,
+    Subscribe { id: String, payload: Parameters },
+    Complete { id: String },
+}
+
+/// What an operation has to say.
+enum Outgoing {
+    Next(Vec<u8>),
+    /// The last: it did not come to run.
+    Failed(Vec<ServerError>),
+    Complete,
+    /// The last of all: the token is good no longer.
+    Forbidden,
+}
+
+/// Why the socket is closed, as the protocol numbers it.
+struct Close(u16, String);
+
+impl Close {
+    fn new(code: u16, reason: impl Into<String>) -> Self {
+        let reason = reason.into();
+        let end = reason.floor_char_boundary(MAX_REASON);
+        Self(code, reason[..end].to_owned())
+    }
+
+    fn forbidden() -> Self {
+        Self::new(4403, "Forbidden")
+    }
+}
+
+/// The client is gone, or must go.
+enum End {
+    Gone,
+    Close(Close),
+}
+
+impl From<Close> for End {
+    fn from(close: Close) -> Self {
+        Self::Close(close)
+    }
+}
+
+pub fn upgrade(upgrade: WebSocketUpgrade, shared: Shared, headers: &HeaderMap) -> Response {
+    let text = |name| Some(headers.get(name)?.to_str().ok()?.to_owned());
+    let user_agent = text(header::USER_AGENT);
+    let token = text(header::AUTHORIZATION);
+    let limit = shared.limits.max_body;
+    let upgrade = upgrade.protocols([PROTOCOL]).max_message_size(limit).max_frame_size(limit);
+    upgrade.read_buffer_size(BUFFER).on_upgrade(async move |socket| {
+        let speaks = socket.protocol().is_some_and(|protocol| protocol == PROTOCOL);
+        let mut connection = Connection {
+            socket,
+            shared,
+            user_agent,
+            token,
+            place: None,
+            operations: SelectAll::new(),
+            handles: HashMap::new(),
+        };
+        let end = if speaks {
+            let Err(end) = connection.run().await;
+            end
+        } else {
+            Close::new(4406, "Subprotocol not acceptable").into()
+        };
+        // What still runs ends first.
+        let Connection { socket, .. } = connection;
+        if let End::Close(close) = end {
+            say_goodbye(socket, close).await;
+        }
+    })
+}
+
+async fn say_goodbye(mut socket: WebSocket, Close(code, reason): Close) {
+    let frame = CloseFrame { code, reason: reason.into() };
+    let goodbye = async {
+        socket.send(Message::Close(Some(frame))).await?;
+        while socket.recv().await.transpose()?.is_some() {}
+        Ok::<(), axum::Error>(())
+    };
+    let _ = timeout(GOODBYE, goodbye).await;
+}
+
+struct Connection {
+    socket: WebSocket,
+    shared: Shared,
+    user_agent: Option<String>,
+    /// `Bearer <token>`, as it came.
+    token: Option<String>,
+    /// Among the sockets; there once the connection is acknowledged.
+    place: Option<Place>,
+    operations: SelectAll<BoxStream<'static, (String, Outgoing)>>,
+    handles: HashMap<String, AbortHandle>,
+}
+
+impl Connection {
+    async fn run(&mut self) -> Result<std::convert::Infallible, End> {
+        let mut stopping = self.shared.stopping.subscribe();
+        let mut late = std::pin::pin!(sleep(self.shared.patience));
+        let mut ping = interval_at(Instant::now() + PING, PING);
+        let mut is_there = true;
+        loop {
+            tokio::select! {
+                message = self.socket.recv() => {
+                    is_there = true;
+                    self.receive(message.and_then(Result::ok).ok_or(End::Gone)?).await?;
+                }
+                Some((id, outgoing)) = self.operations.next() => self.pass_on(id, outgoing).await?,
+                () = &mut late, if self.place.is_none() => {
+                    return Err(Close::new(4408, "Connection initialisation timeout").into());
+                }
+                _ = ping.tick() => {
+                    if !std::mem::take(&mut is_there) {
+                        return Err(End::Gone);
+                    }
+                    self.send(Message::Ping(Bytes::new())).await?;
+                }
+                () = stopped(&mut stopping) => {
+                    return Err(Close::new(1001, "Going away").into());
+                }
+            }
+        }
+    }
+
+    async fn receive(&mut self, message: Message) -> Result<(), End> {
+        let text = match message {
+            Message::Text(text) => text,
+            Message::Ping(_) | Message::Pong(_) => return Ok(()),
+            Message::Close(_) => return Err(End::Gone),
+            Message::Binary(_) => return Err(Close::new(4400, "Messages must be texts").into()),
+        };
+        let incoming = serde_json::from_str(&text)
+            .map_err(|error| Close::new(4400, format!("Invalid message: {error}")))?;
+        match incoming {
+            Incoming::ConnectionInit { payload } => self.begin(payload.unwrap_or_default()).await,
+            Incoming::Ping { payload } => {
+                let mut pong = json!({ "type": "pong" });
+                if let Some(payload) = payload {
+                    pong["payload"] = payload;
+                }
+                self.send_json(&pong).await
+            }
+            Incoming::Pong => Ok(()),
+            Incoming::Subscribe { id, payload } => self.subscribe(id, payload).await,
+            Incoming::Complete { id } => {
+                self.forget(&id);
+                Ok(())
+            }
+        }
+    }
+
+    async fn begin(&mut self, payload: Map<String, Value>) -> Result<(), End> {
+        if self.place.is_some() {
+            return Err(Close::new(4429, "Too many initialisation requests").into());
+        }
+        let given = payload.iter().find(|(key, _)| key.eq_ignore_ascii_case("authorization"));
+        match given.map(|(_, value)| value) {
+            None | Some(Value::Null) => {}
+            Some(Value::String(token)) => self.token = Some(token.clone()),
+            Some(_) => return Err(Close::forbidden().into()),
+        }
+        let viewer = match authenticated(&self.shared, self.token.as_deref()).await {
+            Ok(viewer) => viewer,
+            Err(Error::Unauthenticated(_)) => return Err(Close::forbidden().into()),
+            Err(_) => return Err(Close::new(1013, "Try again later").into()),
+        };
+        let user = viewer.as_ref().map(Viewer::id);
+        let most = self.shared.limits.max_user_sockets;
+        let place = self.shared.sockets.enter(user, most);
+        let full = || Close::new(4403, format!("Forbidden: more than {most} sockets of one user"));
+        self.place = Some(place.ok_or_else(full)?);
+        self.send_json(&json!({ "type": "connection_ack" })).await
+    }
+
+    async fn subscribe(&mut self, id: String, parameters: Parameters) -> Result<(), End> {
+        if self.place.is_none() {
+            return Err(Close::new(4401, "Unauthorized").into());
+        }
+        if id.is_empty() {
+            return Err(Close::new(4400, "Invalid message: the id is empty").into());
+        }
+        if self.handles.contains_key(&id) {
+            return Err(Close::new(4409, format!("Subscriber for {id} already exists")).into());
+        }
+        let most = self.shared.limits.max_socket_operations;
+        if self.handles.len() >= most {
+            let message = format!("A socket runs no more than {most} operations at a time.");
+            return self.fail(&id, vec![refuse(code::TOO_MANY_OPERATIONS, message)]).await;
+        }
+        let operation = match Operation::new(&self.shared, parameters) {
+            Ok(operation) => operation,
+            Err(error) => return self.fail(&id, vec![error]).await,
+        };
+        let (token, user_agent) = (self.token.clone(), self.user_agent.clone());
+        let answers = answers(operation, self.shared.clone(), token, user_agent);
+        let answers = answers.chain(stream::iter([Outgoing::Complete]));
+        let (answers, handle) = stream::abortable(answers.map({
+            let id = id.clone();
+            move |outgoing| (id.clone(), outgoing)
+        }));
+        self.handles.insert(id, handle);
+        self.operations.push(answers.boxed());
+        Ok(())
+    }
+
+    /// What an operation says, to the client.
+    async fn pass_on(&mut self, id: String, outgoing: Outgoing) -> Result<(), End> {
+        match outgoing {
+            Outgoing::Next(answer) => {
+                let id = Value::from(id).to_string();
+                let answer = String::from_utf8_lossy(&answer);
+                let message = format!(r#"{{"id":{id},"type":"next","payload":{answer}}}"#);
+                self.send(Message::text(message)).await
+            }
+            Outgoing::Failed(errors) => {
+                self.forget(&id);
+                self.fail(&id, errors).await
+            }
+            Outgoing::Complete => {
+                self.forget(&id);
+                self.send_json(&json!({ "id": id, "type": "complete" })).await
+            }
+            Outgoing::Forbidden => Err(Close::forbidden().into()),
+        }
+    }
+
+    async fn fail(&mut self, id: &str, mut errors: Vec<ServerError>) -> Result<(), End> {
+        shorten(&mut errors);
+        self.send_json(&json!({ "id": id, "type": "error", "payload": errors })).await
+    }
+
+    /// Ends an operation, without a word.
+    fn forget(&mut self, id: &str) {
+        if let Some(handle) = self.handles.remove(id) {
+            handle.abort();
+        }
+    }
+
+    async fn send_json(&mut self, message: &Value) -> Result<(), End> {
+        self.send(Message::text(message.to_string())).await
+    }
+
+    async fn send(&mut self, message: Message) -> Result<(), End> {
+        match timeout(SEND, self.socket.send(message)).await {
+            Ok(Ok(())) => Ok(()),
+            _ => Err(End::Gone),
+        }
+    }
+}
+
+async fn authenticated(shared: &Shared, token: Option<&str>) -> Result<Option<Viewer>, Error> {
+    if token.is_none() {
+        return Ok(None);
+    }
+    authenticate(shared, &Snapshot::new(&shared.database), token).await.map(Some)
+}
+
+/// What an operation answers, but for the end.
+fn answers(
+    operation: Operation,
+    shared: Shared,
+    token: Option<String>,
+    user_agent: Option<String>,
+) -> BoxStream<'static, Outgoing> {
+    let begun = async move {
+        let snapshot = Snapshot::new(&shared.database);
+        let viewer = match authenticated(&shared, token.as_deref()).await {
+            Ok(viewer) => viewer,
+            Err(Error::Unauthenticated(_)) => return once(Outgoing::Forbidden),
+            Err(error) => return once(Outgoing::Failed(vec![refusal(error)])),
+        };
+        let asker = Asker { snapshot, viewer, user_agent, seen: Lsn::default() };
+        if operation.ty() != OperationType::Subscription {
+            return once(answer(operation, &shared, asker).await);
+        }
+        let answers = operation.stream(shared, asker).await;
+        let outgoing = answers.map(|answer| match answer {
+            Ok(answer) => Outgoing::Next(answer.into_json()),
+            Err(errors) => Outgoing::Failed(errors),
+        });
+        outgoing.boxed()
+    };
+    stream::once(begun).flatten().boxed()
+}
+
+fn once(outgoing: Outgoing) -> BoxStream<'static, Outgoing> {
+    stream::iter([outgoing]).boxed()
+}
+
+/// Of a query or a mutation.
+async fn answer(operation: Operation, shared: &Shared, asker: Asker) -> Outgoing {
+    let writing = AtomicBool::new(false);
+    match timeout(shared.timeout, operation.run(shared, asker, &writing)).await {
+        Ok(Ok(executed)) => Outgoing::Next(executed.answer.into_json()),
+        Ok(Err(errors)) => Outgoing::Failed(errors),
+        Err(_) => {
+            let error = if writing.into_inner() { Error::OutcomeUnknown } else { Error::Timeout };
+            Outgoing::Next(errors_as_json(vec![refusal(error)]))
+        }
+    }
+}

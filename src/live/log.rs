@@ -1,0 +1,132 @@
+//! The events as they are stored: what happened since a moment, how far back the table reaches, and what
+//! of it is old enough to go.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use entity::event;
+use sea_orm::{ActiveEnum as _, ConnectionTrait as _, FromQueryResult};
+
+use crate::database::{Database, Engine, Moment, Snapshot};
+use crate::error::Error;
+
+/// Events that are read at once.
+pub const CHUNK: usize = 1_000;
+/// Events that go in one transaction.
+const MOST_PRUNED: usize = 10_000;
+
+/// Some of what happened, in order.
+pub struct Chapter {
+    pub events: Vec<event::Model>,
+    /// How far they tell.
+    pub until: Moment,
+    /// Nothing else has happened.
+    pub is_last: bool,
+}
+
+/// What `told` has not seen and the snapshot has, from the beginning.
+pub async fn since(snapshot: &Snapshot, told: &Moment) -> Result<Chapter, Error> {
+    let now = snapshot.moment().await?;
+    let engine = snapshot.engine();
+    let sql = format!(
+        "SELECT * FROM (SELECT * FROM event WHERE {} \
+         UNION ALL SELECT * FROM (SELECT * FROM event WHERE txn >= $2 ORDER BY txn LIMIT {CHUNK}) \
+           AS later) AS unseen ORDER BY txn",
+        engine.is_in("txn", 1)
+    );
+    let values = [engine.keys(told.open().iter().copied()), told.next().into()];
+    let events: Vec<event::Model> = snapshot.all(&sql, values).await?;
+    let is_last = events.len() < CHUNK;
+    let until = match events.last() {
+        Some(last) if !is_last => told.up_to(last.txn, &now),
+        _ => now,
+    };
+    Ok(Chapter { events, until, is_last })
+}
+
+/// The follows that `viewer` made and unmade since `told`, in order.
+pub async fn follows_since(
+    snapshot: &Snapshot,
+    told: &Moment,
+    viewer: i64,
+) -> Result<Vec<event::Model>, Error> {
+    let engine = snapshot.engine();
+    let kinds = [event::Kind::Followed, event::Kind::Unfollowed].map(event::Kind::into_value);
+    let sql = format!(
+        "SELECT * FROM event WHERE txn >= $2 AND actor = $3 AND kind IN ({}, {}) \
+         UNION ALL SELECT * FROM event WHERE {} AND actor = $3 ORDER BY txn",
+        kinds[0],
+        kinds[1],
+        engine.is_in("txn", 1)
+    );
+    let open = engine.keys(told.open().iter().copied());
+    let events: Vec<event::Model> =
+        snapshot.all(&sql, [open, told.next().into(), viewer.into()]).await?;
+    Ok(events.into_iter().filter(|event| kinds.contains(&event.kind.to_value())).collect())
+}
+
+/// Whether all that `told` has not seen is still there; not so when it is too old, or from another database.
+pub async fn reaches(snapshot: &Snapshot, told: &Moment) -> Result<bool, Error> {
+    let now = snapshot.moment().await?;
+    let first = oldest(snapshot, Utc::now()).await?.first;
+    Ok(first.is_some_and(|first| first <= told.first_unseen()) && told.next() <= now.next())
+}
+
+#[derive(FromQueryResult)]
+struct Oldest {
+    first: Option<i64>,
+    /// The last of the first few that happened before a moment.
+    last: Option<i64>,
+}
+
+async fn oldest(snapshot: &Snapshot, before: DateTime<Utc>) -> Result<Oldest, Error> {
+    let sql = format!(
+        "SELECT (SELECT min(txn) FROM event) AS first, max(txn) AS last \
+         FROM (SELECT txn, at FROM event ORDER BY txn LIMIT {MOST_PRUNED}) AS oldest WHERE at < $1"
+    );
+    let found = snapshot.all(&sql, [before.into()]).await?;
+    Ok(found.into_iter().next().unwrap_or(Oldest { first: None, last: None }))
+}
+
+/// Lets go of what happened longer ago than `retention`; says whether there may be more. The last of it stays, as
+/// the mark of how far back the table reaches.
+pub async fn prune(db: &Database, retention: Duration) -> Result<bool, Error> {
+    let snapshot = Snapshot::new(db);
+    let before = Utc::now() - retention;
+    let Oldest { first: Some(first), last: Some(last) } = oldest(&snapshot, before).await? else {
+        return Ok(false);
+    };
+    // Nothing may yet be committed before the mark.
+    let mark = last.min(snapshot.moment().await?.first_unseen() - 1);
+    drop(snapshot);
+    if mark <= first {
+        return Ok(false);
+    }
+    let transaction = db.begin().await?;
+    let sql = "DELETE FROM event WHERE txn < (SELECT max(txn) FROM event WHERE txn <= $1)";
+    let pruned = transaction.execute_raw(db.statement(sql, [mark.into()])).await?;
+    transaction.commit().await?;
+    Ok(pruned.rows_affected() + 1 >= MOST_PRUNED as u64)
+}
+
+/// On PostgreSQL, a database that was restored elsewhere has events with numbers that are still to come: the
+/// table begins anew.
+pub async fn settle(db: &Database) -> Result<(), Error> {
+    if db.engine() == Engine::Sqlite {
+        return Ok(());
+    }
+    let snapshot = Snapshot::new(db);
+    let next = snapshot.moment().await?.next();
+    let there = "SELECT max(txn) AS last, min(txn) AS first FROM event";
+    let found: Vec<Oldest> = snapshot.all(there, []).await?;
+    drop(snapshot);
+    if found.iter().all(|found| found.last.is_some_and(|last| last < next)) {
+        return Ok(());
+    }
+    let transaction = db.begin().await?;
+    transaction.execute_unprepared("DELETE FROM event").await?;
+    let began = "INSERT INTO event (kind, actor, object, at) VALUES (0, 0, 0, $1)";
+    transaction.execute_raw(db.statement(began, [Utc::now().into()])).await?;
+    transaction.commit().await?;
+    Ok(())
+}

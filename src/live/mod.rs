@@ -1,0 +1,166 @@
+//! What happens, told to those who watch, as it happens and in its order.
+//!
+//! Verbs write an event in their own transaction (`graph`). Here, one task for the whole instance reads what is
+//! new whenever the bell rings, and hands it to the subscribers that it concerns: a post goes to the connected
+//! viewers whose timelines show it, however many others follow its author. `log` is the table of events, `hub` that
+//! task, `feed` one subscriber's end.
+//!
+//! An event's place is a [`Moment`]: it says exactly what has been told, though transactions are not
+//! committed in the order of their numbers. Whoever comes back with a moment is told the rest from the table first.
+
+mod feed;
+mod hub;
+mod log;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use entity::event;
+use tokio::sync::mpsc;
+
+use crate::auth::Viewer;
+use crate::database::{Database, Moment};
+use crate::error::Error;
+use crate::loader::Entry;
+use hub::State;
+
+pub use feed::{Feed, News};
+
+/// Events that wait for a subscriber who does not take them; with the next one, it has lagged.
+pub const BUFFER: usize = 256;
+
+/// Something that happened.
+#[derive(Debug)]
+pub struct Happening {
+    pub event: event::Model,
+    /// What has been told with it.
+    pub moment: Moment,
+    /// The post that was added or updated, as it is now.
+    pub post: Option<Entry>,
+}
+
+/// How events are told.
+#[derive(Clone, Copy, Debug)]
+pub struct Telling {
+    /// How long events are kept.
+    pub retention: Duration,
+    /// How often to look when the bell does not ring.
+    pub patience: Duration,
+}
+
+/// Cheap to clone; all clones are one hub.
+#[derive(Clone)]
+pub struct Live(Arc<Inner>);
+
+struct Inner {
+    db: Database,
+    telling: Telling,
+    state: Mutex<State>,
+    subscribed: AtomicU64,
+    joined: AtomicU64,
+}
+
+/// What a subscriber wants to hear of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Interest {
+    /// The posts in this user's timeline, and what changes whom it shows.
+    Timeline(i64),
+    /// The follows that this user makes, or that are made of them.
+    Person(i64),
+}
+
+impl Interest {
+    fn person(self) -> i64 {
+        match self {
+            Self::Timeline(person) | Self::Person(person) => person,
+        }
+    }
+}
+
+/// What comes to a subscriber's end.
+enum Told {
+    /// From this moment on, everything will be told. The timeline shows these users' posts then.
+    Joined(Moment, Vec<i64>),
+    Happened(Arc<Happening>),
+    /// The session is over.
+    SignedOut,
+}
+
+impl Live {
+    /// # Errors
+    /// As the database says.
+    pub async fn start(db: Database, telling: Telling) -> Result<Self, Error> {
+        log::settle(&db).await?;
+        let state = Mutex::default();
+        let live = Self(Arc::new(Inner {
+            db,
+            telling,
+            state,
+            subscribed: AtomicU64::new(0),
+            joined: AtomicU64::new(0),
+        }));
+        tokio::spawn(live.clone().run());
+        Ok(live)
+    }
+
+    /// The viewer's timeline from now on, or from `after`.
+    ///
+    /// # Errors
+    /// `UNAUTHENTICATED` when the session is over; or as the database says.
+    pub async fn timeline(&self, viewer: &Viewer, after: Option<Moment>) -> Result<Feed, Error> {
+        let feed = self.subscribe(Interest::Timeline(viewer.id()), Some(viewer));
+        feed.begin(after).await
+    }
+
+    /// The follows of one user from now on; with a viewer, for as long as they are signed in.
+    ///
+    /// # Errors
+    /// `UNAUTHENTICATED` when the session is over; or as the database says.
+    pub async fn follows(&self, user: i64, viewer: Option<&Viewer>) -> Result<Feed, Error> {
+        self.subscribe(Interest::Person(user), viewer).begin(None).await
+    }
+
+    /// How many are subscribed.
+    #[must_use]
+    pub fn subscribers(&self) -> usize {
+        self.state().count()
+    }
+
+    /// How many have been subscribed since the start.
+    #[must_use]
+    pub fn joined(&self) -> u64 {
+        self.0.joined.load(Ordering::Relaxed)
+    }
+
+    /// Lets go of some events that are too old to be kept; says whether there may be more. Done every minute.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn prune(&self) -> Result<bool, Error> {
+        log::prune(&self.0.db, self.0.telling.retention).await
+    }
+
+    fn subscribe(&self, interest: Interest, viewer: Option<&Viewer>) -> Feed {
+        let (sender, told) = mpsc::channel(BUFFER);
+        let id = self.0.subscribed.fetch_add(1, Ordering::Relaxed);
+        let missed = Arc::new(AtomicU64::new(0));
+        let session = viewer.map(|viewer| viewer.session().id);
+        let joining = hub::Subscriber::new(interest, session, sender, Arc::clone(&missed));
+        self.state().joining.insert(id, joining);
+        self.0.db.bell().ring_here();
+        Feed::new(self.clone(), id, interest, told, missed)
+    }
+
+    fn leave(&self, id: u64) {
+        self.state().remove(id);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Sets of subscribers by what they have in common.
+type Index = HashMap<i64, HashSet<u64>>;
