@@ -160,3 +160,17 @@ def copied(database):
         yield copy
     finally:
         copy.drop()
+
+
+@contextmanager
+def empty(engine, server):
+    """The address of a database without tables."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    database = Sqlite("live") if engine == "sqlite" else Postgres(server, "live")
+    database.drop()
+    if engine == "postgres":
+        database.admin(f"CREATE DATABASE {database.name}")
+    try:
+        yield database.url
+    finally:
+        database.drop()

@@ -19,6 +19,11 @@ TITLES = {
     "M1": "follow and unfollow in turn",
     "M2": "create a post",
 }
+# The head of the table of subscriptions.
+LIVE = """
+| database | instances | subscriptions | hear each post | MB without sockets | MB with all | KB a socket | KB a subscription \
+| ms to the first, p50 | ms to the last, p50 | p99 | ms of CPU a post |
+|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"""
 MEGABYTE = 2**20
 BUSY = 0.9  # of a core: then wrk itself may be the limit
 
@@ -28,7 +33,6 @@ def note(text):
 
 
 def head(version, sizes):
-    users, follows, posts = sizes
     model = field("/proc/cpuinfo", "model name") or platform.machine()
     command = shlex.join(["benches/load/run", *sys.argv[1:]])
     command = re.sub("://([^:/@]*):[^/@]*@", r"://\1@", command)  # without a password
@@ -37,9 +41,13 @@ def head(version, sizes):
         f"* {datetime.date.today()}, {version}",
         f"* {model}, {os.cpu_count()} cores for servers and wrk together, {memory:.0f} GB, {platform.system()} "
         f"{platform.release()}",
-        f"* {users:,} users, {users * follows:,} follows, {users * posts:,} posts",
+        *sizes_of(*sizes),
         f"* `{command}`",
     ])
+
+
+def sizes_of(users=None, follows=0, posts=0):
+    return [f"* {users:,} users, {users * follows:,} follows, {users * posts:,} posts"] if users else []
 
 
 def field(path, name):

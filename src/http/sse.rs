@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_graphql::ServerError;
 use async_graphql::parser::types::OperationType;
+use axum::http::{HeaderName, HeaderValue};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::future::{self, FutureExt as _};
@@ -18,6 +19,10 @@ use super::{NOSNIFF, Shared, stopped};
 
 /// How often something is sent when there is nothing to say, so that nobody in between hangs up.
 const ALIVE: Duration = Duration::from_secs(12);
+
+/// A proxy that gathers what it passes on would keep events back; nginx and others heed this.
+const UNBUFFERED: (HeaderName, HeaderValue) =
+    (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
 
 /// # Errors
 /// Why it did not come to run.
@@ -49,6 +54,6 @@ pub async fn answer(
     let events = answers.map(next).chain(complete).take_until(stopped);
     let events = Sse::new(events.map(Ok::<_, Infallible>));
     let mut response = events.keep_alive(KeepAlive::new().interval(ALIVE)).into_response();
-    response.headers_mut().extend([NOSNIFF]);
+    response.headers_mut().extend([NOSNIFF, UNBUFFERED]);
     Ok(response)
 }
