@@ -173,16 +173,15 @@ async fn watch(judge: &mut Judge<'_>) {
     let start = &john.query(page).await["viewer"]["user"]["timeline"]["streamCursor"];
     samples.extend([("after".to_owned(), start.clone()), ("userIds".to_owned(), json!([mary.id]))]);
     samples.insert("userId".to_owned(), json!(john.id));
-    let happen = async || {
+    let happen = async |old: &str| {
         john.follow(&mary).await;
         let post = mary.write("Hello.").await;
         let edit = format!("editPost(input: {{id: \"{post}\", body: \"Hi.\"}}) {{ changed }}");
         mary.mutate(&edit).await;
         mary.write("Bye.").await;
         john.unfollow(&mary).await;
-        let delete = format!("deletePost(id: \"{post}\") {{ changed }}");
         john.follow(&mary).await;
-        mary.mutate(&delete).await;
+        mary.mutate(&format!("deletePost(id: \"{old}\") {{ changed }}")).await;
     };
     for field in schema.fields("Subscription") {
         let optional = field.arguments.iter().map(|argument| argument.node.name.node.as_str());
@@ -190,8 +189,9 @@ async fn watch(judge: &mut Judge<'_>) {
         let call = document.call(field, optional.last());
         let selection = document.selection(base(&field.ty.node), 2);
         let (document, variables) = document.finish("subscription", &(call + &selection));
+        let old = mary.write("Soon gone.").await;
         let mut events = john.watch(&document, variables).await;
-        happen().await;
+        happen(&old).await;
         // What passes by quickly is not all seen.
         let certain = match field.name.node.as_str() {
             "timelineEvents" => 7,
