@@ -5,7 +5,7 @@
 //! rung after the commit, from a connection of its own, once for all that was written since: inside the
 //! transaction, each commit would wait for every other's.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use sea_orm::sqlx::postgres::PgListener;
@@ -23,6 +23,8 @@ pub struct Bell {
     rung: Arc<Notify>,
     /// For the other instances.
     outwards: Arc<Notify>,
+    /// One connection to speak, one to listen.
+    pool: Arc<OnceLock<PgPool>>,
 }
 
 impl Bell {
@@ -41,17 +43,27 @@ impl Bell {
         let _ = tokio::time::timeout(patience, self.rung.notified()).await;
     }
 
-    /// Rings it on the other instances, and hears them, until the pool is closed.
+    /// Rings it on the other instances, and hears them, until it is closed.
     pub(super) fn connect(&self, pool: PgPool) {
+        let _ = self.pool.set(pool.clone());
         // Nobody needs to hear themselves.
         let name = format!("{:032x}", rand::random::<u128>());
         tokio::spawn(self.clone().tell(pool.clone(), name.clone()));
         tokio::spawn(self.clone().hear(pool, name));
     }
 
+    pub(super) async fn close(&self) {
+        if let Some(pool) = self.pool.get() {
+            pool.close().await;
+        }
+    }
+
     async fn tell(self, pool: PgPool, name: String) {
         while !pool.is_closed() {
-            self.outwards.notified().await;
+            tokio::select! {
+                () = self.outwards.notified() => {}
+                () = pool.close_event() => break,
+            }
             let notify = sqlx::query("SELECT pg_notify($1, $2)").bind(CHANNEL).bind(&name);
             if let Err(error) = notify.execute(&pool).await {
                 tracing::debug!(%error, "the other instances will look by themselves");
@@ -62,7 +74,11 @@ impl Bell {
 
     async fn hear(self, pool: PgPool, name: String) {
         while !pool.is_closed() {
-            if let Err(error) = self.listen(&pool, &name).await {
+            let listened = tokio::select! {
+                listened = self.listen(&pool, &name) => listened,
+                () = pool.close_event() => break,
+            };
+            if let Err(error) = listened {
                 tracing::debug!(%error, "the other instances are not heard");
                 tokio::time::sleep(BREATHER).await;
             }

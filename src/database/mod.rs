@@ -247,7 +247,6 @@ impl Database {
         let is_heard = self.engine == Engine::Postgres && self.reader.settled;
         if is_heard {
             let options = postgres::options(&config.database_url)?;
-            // One connection to speak, one to listen.
             self.bell.connect(postgres::pool(options, 2, patience(config), Purpose::Write));
         }
         Ok(is_heard)
@@ -344,6 +343,7 @@ impl Database {
 
     /// Closes all connections: what is in SQLite's write-ahead log goes into the file.
     pub async fn close(self) {
+        self.bell.close().await;
         let replicas = self.replicas.iter().map(|replica| replica.reader.connection.clone());
         for connection in replicas.chain([self.reader.connection, self.writer]) {
             if let Err(error) = connection.close().await {

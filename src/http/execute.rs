@@ -13,6 +13,8 @@ use async_graphql::{
 };
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use serde::Deserialize;
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 
 use super::documents::{Key, Known};
 use super::guard::refuse;
@@ -145,10 +147,8 @@ impl Operation {
         Ok(Executed { answer, retryable, lsn })
     }
 
-    /// Runs a subscription: an answer for each event.
-    ///
-    /// # Errors
-    /// Why it did not come to run; each answer may be an error of that kind, and is then the last.
+    /// Runs a subscription: an answer for each event; an error when it does not come to run. After either an error
+    /// or an answer without data, which has no place to go on from, there is none.
     pub async fn stream(
         self,
         shared: Shared,
@@ -158,19 +158,21 @@ impl Operation {
         // Who waits keeps no connection.
         caller.rest().await;
         let answers = shared.schema.stream(self.request(&caller), self.is_proven);
-        let all = (answers, self, shared, caller, true);
+        let all = (answers, self, shared, caller, Some(true));
         let answers = stream::unfold(all, async |(mut answers, this, shared, caller, first)| {
+            let is_first = first?;
             let answer = tokio::task::unconstrained(take_turns(answers.next())).await?;
             // What the next event shows is read anew; until then no connection is kept.
             caller.rest().await;
-            let answer = match answer {
-                // Without a first event there is none.
-                failed if first && failed.data == Value::Null && failed.is_err() => {
-                    Err(named(shared.limits.max_complexity, failed.errors))
-                }
-                answer => this.finish(&shared, answer),
+            let is_last = answer.data == Value::Null;
+            let answer = if is_first && is_last && answer.is_err() {
+                // Without a first event there is no stream.
+                Err(named(shared.limits.max_complexity, answer.errors))
+            } else {
+                this.finish(&shared, answer)
             };
-            Some((answer, (answers, this, shared, caller, false)))
+            let more = (!is_last && answer.is_ok()).then_some(false);
+            Some((answer, (answers, this, shared, caller, more)))
         });
         answers.boxed()
     }
@@ -193,6 +195,32 @@ impl Operation {
         shared.documents.keep(&self.key, &self.known);
         let data = self.known.shape.write(&answer.data, &errors);
         Ok(Answer { data, errors })
+    }
+}
+
+/// A stream that does its work on a task of its own, one item ahead: who is slow to take them keeps no connection to the
+/// database, and no lock, in the middle of one.
+pub fn on_its_own<T: Send + 'static>(mut items: BoxStream<'static, T>) -> BoxStream<'static, T> {
+    let (sender, receiver) = mpsc::channel(1);
+    let task = tokio::spawn(async move {
+        while let Some(item) = items.next().await {
+            if sender.send(item).await.is_err() {
+                break;
+            }
+        }
+    });
+    let all = (receiver, AbortOnDrop(task.abort_handle()));
+    stream::unfold(all, async |(mut receiver, task)| {
+        Some((receiver.recv().await?, (receiver, task)))
+    })
+    .boxed()
+}
+
+struct AbortOnDrop(AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

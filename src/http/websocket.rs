@@ -1,9 +1,9 @@
-//! GraphQL over a WebSocket: the protocol graphql-transport-ws. One task for each socket reads messages, runs
-//! the operations, and sends what they answer; while a message cannot be sent, nothing else is done.
+//! GraphQL over a WebSocket: the protocol graphql-transport-ws. One task for each socket reads messages and
+//! sends what the operations answer, each of which has a task of its own; while a message cannot be sent, none is read.
 //!
 //! The viewer is who the token in `connection_init` says, looked up anew for each operation.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -16,10 +16,10 @@ use axum::response::Response;
 use futures_util::stream::{self, AbortHandle, BoxStream, SelectAll, StreamExt as _};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use tokio::time::{Instant, interval_at, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
 use super::execute::{
-    Asker, Operation, Parameters, authenticate, errors_as_json, refusal, shorten,
+    Asker, Operation, Parameters, authenticate, errors_as_json, on_its_own, refusal, shorten,
 };
 use super::guard::refuse;
 use super::sockets::Place;
@@ -77,9 +77,10 @@ impl Close {
     }
 }
 
-/// The client is gone, or must go.
+/// The client is gone, or goes, or must go.
 enum End {
     Gone,
+    Closed,
     Close(Close),
 }
 
@@ -105,6 +106,7 @@ pub fn upgrade(upgrade: WebSocketUpgrade, shared: Shared, headers: &HeaderMap) -
             place: None,
             operations: SelectAll::new(),
             handles: HashMap::new(),
+            singles: HashSet::new(),
         };
         let end = if speaks {
             let Err(end) = connection.run().await;
@@ -113,17 +115,23 @@ pub fn upgrade(upgrade: WebSocketUpgrade, shared: Shared, headers: &HeaderMap) -
             Close::new(4406, "Subprotocol not acceptable").into()
         };
         // What still runs ends first.
-        let Connection { socket, .. } = connection;
-        if let End::Close(close) = end {
-            say_goodbye(socket, close).await;
+        let Connection { socket, operations, place, .. } = connection;
+        drop((operations, place));
+        match end {
+            End::Gone => {}
+            End::Closed => say_goodbye(socket, None).await,
+            End::Close(close) => say_goodbye(socket, Some(close)).await,
         }
     })
 }
 
-async fn say_goodbye(mut socket: WebSocket, Close(code, reason): Close) {
-    let frame = CloseFrame { code, reason: reason.into() };
+/// Closes the socket, unless the client has; and reads on until both have said so.
+async fn say_goodbye(mut socket: WebSocket, close: Option<Close>) {
     let goodbye = async {
-        socket.send(Message::Close(Some(frame))).await?;
+        if let Some(Close(code, reason)) = close {
+            let frame = CloseFrame { code, reason: reason.into() };
+            socket.send(Message::Close(Some(frame))).await?;
+        }
         while socket.recv().await.transpose()?.is_some() {}
         Ok::<(), axum::Error>(())
     };
@@ -140,6 +148,8 @@ struct Connection {
     place: Option<Place>,
     operations: SelectAll<BoxStream<'static, (String, Outgoing)>>,
     handles: HashMap<String, AbortHandle>,
+    /// Queries and mutations among them.
+    singles: HashSet<String>,
 }
 
 impl Connection {
@@ -147,6 +157,7 @@ impl Connection {
         let mut stopping = self.shared.stopping.subscribe();
         let mut late = std::pin::pin!(sleep(self.shared.patience));
         let mut ping = interval_at(Instant::now() + PING, PING);
+        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut is_there = true;
         loop {
             tokio::select! {
@@ -164,7 +175,8 @@ impl Connection {
                     }
                     self.send(Message::Ping(Bytes::new())).await?;
                 }
-                () = stopped(&mut stopping) => {
+                // What is answered once is answered first.
+                () = stopped(&mut stopping), if self.singles.is_empty() => {
                     return Err(Close::new(1001, "Going away").into());
                 }
             }
@@ -175,7 +187,7 @@ impl Connection {
         let text = match message {
             Message::Text(text) => text,
             Message::Ping(_) | Message::Pong(_) => return Ok(()),
-            Message::Close(_) => return Err(End::Gone),
+            Message::Close(_) => return Err(End::Closed),
             Message::Binary(_) => return Err(Close::new(4400, "Messages must be texts").into()),
         };
         let incoming = serde_json::from_str(&text)
@@ -208,7 +220,8 @@ impl Connection {
             Some(Value::String(token)) => self.token = Some(token.clone()),
             Some(_) => return Err(Close::forbidden().into()),
         }
-        let viewer = match authenticated(&self.shared, self.token.as_deref()).await {
+        let snapshot = Snapshot::new(&self.shared.database);
+        let viewer = match authenticated(&self.shared, &snapshot, self.token.as_deref()).await {
             Ok(viewer) => viewer,
             Err(Error::Unauthenticated(_)) => return Err(Close::forbidden().into()),
             Err(_) => return Err(Close::new(1013, "Try again later").into()),
@@ -240,9 +253,12 @@ impl Connection {
             Ok(operation) => operation,
             Err(error) => return self.fail(&id, vec![error]).await,
         };
+        if operation.ty() != OperationType::Subscription {
+            self.singles.insert(id.clone());
+        }
         let (token, user_agent) = (self.token.clone(), self.user_agent.clone());
         let answers = answers(operation, self.shared.clone(), token, user_agent);
-        let answers = answers.chain(stream::iter([Outgoing::Complete]));
+        let answers = on_its_own(answers).chain(stream::iter([Outgoing::Complete]));
         let (answers, handle) = stream::abortable(answers.map({
             let id = id.clone();
             move |outgoing| (id.clone(), outgoing)
@@ -280,6 +296,7 @@ impl Connection {
 
     /// Ends an operation, without a word.
     fn forget(&mut self, id: &str) {
+        self.singles.remove(id);
         if let Some(handle) = self.handles.remove(id) {
             handle.abort();
         }
@@ -297,11 +314,15 @@ impl Connection {
     }
 }
 
-async fn authenticated(shared: &Shared, token: Option<&str>) -> Result<Option<Viewer>, Error> {
-    if token.is_none() {
-        return Ok(None);
+async fn authenticated(
+    shared: &Shared,
+    snapshot: &Snapshot,
+    token: Option<&str>,
+) -> Result<Option<Viewer>, Error> {
+    match token {
+        None => Ok(None),
+        token => authenticate(shared, snapshot, token).await.map(Some),
     }
-    authenticate(shared, &Snapshot::new(&shared.database), token).await.map(Some)
 }
 
 /// What an operation answers, but for the end.
@@ -313,7 +334,7 @@ fn answers(
 ) -> BoxStream<'static, Outgoing> {
     let begun = async move {
         let snapshot = Snapshot::new(&shared.database);
-        let viewer = match authenticated(&shared, token.as_deref()).await {
+        let viewer = match authenticated(&shared, &snapshot, token.as_deref()).await {
             Ok(viewer) => viewer,
             Err(Error::Unauthenticated(_)) => return once(Outgoing::Forbidden),
             Err(error) => return once(Outgoing::Failed(vec![refusal(error)])),

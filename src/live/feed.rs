@@ -3,9 +3,11 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use entity::event::{self, Kind};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use super::{Happening, Interest, Live, Told, log};
 use crate::database::{Moment, Snapshot};
@@ -16,6 +18,11 @@ use crate::loader::entries;
 pub const MOST_REPLAYED: usize = 1_000;
 /// Events of all that are looked through for them.
 const MOST_READ: usize = 100_000;
+
+/// How many of them are brought with their posts at once.
+const LOADED: usize = 20;
+/// How long to wait for the hub.
+const JOINING: Duration = Duration::from_secs(10);
 
 /// What a feed brings.
 #[derive(Debug)]
@@ -35,7 +42,8 @@ pub struct Feed {
     interest: Interest,
     told: mpsc::Receiver<Told>,
     missed: Arc<AtomicU64>,
-    /// What comes before what is told.
+    /// What comes before what is told: not yet with its posts, and with them.
+    missed_before: VecDeque<(event::Model, Moment)>,
     replay: VecDeque<News>,
     last: Moment,
     is_over: bool,
@@ -55,20 +63,45 @@ impl Feed {
         told: mpsc::Receiver<Told>,
         missed: Arc<AtomicU64>,
     ) -> Self {
-        let (replay, last) = (VecDeque::new(), Moment::default());
-        Self { live, id, interest, told, missed, replay, last, is_over: false }
+        let (missed_before, replay) = (VecDeque::new(), VecDeque::new());
+        let last = Moment::default();
+        Self { live, id, interest, told, missed, missed_before, replay, last, is_over: false }
     }
 
-    /// Waits until it is subscribed, and reads what happened from `after` until then.
+    /// Waits until it is subscribed, and looks for what happened from `after` until then.
     pub(super) async fn begin(mut self, after: Option<Moment>) -> Result<Self, Error> {
-        let Some(Told::Joined(joined, authors)) = self.told.recv().await else {
-            return Err(Error::Unavailable);
+        let authors = match timeout(JOINING, self.told.recv()).await {
+            Ok(Some(Told::Joined(joined, authors))) => {
+                self.last = joined;
+                authors
+            }
+            Ok(Some(Told::SignedOut)) => return Err(signed_out()),
+            _ => return Err(Error::Unavailable),
         };
-        self.last = joined;
         if let (Some(after), Interest::Timeline(owner)) = (after, self.interest) {
-            self.replay = self.replay(owner, &after, authors).await?;
+            let Ok(_turn) = self.live.0.replays.acquire().await else {
+                return Err(Error::Unavailable);
+            };
+            match self.missed_since(owner, &after, authors).await? {
+                Some(missed) => self.missed_before = missed,
+                None => self.replay.push_back(News::Lagged { missed: None, resume_after: None }),
+            }
         }
         Ok(self)
+    }
+
+    /// Brings the posts of the next few events that come before what is told.
+    async fn load(&mut self) -> Result<(), Error> {
+        let some: Vec<_> =
+            self.missed_before.drain(..LOADED.min(self.missed_before.len())).collect();
+        let shown = some.iter().filter(|(event, _)| shows_post(event));
+        let posts: Vec<i64> = shown.map(|(event, _)| event.object).collect();
+        let posts = entries(&Snapshot::new(&self.live.0.db), &posts).await?;
+        self.replay.extend(some.into_iter().map(|(event, moment)| {
+            let post = posts.get(&event.object).filter(|_| shows_post(&event)).cloned();
+            News::Happened(Arc::new(Happening { event, moment, post }))
+        }));
+        Ok(())
     }
 
     /// The next event; `None` after the last.
@@ -78,6 +111,9 @@ impl Feed {
     pub async fn next(&mut self) -> Result<Option<News>, Error> {
         if self.is_over {
             return Ok(None);
+        }
+        if self.replay.is_empty() && !self.missed_before.is_empty() {
+            self.load().await?;
         }
         if let Some(news) = self.replay.pop_front() {
             self.is_over = matches!(news, News::Lagged { .. });
@@ -101,65 +137,71 @@ impl Feed {
             }
             Some(Told::SignedOut) => {
                 self.is_over = true;
-                Err(Error::Unauthenticated("The session is over. Log in again."))
+                Err(signed_out())
             }
             Some(Told::Joined(..)) | None => Ok(None),
         }
     }
 
+    /// Takes what waits as one with what was taken last.
+    pub fn skip_waiting(&mut self) -> Result<(), Error> {
+        while let Ok(told) = self.told.try_recv() {
+            if let Told::SignedOut = told {
+                self.is_over = true;
+                return Err(signed_out());
+            }
+        }
+        Ok(())
+    }
+
     /// What concerns the timeline of `owner` between `after` and the moment that the feed was subscribed, when it
-    /// showed `authors`.
-    async fn replay(
+    /// showed `authors`. `None` when that is not known any more, or too much.
+    async fn missed_since(
         &self,
         owner: i64,
         after: &Moment,
         authors: Vec<i64>,
-    ) -> Result<VecDeque<News>, Error> {
+    ) -> Result<Option<VecDeque<(event::Model, Moment)>>, Error> {
         let joined = &self.last;
-        let lagged = || VecDeque::from([News::Lagged { missed: None, resume_after: None }]);
         let snapshot = Snapshot::new(&self.live.0.db);
         if !log::reaches(&snapshot, after).await? {
-            return Ok(lagged());
+            return Ok(None);
         }
         // Back to what it showed at the beginning, and then forward again.
         let mut authors: HashSet<i64> = authors.into_iter().collect();
-        let is_due = |event: &event::Model| joined.has_seen(event.txn);
-        for follow in
-            log::follows_since(&snapshot, after, owner).await?.iter().rev().filter(|e| is_due(e))
-        {
+        let is_due = |event: &&event::Model| joined.has_seen(event.txn);
+        let follows = log::follows_since(&snapshot, after, owner).await?;
+        for follow in follows.iter().rev().filter(is_due) {
             show(&mut authors, follow, Kind::Unfollowed);
         }
-        let mut concerns = Vec::new();
+        let mut missed = VecDeque::new();
         let mut told = after.clone();
         for _ in 0..MOST_READ / log::CHUNK {
             let chapter = log::since(&snapshot, &told).await?;
-            for event in chapter.events.iter().filter(|event| is_due(event)) {
+            for event in chapter.events.iter().filter(is_due) {
                 if concerns_timeline(event, owner, &authors) {
-                    concerns.push((event.clone(), after.up_to(event.txn, joined)));
+                    missed.push_back((event.clone(), after.up_to(event.txn, joined)));
                 }
                 if event.actor == owner {
                     show(&mut authors, event, Kind::Followed);
                 }
             }
             told = chapter.until;
-            if chapter.is_last || concerns.len() > MOST_REPLAYED {
+            if chapter.is_last || missed.len() > MOST_REPLAYED {
                 break;
             }
         }
-        if concerns.len() > MOST_REPLAYED || told.next() < joined.next() {
-            return Ok(lagged());
-        }
-        let posts: Vec<i64> = concerns.iter().map(|(event, _)| event.object).collect();
-        let posts = entries(&snapshot, &posts).await?;
-        let news = concerns.into_iter().map(|(event, moment)| {
-            let post = match event.kind {
-                Kind::PostAdded | Kind::PostUpdated => posts.get(&event.object).cloned(),
-                _ => None,
-            };
-            News::Happened(Arc::new(Happening { event, moment, post }))
-        });
-        Ok(news.collect())
+        let is_all = missed.len() <= MOST_REPLAYED && told.next() >= joined.next();
+        Ok(is_all.then_some(missed))
     }
+}
+
+fn signed_out() -> Error {
+    Error::Unauthenticated("The session is over. Log in again.")
+}
+
+fn shows_post(event: &event::Model) -> bool {
+    matches!(event.kind, Kind::PostAdded | Kind::PostUpdated)
 }
 
 fn concerns_timeline(event: &event::Model, owner: i64, authors: &HashSet<i64>) -> bool {

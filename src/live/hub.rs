@@ -17,6 +17,9 @@ use crate::loader::entries;
 
 /// How often to see whether events are old enough to go.
 const PRUNING: Duration = Duration::from_mins(1);
+/// How many are subscribed with one look at most, and whose follows are read with one statement.
+const MOST_JOINING: usize = 1_000;
+const AT_ONCE: usize = 100;
 /// How long to wait before the database is asked again.
 const BREATHER: Duration = Duration::from_secs(1);
 
@@ -157,7 +160,7 @@ impl Live {
         let mut pruned = Instant::now();
         while Arc::strong_count(&self.0) > 1 {
             let telling = &self.0.telling;
-            let patience = if told.is_some() { telling.patience } else { PRUNING };
+            let patience = if self.subscribers() > 0 { telling.patience } else { PRUNING };
             self.0.db.bell().heard(patience).await;
             if self.look(&mut told).await.is_err() {
                 tokio::time::sleep(BREATHER).await;
@@ -176,6 +179,11 @@ impl Live {
             *told = None;
             return Ok(());
         }
+        // Who comes later may have seen more than this snapshot.
+        let joining: Vec<u64> = self.state().joining.keys().copied().take(MOST_JOINING).collect();
+        if joining.len() == MOST_JOINING {
+            self.0.db.bell().ring_here();
+        }
         let snapshot = Snapshot::new(&self.0.db);
         let mut now = match told.take() {
             Some(told) => told,
@@ -192,7 +200,7 @@ impl Live {
             }
         }
         *told = Some(now.clone());
-        self.join(&snapshot, &now).await
+        self.join(&snapshot, &now, joining).await
     }
 
     async fn tell(
@@ -250,23 +258,37 @@ impl Live {
     }
 
     /// Subscribes those who wait for it, and those whose timelines have changed altogether anew.
-    async fn join(&self, snapshot: &Snapshot, now: &Moment) -> Result<(), Error> {
-        let (ids, owners): (Vec<u64>, HashSet<i64>) = {
+    async fn join(
+        &self,
+        snapshot: &Snapshot,
+        now: &Moment,
+        joining: Vec<u64>,
+    ) -> Result<(), Error> {
+        let (mut owners, mut sessions) = (HashSet::new(), HashSet::new());
+        let ids: HashSet<u64> = {
             let state = self.state();
             let changed =
-                state.stale.iter().filter_map(|id| Some((id, state.subscribers.get(id)?)));
-            let all = state.joining.iter().chain(changed);
-            all.map(|(id, one)| (*id, one.interest.person())).unzip()
+                state.stale.iter().filter_map(|id| Some((*id, state.subscribers.get(id)?)));
+            let new = joining.iter().filter_map(|id| Some((*id, state.joining.get(id)?)));
+            let all = new.chain(changed).inspect(|(_, one)| {
+                sessions.extend(one.session);
+                if let Interest::Timeline(owner) = one.interest {
+                    owners.insert(owner);
+                }
+            });
+            all.map(|(id, _)| id).collect()
         };
-        if ids.is_empty() {
-            return Ok(());
-        }
         let follows = follows(snapshot, &owners).await?;
+        let signed_in = signed_in(snapshot, &sessions).await?;
         let mut state = self.state();
         for id in ids {
             // Whoever left meanwhile is not there any more.
             let is_new = state.joining.contains_key(&id);
             let Some(one) = state.remove(id) else { continue };
+            if one.session.is_some_and(|session| !signed_in.contains(&session)) {
+                one.tell(Told::SignedOut);
+                continue;
+            }
             let mut authors = HashSet::new();
             if let Interest::Timeline(owner) = one.interest {
                 authors.extend(follows.get(&owner).into_iter().flatten().copied());
@@ -316,10 +338,13 @@ async fn follows(
     let engine = snapshot.engine();
     let these = engine.is_in("follower_id", 1);
     let sql = format!("SELECT follower_id, followed_id FROM follow WHERE {these}");
-    let rows: Vec<Follow> = snapshot.all(&sql, [engine.keys(users.iter().copied())]).await?;
     let mut follows: HashMap<i64, Vec<i64>> = HashMap::new();
-    for Follow { follower_id, followed_id } in rows {
-        follows.entry(follower_id).or_default().push(followed_id);
+    let users: Vec<i64> = users.iter().copied().collect();
+    for some in users.chunks(AT_ONCE) {
+        let rows: Vec<Follow> = snapshot.all(&sql, [engine.keys(some.iter().copied())]).await?;
+        for Follow { follower_id, followed_id } in rows {
+            follows.entry(follower_id).or_default().push(followed_id);
+        }
     }
     Ok(follows)
 }

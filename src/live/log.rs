@@ -68,21 +68,25 @@ pub async fn follows_since(
 /// Whether all that `told` has not seen is still there; not so when it is too old, or from another database.
 pub async fn reaches(snapshot: &Snapshot, told: &Moment) -> Result<bool, Error> {
     let now = snapshot.moment().await?;
-    let first = oldest(snapshot, Utc::now()).await?.first;
+    let ends = "SELECT min(txn) AS first, max(txn) AS last FROM event";
+    let ends: Vec<Oldest> = snapshot.all(ends, []).await?;
+    let first = ends.first().and_then(|ends| ends.first);
     Ok(first.is_some_and(|first| first <= told.first_unseen()) && told.next() <= now.next())
 }
 
 #[derive(FromQueryResult)]
 struct Oldest {
     first: Option<i64>,
-    /// The last of the first few that happened before a moment.
     last: Option<i64>,
 }
 
+/// The first event, and the last of the first few before which all happened before a moment.
 async fn oldest(snapshot: &Snapshot, before: DateTime<Utc>) -> Result<Oldest, Error> {
     let sql = format!(
-        "SELECT (SELECT min(txn) FROM event) AS first, max(txn) AS last \
-         FROM (SELECT txn, at FROM event ORDER BY txn LIMIT {MOST_PRUNED}) AS oldest WHERE at < $1"
+        "SELECT min(txn) AS first, max(txn) AS last \
+         FROM (SELECT txn FROM event ORDER BY txn LIMIT {MOST_PRUNED}) AS oldest \
+         WHERE txn < coalesce((SELECT txn FROM event WHERE at >= $1 ORDER BY txn LIMIT 1), {})",
+        i64::MAX
     );
     let found = snapshot.all(&sql, [before.into()]).await?;
     Ok(found.into_iter().next().unwrap_or(Oldest { first: None, last: None }))

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use entity::event;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use crate::auth::Viewer;
 use crate::database::{Database, Moment};
@@ -30,6 +30,9 @@ pub use feed::{Feed, News};
 
 /// Events that wait for a subscriber who does not take them; with the next one, it has lagged.
 pub const BUFFER: usize = 256;
+
+/// How many read what they missed at the same time.
+const REPLAYS: usize = 2;
 
 /// Something that happened.
 #[derive(Debug)]
@@ -60,6 +63,8 @@ struct Inner {
     state: Mutex<State>,
     subscribed: AtomicU64,
     joined: AtomicU64,
+    /// Who comes back waits for those before them.
+    replays: Semaphore,
 }
 
 /// What a subscriber wants to hear of.
@@ -93,13 +98,13 @@ impl Live {
     /// As the database says.
     pub async fn start(db: Database, telling: Telling) -> Result<Self, Error> {
         log::settle(&db).await?;
-        let state = Mutex::default();
         let live = Self(Arc::new(Inner {
             db,
             telling,
-            state,
+            state: Mutex::default(),
             subscribed: AtomicU64::new(0),
             joined: AtomicU64::new(0),
+            replays: Semaphore::new(REPLAYS),
         }));
         tokio::spawn(live.clone().run());
         Ok(live)

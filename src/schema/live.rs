@@ -55,7 +55,7 @@ pub enum TimelineEvent {
     Lagged(StreamLagged),
 }
 
-/// A post has come into the timeline, at its head. When it is gone again by the time that this would be sent, only
+/// A post has come into the timeline, most often at its head. When it is gone again by the time that this would be sent, only
 /// its removal is.
 #[derive(SimpleObject)]
 pub struct TimelinePostAdded {
@@ -63,7 +63,7 @@ pub struct TimelinePostAdded {
     cursor: String,
     /// When it happened.
     occurred_at: DateTime,
-    /// The entry to put at the head of the timeline.
+    /// The entry, to be put into its place: entries are in the order of `createdAt`, newest first.
     edge: TimelineEdge,
 }
 
@@ -186,12 +186,13 @@ impl LiveSubscription {
         let me = viewer.id();
         Ok(stream::try_unfold((feed, users), move |(mut feed, users)| async move {
             loop {
+                // Who waits keeps no connection.
+                loaders(ctx).clear().await;
                 let Some(happening) = next_follow(&mut feed).await? else { return Ok(None) };
                 let event = &happening.event;
                 let other = if event.actor == me { event.object } else { event.actor };
                 let is_follow = matches!(event.kind, Kind::Followed | Kind::Unfollowed);
                 if is_follow && users.as_ref().is_none_or(|users| users.contains(&other)) {
-                    loaders(ctx).clear().await;
                     // Somebody who is gone meanwhile has no relationship.
                     if loaders(ctx).users.load(other).await?.is_some() {
                         let relationship = Relationship::load(ctx, me, other).await?;
@@ -224,7 +225,7 @@ impl LiveSubscription {
             loop {
                 if !is_new {
                     match feed.next().await? {
-                        Some(News::Happened(_)) => {}
+                        Some(News::Happened(_)) => feed.skip_waiting()?,
                         // However many were dropped, how things stand now is what is told.
                         Some(News::Lagged { .. }) => feed = subscribe().await?,
                         None => return Ok(None),

@@ -4,6 +4,8 @@ mod exact;
 mod socket;
 
 use futures_util::future::join_all;
+use indicatif::ProgressBar;
+use rookery::command::seed::{self, Plan};
 use rookery::page::{List, encode_place};
 use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
@@ -302,6 +304,54 @@ async fn follows_are_told_to_both() {
     let many = vec![mary.id.as_str(); 101];
     let code = john.refused(FOLLOWS, json!({ "userIds": many })).await;
     assert_eq!(code, "ARGUMENT_OUT_OF_RANGE");
+}
+
+/// Who waits for something to happen keeps no connection to the database.
+#[tokio::test(flavor = "multi_thread")]
+async fn any_number_may_wait() {
+    let app = TestApp::with(&["--database-readers", "1", "--max-user-sockets", "100"]).await;
+    let cast = app.cast().await;
+    let (john, susan) = (&cast.john, &cast.susan);
+    john.follow(susan).await;
+    let mut waiting = Vec::new();
+    for _ in 0..8 {
+        waiting.push(john.watch(TIMELINE, json!({})).await);
+        waiting.push(john.watch(COUNTS, json!({ "userId": john.id })).await);
+        waiting.push(john.watch(FOLLOWS, json!({})).await);
+    }
+    // Gone before anybody could look: nothing is told, and nobody keeps what they looked with.
+    let passing = app.join("passing").await;
+    passing.follow(john).await;
+    let delete =
+        format!("deleteAccount(input: {{password: \"{}\"}}) {{ changed }}", crate::app::PASSWORD);
+    passing.mutate(&delete).await;
+    susan.write("news").await;
+    let heard = waiting.iter_mut().step_by(3).map(|events| async { word(&events.next().await) });
+    assert_eq!(join_all(heard).await, ["+news"; 8]);
+    assert_eq!(john.timeline().await, ["news"]);
+    let most = TestApp::with(&["--max-user-sockets", "1"]).await;
+    let mary = most.join("mary").await;
+    let _one = mary.watch(TIMELINE, json!({})).await;
+    assert_eq!(mary.refused(TIMELINE, json!({})).await, "TOO_MANY_OPERATIONS");
+}
+
+/// A command changes more than can be told; whom the timeline shows is read anew.
+#[tokio::test]
+async fn many_changes_are_told_as_one() {
+    let app = TestApp::new().await;
+    let cast = app.cast().await;
+    let (john, susan) = (&cast.john, &cast.susan);
+    john.follow(susan).await;
+    let (start, _) = page(john).await;
+    let mut news = john.watch(TIMELINE, json!({})).await;
+    let plan = Plan { users: 20, follows_per_user: 3, posts_per_user: 2, rng_seed: 1 };
+    seed::run(app.database(), &plan, &ProgressBar::hidden()).await.unwrap();
+    // Another process does not ring the bell; it is looked for.
+    assert_eq!(words(&mut news, 1).await, ["!null"]);
+    susan.write("afterwards").await;
+    assert_eq!(words(&mut news, 1).await, ["+afterwards"]);
+    let mut again = john.subscribe(TIMELINE, json!({ "after": start })).await;
+    assert_eq!(words(&mut again, 2).await, ["!null", "+afterwards"]);
 }
 
 /// However many are told, and however many follow the author without being there.

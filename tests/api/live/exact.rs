@@ -257,6 +257,21 @@ async fn nothing_is_lost_between_writers() {
         john.follow(writer).await;
     }
     let (mut cursor, _) = page(&john).await;
+    // Others are told all the while, on both instances.
+    let mary = a.join("mary").await;
+    for writer in &writers {
+        mary.follow(writer).await;
+    }
+    let (at_a, at_b) = (mary.at(&a), mary.at(&b));
+    let mut others = [at_a.watch(TIMELINE, json!({})).await, at_b.watch(TIMELINE, json!({})).await];
+    let listening = join_all(others.iter_mut().map(|events| async {
+        let mut told = Vec::new();
+        while told.len() < WRITERS * POSTS {
+            told.push(seen(&events.next().await).1);
+        }
+        told.sort();
+        told
+    }));
     let writing = join_all(writers.iter().enumerate().map(|(n, writer)| {
         let instances = [&a, &b];
         async move {
@@ -284,9 +299,10 @@ async fn nothing_is_lost_between_writers() {
         events.nothing().await;
         told
     };
-    let (written, mut told) = tokio::join!(writing, watching);
+    let (written, mut told, listened) = tokio::join!(writing, watching, listening);
     let mut written: Vec<String> = written.into_iter().flatten().collect();
     written.sort();
     told.sort();
     assert_eq!(told, written);
+    assert_eq!(listened, [written.clone(), written]);
 }

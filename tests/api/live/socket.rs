@@ -256,6 +256,32 @@ async fn there_are_limits() {
     assert!(!matches!(long.incoming().await, Incoming::Message(_)));
 }
 
+/// Who asks for much and does not read it keeps no connection to the database.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_read_keeps_nobody_waiting() {
+    let app = TestApp::with(&["--database-readers", "1"]).await;
+    let (john, susan) = (app.join("john").await, app.join("susan").await);
+    let long = "x".repeat(5_000);
+    for _ in 0..100 {
+        john.write(&long).await;
+    }
+    let address = serve(&app).await;
+    let mut socket = Socket::of(&address, &john).await;
+    for id in 0..60 {
+        let posts = "{ posts(first: 100) { nodes { body author { postsCount } } } }";
+        socket.subscribe(&id.to_string(), posts, json!({})).await;
+    }
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        timeout(Duration::from_secs(3), susan.timeline()).await.expect("susan waits for john");
+    }
+    // All of it is there when it is read after all.
+    let mut complete = 0;
+    while complete < 60 {
+        complete += usize::from(socket.message().await["type"] == "complete");
+    }
+}
+
 #[tokio::test]
 async fn a_token_that_is_good_no_longer_closes_the_socket() {
     let app = TestApp::new().await;
