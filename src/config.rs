@@ -214,7 +214,7 @@ pub struct Limits {
     #[arg(long, env = "ROOKERY_MAX_SOCKET_OPERATIONS", default_value_t = 100, value_name = "N")]
     pub max_socket_operations: usize,
 
-    /// Sockets that one user has open at the same time, on one instance
+    /// Sockets and streams of events that one user has open at the same time, on one instance
     #[arg(long, env = "ROOKERY_MAX_USER_SOCKETS", default_value_t = 32, value_name = "N")]
     pub max_user_sockets: usize,
 

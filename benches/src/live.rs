@@ -4,6 +4,8 @@
 //! each user, and lets one of them, whom some of the others follow, write posts one after the other. Called by
 //! `benches/load/run --live`; prints a row of its table.
 
+#![allow(clippy::cast_precision_loss, reason = "figures to look at")]
+
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -23,7 +25,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 const TIMELINE: &str = "subscription { timelineEvents { __typename ... on TimelinePostAdded {
     edge { node { id body author { username followersCount followingCount } } } } } }";
 
