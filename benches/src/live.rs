@@ -139,7 +139,9 @@ async fn fill(options: &Options) -> Result<Vec<String>> {
     database.migrate().await?;
     ensure!(database.largest_key().await? == 0, "the database is not empty");
     let users = u32::try_from(options.subscriptions + 1)?;
-    let plan = seed::Plan { users, follows_per_user: 10, posts_per_user: 2, rng_seed: 1 };
+    // Of few users, each would be followed by somebody, and the one who writes must not be.
+    let follows_per_user = (users / 500).clamp(1, 10);
+    let plan = seed::Plan { users, follows_per_user, posts_per_user: 2, rng_seed: 1 };
     seed::run(&database, &plan, &ProgressBar::hidden()).await?;
     let sql = "SELECT username FROM \"user\" ORDER BY followers_count, id";
     let rows =
