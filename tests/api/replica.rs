@@ -63,7 +63,11 @@ impl Stage {
     }
 }
 
+/// None while the replica does not know the user yet.
 fn bodies(data: &Value) -> Vec<String> {
+    if data["user"].is_null() {
+        return vec![];
+    }
     texts(&data["user"]["posts"]["nodes"], "body")
 }
 
