@@ -9,13 +9,13 @@ use entity::event::{self, Kind};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::{Happening, Interest, Live, Told, log};
+use super::{Happening, Interest, Live, Told, log, shows_post};
 use crate::database::{Moment, Snapshot};
 use crate::error::Error;
 use crate::loader::entries;
 
 /// Events that concern a timeline are replayed up to this number; who missed more reads it anew.
-pub const MOST_REPLAYED: usize = 1_000;
+const MOST_REPLAYED: usize = 1_000;
 /// Events of all that are looked through for them.
 const MOST_READ: usize = 100_000;
 
@@ -198,10 +198,6 @@ impl Feed {
 
 fn signed_out() -> Error {
     Error::Unauthenticated("The session is over. Log in again.")
-}
-
-fn shows_post(event: &event::Model) -> bool {
-    matches!(event.kind, Kind::PostAdded | Kind::PostUpdated)
 }
 
 fn concerns_timeline(event: &event::Model, owner: i64, authors: &HashSet<i64>) -> bool {

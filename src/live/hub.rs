@@ -10,7 +10,7 @@ use entity::event::{self, Kind};
 use sea_orm::FromQueryResult;
 use tokio::sync::mpsc;
 
-use super::{Happening, Index, Interest, Live, Told, log};
+use super::{Happening, Index, Interest, Live, Told, log, shows_post};
 use crate::database::{Moment, Snapshot};
 use crate::error::Error;
 use crate::loader::entries;
@@ -303,10 +303,6 @@ impl Live {
         state.stale.clear();
         Ok(())
     }
-}
-
-fn shows_post(event: &event::Model) -> bool {
-    matches!(event.kind, Kind::PostAdded | Kind::PostUpdated)
 }
 
 /// Which of these sessions are still open.

@@ -169,3 +169,8 @@ impl Live {
 
 /// Sets of subscribers by what they have in common.
 type Index = HashMap<i64, HashSet<u64>>;
+
+/// Whether the event is told with its post.
+fn shows_post(event: &event::Model) -> bool {
+    matches!(event.kind, event::Kind::PostAdded | event::Kind::PostUpdated)
+}

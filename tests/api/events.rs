@@ -22,8 +22,7 @@ pub struct Events {
 }
 
 impl Actor<'_> {
-    /// The stream of a subscription; it begins when it is first asked.
-    pub async fn subscribe(&self, document: &str, variables: Value) -> Events {
+    fn streaming(&self, document: &str, variables: &Value) -> Request<Body> {
         let body = json!({ "query": document, "variables": variables }).to_string();
         let mut request = Request::post("/graphql")
             .header(header::CONTENT_TYPE, "application/json")
@@ -31,7 +30,12 @@ impl Actor<'_> {
         if let Some(token) = &self.token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
-        let request = request.body(Body::from(body)).unwrap();
+        request.body(Body::from(body)).unwrap()
+    }
+
+    /// The stream of a subscription; it begins when it is first asked.
+    pub async fn subscribe(&self, document: &str, variables: Value) -> Events {
+        let request = self.streaming(document, &variables);
         let response = self.app.app.router.clone().oneshot(request).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");
@@ -40,14 +44,7 @@ impl Actor<'_> {
 
     /// The code of the error that a subscription comes to at once.
     pub async fn refused(&self, document: &str, variables: Value) -> String {
-        let body = json!({ "query": document, "variables": variables }).to_string();
-        let mut request = Request::post("/graphql")
-            .header(header::CONTENT_TYPE, "application/json")
-            .header(header::ACCEPT, "text/event-stream");
-        if let Some(token) = &self.token {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
-        }
-        let request = request.body(Body::from(body)).unwrap();
+        let request = self.streaming(document, &variables);
         let (status, _, body) = self.app.send(request).await;
         assert_eq!(status, StatusCode::BAD_REQUEST);
         let answer: Value = serde_json::from_str(&body).unwrap();

@@ -309,3 +309,42 @@ async fn one_statement_for_any_number_of_timelines() {
     let found = Timelines::new(Snapshot::new(db), 0).load(&keys).await.unwrap();
     assert!(keys.iter().all(|key| found[key].rows.len() == 20));
 }
+
+/// A page is read with the number of entries before it, and the place to go on from.
+#[tokio::test]
+async fn newer_entries_are_counted() {
+    let app = TestApp::new().await;
+    let cast = app.cast().await;
+    let (john, susan) = (&cast.john, &cast.susan);
+    john.follow(susan).await;
+    let empty = "{ viewer { user { timeline { newerCount } } } }";
+    assert_eq!(john.query(empty).await["viewer"]["user"]["timeline"]["newerCount"], 0);
+    for n in 0..15 {
+        [john, susan][n % 2].write(&n.to_string()).await;
+        cast.mary.write("not john's").await;
+    }
+    let ask = "query ($after: String, $before: String, $first: Int, $last: Int) { viewer { user {
+        timeline(first: $first, after: $after, last: $last, before: $before) {
+            capped: newerCount(cap: 7) newerCount edges { cursor } pageInfo { hasPreviousPage } } } } }";
+    let all = john.run(ask, json!({ "first": 15 })).await;
+    let edges = all["viewer"]["user"]["timeline"]["edges"].as_array().unwrap().clone();
+    for newer in 0..15 {
+        let cursor = &edges[newer]["cursor"];
+        let pages = [
+            json!({ "first": 3, "after": (newer > 0).then(|| &edges[newer - 1]["cursor"]) }),
+            json!({ "last": 1, "before": edges.get(newer + 1).map(|edge| &edge["cursor"]) }),
+        ];
+        for page in pages {
+            let timeline = &john.run(ask, page).await["viewer"]["user"]["timeline"];
+            assert_eq!(&timeline["edges"][0]["cursor"], cursor);
+            assert_eq!(timeline["newerCount"], newer);
+            assert_eq!(timeline["capped"], newer.min(7));
+        }
+    }
+    let beyond = john.run(ask, json!({ "after": edges[14]["cursor"] })).await;
+    assert_eq!(beyond["viewer"]["user"]["timeline"]["newerCount"], 15);
+    for cap in [0, 1_001] {
+        let ask = format!("{{ viewer {{ user {{ timeline {{ newerCount(cap: {cap}) }} }} }} }}");
+        assert_eq!(john.error(&ask).await, "ARGUMENT_OUT_OF_RANGE");
+    }
+}
