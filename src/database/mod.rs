@@ -41,7 +41,7 @@ use replica::Replica;
 pub use bell::Bell;
 pub use engine::Engine;
 pub use lsn::Lsn;
-pub use moment::Moment;
+pub use moment::{Last, Moment};
 pub use node::Node;
 pub use snapshot::Snapshot;
 pub use sqlite::file;

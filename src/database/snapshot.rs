@@ -3,11 +3,12 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbErr, FromQueryResult, Value};
 use tokio::sync::{Mutex, OnceCell, OwnedRwLockReadGuard};
 
 use super::reader::Reader;
-use super::{Database, Engine, Lsn, Moment};
+use super::{Database, Engine, Last, Lsn, Moment};
 
 /// One request's reads: all statements see the database as it was at the first of them, so that a
 /// count and the list it counts agree whatever others write meanwhile. The connection goes back with
@@ -102,17 +103,18 @@ impl Snapshot {
     /// As the database says.
     pub async fn moment(&self) -> Result<Moment, DbErr> {
         let open = self.get().await?;
-        let sql = match self.engine() {
-            Engine::Sqlite => {
-                "SELECT printf('%d:%d:', next, next) FROM (SELECT max(txn) + 1 AS next FROM event)"
-            }
-            Engine::Postgres => "SELECT pg_current_snapshot()::text",
+        let seen = match self.engine() {
+            Engine::Sqlite => "printf('%d:%d:', txn + 1, txn + 1)",
+            Engine::Postgres => "pg_current_snapshot()::text",
         };
+        let sql = format!("SELECT txn, at, {seen} AS seen FROM event ORDER BY txn DESC LIMIT 1");
         let ask = async || {
-            let row = open.query_one_raw(self.database.statement(sql, [])).await?;
-            let text: Option<String> = row.map(|row| row.try_get_by_index(0)).transpose()?;
-            let moment = text.and_then(|text| text.parse().ok());
-            moment.ok_or_else(|| DbErr::Custom("the table of events has no first row".to_owned()))
+            let row = open.query_one_raw(self.database.statement(&sql, [])).await?;
+            let row = row.ok_or_else(|| DbErr::RecordNotFound("the first event".to_owned()))?;
+            let at: DateTime<Utc> = row.try_get("", "at")?;
+            let last = Last { txn: row.try_get("", "txn")?, at: at.timestamp_micros() };
+            let seen: String = row.try_get("", "seen")?;
+            Moment::new(&seen, last).ok_or_else(|| DbErr::Custom(format!("no snapshot: {seen}")))
         };
         open.seen.get_or_try_init(ask).await.cloned()
     }

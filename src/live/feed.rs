@@ -21,6 +21,8 @@ const MOST_READ: usize = 100_000;
 
 /// How many of them are brought with their posts at once.
 const LOADED: usize = 20;
+const LOST: News = News::Lagged { missed: None, resume_after: None };
+
 /// How long to wait for the hub.
 const JOINING: Duration = Duration::from_secs(10);
 
@@ -28,8 +30,8 @@ const JOINING: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub enum News {
     Happened(Arc<Happening>),
-    /// The last: events were dropped, `missed` of them so far, or are not kept any more. Whoever goes on from
-    /// `resume_after` misses none.
+    /// The last: some were not told, `missed` of them if that is known. Whoever goes on from `resume_after` misses none;
+    /// without it, they are not kept any more.
     Lagged {
         missed: Option<u64>,
         resume_after: Option<Moment>,
@@ -84,7 +86,7 @@ impl Feed {
             };
             match self.missed_since(owner, &after, authors).await? {
                 Some(missed) => self.missed_before = missed,
-                None => self.replay.push_back(News::Lagged { missed: None, resume_after: None }),
+                None => self.replay.push_back(LOST),
             }
         }
         Ok(self)
@@ -121,34 +123,39 @@ impl Feed {
         }
         let told = match self.told.try_recv() {
             Ok(told) => Some(told),
-            Err(_) => match self.missed.load(Ordering::SeqCst) {
-                0 => self.told.recv().await,
-                missed => {
-                    self.is_over = true;
-                    let resume_after = Some(self.last.clone());
-                    return Ok(Some(News::Lagged { missed: Some(missed), resume_after }));
-                }
-            },
+            Err(_) if self.missed.load(Ordering::SeqCst) == 0 => self.told.recv().await,
+            Err(_) => None,
         };
         match told {
             Some(Told::Happened(happening)) => {
                 self.last = happening.moment.clone();
-                Ok(Some(News::Happened(happening)))
+                return Ok(Some(News::Happened(happening)));
             }
-            Some(Told::SignedOut) => {
-                self.is_over = true;
-                Err(signed_out())
+            // Comes once, at the beginning.
+            Some(Told::Joined(..)) => return Ok(None),
+            _ => self.is_over = true,
+        }
+        match told {
+            Some(Told::SignedOut) => Err(signed_out()),
+            Some(_) => Ok(Some(LOST)),
+            // There was no room for more, or nobody is there any more who would tell it.
+            None => {
+                let missed = Some(self.missed.load(Ordering::SeqCst)).filter(|missed| *missed > 0);
+                Ok(Some(News::Lagged { missed, resume_after: Some(self.last.clone()) }))
             }
-            Some(Told::Joined(..)) | None => Ok(None),
         }
     }
 
     /// Takes what waits as one with what was taken last.
     pub fn skip_waiting(&mut self) -> Result<(), Error> {
         while let Ok(told) = self.told.try_recv() {
-            if let Told::SignedOut = told {
-                self.is_over = true;
-                return Err(signed_out());
+            match told {
+                Told::Happened(_) | Told::Joined(..) => {}
+                Told::SignedOut => {
+                    self.is_over = true;
+                    return Err(signed_out());
+                }
+                Told::Lost => self.replay.push_back(LOST),
             }
         }
         Ok(())
@@ -160,7 +167,7 @@ impl Feed {
         &self,
         owner: i64,
         after: &Moment,
-        authors: Vec<i64>,
+        mut authors: HashSet<i64>,
     ) -> Result<Option<VecDeque<(event::Model, Moment)>>, Error> {
         let joined = &self.last;
         let snapshot = Snapshot::new(&self.live.0.db);
@@ -168,7 +175,6 @@ impl Feed {
             return Ok(None);
         }
         // Back to what it showed at the beginning, and then forward again.
-        let mut authors: HashSet<i64> = authors.into_iter().collect();
         let is_due = |event: &&event::Model| joined.has_seen(event.txn);
         let follows = log::follows_since(&snapshot, after, owner).await?;
         for follow in follows.iter().rev().filter(is_due) {
@@ -180,7 +186,7 @@ impl Feed {
             let chapter = log::since(&snapshot, &told).await?;
             for event in chapter.events.iter().filter(is_due) {
                 if concerns_timeline(event, owner, &authors) {
-                    missed.push_back((event.clone(), after.up_to(event.txn, joined)));
+                    missed.push_back((event.clone(), after.up_to(event.into(), joined)));
                 }
                 if event.actor == owner {
                     show(&mut authors, event, Kind::Followed);

@@ -1,16 +1,18 @@
-//! The one task that reads events and hands them out, and its book of who wants which.
+//! The one task that reads events and hands them out to those whom they concern.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use entity::event::{self, Kind};
+use futures_util::FutureExt as _;
 use sea_orm::FromQueryResult;
-use tokio::sync::mpsc;
 
-use super::{Happening, Index, Interest, Live, Told, log, shows_post};
+use super::audience::{Audience, Index};
+use super::{Happening, Interest, Live, Told, log, shows_post};
 use crate::database::{Moment, Snapshot};
 use crate::error::Error;
 use crate::loader::entries;
@@ -23,139 +25,18 @@ const AT_ONCE: usize = 100;
 /// How long to wait before the database is asked again.
 const BREATHER: Duration = Duration::from_secs(1);
 
-pub struct Subscriber {
-    interest: Interest,
-    /// By whose end it ends.
-    session: Option<i64>,
-    sender: mpsc::Sender<Told>,
-    /// Events that found no room; from the first on, none is sent.
-    missed: Arc<AtomicU64>,
-    /// Whose posts the timeline shows.
-    authors: HashSet<i64>,
-}
-
-impl Subscriber {
-    pub fn new(
-        interest: Interest,
-        session: Option<i64>,
-        sender: mpsc::Sender<Told>,
-        missed: Arc<AtomicU64>,
-    ) -> Self {
-        Self { interest, session, sender, missed, authors: HashSet::new() }
-    }
-
-    fn tell(&self, told: Told) {
-        if self.missed.load(Ordering::SeqCst) > 0 || self.sender.try_send(told).is_err() {
-            self.missed.fetch_add(1, Ordering::SeqCst);
-        }
-    }
-}
-
-/// Who is subscribed.
-#[derive(Default)]
-pub struct State {
-    subscribers: HashMap<u64, Subscriber>,
-    /// Those whose timelines show an author.
-    by_author: Index,
-    /// Those who want to hear of a user's follows.
-    by_person: Index,
-    /// Those who are to be subscribed at the next look.
-    pub joining: HashMap<u64, Subscriber>,
-    /// Those whose timelines have changed altogether.
-    stale: HashSet<u64>,
-}
-
-impl State {
-    pub fn count(&self) -> usize {
-        self.subscribers.len() + self.joining.len()
-    }
-
-    fn add(&mut self, id: u64, mut subscriber: Subscriber, authors: HashSet<i64>) {
-        self.by_person.entry(subscriber.interest.person()).or_default().insert(id);
-        for author in &authors {
-            self.by_author.entry(*author).or_default().insert(id);
-        }
-        subscriber.authors = authors;
-        self.subscribers.insert(id, subscriber);
-    }
-
-    pub fn remove(&mut self, id: u64) -> Option<Subscriber> {
-        if let Some(joining) = self.joining.remove(&id) {
-            return Some(joining);
-        }
-        let subscriber = self.subscribers.remove(&id)?;
-        take_out(&mut self.by_person, subscriber.interest.person(), id);
-        for author in &subscriber.authors {
-            take_out(&mut self.by_author, *author, id);
-        }
-        Some(subscriber)
-    }
-
-    /// Whom an event concerns.
-    fn concerned(&self, event: &event::Model) -> Vec<u64> {
-        let of = |index: &Index, key| index.get(&key).into_iter().flatten().copied().collect();
-        let everybody = |wanted: fn(&Subscriber) -> bool| {
-            let all = self.subscribers.iter().filter(move |(_, one)| wanted(one));
-            all.map(|(id, _)| *id)
-        };
-        match event.kind {
-            Kind::Began => vec![],
-            Kind::PostAdded | Kind::PostUpdated | Kind::PostRemoved => {
-                of(&self.by_author, event.actor)
-            }
-            Kind::Followed | Kind::Unfollowed => {
-                let both: HashSet<u64> = [event.actor, event.object]
-                    .iter()
-                    .flat_map(|person| self.by_person.get(person).into_iter().flatten())
-                    .copied()
-                    .collect();
-                // Who follows a timeline's owner does not change it.
-                let concerns = |id: &u64| match self.subscribers.get(id).map(|one| one.interest) {
-                    Some(Interest::Timeline(owner)) => owner == event.actor,
-                    one => one.is_some(),
-                };
-                both.into_iter().filter(concerns).collect()
-            }
-            Kind::UserRemoved => {
-                let mut all: Vec<u64> = of(&self.by_author, event.actor);
-                // Anybody's counts may have changed.
-                all.extend(everybody(|one| matches!(one.interest, Interest::Person(_))));
-                all
-            }
-            Kind::ManyChanged => everybody(|_| true).collect(),
-        }
-    }
-
-    /// Timelines show from now on what they show after `event`.
-    fn follow(&mut self, event: &event::Model) {
-        for id in self.by_person.get(&event.actor).cloned().unwrap_or_default() {
-            let Some(one) = self.subscribers.get_mut(&id) else { continue };
-            if one.interest != Interest::Timeline(event.actor) {
-                continue;
-            }
-            if event.kind == Kind::Followed {
-                one.authors.insert(event.object);
-                self.by_author.entry(event.object).or_default().insert(id);
-            } else {
-                one.authors.remove(&event.object);
-                take_out(&mut self.by_author, event.object, id);
-            }
-        }
-    }
-}
-
-fn take_out(index: &mut Index, key: i64, id: u64) {
-    if let Some(ids) = index.get_mut(&key) {
-        ids.remove(&id);
-        if ids.is_empty() {
-            index.remove(&key);
-        }
-    }
-}
-
 impl Live {
     /// Looks whenever the bell rings, for as long as anybody else has this hub.
     pub(super) async fn run(self) {
+        // Nobody waits in vain for a task that is no more: they are told to come back.
+        while AssertUnwindSafe(self.watch()).catch_unwind().await.is_err() {
+            tracing::error!("the task that tells what happens panicked");
+            *self.audience() = Audience::default();
+            tokio::time::sleep(BREATHER).await;
+        }
+    }
+
+    async fn watch(&self) {
         let mut told = None;
         let mut pruned = Instant::now();
         while Arc::strong_count(&self.0) > 1 {
@@ -180,27 +61,40 @@ impl Live {
             return Ok(());
         }
         // Who comes later may have seen more than this snapshot.
-        let joining: Vec<u64> = self.state().joining.keys().copied().take(MOST_JOINING).collect();
+        let joining: Vec<u64> =
+            self.audience().joining.keys().copied().take(MOST_JOINING).collect();
         if joining.len() == MOST_JOINING {
             self.0.db.bell().ring_here();
         }
         let snapshot = Snapshot::new(&self.0.db);
-        let mut now = match told.take() {
-            Some(told) => told,
+        let mut now = match told {
+            Some(told) if log::reaches(&snapshot, told).await? => told.clone(),
+            Some(_) => {
+                self.lose();
+                snapshot.moment().await?
+            }
             None => snapshot.moment().await?,
         };
         loop {
-            let chapter = log::since(&snapshot, &now).await;
-            let chapter = chapter.inspect_err(|_| *told = Some(now.clone()))?;
-            let done = self.tell(&snapshot, &now, &chapter).await;
-            done.inspect_err(|_| *told = Some(now.clone()))?;
+            let chapter = log::since(&snapshot, &now).await?;
+            self.tell(&snapshot, &now, &chapter).await?;
             now = chapter.until;
+            *told = Some(now.clone());
             if chapter.is_last {
                 break;
             }
         }
-        *told = Some(now.clone());
         self.join(&snapshot, &now, joining).await
+    }
+
+    /// The database has been put back to an earlier state, or could not be asked for so long that what happened
+    /// is not kept any more.
+    fn lose(&self) {
+        let mut audience = self.audience();
+        let subscribers: Vec<u64> = audience.subscribers.keys().copied().collect();
+        for one in subscribers.into_iter().filter_map(|id| audience.remove(id)) {
+            one.tell(Told::Lost);
+        }
     }
 
     async fn tell(
@@ -213,27 +107,23 @@ impl Live {
         let posts = entries(snapshot, &posts).await?;
         let signed_in = signed_in(snapshot, &sessions).await?;
         // Nothing fails from here on, so nothing is told twice.
-        let mut state = self.state();
+        let mut audience = self.audience();
         for event in &chapter.events {
-            let concerned = state.concerned(event);
-            match event.kind {
-                Kind::Followed | Kind::Unfollowed => state.follow(event),
-                Kind::ManyChanged => state.stale.extend(&concerned),
-                _ => {}
-            }
+            let concerned = audience.concerned(event);
+            audience.follow(event);
             if concerned.is_empty() {
                 continue;
             }
             let happening = Arc::new(Happening {
                 event: event.clone(),
-                moment: told.up_to(event.txn, &chapter.until),
+                moment: told.up_to(event.into(), &chapter.until),
                 post: posts.get(&event.object).filter(|_| shows_post(event)).cloned(),
             });
             for id in concerned {
-                let Some(one) = state.subscribers.get(&id) else { continue };
+                let Some(one) = audience.subscribers.get(&id) else { continue };
                 if one.session.is_none_or(|session| signed_in.contains(&session)) {
                     one.tell(Told::Happened(Arc::clone(&happening)));
-                } else if let Some(one) = state.remove(id) {
+                } else if let Some(one) = audience.remove(id) {
                     one.tell(Told::SignedOut);
                 }
             }
@@ -243,65 +133,79 @@ impl Live {
 
     /// The posts that events are told with, and the sessions of all whom they may concern.
     fn needed(&self, events: &[event::Model]) -> (Vec<i64>, HashSet<i64>) {
-        let state = self.state();
+        let audience = self.audience();
         let followed: HashSet<i64> = events
             .iter()
             .filter(|event| event.kind == Kind::Followed)
             .map(|event| event.object)
             .collect();
-        let watched = |author| state.by_author.contains_key(&author) || followed.contains(&author);
+        let watched = |author| audience.shows(author) || followed.contains(&author);
         let posts = events.iter().filter(|event| shows_post(event) && watched(event.actor));
         let posts = posts.map(|event| event.object).collect();
-        let concerned = events.iter().flat_map(|event| state.concerned(event));
-        let sessions = concerned.filter_map(|id| state.subscribers.get(&id)?.session);
+        let concerned = events.iter().flat_map(|event| audience.concerned(event));
+        let sessions = concerned.filter_map(|id| audience.subscribers.get(&id)?.session);
         (posts, sessions.collect())
     }
 
-    /// Subscribes those who wait for it, and those whose timelines have changed altogether anew.
+    /// Subscribes those who wait for it; timelines that have changed altogether are read anew.
     async fn join(
         &self,
         snapshot: &Snapshot,
         now: &Moment,
         joining: Vec<u64>,
     ) -> Result<(), Error> {
-        let (mut owners, mut sessions) = (HashSet::new(), HashSet::new());
-        let ids: HashSet<u64> = {
-            let state = self.state();
-            let changed =
-                state.stale.iter().filter_map(|id| Some((*id, state.subscribers.get(id)?)));
-            let new = joining.iter().filter_map(|id| Some((*id, state.joining.get(id)?)));
-            let all = new.chain(changed).inspect(|(_, one)| {
-                sessions.extend(one.session);
-                if let Interest::Timeline(owner) = one.interest {
-                    owners.insert(owner);
-                }
+        let (owners, sessions) = {
+            let audience = self.audience();
+            let new = || joining.iter().filter_map(|id| audience.joining.get(id));
+            let owners = new().filter_map(|one| match one.interest {
+                Interest::Timeline(owner) => Some(owner),
+                Interest::Person(_) => None,
             });
-            all.map(|(id, _)| id).collect()
+            let owners = owners.chain(audience.stale.iter().copied()).collect();
+            (owners, new().filter_map(|one| one.session).collect())
         };
-        let follows = follows(snapshot, &owners).await?;
-        let signed_in = signed_in(snapshot, &sessions).await?;
-        let mut state = self.state();
-        for id in ids {
+        let read = async {
+            Ok((authors(snapshot, &owners).await?, signed_in(snapshot, &sessions).await?))
+        };
+        let (mut authors, signed_in) = read.await.inspect_err(|_: &Error| self.drop_stale())?;
+        let mut audience = self.audience();
+        for owner in std::mem::take(&mut audience.stale) {
             // Whoever left meanwhile is not there any more.
-            let is_new = state.joining.contains_key(&id);
-            let Some(one) = state.remove(id) else { continue };
+            if audience.timelines.contains_key(&owner) {
+                audience.show(owner, authors.remove(&owner).unwrap_or_default());
+            }
+        }
+        for id in joining {
+            let Some(one) = audience.joining.remove(&id) else { continue };
             if one.session.is_some_and(|session| !signed_in.contains(&session)) {
                 one.tell(Told::SignedOut);
                 continue;
             }
-            let mut authors = HashSet::new();
+            let mut shown = HashSet::new();
             if let Interest::Timeline(owner) = one.interest {
-                authors.extend(follows.get(&owner).into_iter().flatten().copied());
-                authors.insert(owner);
+                if let Some(authors) = authors.remove(&owner) {
+                    audience.show(owner, authors);
+                }
+                if one.comes_back {
+                    shown.clone_from(&audience.timelines[&owner].authors);
+                }
             }
-            if is_new {
-                self.0.joined.fetch_add(1, Ordering::Relaxed);
-                one.tell(Told::Joined(now.clone(), authors.iter().copied().collect()));
-            }
-            state.add(id, one, authors);
+            self.0.joined.fetch_add(1, Ordering::Relaxed);
+            one.tell(Told::Joined(now.clone(), shown));
+            audience.add(id, one);
         }
-        state.stale.clear();
         Ok(())
+    }
+
+    /// Timelines that changed altogether and could not be read anew are not told of: who watches them comes back.
+    fn drop_stale(&self) {
+        let mut audience = self.audience();
+        let stale = std::mem::take(&mut audience.stale);
+        let watch = |owner| audience.timelines.get(owner).into_iter().flat_map(|it| &it.watchers);
+        let watchers: Vec<u64> = stale.iter().flat_map(watch).copied().collect();
+        for id in watchers {
+            audience.remove(id);
+        }
     }
 }
 
@@ -321,11 +225,8 @@ async fn signed_in(snapshot: &Snapshot, sessions: &HashSet<i64>) -> Result<HashS
     Ok(open.into_iter().map(|session| session.id).collect())
 }
 
-/// Whom each of these users follows.
-async fn follows(
-    snapshot: &Snapshot,
-    users: &HashSet<i64>,
-) -> Result<HashMap<i64, Vec<i64>>, Error> {
+/// Whose posts the timelines of these users show.
+async fn authors(snapshot: &Snapshot, owners: &HashSet<i64>) -> Result<Index<i64>, Error> {
     #[derive(FromQueryResult)]
     struct Follow {
         follower_id: i64,
@@ -334,13 +235,14 @@ async fn follows(
     let engine = snapshot.engine();
     let these = engine.is_in("follower_id", 1);
     let sql = format!("SELECT follower_id, followed_id FROM follow WHERE {these}");
-    let mut follows: HashMap<i64, Vec<i64>> = HashMap::new();
-    let users: Vec<i64> = users.iter().copied().collect();
-    for some in users.chunks(AT_ONCE) {
+    let mut authors: Index<i64> =
+        owners.iter().map(|owner| (*owner, HashSet::from([*owner]))).collect();
+    let owners: Vec<i64> = owners.iter().copied().collect();
+    for some in owners.chunks(AT_ONCE) {
         let rows: Vec<Follow> = snapshot.all(&sql, [engine.keys(some.iter().copied())]).await?;
         for Follow { follower_id, followed_id } in rows {
-            follows.entry(follower_id).or_default().push(followed_id);
+            authors.entry(follower_id).or_default().insert(followed_id);
         }
     }
-    Ok(follows)
+    Ok(authors)
 }

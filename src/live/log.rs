@@ -38,7 +38,7 @@ pub async fn since(snapshot: &Snapshot, told: &Moment) -> Result<Chapter, Error>
     let events: Vec<event::Model> = snapshot.all(&sql, values).await?;
     let is_last = events.len() < CHUNK;
     let until = match events.last() {
-        Some(last) if !is_last => told.up_to(last.txn, &now),
+        Some(last) if !is_last => told.up_to(last.into(), &now),
         _ => now,
     };
     Ok(Chapter { events, until, is_last })
@@ -65,13 +65,22 @@ pub async fn follows_since(
     Ok(events.into_iter().filter(|event| kinds.contains(&event.kind.to_value())).collect())
 }
 
-/// Whether all that `told` has not seen is still there; not so when it is too old, or from another database.
+/// Whether this database was at that moment, and all that has happened since is still there.
 pub async fn reaches(snapshot: &Snapshot, told: &Moment) -> Result<bool, Error> {
-    let now = snapshot.moment().await?;
-    let ends = "SELECT min(txn) AS first, max(txn) AS last FROM event";
-    let ends: Vec<Oldest> = snapshot.all(ends, []).await?;
-    let first = ends.first().and_then(|ends| ends.first);
-    Ok(first.is_some_and(|first| first <= told.first_unseen()) && told.next() <= now.next())
+    #[derive(FromQueryResult)]
+    struct Reach {
+        first: Option<i64>,
+        at: Option<DateTime<Utc>>,
+    }
+    let sql = "SELECT (SELECT min(txn) FROM event) AS first, \
+        (SELECT at FROM event WHERE txn = $1) AS at";
+    let found: Vec<Reach> = snapshot.all(sql, [told.last().txn.into()]).await?;
+    let next = snapshot.moment().await?.next();
+    Ok(found.iter().any(|reach| {
+        let is_all = reach.first.is_some_and(|first| first <= told.first_unseen());
+        let is_same = reach.at.is_some_and(|at| at.timestamp_micros() == told.last().at);
+        is_all && is_same && told.next() <= next
+    }))
 }
 
 #[derive(FromQueryResult)]
@@ -119,17 +128,13 @@ pub async fn settle(db: &Database) -> Result<(), Error> {
     if db.engine() == Engine::Sqlite {
         return Ok(());
     }
-    let snapshot = Snapshot::new(db);
-    let next = snapshot.moment().await?.next();
-    let there = "SELECT max(txn) AS last, min(txn) AS first FROM event";
-    let found: Vec<Oldest> = snapshot.all(there, []).await?;
-    drop(snapshot);
-    if found.iter().all(|found| found.last.is_some_and(|last| last < next)) {
-        return Ok(());
-    }
     let transaction = db.begin().await?;
-    transaction.execute_unprepared("DELETE FROM event").await?;
-    let began = "INSERT INTO event (kind, actor, object, at) VALUES (0, 0, 0, $1)";
+    // What others who begin at the same time have begun stays.
+    let gone = "DELETE FROM event WHERE (SELECT max(txn) FROM event) >= \
+        pg_snapshot_xmax(pg_current_snapshot())::text::bigint";
+    transaction.execute_unprepared(gone).await?;
+    let began = "INSERT INTO event (kind, actor, object, at) \
+        SELECT 0, 0, 0, $1 WHERE NOT EXISTS (SELECT 1 FROM event)";
     transaction.execute_raw(db.statement(began, [Utc::now().into()])).await?;
     transaction.commit().await?;
     Ok(())

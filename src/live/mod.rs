@@ -8,11 +8,12 @@
 //! An event's place is a [`Moment`]: it says exactly what has been told, though transactions are not
 //! committed in the order of their numbers. Whoever comes back with a moment is told the rest from the table first.
 
+mod audience;
 mod feed;
 mod hub;
 mod log;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -24,7 +25,7 @@ use crate::auth::Viewer;
 use crate::database::{Database, Moment};
 use crate::error::Error;
 use crate::loader::Entry;
-use hub::State;
+use audience::{Audience, Subscriber};
 
 pub use feed::{Feed, News};
 
@@ -60,7 +61,7 @@ pub struct Live(Arc<Inner>);
 struct Inner {
     db: Database,
     telling: Telling,
-    state: Mutex<State>,
+    audience: Mutex<Audience>,
     subscribed: AtomicU64,
     joined: AtomicU64,
     /// Who comes back waits for those before them.
@@ -76,21 +77,16 @@ enum Interest {
     Person(i64),
 }
 
-impl Interest {
-    fn person(self) -> i64 {
-        match self {
-            Self::Timeline(person) | Self::Person(person) => person,
-        }
-    }
-}
-
 /// What comes to a subscriber's end.
 enum Told {
-    /// From this moment on, everything will be told. The timeline shows these users' posts then.
-    Joined(Moment, Vec<i64>),
+    /// From this moment on, everything will be told. To one who comes back: the timeline shows these users' posts
+    /// then.
+    Joined(Moment, HashSet<i64>),
     Happened(Arc<Happening>),
     /// The session is over.
     SignedOut,
+    /// Nothing that was told so far can be gone on from.
+    Lost,
 }
 
 impl Live {
@@ -101,7 +97,7 @@ impl Live {
         let live = Self(Arc::new(Inner {
             db,
             telling,
-            state: Mutex::default(),
+            audience: Mutex::default(),
             subscribed: AtomicU64::new(0),
             joined: AtomicU64::new(0),
             replays: Semaphore::new(REPLAYS),
@@ -115,8 +111,8 @@ impl Live {
     /// # Errors
     /// `UNAUTHENTICATED` when the session is over; or as the database says.
     pub async fn timeline(&self, viewer: &Viewer, after: Option<Moment>) -> Result<Feed, Error> {
-        let feed = self.subscribe(Interest::Timeline(viewer.id()), Some(viewer));
-        feed.begin(after).await
+        let interest = Interest::Timeline(viewer.id());
+        self.subscribe(interest, Some(viewer), after.is_some()).begin(after).await
     }
 
     /// The follows of one user from now on; with a viewer, for as long as they are signed in.
@@ -124,13 +120,13 @@ impl Live {
     /// # Errors
     /// `UNAUTHENTICATED` when the session is over; or as the database says.
     pub async fn follows(&self, user: i64, viewer: Option<&Viewer>) -> Result<Feed, Error> {
-        self.subscribe(Interest::Person(user), viewer).begin(None).await
+        self.subscribe(Interest::Person(user), viewer, false).begin(None).await
     }
 
     /// How many are subscribed.
     #[must_use]
     pub fn subscribers(&self) -> usize {
-        self.state().count()
+        self.audience().count()
     }
 
     /// How many have been subscribed since the start.
@@ -147,28 +143,25 @@ impl Live {
         log::prune(&self.0.db, self.0.telling.retention).await
     }
 
-    fn subscribe(&self, interest: Interest, viewer: Option<&Viewer>) -> Feed {
+    fn subscribe(&self, interest: Interest, viewer: Option<&Viewer>, comes_back: bool) -> Feed {
         let (sender, told) = mpsc::channel(BUFFER);
         let id = self.0.subscribed.fetch_add(1, Ordering::Relaxed);
         let missed = Arc::new(AtomicU64::new(0));
         let session = viewer.map(|viewer| viewer.session().id);
-        let joining = hub::Subscriber::new(interest, session, sender, Arc::clone(&missed));
-        self.state().joining.insert(id, joining);
+        let joining = Subscriber { interest, session, comes_back, sender, missed: missed.clone() };
+        self.audience().joining.insert(id, joining);
         self.0.db.bell().ring_here();
         Feed::new(self.clone(), id, interest, told, missed)
     }
 
     fn leave(&self, id: u64) {
-        self.state().remove(id);
+        self.audience().remove(id);
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn audience(&self) -> MutexGuard<'_, Audience> {
+        self.0.audience.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-/// Sets of subscribers by what they have in common.
-type Index = HashMap<i64, HashSet<u64>>;
 
 /// Whether the event is told with its post.
 fn shows_post(event: &event::Model) -> bool {
