@@ -12,7 +12,7 @@ use crate::auth::{Passwords, Presence};
 use crate::config::Config;
 use crate::database::Database;
 use crate::graph::Graph;
-use crate::http::{self, Documents, Shared, Sockets, Stopping};
+use crate::http::{self, Documents, Origins, Persisted, Shared, Sockets, Stopping};
 use crate::key::Keys;
 use crate::live::{Live, Telling};
 use crate::schema::{self, FieldTypes};
@@ -56,9 +56,16 @@ impl App {
         let live = Live::start(database.clone(), Telling { retention, patience }).await;
         let live = live.map_err(|_| anyhow::anyhow!("cannot read the events in the database"))?;
         let stopping = Stopping::default();
+        let persisted = Persisted::new(
+            config.trusted_documents.as_deref(),
+            config.only_trusted,
+            &config.limits,
+        )?;
         let router = http::router(Shared {
             schema: schema::build(graph, &live, config.limits.max_complexity),
             documents: Arc::new(Documents::new(FieldTypes::of(&schema::sdl())?, &config.limits)),
+            persisted: Arc::new(persisted),
+            origins: Origins::new(&config.cors_origins),
             presence: Presence::start(database.clone()),
             database: database.clone(),
             limits: Arc::new(config.limits.clone()),

@@ -2,8 +2,11 @@
 //! default. `.env.example` lists them all; a test keeps it complete.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use clap::Args;
+
+use crate::http::Origin;
 
 /// Where the data is, and how long to wait for it.
 #[derive(Args, Clone, Debug)]
@@ -147,6 +150,21 @@ pub struct Config {
     #[command(flatten)]
     pub limits: Limits,
 
+    /// Origins whose pages may ask and open sockets, such as `https://app.example.com`, with commas between; by
+    /// default only the service's own
+    #[arg(long, env = "ROOKERY_CORS_ORIGINS", value_name = "ORIGINS", value_delimiter = ',')]
+    pub cors_origins: Vec<Origin>,
+
+    /// File of documents that clients may name by id: an object of texts by id, as graphql-codegen and relay-compiler
+    /// write it, or Apollo's manifest
+    #[arg(long, env = "ROOKERY_TRUSTED_DOCUMENTS", value_name = "FILE")]
+    pub trusted_documents: Option<PathBuf>,
+
+    /// Run no other documents than those
+    #[arg(long, env = "ROOKERY_ONLY_TRUSTED", requires = "trusted_documents",
+          value_parser = clap::builder::FalseyValueParser::new())]
+    pub only_trusted: bool,
+
     /// What is logged to standard error, as in `info` or `rookery=debug`
     #[arg(long, env = "ROOKERY_LOG", default_value = "warn,rookery=info", value_name = "FILTER")]
     pub log: String,
@@ -172,6 +190,10 @@ pub struct Limits {
     /// Bytes of a request's body
     #[arg(long, env = "ROOKERY_MAX_BODY", default_value_t = 65_536, value_name = "BYTES")]
     pub max_body: usize,
+
+    /// Operations in one request, as a JSON array of them; 1 for no batching
+    #[arg(long, env = "ROOKERY_MAX_BATCH", default_value_t = 1, value_name = "N")]
+    pub max_batch: usize,
 
     /// Bytes of a GraphQL document
     #[arg(long, env = "ROOKERY_MAX_DOCUMENT", default_value_t = 16_384, value_name = "BYTES")]

@@ -41,7 +41,7 @@ enum Command {
     /// Serve GraphQL and the playground (this is what `rookery` alone does)
     Serve {
         #[command(flatten)]
-        config: Config,
+        config: Box<Config>,
     },
     /// Change or list the steps that the tables have gone through
     Migrate {
@@ -157,7 +157,7 @@ fn arguments() -> Vec<OsString> {
 
 async fn run(command: Command) -> Result<()> {
     match command {
-        Command::Serve { config } => serve::serve(config).await,
+        Command::Serve { config } => serve::serve(*config).await,
         Command::Schema => {
             print!("{}", schema::sdl());
             Ok(())

@@ -27,6 +27,11 @@ impl Known {
         self.proven.load(Ordering::Relaxed)
     }
 
+    /// A mutation with texts in it comes once, and may say a password: it is not kept.
+    pub fn is_secret(&self, key: &Key) -> bool {
+        self.admitted.operation.ty == OperationType::Mutation && key.text.contains('"')
+    }
+
     /// Whether it may ask where the stream of events stands, which only the primary knows.
     pub fn goes_live(&self) -> bool {
         self.goes_live
@@ -112,12 +117,9 @@ impl Documents {
         Ok(Arc::new(Known { admitted, shape, goes_live, proven: false.into() }))
     }
 
-    /// The document turned out to be valid: it is kept. Not a mutation with texts in it, which comes once and
-    /// may say a password.
+    /// The document turned out to be valid: it is kept, unless it is secret.
     pub fn keep(&self, key: &Key, known: &Arc<Known>) {
-        let is_mutation = known.admitted.operation.ty == OperationType::Mutation;
-        let is_secret = is_mutation && key.text.contains('"');
-        if !is_secret && !known.proven.swap(true, Ordering::Relaxed) {
+        if !known.is_secret(key) && !known.proven.swap(true, Ordering::Relaxed) {
             self.known.insert(key.clone(), Arc::clone(known));
         }
     }

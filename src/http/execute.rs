@@ -12,12 +12,12 @@ use async_graphql::{
     Pos, Request as GraphQlRequest, Response as GraphQlAnswer, ServerError, Value, Variables,
 };
 use futures_util::stream::{self, BoxStream, StreamExt as _};
-use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use super::documents::{Key, Known};
 use super::guard::refuse;
+use super::parameters::Parameters;
 use super::{Shared, variables};
 use crate::auth::Viewer;
 use crate::database::{Lsn, Snapshot};
@@ -31,17 +31,8 @@ const MARK: Duration = Duration::from_secs(1);
 const MAX_ERRORS: usize = 20;
 const MAX_MESSAGE: usize = 300;
 
-/// The parameters of a request.
-#[derive(Deserialize)]
-pub struct Parameters {
-    pub query: String,
-    #[serde(default, rename = "operationName")]
-    pub operation_name: Option<String>,
-    #[serde(default)]
-    pub variables: Option<Variables>,
-}
-
 /// Who asks.
+#[derive(Clone)]
 pub struct Asker {
     pub snapshot: Snapshot,
     pub viewer: Option<Viewer>,
@@ -83,11 +74,14 @@ pub struct Operation {
 impl Operation {
     /// # Errors
     /// What is wrong with the document or its variables.
-    pub fn new(shared: &Shared, parameters: Parameters) -> Result<Self, ServerError> {
+    pub fn new(shared: &Shared, mut parameters: Parameters) -> Result<Self, ServerError> {
+        let (text, to_be_kept) = shared.persisted.text(&mut parameters)?;
         let given = parameters.variables.unwrap_or_default();
-        let name = parameters.operation_name;
-        let key = Key::new(parameters.query, name, &given);
+        let key = Key::new(text, parameters.operation_name, &given);
         let known = shared.documents.admit(&key, &shared.limits)?;
+        if to_be_kept && !known.is_secret(&key) {
+            shared.persisted.keep(key.text());
+        }
         let mut document = known.admitted.document.clone();
         let variables = variables::coerce(&mut document, key.operation(), given)?;
         let is_proven =

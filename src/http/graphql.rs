@@ -4,48 +4,32 @@
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use async_graphql::ServerError;
 use async_graphql::parser::types::OperationType;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
+use axum::extract::State;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use serde::Deserialize;
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD;
+use sha2::{Digest as _, Sha256};
 
 use super::accept::MediaType;
-use super::execute::{Asker, Executed, Operation, Parameters, authenticate, refusal, shorten};
+use super::execute::{Asker, Executed, Operation, authenticate, errors_as_json, refusal};
 use super::guard::refuse;
+use super::parameters::{Asked, Parameters, from_body, from_query};
+use super::refusal::Refusal;
 use super::{NOSNIFF, Shared, sse, websocket};
 use crate::database::{Lsn, Snapshot};
 use crate::error::Error;
-use crate::schema::{code, code_of};
+use crate::schema::code;
+
+const SUBSCRIPTION: &str = "Subscriptions come as text/event-stream, or over a WebSocket with the protocol \
+                            graphql-transport-ws.";
 
 /// With replicas: sent with the answer to a mutation; a request that comes with it reads nothing older.
-const LSN: HeaderName = HeaderName::from_static("rookery-lsn");
-
-/// A request that did not come to run: a status, and the errors that say why.
-struct Refusal {
-    status: StatusCode,
-    errors: Vec<ServerError>,
-    /// The methods that would do, when this one does not.
-    allow: Option<&'static str>,
-}
-
-impl Refusal {
-    fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
-        Self::with(status, vec![refuse(code, message.into())])
-    }
-
-    fn with(status: StatusCode, errors: Vec<ServerError>) -> Self {
-        Self { status, errors, allow: None }
-    }
-
-    fn bad_request(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, code::BAD_REQUEST, message)
-    }
-}
+pub const LSN: HeaderName = HeaderName::from_static("rookery-lsn");
 
 pub async fn handle(
     State(shared): State<Shared>,
@@ -87,18 +71,32 @@ async fn run(
     writing: &AtomicBool,
 ) -> Result<Response, Refusal> {
     let (head, body) = request.into_parts();
-    let parameters = match head.method {
-        Method::GET => from_query(&head.uri)?,
-        Method::POST => from_body(&head.headers, body, shared.limits.max_body).await?,
+    let is_get = head.method == Method::GET;
+    let asked = match head.method {
+        Method::GET if shared.origins.admit_reading(&head.headers) => from_query(&head.uri)?,
+        Method::GET => {
+            let message = "A page of any site could have sent this. Send the header \
+                           'GraphQL-Require-Preflight: 1' with a GET, or POST.";
+            return Err(Refusal::new(StatusCode::FORBIDDEN, code::CSRF_PREVENTED, message));
+        }
+        Method::POST => {
+            let limits = &shared.limits;
+            from_body(&head.headers, body, limits.max_body, limits.max_batch).await?
+        }
         _ => {
             let message = "Send queries with GET or POST, mutations with POST.";
-            return Err(method_not_allowed("GET, POST", message));
+            return Err(Refusal::method_not_allowed("GET, POST", message));
         }
+    };
+    let parameters = match asked {
+        Asked::One(parameters) => parameters,
+        Asked::Many(all) => return batch(&shared, all, &head.headers, media, writing).await,
     };
     let refused = |error| Refusal::with(StatusCode::BAD_REQUEST, vec![error]);
     let operation = Operation::new(&shared, parameters).map_err(refused)?;
-    if head.method == Method::GET && operation.ty() == OperationType::Mutation {
-        return Err(method_not_allowed("POST", "Mutations cannot be sent with GET; use POST."));
+    if is_get && operation.ty() == OperationType::Mutation {
+        let message = "Mutations cannot be sent with GET; use POST.";
+        return Err(Refusal::method_not_allowed("POST", message));
     }
     let asker = asker(&shared, &head.headers).await?;
     let refused = |errors| Refusal::with(StatusCode::BAD_REQUEST, errors);
@@ -106,12 +104,75 @@ async fn run(
         return sse::answer(operation, shared, asker, writing).await.map_err(refused);
     }
     if operation.ty() == OperationType::Subscription {
-        let message = "Subscriptions come as text/event-stream, or over a WebSocket with the \
-                       protocol graphql-transport-ws.";
-        return Err(Refusal::bad_request(message));
+        return Err(Refusal::bad_request(SUBSCRIPTION));
     }
+    let is_for_all = is_get && asker.viewer.is_none();
     let executed = operation.run(&shared, asker, writing).await.map_err(refused)?;
+    if is_for_all && executed.answer.errors.is_empty() {
+        return Ok(cacheable(executed.answer.into_json(), media, &head.headers));
+    }
     Ok(answer_executed(executed, media))
+}
+
+/// Several operations, one after the other: an array of what each would be answered alone.
+async fn batch(
+    shared: &Shared,
+    all: Vec<Parameters>,
+    headers: &HeaderMap,
+    media: MediaType,
+    writing: &AtomicBool,
+) -> Result<Response, Refusal> {
+    if media == MediaType::EventStream {
+        return Err(Refusal::bad_request("Events come for one operation at a time."));
+    }
+    let asker = asker(shared, headers).await?;
+    let mut json = vec![b'['];
+    let mut last = None;
+    for parameters in all {
+        // Each sees what those before it have written.
+        let asker = Asker { snapshot: Snapshot::new(&shared.database), ..asker.clone() };
+        let executed = match Operation::new(shared, parameters) {
+            Ok(operation) if operation.ty() == OperationType::Subscription => {
+                Err(vec![refuse(code::BAD_REQUEST, SUBSCRIPTION.to_owned())])
+            }
+            Ok(operation) => operation.run(shared, asker, writing).await,
+            Err(error) => Err(vec![error]),
+        };
+        let answer = match executed {
+            Ok(executed) => {
+                last = executed.lsn.or(last);
+                executed.answer.into_json()
+            }
+            Err(errors) => errors_as_json(errors),
+        };
+        json.extend(if json.len() > 1 { &b","[..] } else { b"" });
+        json.extend(answer);
+    }
+    json.push(b']');
+    let mut response = json.into_response();
+    set_lsn(&mut response, last);
+    Ok(finish(response, media))
+}
+
+/// An answer that is the same for everybody, as long as nothing is written: whoever has it asks whether it still holds.
+fn cacheable(json: Vec<u8>, media: MediaType, asked: &HeaderMap) -> Response {
+    let tag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(Sha256::digest(&json)));
+    let had = asked.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let is_same = |known: &str| {
+        let known = known.trim();
+        known == "*" || known.trim_start_matches("W/") == tag
+    };
+    let unchanged = had.flat_map(|value| value.split(',')).any(is_same);
+    let mut response = finish(json.into_response(), media);
+    if unchanged {
+        *response.body_mut() = Body::empty();
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        response.headers_mut().remove(header::CONTENT_TYPE);
+    }
+    let headers = response.headers_mut();
+    headers.extend(HeaderValue::try_from(tag).ok().map(|tag| (header::ETAG, tag)));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, no-cache"));
+    response
 }
 
 async fn asker(shared: &Shared, headers: &HeaderMap) -> Result<Asker, Refusal> {
@@ -143,99 +204,22 @@ fn seen_lsn(headers: &HeaderMap) -> Result<Lsn, Refusal> {
     lsn.ok_or_else(|| Refusal::bad_request("The header Rookery-LSN must read like 16/B374D848."))
 }
 
-fn from_query(uri: &axum::http::Uri) -> Result<Parameters, Refusal> {
-    #[derive(Deserialize)]
-    struct Raw {
-        query: Option<String>,
-        #[serde(rename = "operationName")]
-        operation_name: Option<String>,
-        variables: Option<String>,
-    }
-    let Query(raw) = Query::<Raw>::try_from_uri(uri)
-        .map_err(|_| Refusal::bad_request("The query string cannot be read."))?;
-    let query =
-        raw.query.ok_or_else(|| Refusal::bad_request("The parameter 'query' is missing."))?;
-    let variables = raw
-        .variables
-        .filter(|text| !text.is_empty())
-        .map(|text| serde_json::from_str(&text))
-        .transpose()
-        .map_err(|_| Refusal::bad_request("The parameter 'variables' must be a JSON object."))?;
-    let operation_name = raw.operation_name.filter(|name| !name.is_empty());
-    Ok(Parameters { query, operation_name, variables })
-}
-
-async fn from_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Parameters, Refusal> {
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let media = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-    if !media.eq_ignore_ascii_case("application/json") {
-        let message = "Send the request as application/json.";
-        return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code::BAD_REQUEST, message));
-    }
-    let bytes = to_bytes(body, limit).await.map_err(|_| {
-        let message = format!("The body is larger than {limit} bytes, or was cut off.");
-        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, code::BAD_REQUEST, message)
-    })?;
-    let body: serde_json::Value = serde_json::from_slice(&bytes)
-        .map_err(|error| Refusal::bad_request(format!("The body is not JSON: {error}.")))?;
-    let Some(fields) = body.as_object() else {
-        return Err(Refusal::bad_request(
-            "The body must be one JSON object; there is no batching.",
-        ));
-    };
-    if !fields.get("query").is_some_and(serde_json::Value::is_string) {
-        return Err(Refusal::bad_request("The parameter 'query' must be a string."));
-    }
-    let optional_object =
-        |name: &str| fields.get(name).is_none_or(|value| value.is_object() || value.is_null());
-    if !optional_object("variables") || !optional_object("extensions") {
-        let message = "The parameters 'variables' and 'extensions' must be objects.";
-        return Err(Refusal::bad_request(message));
-    }
-    serde_json::from_value(body)
-        .map_err(|_| Refusal::bad_request("The parameter 'operationName' must be a string."))
-}
-
-fn method_not_allowed(allow: &'static str, message: &str) -> Refusal {
-    let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, code::BAD_REQUEST, message);
-    Refusal { allow: Some(allow), ..refusal }
-}
-
 fn answer_executed(executed: Executed, media: MediaType) -> Response {
     let mut response = executed.answer.into_json().into_response();
     if executed.retryable {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     }
-    if let Some(lsn) = executed.lsn.and_then(|lsn| HeaderValue::try_from(lsn.to_string()).ok()) {
-        response.headers_mut().insert(LSN, lsn);
-    }
+    set_lsn(&mut response, executed.lsn);
     finish(response, media)
 }
 
-fn answer_refusal(mut refusal: Refusal, media: MediaType) -> Response {
-    /// An answer without `data`: nothing ran.
-    #[derive(serde::Serialize)]
-    struct Errors {
-        errors: Vec<ServerError>,
-    }
-    shorten(&mut refusal.errors);
-    // The old media type cannot tell a refused document from an answered one by its status.
-    let document_refused = refusal.status == StatusCode::BAD_REQUEST
-        && !refusal.errors.iter().any(|error| code_of(error) == Some(code::BAD_REQUEST));
-    let status = match media {
-        MediaType::Json if document_refused => StatusCode::OK,
-        _ => refusal.status,
-    };
-    let body = serde_json::to_string(&Errors { errors: refusal.errors }).unwrap_or_default();
-    let mut response = (status, body).into_response();
-    let headers = response.headers_mut();
-    if let Some(allow) = refusal.allow {
-        headers.insert(header::ALLOW, HeaderValue::from_static(allow));
-    }
-    if status == StatusCode::UNAUTHORIZED {
-        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    }
-    finish(response, media)
+fn set_lsn(response: &mut Response, lsn: Option<Lsn>) {
+    let lsn = lsn.and_then(|lsn| HeaderValue::try_from(lsn.to_string()).ok());
+    response.headers_mut().extend(lsn.map(|lsn| (LSN, lsn)));
+}
+
+fn answer_refusal(refusal: Refusal, media: MediaType) -> Response {
+    finish(refusal.into_response(media), media)
 }
 
 fn finish(mut response: Response, media: MediaType) -> Response {
@@ -243,6 +227,8 @@ fn finish(mut response: Response, media: MediaType) -> Response {
     let busy = response.status() == StatusCode::SERVICE_UNAVAILABLE;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, media.content_type());
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::VARY, HeaderValue::from_static("Accept, Authorization"));
     headers.extend([NOSNIFF]);
     if busy {
         headers.insert(header::RETRY_AFTER, retry_after);

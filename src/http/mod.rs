@@ -7,7 +7,11 @@ mod execute;
 mod graphql;
 mod guard;
 mod health;
+mod origin;
+mod parameters;
+mod persisted;
 mod playground;
+mod refusal;
 mod serve;
 mod sockets;
 mod sse;
@@ -30,6 +34,8 @@ use crate::database::Database;
 use crate::schema::{Schema, code};
 
 pub use documents::Documents;
+pub use origin::{Origin, Origins};
+pub use persisted::Persisted;
 pub use serve::serve;
 pub use sockets::Sockets;
 
@@ -38,6 +44,8 @@ pub use sockets::Sockets;
 pub struct Shared {
     pub schema: Schema,
     pub documents: Arc<Documents>,
+    pub persisted: Arc<Persisted>,
+    pub origins: Origins,
     pub database: Database,
     pub presence: Presence,
     pub limits: Arc<Limits>,
@@ -58,8 +66,12 @@ async fn stopped(stopping: &mut watch::Receiver<bool>) {
 }
 
 pub fn router(shared: Shared) -> Router {
+    let mut graphql = any(graphql::handle);
+    if let Some(cors) = shared.origins.cors() {
+        graphql = graphql.layer(cors);
+    }
     Router::new()
-        .route("/graphql", any(graphql::handle))
+        .route("/graphql", graphql)
         .route("/healthz", get(health::handle))
         .fallback(get(playground::handle))
         .layer(CatchPanicLayer::custom(panicked))

@@ -19,6 +19,9 @@ pub mod code {
     pub const INTERNAL: &str = "INTERNAL";
     /// Before a document runs:
     pub const BAD_REQUEST: &str = "BAD_REQUEST";
+    pub const CSRF_PREVENTED: &str = "CSRF_PREVENTED";
+    pub const PERSISTED_QUERY_NOT_FOUND: &str = "PERSISTED_QUERY_NOT_FOUND";
+    pub const DOCUMENT_NOT_TRUSTED: &str = "DOCUMENT_NOT_TRUSTED";
     pub const PARSE_FAILED: &str = "GRAPHQL_PARSE_FAILED";
     pub const VALIDATION_FAILED: &str = "GRAPHQL_VALIDATION_FAILED";
     pub const QUERY_TOO_COMPLEX: &str = "QUERY_TOO_COMPLEX";

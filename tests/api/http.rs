@@ -4,7 +4,10 @@
 
 mod answer;
 mod attack;
+mod cached;
+mod origin;
 mod page;
+mod persisted;
 mod variables;
 
 use std::fmt::Write as _;
@@ -72,7 +75,12 @@ fn address(parameters: &[(&str, &str)]) -> String {
 }
 
 async fn get(app: &TestApp, parameters: &[(&str, &str)]) -> Answer {
-    send(app, Request::get(address(parameters)), "").await
+    send(app, reading(parameters), "").await
+}
+
+/// As no page of another site can send it.
+fn reading(parameters: &[(&str, &str)]) -> Builder {
+    Request::get(address(parameters)).header("graphql-require-preflight", "1")
 }
 
 #[tokio::test]

@@ -1,0 +1,134 @@
+//! Documents that clients name in place of sending them: those that the operator trusts, from a file that the
+//! client's build has written; and those that clients have sent once with their hash (automatic persisted queries).
+
+use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use async_graphql::ServerError;
+use async_graphql::parser::parse_query;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+
+use super::guard::refuse;
+use super::parameters::Parameters;
+use crate::config::Limits;
+use crate::schema::code;
+
+/// The part of the memory for documents that is for texts by their hash.
+const PART: usize = 8;
+
+pub struct Persisted {
+    /// By their ids.
+    trusted: HashMap<String, Arc<str>>,
+    texts: HashSet<Arc<str>>,
+    only_trusted: bool,
+    /// By the SHA-256 of the text, in hexadecimal.
+    sent: Cache<String, Arc<str>, Memory>,
+}
+
+#[derive(Clone)]
+struct Memory;
+
+impl Weighter<String, Arc<str>> for Memory {
+    fn weight(&self, hash: &String, text: &Arc<str>) -> u64 {
+        (hash.len() + text.len()) as u64 + 128
+    }
+}
+
+/// What `graphql-codegen` and `relay-compiler` write, and what Apollo's tools do.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Manifest {
+    Apollo { operations: Vec<ApolloOperation> },
+    ById(HashMap<String, String>),
+}
+
+#[derive(Deserialize)]
+struct ApolloOperation {
+    id: String,
+    body: String,
+}
+
+impl Persisted {
+    /// With the documents in the file, and others too unless `only_trusted`.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or one of its documents cannot.
+    pub fn new(file: Option<&Path>, only_trusted: bool, limits: &Limits) -> Result<Self> {
+        let bytes = limits.max_known_documents / PART;
+        let mut trusted = HashMap::new();
+        if let Some(file) = file {
+            let what = || format!("cannot read the trusted documents in {}", file.display());
+            let text = std::fs::read_to_string(file).with_context(what)?;
+            let manifest: Manifest = serde_json::from_str(&text)
+                .context("neither an object of texts by id, nor a manifest with operations")
+                .with_context(what)?;
+            let documents = match manifest {
+                Manifest::ById(documents) => documents,
+                Manifest::Apollo { operations } => {
+                    operations.into_iter().map(|one| (one.id, one.body)).collect()
+                }
+            };
+            for (id, text) in documents {
+                parse_query(&text).with_context(|| format!("document {id}")).with_context(what)?;
+                trusted.insert(id, Arc::from(text));
+            }
+        }
+        let texts = trusted.values().cloned().collect();
+        let sent = Cache::with_weighter(bytes / 1_024, bytes as u64, Memory);
+        Ok(Self { trusted, texts, only_trusted, sent })
+    }
+
+    /// The text of the document that a request sends or names, and whether it is sent to be kept.
+    ///
+    /// # Errors
+    /// `PERSISTED_QUERY_NOT_FOUND`, `DOCUMENT_NOT_TRUSTED`; `BAD_REQUEST` when the hash is another document's.
+    pub fn text(&self, parameters: &mut Parameters) -> Result<(String, bool), ServerError> {
+        let sent = parameters.query.take();
+        let Some(id) = parameters.id() else {
+            return Ok((self.admit(sent.unwrap_or_default())?, false));
+        };
+        let id = id.strip_prefix("sha256:").unwrap_or(id);
+        let known = || self.sent.get(id).filter(|_| !self.only_trusted);
+        match (self.trusted.get(id).cloned().or_else(known), sent) {
+            (Some(text), _) => Ok((text.as_ref().to_owned(), false)),
+            (None, Some(text)) if hash(&text) == id.to_ascii_lowercase() => {
+                Ok((self.admit(text)?, true))
+            }
+            (None, Some(_)) => {
+                let message = "The hash is not that of the document.";
+                Err(refuse(code::BAD_REQUEST, message.to_owned()))
+            }
+            // Apollo's clients look for just this word, and send the text along.
+            (None, None) => {
+                Err(refuse(code::PERSISTED_QUERY_NOT_FOUND, "PersistedQueryNotFound".to_owned()))
+            }
+        }
+    }
+
+    /// The next request may name this document by its hash.
+    pub fn keep(&self, text: &str) {
+        self.sent.insert(hash(text), text.into());
+    }
+
+    fn admit(&self, text: String) -> Result<String, ServerError> {
+        if self.only_trusted && !self.texts.contains(text.as_str()) {
+            let message = "Only documents that the operator trusts run here.";
+            return Err(refuse(code::DOCUMENT_NOT_TRUSTED, message.to_owned()));
+        }
+        Ok(text)
+    }
+}
+
+fn hash(text: &str) -> String {
+    let mut hex = String::with_capacity(64);
+    for byte in Sha256::digest(text) {
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex
+}

@@ -1,0 +1,79 @@
+//! Answers that need not be sent twice, and several in one.
+
+use axum::http::{StatusCode, header};
+use serde_json::{Value, json};
+
+use super::{CLASSIC, MODERN, post, reading, send};
+use crate::app::TestApp;
+
+#[tokio::test]
+async fn an_answer_for_everybody_is_sent_once() {
+    let app = TestApp::new().await;
+    let john = app.join("john").await;
+    let query = [("query", "{ users { totalCount } }")];
+    let first = send(&app, reading(&query), "").await;
+    let tag = first.header(header::ETAG).to_owned();
+    assert!(tag.len() > 30 && tag.starts_with('"'), "{tag}");
+    assert_eq!(first.header(header::CACHE_CONTROL), "public, no-cache");
+    assert!(first.header(header::VARY).contains("Accept"));
+    for had in [tag.clone(), format!("W/{tag}"), format!("\"other\", {tag}"), "*".to_owned()] {
+        let again = send(&app, reading(&query).header(header::IF_NONE_MATCH, had), "").await;
+        assert_eq!((again.status, &again.body), (StatusCode::NOT_MODIFIED, &json!("")));
+        assert_eq!(again.header(header::ETAG), tag);
+        assert_eq!(again.header(header::CACHE_CONTROL), "public, no-cache");
+    }
+    // On the very next read after a change, it does not hold.
+    app.join("susan").await;
+    let changed = send(&app, reading(&query).header(header::IF_NONE_MATCH, &tag), "").await;
+    assert_eq!(changed.body["data"]["users"]["totalCount"], 2);
+    assert_ne!(changed.header(header::ETAG), tag);
+
+    // Not what is somebody's own, what failed, or what was posted.
+    let bearer = format!("Bearer {}", john.token.as_ref().unwrap());
+    let own = send(&app, reading(&query).header(header::AUTHORIZATION, bearer), "").await;
+    let failed = send(&app, reading(&[("query", "{ user(by: {id: \"x\"}) { id } }")]), "").await;
+    let refused = send(&app, reading(&[("query", "{ nothing }")]), "").await;
+    let posted = send(&app, post(CLASSIC), r#"{"query": "{ users { totalCount } }"}"#).await;
+    for answer in [own, failed, refused, posted] {
+        assert_eq!(answer.header(header::ETAG), "");
+        assert_eq!(answer.header(header::CACHE_CONTROL), "no-store");
+    }
+}
+
+#[tokio::test]
+async fn several_operations_come_in_one_request_where_that_is_allowed() {
+    let app = TestApp::with(&["--max-batch", "3"]).await;
+    let john = app.join("john").await;
+    let susan = app.join("susan").await;
+    let bearer = format!("Bearer {}", john.token.as_ref().unwrap());
+    let follow = format!("mutation {{ follow(user: {{id: \"{}\"}}) {{ changed }} }}", susan.id);
+    let count = "{ user(by: {username: \"susan\"}) { followersCount } }";
+    let ask = async |all: &[&str]| {
+        let all: Vec<Value> = all.iter().map(|query| json!({ "query": query })).collect();
+        let request = post(MODERN).header(header::AUTHORIZATION, &bearer);
+        send(&app, request, Value::from(all).to_string()).await
+    };
+    let answer = ask(&[count, &follow, count]).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let expected = json!([
+        { "data": { "user": { "followersCount": 0 } } },
+        { "data": { "follow": { "changed": true } } },
+        { "data": { "user": { "followersCount": 1 } } },
+    ]);
+    assert_eq!(answer.body, expected);
+
+    // What is wrong with one is its own affair.
+    let answer =
+        ask(&["{ nothing }", "subscription { timelineEvents { __typename } }", count]).await;
+    let code = |n: usize| answer.body[n]["errors"][0]["extensions"]["code"].as_str();
+    assert_eq!((code(0), code(1)), (Some("GRAPHQL_VALIDATION_FAILED"), Some("BAD_REQUEST")));
+    assert_eq!(answer.body[2]["data"]["user"]["followersCount"], 1);
+
+    for wrong in [&[count; 4][..], &[]] {
+        let answer = ask(wrong).await;
+        assert_eq!((answer.status, answer.refusal()), (StatusCode::BAD_REQUEST, "BAD_REQUEST"));
+    }
+    let event_stream = post("text/event-stream");
+    let answer = send(&app, event_stream, format!("[{{\"query\": {}}}]", json!(count))).await;
+    assert_eq!(answer.refusal(), "BAD_REQUEST");
+}
