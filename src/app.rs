@@ -1,5 +1,6 @@
 //! The application, put together once: for `serve` and for the tests alike.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,10 +13,10 @@ use crate::auth::{Passwords, Presence};
 use crate::config::Config;
 use crate::database::Database;
 use crate::graph::Graph;
-use crate::http::{self, Documents, Origins, Persisted, Shared, Sockets, Stopping};
+use crate::http::{self, Documents, Persisted, Shared, Sockets, Stopping};
 use crate::key::Keys;
 use crate::live::{Live, Telling};
-use crate::schema::{self, FieldTypes};
+use crate::schema;
 
 /// How often to look for events that other instances, or commands, did not ring the bell for.
 const HEARD: Duration = Duration::from_secs(2);
@@ -56,16 +57,15 @@ impl App {
         let live = Live::start(database.clone(), Telling { retention, patience }).await;
         let live = live.map_err(|_| anyhow::anyhow!("cannot read the events in the database"))?;
         let stopping = Stopping::default();
-        let persisted = Persisted::new(
-            config.trusted_documents.as_deref(),
-            config.only_trusted,
-            &config.limits,
-        )?;
+        let trusted = Some(&config.trusted_documents).filter(|file| !file.is_empty());
+        let trusted = trusted.map(Path::new);
+        let persisted = Persisted::new(trusted, config.only_trusted, &config.limits)?;
+        let schema = schema::build(graph, &live, config.limits.max_complexity, config.federation);
         let router = http::router(Shared {
-            schema: schema::build(graph, &live, config.limits.max_complexity),
-            documents: Arc::new(Documents::new(FieldTypes::of(&schema::sdl())?, &config.limits)),
+            documents: Arc::new(Documents::new(schema.types()?, &config.limits)),
+            schema,
             persisted: Arc::new(persisted),
-            origins: Origins::new(&config.cors_origins),
+            origins: config.cors_origins.clone(),
             presence: Presence::start(database.clone()),
             database: database.clone(),
             limits: Arc::new(config.limits.clone()),

@@ -2,11 +2,10 @@
 //! default. `.env.example` lists them all; a test keeps it complete.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::str::FromStr;
 
+use axum::http::{HeaderValue, Uri};
 use clap::Args;
-
-use crate::http::Origin;
 
 /// Where the data is, and how long to wait for it.
 #[derive(Args, Clone, Debug)]
@@ -152,22 +151,54 @@ pub struct Config {
 
     /// Origins whose pages may ask and open sockets, such as `https://app.example.com`, with commas between; by
     /// default only the service's own
-    #[arg(long, env = "ROOKERY_CORS_ORIGINS", value_name = "ORIGINS", value_delimiter = ',')]
-    pub cors_origins: Vec<Origin>,
+    #[arg(long, env = "ROOKERY_CORS_ORIGINS", default_value = "", value_name = "ORIGINS")]
+    pub cors_origins: Origins,
 
     /// File of documents that clients may name by id: an object of texts by id, as graphql-codegen and relay-compiler
     /// write it, or Apollo's manifest
-    #[arg(long, env = "ROOKERY_TRUSTED_DOCUMENTS", value_name = "FILE")]
-    pub trusted_documents: Option<PathBuf>,
+    #[arg(long, env = "ROOKERY_TRUSTED_DOCUMENTS", default_value = "", value_name = "FILE")]
+    pub trusted_documents: String,
 
     /// Run no other documents than those
     #[arg(long, env = "ROOKERY_ONLY_TRUSTED", requires = "trusted_documents",
           value_parser = clap::builder::FalseyValueParser::new())]
     pub only_trusted: bool,
 
+    /// Serve a subgraph of Apollo Federation 2: `_service` and `_entities` too, for a router that others cannot pass by
+    #[arg(long, env = "ROOKERY_FEDERATION", value_parser = clap::builder::FalseyValueParser::new())]
+    pub federation: bool,
+
     /// What is logged to standard error, as in `info` or `rookery=debug`
     #[arg(long, env = "ROOKERY_LOG", default_value = "warn,rookery=info", value_name = "FILTER")]
     pub log: String,
+}
+
+/// Origins of sites, as browsers send them: `scheme://host[:port]`, with commas between.
+#[derive(Clone, Debug, Default)]
+pub struct Origins(pub Vec<HeaderValue>);
+
+impl FromStr for Origins {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let all = text.split(',').map(str::trim).filter(|text| !text.is_empty());
+        all.map(origin).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+fn origin(text: &str) -> Result<HeaderValue, String> {
+    let wrong =
+        || format!("an origin is written as https://host or http://host:port, not '{text}'");
+    let uri: Uri = text.parse().map_err(|_| wrong())?;
+    let scheme = uri.scheme_str().filter(|scheme| matches!(*scheme, "http" | "https"));
+    let (scheme, authority) = scheme.zip(uri.authority()).ok_or_else(wrong)?;
+    let origin = format!("{scheme}://{authority}").to_ascii_lowercase();
+    // Browsers leave out the port that is the scheme's own, and there is no name and no path.
+    let usual = if scheme == "https" { ":443" } else { ":80" };
+    if origin != text || origin.ends_with(usual) || origin.contains('@') {
+        return Err(wrong());
+    }
+    HeaderValue::try_from(origin).map_err(|_| wrong())
 }
 
 /// The number of an instance; `None` for any that is free.
@@ -243,4 +274,29 @@ pub struct Limits {
     /// Cost of a query: one for each field, multiplied by the page sizes above it
     #[arg(long, env = "ROOKERY_MAX_COMPLEXITY", default_value_t = 50_000, value_name = "N")]
     pub max_complexity: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_are_as_browsers_send_them() {
+        let right = "https://example.com, http://localhost:5173,http://[::1]:8000";
+        assert_eq!(right.parse::<Origins>().unwrap().0.len(), 3);
+        assert!("".parse::<Origins>().unwrap().0.is_empty());
+        for wrong in [
+            "*",
+            "null",
+            "example.com",
+            "https://example.com/",
+            "https://Example.com",
+            "https://example.com:443",
+            "ftp://example.com",
+            "https://a@example.com",
+            "https://",
+        ] {
+            assert!(wrong.parse::<Origins>().is_err(), "{wrong}");
+        }
+    }
 }

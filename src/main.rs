@@ -51,7 +51,11 @@ enum Command {
         command: Migrate,
     },
     /// Print the GraphQL schema in the Schema Definition Language
-    Schema,
+    Schema {
+        /// As a subgraph of Apollo Federation 2, for composition
+        #[arg(long, env = "ROOKERY_FEDERATION", value_parser = FalseyValueParser::new())]
+        federation: bool,
+    },
     /// Add generated users, follows and posts, skewed as real ones are; all of them or nothing
     Seed {
         #[command(flatten)]
@@ -158,8 +162,8 @@ fn arguments() -> Vec<OsString> {
 async fn run(command: Command) -> Result<()> {
     match command {
         Command::Serve { config } => serve::serve(*config).await,
-        Command::Schema => {
-            print!("{}", schema::sdl());
+        Command::Schema { federation } => {
+            print!("{}", if federation { schema::subgraph().to_owned() } else { schema::sdl() });
             Ok(())
         }
         Command::Migrate { database, command } => {

@@ -104,7 +104,7 @@ impl Snapshot {
     pub async fn moment(&self) -> Result<Moment, DbErr> {
         let open = self.get().await?;
         let seen = match self.engine() {
-            Engine::Sqlite => "printf('%d:%d:', txn + 1, txn + 1)",
+            Engine::Sqlite => "'::'",
             Engine::Postgres => "pg_current_snapshot()::text",
         };
         let sql = format!("SELECT txn, at, {seen} AS seen FROM event ORDER BY txn DESC LIMIT 1");

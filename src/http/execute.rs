@@ -319,6 +319,9 @@ fn named(max_complexity: usize, mut errors: Vec<ServerError>) -> Vec<ServerError
             *error = refuse(code::QUERY_TOO_COMPLEX, message);
         } else if code_of(error).is_none() {
             error.extensions.get_or_insert_default().set("code", code::VALIDATION_FAILED);
+            // The library's word is hard to understand.
+            let one_of = "Oneof input objects requires have exactly one field";
+            error.message = error.message.replace(one_of, "give exactly one of its fields");
         }
     }
     errors

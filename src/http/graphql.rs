@@ -23,7 +23,7 @@ use super::refusal::Refusal;
 use super::{NOSNIFF, Shared, sse, websocket};
 use crate::database::{Lsn, Snapshot};
 use crate::error::Error;
-use crate::schema::code;
+use crate::schema::{code, code_of};
 
 const SUBSCRIPTION: &str = "Subscriptions come as text/event-stream, or over a WebSocket with the protocol \
                             graphql-transport-ws.";
@@ -99,7 +99,10 @@ async fn run(
         return Err(Refusal::method_not_allowed("POST", message));
     }
     let asker = asker(&shared, &head.headers).await?;
-    let refused = |errors| Refusal::with(StatusCode::BAD_REQUEST, errors);
+    let refused = |errors: Vec<_>| match errors.first().and_then(code_of) {
+        Some(code::UNAUTHENTICATED) => Refusal::with(StatusCode::UNAUTHORIZED, errors),
+        _ => Refusal::with(StatusCode::BAD_REQUEST, errors),
+    };
     if media == MediaType::EventStream {
         return sse::answer(operation, shared, asker, writing).await.map_err(refused);
     }

@@ -29,12 +29,11 @@ use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::auth::Presence;
-use crate::config::Limits;
+use crate::config::{Limits, Origins};
 use crate::database::Database;
 use crate::schema::{Schema, code};
 
 pub use documents::Documents;
-pub use origin::{Origin, Origins};
 pub use persisted::Persisted;
 pub use serve::serve;
 pub use sockets::Sockets;

@@ -1,12 +1,12 @@
 //! Pages of other sites: which may ask, and what no page gets to send without the browser asking first.
 
-use std::str::FromStr;
 use std::time::Duration;
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use tower_http::cors::CorsLayer;
 
 use super::graphql::LSN;
+use crate::config::Origins;
 
 /// How long a browser may remember what it was told.
 const REMEMBERED: Duration = Duration::from_hours(1);
@@ -24,38 +24,7 @@ const FORCING: [HeaderName; 6] = [
 /// Set by browsers, and by them alone.
 const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// The origin of a site, as browsers send it: `scheme://host[:port]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin(HeaderValue);
-
-impl FromStr for Origin {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong =
-            || format!("an origin is written as https://host or http://host:port, not '{text}'");
-        let uri: Uri = text.parse().map_err(|_| wrong())?;
-        let scheme = uri.scheme_str().filter(|scheme| matches!(*scheme, "http" | "https"));
-        let (scheme, authority) = scheme.zip(uri.authority()).ok_or_else(wrong)?;
-        let origin = format!("{scheme}://{authority}").to_ascii_lowercase();
-        // Browsers leave out the port that is the scheme's own, and there is no name and no path.
-        let usual = if scheme == "https" { ":443" } else { ":80" };
-        if origin != text || origin.ends_with(usual) || origin.contains('@') {
-            return Err(wrong());
-        }
-        HeaderValue::try_from(origin).map(Self).map_err(|_| wrong())
-    }
-}
-
-/// The sites whose pages may ask.
-#[derive(Clone)]
-pub struct Origins(Vec<HeaderValue>);
-
 impl Origins {
-    pub fn new(origins: &[Origin]) -> Self {
-        Self(origins.iter().map(|origin| origin.0.clone()).collect())
-    }
-
     /// What browsers are told when they ask for a page of these sites. Without any, they are not answered.
     pub fn cors(&self) -> Option<CorsLayer> {
         if self.0.is_empty() {
@@ -102,32 +71,5 @@ impl Origins {
             headers.get(header::HOST).map(HeaderValue::as_bytes) == authority
                 && authority.is_some(),
         )
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_origin_is_as_browsers_send_it() {
-        for right in ["https://example.com", "http://localhost:5173", "http://[::1]:80001"] {
-            let right = right.trim_end_matches('1');
-            assert!(right.parse::<Origin>().is_ok(), "{right}");
-        }
-        for wrong in [
-            "",
-            "*",
-            "null",
-            "example.com",
-            "https://example.com/",
-            "https://Example.com",
-            "https://example.com:443",
-            "ftp://example.com",
-            "https://a@example.com",
-            "https://",
-        ] {
-            assert!(wrong.parse::<Origin>().is_err(), "{wrong}");
-        }
     }
 }

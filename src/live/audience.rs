@@ -135,6 +135,9 @@ impl Audience {
 
     /// Timelines show from now on what they show after `event`.
     pub fn follow(&mut self, event: &event::Model) {
+        if event.kind == Kind::ManyChanged {
+            self.stale.extend(self.timelines.keys());
+        }
         let Some(timeline) = self.timelines.get_mut(&event.actor) else { return };
         match event.kind {
             Kind::Followed => {
@@ -145,7 +148,6 @@ impl Audience {
                 timeline.authors.remove(&event.object);
                 take_out(&mut self.by_author, event.object, &event.actor);
             }
-            Kind::ManyChanged => self.stale.extend(self.timelines.keys()),
             _ => {}
         }
     }

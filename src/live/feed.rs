@@ -9,6 +9,7 @@ use entity::event::{self, Kind};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use super::hub::signed_in;
 use super::{Happening, Interest, Live, Told, log, shows_post};
 use crate::database::{Moment, Snapshot};
 use crate::error::Error;
@@ -42,6 +43,7 @@ pub struct Feed {
     live: Live,
     id: u64,
     interest: Interest,
+    session: Option<i64>,
     told: mpsc::Receiver<Told>,
     missed: Arc<AtomicU64>,
     /// What comes before what is told: not yet with its posts, and with them.
@@ -61,13 +63,14 @@ impl Feed {
     pub(super) fn new(
         live: Live,
         id: u64,
-        interest: Interest,
+        (interest, session): (Interest, Option<i64>),
         told: mpsc::Receiver<Told>,
         missed: Arc<AtomicU64>,
     ) -> Self {
         let (missed_before, replay) = (VecDeque::new(), VecDeque::new());
         let last = Moment::default();
-        Self { live, id, interest, told, missed, missed_before, replay, last, is_over: false }
+        let is_over = false;
+        Self { live, id, interest, session, told, missed, missed_before, replay, last, is_over }
     }
 
     /// Waits until it is subscribed, and looks for what happened from `after` until then.
@@ -94,11 +97,17 @@ impl Feed {
 
     /// Brings the posts of the next few events that come before what is told.
     async fn load(&mut self) -> Result<(), Error> {
+        let snapshot = Snapshot::new(&self.live.0.db);
+        let session: HashSet<i64> = self.session.into_iter().collect();
+        if signed_in(&snapshot, &session).await? != session {
+            self.is_over = true;
+            return Err(signed_out());
+        }
         let some: Vec<_> =
             self.missed_before.drain(..LOADED.min(self.missed_before.len())).collect();
         let shown = some.iter().filter(|(event, _)| shows_post(event));
         let posts: Vec<i64> = shown.map(|(event, _)| event.object).collect();
-        let posts = entries(&Snapshot::new(&self.live.0.db), &posts).await?;
+        let posts = entries(&snapshot, &posts).await?;
         self.replay.extend(some.into_iter().map(|(event, moment)| {
             let post = posts.get(&event.object).filter(|_| shows_post(&event)).cloned();
             News::Happened(Arc::new(Happening { event, moment, post }))

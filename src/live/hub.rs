@@ -44,6 +44,7 @@ impl Live {
             let patience = if self.subscribers() > 0 { telling.patience } else { PRUNING };
             self.0.db.bell().heard(patience).await;
             if self.look(&mut told).await.is_err() {
+                self.drop_stale();
                 tokio::time::sleep(BREATHER).await;
             }
             if pruned.elapsed() >= PRUNING {
@@ -164,10 +165,8 @@ impl Live {
             let owners = owners.chain(audience.stale.iter().copied()).collect();
             (owners, new().filter_map(|one| one.session).collect())
         };
-        let read = async {
-            Ok((authors(snapshot, &owners).await?, signed_in(snapshot, &sessions).await?))
-        };
-        let (mut authors, signed_in) = read.await.inspect_err(|_: &Error| self.drop_stale())?;
+        let mut authors = authors(snapshot, &owners).await?;
+        let signed_in = signed_in(snapshot, &sessions).await?;
         let mut audience = self.audience();
         for owner in std::mem::take(&mut audience.stale) {
             // Whoever left meanwhile is not there any more.
@@ -210,7 +209,10 @@ impl Live {
 }
 
 /// Which of these sessions are still open.
-async fn signed_in(snapshot: &Snapshot, sessions: &HashSet<i64>) -> Result<HashSet<i64>, Error> {
+pub async fn signed_in(
+    snapshot: &Snapshot,
+    sessions: &HashSet<i64>,
+) -> Result<HashSet<i64>, Error> {
     #[derive(FromQueryResult)]
     struct Open {
         id: i64,

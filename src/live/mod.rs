@@ -3,7 +3,7 @@
 //! Verbs write an event in their own transaction (`graph`). Here, one task for the whole instance reads what is
 //! new whenever the bell rings, and hands it to the subscribers that it concerns: a post goes to the connected
 //! viewers whose timelines show it, however many others follow its author. `log` is the table of events, `hub` that
-//! task, `feed` one subscriber's end.
+//! task, `audience` who is subscribed, `feed` one subscriber's end.
 //!
 //! An event's place is a [`Moment`]: it says exactly what has been told, though transactions are not
 //! committed in the order of their numbers. Whoever comes back with a moment is told the rest from the table first.
@@ -151,7 +151,7 @@ impl Live {
         let joining = Subscriber { interest, session, comes_back, sender, missed: missed.clone() };
         self.audience().joining.insert(id, joining);
         self.0.db.bell().ring_here();
-        Feed::new(self.clone(), id, interest, told, missed)
+        Feed::new(self.clone(), id, (interest, session), told, missed)
     }
 
     fn leave(&self, id: u64) {

@@ -61,7 +61,8 @@ macro_rules! follow_edge {
                 DateTime::of(self.row.follow_id)
             }
 
-            /// Whether the two follow each other.
+            /// Whether the two follow each other, as of this answer. A follow the other way round changes it, and its
+            /// payload does not tell of this entry: a client that keeps answers looks at `Relationship.isMutual`.
             async fn is_mutual(&self, ctx: &Context<'_>) -> Result<bool, Error> {
                 let (owner, user) = (self.row.owner, self.row.user.id);
                 Ok(loaders(ctx).pairs.load(($back)(owner, user)).await?.is_some())

@@ -9,6 +9,7 @@ mod bookmark;
 mod complete;
 mod connection;
 mod error;
+mod federation;
 mod follow;
 mod live;
 mod node;
@@ -23,7 +24,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use async_graphql::{Context, MergedObject, Request, Response, SDLExportOptions, ValidationMode};
+use async_graphql::{
+    Context, MergedObject, ObjectType, Request, Response, SDLExportOptions, ValidationMode,
+};
 use futures_util::stream::{BoxStream, StreamExt as _};
 
 use crate::auth::Viewer;
@@ -36,30 +39,57 @@ use crate::loader::Loaders;
 pub use crate::loader::take_turns;
 pub use complete::{FieldTypes, Shape};
 pub use error::{code, code_of};
+use federation::SubgraphQuery;
+pub use federation::subgraph;
 use live::LiveSubscription as Subscription;
 
-type Executable = async_graphql::Schema<Query, Mutation, Subscription>;
+type Executable<Q> = async_graphql::Schema<Q, Mutation, Subscription>;
 
 /// What documents run on.
 #[derive(Clone)]
 pub struct Schema {
-    validating: Executable,
+    validating: Executor,
     /// For documents that are known to be valid, with variables of the right types.
-    trusting: Executable,
+    trusting: Executor,
+}
+
+/// With what a router of subgraphs asks for, or without.
+#[derive(Clone)]
+enum Executor {
+    Whole(Executable<Query>),
+    Subgraph(Executable<SubgraphQuery>),
 }
 
 impl Schema {
     /// Runs a request. With `is_proven`, its document is not validated again.
     pub async fn execute(&self, request: Request, is_proven: bool) -> Response {
-        take_turns(self.of(is_proven).execute(request)).await
+        match self.of(is_proven) {
+            Executor::Whole(schema) => take_turns(schema.execute(request)).await,
+            Executor::Subgraph(schema) => take_turns(schema.execute(request)).await,
+        }
     }
 
     /// Runs a subscription: an answer for each event.
     pub fn stream(&self, request: Request, is_proven: bool) -> BoxStream<'static, Response> {
-        self.of(is_proven).execute_stream(request).boxed()
+        match self.of(is_proven) {
+            Executor::Whole(schema) => schema.execute_stream(request).boxed(),
+            Executor::Subgraph(schema) => schema.execute_stream(request).boxed(),
+        }
     }
 
-    fn of(&self, is_proven: bool) -> &Executable {
+    /// The type of each field.
+    ///
+    /// # Errors
+    /// When it cannot be exported, which is a mistake of ours.
+    pub fn types(&self) -> Result<FieldTypes, async_graphql::parser::Error> {
+        let options = SDLExportOptions::new();
+        FieldTypes::of(&match &self.validating {
+            Executor::Whole(schema) => schema.sdl_with_options(options),
+            Executor::Subgraph(schema) => schema.sdl_with_options(options),
+        })
+    }
+
+    fn of(&self, is_proven: bool) -> &Executor {
         if is_proven { &self.trusting } else { &self.validating }
     }
 }
@@ -81,12 +111,25 @@ pub struct Mutation(
     bookmark::BookmarkMutation,
 );
 
-/// The schema over a graph and what happens in it; documents that cost more than `max_complexity` do not run.
-pub fn build(graph: Graph, live: &Live, max_complexity: usize) -> Schema {
+/// The schema over a graph and what happens in it; documents that cost more than `max_complexity` do not run. With
+/// `federation`, it is a subgraph.
+pub fn build(graph: Graph, live: &Live, max_complexity: usize, federation: bool) -> Schema {
+    fn build<Q: Default + ObjectType + 'static>(
+        (graph, live): (Arc<Graph>, Live),
+        max_complexity: usize,
+        mode: ValidationMode,
+    ) -> Executable<Q> {
+        let limited = base().limit_complexity(max_complexity).validation_mode(mode);
+        limited.data(graph).data(live).finish()
+    }
     let graph = Arc::new(graph);
     let build = |mode| {
-        let limited = base().limit_complexity(max_complexity).validation_mode(mode);
-        limited.data(Arc::clone(&graph)).data(live.clone()).finish()
+        let data = (Arc::clone(&graph), live.clone());
+        if federation {
+            Executor::Subgraph(build(data, max_complexity, mode))
+        } else {
+            Executor::Whole(build(data, max_complexity, mode))
+        }
     };
     let (validating, trusting) = (build(ValidationMode::Strict), build(ValidationMode::Fast));
     Schema { validating, trusting }
@@ -98,11 +141,12 @@ pub fn sdl() -> String {
         .include_specified_by()
         .use_space_ident()
         .prefer_single_line_descriptions();
-    base().finish().sdl_with_options(options)
+    base::<Query>().finish().sdl_with_options(options)
 }
 
-fn base() -> async_graphql::SchemaBuilder<Query, Mutation, Subscription> {
-    Executable::build(Query::default(), Mutation::default(), Subscription)
+fn base<Q: Default + ObjectType + 'static>()
+-> async_graphql::SchemaBuilder<Q, Mutation, Subscription> {
+    Executable::build(Q::default(), Mutation::default(), Subscription)
         .register_output_type::<node::Node>()
         .register_output_type::<error::UserErrorInterface>()
         .register_output_type::<live::StreamEvent>()

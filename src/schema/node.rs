@@ -61,7 +61,7 @@ impl NodeQuery {
     }
 }
 
-async fn load(ctx: &Context<'_>, id: Id) -> Result<Option<Node>, Error> {
+pub async fn load(ctx: &Context<'_>, id: Id) -> Result<Option<Node>, Error> {
     let loaders = loaders(ctx);
     Ok(match id {
         Id::User(id) => loaders.users.load(id).await?.map(|user| Node::User(User::from(user))),

@@ -9,6 +9,7 @@ mod bookmark;
 mod cast;
 mod database;
 mod events;
+mod federation;
 mod follow;
 mod http;
 mod instances;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use indicatif::ProgressBar;
+use rookery::command::import::edges;
 use sea_orm::ConnectionTrait as _;
 use serde_json::json;
 
@@ -69,6 +71,45 @@ async fn what_is_young_stays_behind_what_is_old() {
     assert_eq!(kept, 4, "the mark, the young one, and what came after it");
     let mut news = john.subscribe(TIMELINE, json!({ "after": cursor })).await;
     news.nothing().await;
+}
+
+/// A command has changed whom the timeline shows.
+#[tokio::test]
+async fn whom_an_import_adds_is_heard_from_then_on() {
+    let app = TestApp::new().await;
+    let (u1, u2) = (app.join("u1").await, app.join("u2").await);
+    let mut news = u1.watch(TIMELINE, json!({})).await;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, "1 2\n").unwrap();
+    edges::run(app.database(), file.path(), &ProgressBar::hidden()).await.unwrap();
+    assert_eq!(words(&mut news, 1).await, ["!null"]);
+    u2.write("to a new follower").await;
+    assert_eq!(words(&mut news, 1).await, ["+to a new follower"]);
+}
+
+/// Who reads what they missed slowly hears no more of it once the session is over.
+#[tokio::test]
+async fn a_logout_ends_what_is_still_to_be_told() {
+    let app = TestApp::new().await;
+    let (john, susan) = (app.join("john").await, app.join("susan").await);
+    john.follow(&susan).await;
+    let (start, _) = page(&john).await;
+    for n in 0..100 {
+        susan.write(&n.to_string()).await;
+    }
+    let mut news = john.subscribe(TIMELINE, json!({ "after": start })).await;
+    assert_eq!(words(&mut news, 1).await, ["+0"]);
+    john.mutate("logout { changed }").await;
+    let mut more = 0;
+    while let Some(answer) = news.answer().await {
+        let is_over = answer["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED";
+        if is_over {
+            assert_eq!(news.answer().await, None);
+            break;
+        }
+        more += 1;
+    }
+    assert!(more < 50, "{more} were told after the logout");
 }
 
 /// A notification that is lost delays an event.
