@@ -5,8 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs, io};
 
-const SOURCES: [&str; 5] =
-    ["package.json", "package-lock.json", "vite.config.js", "index.html", "src/main.jsx"];
+const SOURCES: [&str; 6] = [
+    "package.json",
+    "package-lock.json",
+    "vite.config.js",
+    "index.html",
+    "src/main.jsx",
+    "src/fetcher.js",
+];
 
 fn main() -> io::Result<()> {
     for path in ["build.rs", "cdn.html", "cdn.js", "src/tabs"].iter().chain(&SOURCES) {
@@ -40,6 +46,7 @@ fn main() -> io::Result<()> {
         let documents = tabs.iter().map(fs::read_to_string).collect::<io::Result<Vec<_>>>()?;
         fs::create_dir_all(&root)?;
         fs::copy("cdn.html", root.join("index.html"))?;
+        fs::copy("src/fetcher.js", root.join("fetcher.js"))?;
         // The debug form of strings without control characters is also their form in JavaScript.
         let script = format!("const documents = {documents:?};\n{}", fs::read_to_string("cdn.js")?);
         fs::write(root.join("cdn.js"), script)?;

@@ -2,34 +2,43 @@ import 'graphiql/setup-workers/vite';
 import 'graphiql/style.css';
 import '@graphiql/plugin-explorer/style.css';
 import { explorerPlugin } from '@graphiql/plugin-explorer';
+import { useGraphiQL, useGraphiQLActions } from '@graphiql/react';
 import { createGraphiQLFetcher } from '@graphiql/toolkit';
 import { GraphiQL, HISTORY_PLUGIN } from 'graphiql';
 import { createClient } from 'graphql-sse';
+import { useEffect, useSyncExternalStore } from 'react';
 import { createRoot } from 'react-dom/client';
+import { createFetcher, session } from './fetcher.js';
 
 const files = import.meta.glob('./tabs/*.graphql', { eager: true, import: 'default', query: '?raw' });
-
-// A tab that mentions this header starts with it in its Headers pane.
-const headers = '{"Authorization": "Bearer TOKEN"}';
 const tabs = Object.keys(files)
   .sort()
-  .map((name) => ({ query: files[name], headers: files[name].includes(headers) ? headers : null }));
+  .map((name) => ({ query: files[name] }));
 
-const send = createGraphiQLFetcher({ url: '/graphql', enableIncrementalDelivery: false });
+const fetcher = createFetcher(createGraphiQLFetcher, createClient);
 
-const isSubscription = ({ operationName }, document) =>
-  document?.definitions.some(
-    ({ operation, name }) => operation === 'subscription' && (!operationName || name?.value === operationName),
+function Session() {
+  const token = useSyncExternalStore(session.subscribe, session.get);
+  if (!token) return null;
+  return (
+    <button type="button" className="graphiql-button session" onClick={() => session.set(null)}>
+      Forget token
+    </button>
   );
+}
 
-// Subscriptions come as server-sent events, since those have headers like the tab's.
-const subscribe = (params, headers = {}) => createClient({ url: '/graphql', headers }).iterate(params);
-
-// The schema is public: reading it without the tab's headers keeps the docs working when a token has run out.
-const fetcher = (params, options) => {
-  if (isSubscription(params, options?.documentAST)) return subscribe(params, options.headers);
-  return send(params, params.operationName === 'IntrospectionQuery' ? {} : options);
-};
+// GraphiQL asks for the system's theme once; its editors shall follow it, as the rest of the page does.
+function SystemTheme() {
+  const theme = useGraphiQL((state) => state.theme);
+  const { setTheme } = useGraphiQLActions();
+  useEffect(() => {
+    const dark = matchMedia('(prefers-color-scheme: dark)');
+    const follow = () => setTheme(theme);
+    dark.addEventListener('change', follow);
+    return () => dark.removeEventListener('change', follow);
+  }, [theme, setTheme]);
+  return null;
+}
 
 createRoot(document.getElementById('root')).render(
   <GraphiQL
@@ -37,9 +46,12 @@ createRoot(document.getElementById('root')).render(
     plugins={[HISTORY_PLUGIN, explorerPlugin()]}
     defaultTabs={tabs}
     defaultQuery=""
-    defaultEditorToolsVisibility="headers"
-    isHeadersEditorEnabled
+    defaultEditorToolsVisibility={false}
   >
-    <GraphiQL.Logo>Rookery</GraphiQL.Logo>
+    <GraphiQL.Logo>
+      <Session />
+      Rookery
+    </GraphiQL.Logo>
+    <SystemTheme />
   </GraphiQL>,
 );

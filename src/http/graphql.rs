@@ -4,6 +4,7 @@
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use async_graphql::ServerError;
 use async_graphql::parser::types::OperationType;
 use axum::body::Body;
 use axum::extract::State;
@@ -73,12 +74,7 @@ async fn run(
     let (head, body) = request.into_parts();
     let is_get = head.method == Method::GET;
     let asked = match head.method {
-        Method::GET if shared.origins.admit_reading(&head.headers) => from_query(&head.uri)?,
-        Method::GET => {
-            let message = "A page of any site could have sent this. Send the header \
-                           'GraphQL-Require-Preflight: 1' with a GET, or POST.";
-            return Err(Refusal::new(StatusCode::FORBIDDEN, code::CSRF_PREVENTED, message));
-        }
+        Method::GET => from_query(&head.uri)?,
         Method::POST => {
             let limits = &shared.limits;
             from_body(&head.headers, body, limits.max_body, limits.max_batch).await?
@@ -92,29 +88,42 @@ async fn run(
         Asked::One(parameters) => parameters,
         Asked::Many(all) => return batch(&shared, all, &head.headers, media, writing).await,
     };
-    let refused = |error| Refusal::with(StatusCode::BAD_REQUEST, vec![error]);
-    let operation = Operation::new(&shared, parameters).map_err(refused)?;
+    let operation = match Operation::new(&shared, parameters) {
+        // The protocol tells of what cannot be read by the status, and of all else by an event.
+        Err(error) if media == MediaType::EventStream && is_readable(&error) => {
+            return Ok(sse::refuse(vec![error]));
+        }
+        operation => {
+            operation.map_err(|error| Refusal::with(StatusCode::BAD_REQUEST, vec![error]))?
+        }
+    };
     if is_get && operation.ty() == OperationType::Mutation {
         let message = "Mutations cannot be sent with GET; use POST.";
         return Err(Refusal::method_not_allowed("POST", message));
     }
+    if is_get && !shared.origins.admit_reading(&head.headers) {
+        let message = "A page of any site could have sent this. Send the header \
+                       'GraphQL-Require-Preflight: 1' with a GET, or POST.";
+        return Err(Refusal::new(StatusCode::FORBIDDEN, code::CSRF_PREVENTED, message));
+    }
     let asker = asker(&shared, &head.headers).await?;
-    let refused = |errors: Vec<_>| match errors.first().and_then(code_of) {
-        Some(code::UNAUTHENTICATED) => Refusal::with(StatusCode::UNAUTHORIZED, errors),
-        _ => Refusal::with(StatusCode::BAD_REQUEST, errors),
-    };
     if media == MediaType::EventStream {
-        return sse::answer(operation, shared, asker, writing).await.map_err(refused);
+        return Ok(sse::answer(operation, shared, asker, writing).await);
     }
     if operation.ty() == OperationType::Subscription {
         return Err(Refusal::bad_request(SUBSCRIPTION));
     }
     let is_for_all = is_get && asker.viewer.is_none();
+    let refused = |errors| Refusal::with(StatusCode::BAD_REQUEST, errors);
     let executed = operation.run(&shared, asker, writing).await.map_err(refused)?;
     if is_for_all && executed.answer.errors.is_empty() {
         return Ok(cacheable(executed.answer.into_json(), media, &head.headers));
     }
     Ok(answer_executed(executed, media))
+}
+
+fn is_readable(error: &ServerError) -> bool {
+    !matches!(code_of(error), Some(code::BAD_REQUEST | code::PARSE_FAILED))
 }
 
 /// Several operations, one after the other: an array of what each would be answered alone.

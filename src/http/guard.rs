@@ -72,8 +72,9 @@ pub fn admit(text: &str, name: Option<&str>, limits: &Limits) -> Result<Admitted
         within("fields", size.fields, limits.max_fields)?;
         within("levels", size.depth, limits.max_depth)?;
     }
-    let operation = selected.ok_or_else(|| {
-        unknown_operation("The document has no operation named as operationName.")
+    let operation = selected.ok_or_else(|| match name {
+        Some(name) => unknown_operation(&format!("The document has no operation named {name:?}.")),
+        None => unknown_operation("The document has no operation."),
     })?;
     Ok(Admitted { document, operation })
 }

@@ -48,11 +48,23 @@ const BUFFER: usize = 4 * 1024;
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Incoming {
-    ConnectionInit { payload: Option<Map<String, Value>> },
-    Ping { payload: Option<Value> },
-    Pong,
-    Subscribe { id: String, payload: Parameters },
-    Complete { id: String },
+    ConnectionInit {
+        payload: Option<Map<String, Value>>,
+    },
+    Ping {
+        payload: Option<Map<String, Value>>,
+    },
+    Pong {
+        #[serde(rename = "payload")]
+        _payload: Option<Map<String, Value>>,
+    },
+    Subscribe {
+        id: String,
+        payload: Parameters,
+    },
+    Complete {
+        id: String,
+    },
 }
 
 /// What an operation has to say.
@@ -205,11 +217,11 @@ impl Connection {
             Incoming::Ping { payload } => {
                 let mut pong = json!({ "type": "pong" });
                 if let Some(payload) = payload {
-                    pong["payload"] = payload;
+                    pong["payload"] = payload.into();
                 }
                 self.send_json(&pong).await
             }
-            Incoming::Pong => Ok(()),
+            Incoming::Pong { .. } => Ok(()),
             Incoming::Subscribe { id, payload } => self.subscribe(id, payload).await,
             Incoming::Complete { id } => {
                 self.forget(&id);

@@ -16,19 +16,22 @@ use crate::id::Id;
 
 const MAX_REPRESENTATIONS: i32 = 1_000;
 
-/// What the router is to know beyond the schema itself. Every graph with Relay's pages has a `PageInfo`.
-const LINK: &str = r#"
-extend schema @link(url: "https://specs.apollo.dev/federation/v2.5", import: ["@key", "@shareable"])
+const LINK: &str = r#"extend schema
+  @link(url: "https://specs.apollo.dev/federation/v2.5", import: ["@key", "@shareable"])
 
-extend type User @key(fields: "id")
-
-extend type Post @key(fields: "id")
-
-extend type PageInfo @shareable
 "#;
 
+/// What the router is to know of some types. Every graph with Relay's pages has a `PageInfo`.
+const KNOWN: [(&str, &str); 3] = [
+    ("type User implements Node {", "type User implements Node @key(fields: \"id\") {"),
+    ("type Post implements Node {", "type Post implements Node @key(fields: \"id\") {"),
+    ("type PageInfo {", "type PageInfo @shareable {"),
+];
+
 /// The subgraph's schema as the router composes it.
-static SUBGRAPH: LazyLock<String> = LazyLock::new(|| sdl() + LINK);
+static SUBGRAPH: LazyLock<String> = LazyLock::new(|| {
+    KNOWN.iter().fold(LINK.to_owned() + &sdl(), |sdl, (plain, known)| sdl.replace(plain, known))
+});
 
 pub fn subgraph() -> &'static str {
     &SUBGRAPH
@@ -68,7 +71,8 @@ impl FederationQuery {
 
     /// The entities with these keys: same length and order, null where nothing is found.
     ///
-    /// Errors: `INVALID_ID` for what is not a `__typename` with an `id`; `ARGUMENT_OUT_OF_RANGE` for more than 1000.
+    /// Errors: `INVALID_ID` in place of an entity whose key is not a `__typename` with an `id`;
+    /// `ARGUMENT_OUT_OF_RANGE` for more than 1000.
     #[graphql(
         name = "_entities",
         complexity = "1 + representations.len().max(1) * child_complexity"
@@ -78,14 +82,16 @@ impl FederationQuery {
         ctx: &Context<'_>,
         #[graphql(desc = "The keys, such as `{__typename: \"User\", id: \"…\"}`: at most 1000.")]
         representations: Vec<Any>,
-    ) -> Result<Vec<Option<Entity>>, Error> {
+    ) -> Result<Vec<Option<Result<Entity, Error>>>, Error> {
         if representations.len() > MAX_REPRESENTATIONS.unsigned_abs() as usize {
             let (argument, min, max) = ("representations", 0, MAX_REPRESENTATIONS);
             return Err(Error::OutOfRange { argument, min, max });
         }
-        let keys = representations.iter().map(|Any(representation)| key(representation));
-        let keys = keys.collect::<Result<Vec<_>, _>>()?;
-        try_join_all(keys.into_iter().map(|id| entity(ctx, id))).await
+        let load = async |representation| match key(representation) {
+            Ok(id) => Ok(entity(ctx, id).await?.map(Ok)),
+            Err(error) => Ok(Some(Err(error))),
+        };
+        try_join_all(representations.iter().map(|Any(representation)| load(representation))).await
     }
 }
 

@@ -44,15 +44,7 @@ impl Actor<'_> {
 
     /// The code of the error that a subscription comes to at once.
     pub async fn refused(&self, document: &str, variables: Value) -> String {
-        let request = self.streaming(document, &variables);
-        let (status, _, body) = self.app.send(request).await;
-        let answer: Value = serde_json::from_str(&body).unwrap();
-        let code = answer["errors"][0]["extensions"]["code"].as_str().unwrap().to_owned();
-        let is_signed_out = code == "UNAUTHENTICATED";
-        let expected =
-            if is_signed_out { StatusCode::UNAUTHORIZED } else { StatusCode::BAD_REQUEST };
-        assert_eq!(status, expected, "{code}");
-        code
+        self.subscribe(document, variables).await.error().await
     }
 
     /// The same, when it is there: what happens from now on comes.

@@ -1,0 +1,35 @@
+// What has changed in the schema since the last release. What breaks clients must be told in docs/schema.md, in the
+// list under the heading "Breaking changes", by its path: "- `User.about`: is `aboutMe` now".
+//
+//     node breaking.mjs [released.graphql [schema.graphql [schema.md]]]
+//
+// With a release, released.graphql becomes a copy of schema.graphql, and the list begins anew.
+import { readFileSync } from "node:fs";
+import { CriticalityLevel, diff } from "@graphql-inspector/core";
+import { buildSchema } from "graphql";
+import { report } from "./checks.mjs";
+
+const ours = ["released.graphql", "../../schema.graphql", "../../docs/schema.md"];
+const [released, present, told] = ours.map((file, n) =>
+  readFileSync(process.argv[2 + n] ?? new URL(file, import.meta.url), "utf8"));
+
+const chapter = /^## Breaking changes$(.*?)(?=^##? |$(?![^]))/ms.exec(told)?.[1] ?? "";
+// The names before the colon.
+const entries = [...chapter.matchAll(/^[*-] ([^:]*):/gm)].map(([, names]) => names);
+const paths = entries.flatMap((names) => [...names.matchAll(/`([^`]+)`/g)].map(([, path]) => path));
+
+const changes = await diff(buildSchema(released), buildSchema(present));
+// To the library, a default that is gone is not breaking; to whoever relied on it, it is.
+const lostDefault = ({ meta }) => "oldDefaultValue" in meta && !("newDefaultValue" in meta);
+const isBreaking = (change) => change.criticality.level === CriticalityLevel.Breaking || lostDefault(change);
+const breaking = changes.filter(isBreaking);
+
+const isTold = ({ path }) => paths.includes(path);
+
+for (const change of breaking) {
+  report(isTold(change), `a breaking change is told in docs/schema.md: ${change.path}: ${change.message}`);
+}
+for (const path of paths) {
+  report(breaking.some((change) => change.path === path), `what docs/schema.md tells is a breaking change: ${path}`);
+}
+report(breaking.every(isTold), `${changes.length} changes since the last release, ${breaking.length} of them breaking, none of them silent`);

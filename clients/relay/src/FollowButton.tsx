@@ -1,0 +1,118 @@
+import { useState } from "react";
+import { ConnectionHandler, graphql, useFragment, useMutation } from "react-relay";
+import type { RecordSourceProxy } from "relay-runtime";
+import type { FollowButton_user$key } from "./__generated__/FollowButton_user.graphql";
+import type { FollowButtonFollowMutation } from "./__generated__/FollowButtonFollowMutation.graphql";
+import type { FollowButtonUnfollowMutation } from "./__generated__/FollowButtonUnfollowMutation.graphql";
+import { Errors } from "./Errors";
+
+type UserErrors = FollowButtonFollowMutation["response"]["follow"]["userErrors"];
+
+/**
+ * Follows and unfollows. Both payloads bring both users with their counts, so with the answer every button and count
+ * on the page is right; nothing is fetched again.
+ */
+export function FollowButton({ user }: { user: FollowButton_user$key }) {
+  const [errors, setErrors] = useState<UserErrors>([]);
+  const { id, username, viewerCanFollow, viewerIsFollowing } = useFragment(
+    graphql`
+      fragment FollowButton_user on User {
+        id
+        username
+        viewerCanFollow
+        viewerIsFollowing
+      }
+    `,
+    user,
+  );
+  const [follow, isFollowing] = useMutation<FollowButtonFollowMutation>(graphql`
+    mutation FollowButtonFollowMutation($user: UserBy!) {
+      follow(user: $user) {
+        changed
+        user {
+          ...UserCard_user
+        }
+        follower {
+          id
+          ...UserCard_user
+        }
+        followerEdge {
+          ...Followers_edge
+        }
+        userErrors {
+          message
+        }
+      }
+    }
+  `);
+  const [unfollow, isUnfollowing] = useMutation<FollowButtonUnfollowMutation>(graphql`
+    mutation FollowButtonUnfollowMutation($user: UserBy!) {
+      unfollow(user: $user) {
+        user {
+          ...UserCard_user
+        }
+        follower {
+          id
+          ...UserCard_user
+        }
+        userErrors {
+          message
+        }
+      }
+    }
+  `);
+
+  const variables = { user: { id } };
+  const onError = (error: Error) => setErrors([error]);
+
+  function onFollow() {
+    follow({
+      variables,
+      onError,
+      onCompleted: (response) => setErrors(response.follow.userErrors),
+      updater(store, response) {
+        const followers = followersOf(store, id);
+        // The new follower belongs at the head; a list that was walked from its end may not reach up to there.
+        const isAtHead = !followers?.getLinkedRecord("pageInfo")?.getValue("hasPreviousPage");
+        if (!response?.follow.changed || !followers || !isAtHead) return;
+        const payload = store.getRootField("follow").getLinkedRecord("followerEdge");
+        const edge = ConnectionHandler.buildConnectionEdge(store, followers, payload);
+        if (edge) ConnectionHandler.insertEdgeBefore(followers, edge);
+      },
+    });
+  }
+
+  function onUnfollow() {
+    unfollow({
+      variables,
+      onError,
+      onCompleted: (response) => setErrors(response.unfollow.userErrors),
+      updater(store, response) {
+        const followers = followersOf(store, id);
+        const follower = response?.unfollow.follower;
+        if (followers && follower) ConnectionHandler.deleteNode(followers, follower.id);
+      },
+    });
+  }
+
+  if (!viewerCanFollow) return null;
+  return (
+    <>
+      <button
+        className={viewerIsFollowing ? "follow on" : "follow"}
+        aria-label={`${viewerIsFollowing ? "Unfollow" : "Follow"} ${username}`}
+        disabled={isFollowing || isUnfollowing}
+        onClick={viewerIsFollowing ? onUnfollow : onFollow}
+      >
+        {viewerIsFollowing ? "Unfollow" : "Follow"}
+      </button>
+      <Errors errors={errors} />
+    </>
+  );
+}
+
+/** The list of a user's followers, when the page has one. */
+function followersOf(store: RecordSourceProxy, id: string) {
+  const user = store.get(id);
+  return user && ConnectionHandler.getConnection(user, "Followers_followers");
+}

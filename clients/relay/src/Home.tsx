@@ -1,0 +1,84 @@
+import { startTransition, Suspense, useCallback, useEffect, type FormEvent } from "react";
+import { graphql, useMutation, usePreloadedQuery, useQueryLoader, type PreloadedQuery } from "react-relay";
+import type { HomeLogoutMutation } from "./__generated__/HomeLogoutMutation.graphql";
+import type { HomeQuery } from "./__generated__/HomeQuery.graphql";
+import { ErrorBoundary } from "./ErrorBoundary";
+import { Profile } from "./Profile";
+import { Timeline } from "./Timeline";
+import { useHash } from "./useHash";
+import { UserCard } from "./UserCard";
+
+const homeQuery = graphql`
+  query HomeQuery {
+    viewer @required(action: THROW) {
+      user {
+        ...UserCard_user
+        ...Timeline_user
+      }
+    }
+  }
+`;
+
+export function Home({ onSignOut }: { onSignOut: () => void }) {
+  const [query, load] = useQueryLoader<HomeQuery>(homeQuery);
+  // In a transition the page of before stays until the new one is here.
+  const read = useCallback(() => startTransition(() => load({}, { fetchPolicy: "network-only" })), [load]);
+  useEffect(read, [read]);
+  return (
+    <>
+      <Header onSignOut={onSignOut} />
+      {query && <Columns query={query} onReadAnew={read} />}
+    </>
+  );
+}
+
+function Columns({ query, onReadAnew }: { query: PreloadedQuery<HomeQuery>; onReadAnew: () => void }) {
+  const { user } = usePreloadedQuery<HomeQuery>(homeQuery, query).viewer;
+  const username = useHash();
+  return (
+    <div className="columns">
+      <main>
+        {/* The key: a timeline that was read anew begins a stream of its own, from its own place. */}
+        <Timeline key={query.fetchKey} user={user} onReadAnew={onReadAnew} />
+      </main>
+      <aside>
+        <section aria-label="You">
+          <UserCard user={user} />
+        </section>
+        {username && (
+          <ErrorBoundary key={username}>
+            <Suspense fallback={<p className="quiet">Loading…</p>}>
+              <Profile username={username} />
+            </Suspense>
+          </ErrorBoundary>
+        )}
+      </aside>
+    </div>
+  );
+}
+
+function Header({ onSignOut }: { onSignOut: () => void }) {
+  const [logout] = useMutation<HomeLogoutMutation>(graphql`
+    mutation HomeLogoutMutation {
+      logout {
+        changed
+      }
+    }
+  `);
+
+  function find(event: FormEvent<HTMLFormElement>) {
+    event.preventDefault();
+    location.hash = encodeURIComponent(String(new FormData(event.currentTarget).get("username")));
+    event.currentTarget.reset();
+  }
+
+  return (
+    <header>
+      <h1>Rookery</h1>
+      <form role="search" onSubmit={find}>
+        <input name="username" aria-label="Find a user" placeholder="Find a user" required />
+      </form>
+      <button onClick={() => logout({ variables: {}, onCompleted: onSignOut, onError: onSignOut })}>Log out</button>
+    </header>
+  );
+}

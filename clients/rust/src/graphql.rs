@@ -1,0 +1,314 @@
+//! What is asked and what is answered. The types are the documents: cynic writes the queries from them, and refuses to
+//! compile what the schema does not have.
+
+use chrono::{DateTime, Utc};
+use cynic::{Enum, Id, InlineFragments, InputObject, QueryFragment, QueryVariables};
+
+#[cynic::schema("rookery")]
+mod schema {}
+
+cynic::impl_scalar!(DateTime<Utc>, schema::DateTime);
+
+// Fragments
+
+#[derive(QueryFragment, Debug, PartialEq)]
+pub struct User {
+    pub id: Id,
+    pub username: String,
+    pub followers_count: i32,
+    pub following_count: i32,
+}
+
+#[derive(QueryFragment, Debug, PartialEq)]
+pub struct Post {
+    pub id: Id,
+    pub body: String,
+    pub created_at: DateTime<Utc>,
+    pub author: Author,
+}
+
+#[derive(QueryFragment, Debug, PartialEq)]
+#[cynic(graphql_type = "User")]
+pub struct Author {
+    pub username: String,
+}
+
+#[derive(QueryFragment, Debug)]
+pub struct PageInfo {
+    pub has_next_page: bool,
+    pub has_previous_page: bool,
+    pub start_cursor: Option<String>,
+    pub end_cursor: Option<String>,
+}
+
+// Expected failures of mutations
+
+/// Those that this client tells apart, and the others with what all have.
+#[derive(InlineFragments, Debug)]
+pub enum UserError {
+    NotFound(NotFoundError),
+    TooManyRequests(TooManyRequestsError),
+    #[cynic(fallback)]
+    Other(OtherError),
+}
+
+#[derive(QueryFragment, Debug)]
+pub struct NotFoundError {
+    pub code: UserErrorCode,
+    pub message: String,
+    pub path: Option<Vec<String>>,
+}
+
+#[derive(QueryFragment, Debug)]
+pub struct TooManyRequestsError {
+    pub message: String,
+    pub retry_after_seconds: i32,
+}
+
+#[derive(QueryFragment, Debug)]
+#[cynic(graphql_type = "UserError")]
+pub struct OtherError {
+    pub code: UserErrorCode,
+    pub message: String,
+    pub path: Option<Vec<String>>,
+}
+
+#[derive(Enum, Clone, Copy, Debug, PartialEq)]
+pub enum UserErrorCode {
+    InvalidInput,
+    NotFound,
+    SelfTarget,
+    TooManyRequests,
+    UsernameTaken,
+    EmailTaken,
+    InvalidCredentials,
+}
+
+// register
+
+#[derive(InputObject)]
+pub struct RegisterInput {
+    pub username: String,
+    pub email: String,
+    pub password: String,
+    pub display_name: Option<String>,
+}
+
+#[derive(QueryVariables)]
+pub struct RegisterVariables {
+    pub input: RegisterInput,
+}
+
+#[derive(QueryFragment)]
+#[cynic(graphql_type = "Mutation", variables = "RegisterVariables")]
+pub struct Register {
+    #[arguments(input: $input)]
+    pub register: AuthPayload,
+}
+
+#[derive(QueryFragment)]
+pub struct AuthPayload {
+    pub token: Option<String>,
+    pub user_errors: Vec<UserError>,
+}
+
+// follow and unfollow
+
+/// Exactly one of the two, as `@oneOf` has it.
+#[derive(InputObject)]
+pub enum UserBy<'a> {
+    Id(&'a Id),
+    Username(&'a str),
+}
+
+#[derive(QueryVariables)]
+pub struct FollowVariables<'a> {
+    pub user: UserBy<'a>,
+}
+
+#[derive(QueryFragment)]
+#[cynic(graphql_type = "Mutation", variables = "FollowVariables")]
+pub struct Follow {
+    #[arguments(user: $user)]
+    pub follow: FollowPayload,
+}
+
+#[derive(QueryFragment)]
+pub struct FollowPayload {
+    pub changed: bool,
+    pub user: Option<User>,
+    pub follower: Option<User>,
+    pub user_errors: Vec<UserError>,
+}
+
+#[derive(QueryFragment)]
+#[cynic(graphql_type = "Mutation", variables = "FollowVariables")]
+pub struct Unfollow {
+    #[arguments(user: $user)]
+    pub unfollow: UnfollowPayload,
+}
+
+#[derive(QueryFragment)]
+pub struct UnfollowPayload {
+    pub changed: bool,
+    pub user: Option<User>,
+    pub unfollowed_user_id: Option<Id>,
+    pub user_errors: Vec<UserError>,
+}
+
+// A user's followers
+
+#[derive(QueryVariables)]
+pub struct FollowersVariables<'a> {
+    pub by: UserBy<'a>,
+    pub first: Option<i32>,
+    pub after: Option<String>,
+    pub last: Option<i32>,
+    pub before: Option<String>,
+}
+
+#[derive(QueryFragment)]
+#[cynic(graphql_type = "Query", variables = "FollowersVariables")]
+pub struct Followers {
+    #[arguments(by: $by)]
+    pub user: Option<Followed>,
+}
+
+#[derive(QueryFragment)]
+#[cynic(graphql_type = "User", variables = "FollowersVariables")]
+pub struct Followed {
+    #[arguments(first: $first, after: $after, last: $last, before: $before)]
+    pub followers: FollowerConnection,
+}
+
+#[derive(QueryFragment)]
+pub struct FollowerConnection {
+    pub total_count: i32,
+    pub edges: Vec<FollowerEdge>,
+    pub page_info: PageInfo,
+}
+
+#[derive(QueryFragment)]
+pub struct FollowerEdge {
+    pub followed_at: DateTime<Utc>,
+    pub node: User,
+}
+
+// createPost
+
+#[derive(InputObject)]
+pub struct CreatePostInput<'a> {
+    pub body: &'a str,
+}
+
+#[derive(QueryVariables)]
+pub struct CreatePostVariables<'a> {
+    pub input: CreatePostInput<'a>,
+}
+
+#[derive(QueryFragment)]
+#[cynic(graphql_type = "Mutation", variables = "CreatePostVariables")]
+pub struct CreatePost {
+    #[arguments(input: $input)]
+    pub create_post: CreatePostPayload,
+}
+
+#[derive(QueryFragment)]
+pub struct CreatePostPayload {
+    pub post: Option<Post>,
+    pub user_errors: Vec<UserError>,
+}
+
+// The viewer's timeline
+
+#[derive(QueryFragment)]
+#[cynic(graphql_type = "Query")]
+pub struct Timeline {
+    pub viewer: Option<Viewer>,
+}
+
+#[derive(QueryFragment)]
+pub struct Viewer {
+    pub user: Reader,
+}
+
+#[derive(QueryFragment)]
+#[cynic(graphql_type = "User")]
+pub struct Reader {
+    #[arguments(first: 10)]
+    pub timeline: TimelineConnection,
+}
+
+#[derive(QueryFragment)]
+pub struct TimelineConnection {
+    pub stream_cursor: String,
+    pub edges: Vec<TimelineEdge>,
+}
+
+#[derive(QueryFragment, Debug)]
+pub struct TimelineEdge {
+    pub reason: TimelineReason,
+    pub node: Post,
+}
+
+#[derive(Enum, Clone, Copy, Debug, PartialEq)]
+pub enum TimelineReason {
+    Own,
+    Following,
+}
+
+// The timeline, live
+
+#[derive(QueryVariables)]
+pub struct TimelineEventsVariables {
+    pub after: Option<String>,
+}
+
+#[derive(QueryFragment)]
+#[cynic(graphql_type = "Subscription", variables = "TimelineEventsVariables")]
+pub struct TimelineEvents {
+    #[arguments(after: $after)]
+    pub timeline_events: TimelineEvent,
+}
+
+/// All that the schema has, or it does not compile; and what a newer service may say.
+#[derive(InlineFragments, Debug)]
+#[cynic(exhaustive)]
+pub enum TimelineEvent {
+    TimelinePostAdded(TimelinePostAdded),
+    TimelinePostUpdated(TimelinePostUpdated),
+    TimelinePostRemoved(TimelinePostRemoved),
+    TimelineReset(TimelineReset),
+    StreamLagged(StreamLagged),
+    #[cynic(fallback)]
+    Unknown(String),
+}
+
+#[derive(QueryFragment, Debug)]
+pub struct TimelinePostAdded {
+    pub cursor: String,
+    pub edge: TimelineEdge,
+}
+
+#[derive(QueryFragment, Debug)]
+pub struct TimelinePostUpdated {
+    pub cursor: String,
+    pub post: Post,
+}
+
+#[derive(QueryFragment, Debug)]
+pub struct TimelinePostRemoved {
+    pub cursor: String,
+    pub post_id: Id,
+}
+
+#[derive(QueryFragment, Debug)]
+pub struct TimelineReset {
+    pub cursor: String,
+}
+
+#[derive(QueryFragment, Debug)]
+pub struct StreamLagged {
+    /// Without it, the timeline is to be read anew.
+    pub resume_after: Option<String>,
+}

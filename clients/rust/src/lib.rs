@@ -1,0 +1,4 @@
+//! A client of Rookery that cynic checks against schema.graphql.
+
+pub mod client;
+pub mod graphql;
