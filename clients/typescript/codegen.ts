@@ -6,7 +6,11 @@ const config: CodegenConfig = {
   generates: {
     'src/gql/': {
       preset: 'client',
-      presetConfig: { fragmentMasking: { unmaskFunctionName: 'getFragmentData' } },
+      presetConfig: {
+        fragmentMasking: { unmaskFunctionName: 'getFragmentData' },
+        // The manifest for `rookery --trusted-documents`.
+        persistedDocuments: { hashAlgorithm: 'sha256' },
+      },
       config: {
         // A scalar without a type here is an error, not an `any`.
         strictScalars: true,

@@ -19,6 +19,9 @@ use super::parameters::Parameters;
 use crate::config::Limits;
 use crate::schema::code;
 
+/// Of an id that is a hash; it may be left out.
+const PREFIX: &str = "sha256:";
+
 /// The part of the memory for documents that is for texts by their hash.
 const PART: usize = 8;
 
@@ -76,6 +79,7 @@ impl Persisted {
             };
             for (id, text) in documents {
                 parse_query(&text).with_context(|| format!("document {id}")).with_context(what)?;
+                let id = id.strip_prefix(PREFIX).map(str::to_owned).unwrap_or(id);
                 trusted.insert(id, Arc::from(text));
             }
         }
@@ -93,7 +97,7 @@ impl Persisted {
         let Some(id) = parameters.id() else {
             return Ok((self.admit(sent.unwrap_or_default())?, false));
         };
-        let id = id.strip_prefix("sha256:").unwrap_or(id);
+        let id = id.strip_prefix(PREFIX).unwrap_or(id);
         let known = || self.sent.get(id).filter(|_| !self.only_trusted);
         match (self.trusted.get(id).cloned().or_else(known), sent) {
             (Some(text), _) => Ok((text.as_ref().to_owned(), false)),

@@ -78,7 +78,7 @@ async fn trusted_documents_are_known_from_the_start() {
     let anything = json!({ "query": "{ __typename }" });
     let apollo = json!({ "format": "apollo-persisted-query-manifest", "version": 1,
         "operations": [{ "id": "names", "name": "Names", "type": "query", "body": NAMES }] });
-    for manifest in [json!({ "names": NAMES }), apollo] {
+    for manifest in [json!({ "names": NAMES }), json!({ "sha256:names": NAMES }), apollo] {
         let file = file(&manifest);
         let path = file.path().to_str().unwrap();
         let open = TestApp::with(&["--trusted-documents", path]).await;
