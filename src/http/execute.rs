@@ -127,7 +127,8 @@ impl Operation {
             tokio::task::unconstrained(answer).await
         };
         let mut caller = asker.caller(snapshot).await;
-        writing.store(!is_query, Ordering::Relaxed);
+        // What an earlier operation of the same request has written stays written.
+        writing.fetch_or(!is_query, Ordering::Relaxed);
         let mut answer = execute(&caller).await;
         let unavailable = |error| code_of(error) == Some(code::UNAVAILABLE);
         if caller.is_on_replica().await && answer.errors.iter().any(unavailable) {

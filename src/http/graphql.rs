@@ -38,6 +38,11 @@ pub async fn handle(
     request: Request<Body>,
 ) -> Response {
     if let Ok(socket) = socket {
+        if !shared.origins.admit_socket(request.headers()) {
+            let message = "Pages of this origin may not open a socket; see --cors-origins.";
+            let refusal = Refusal::new(StatusCode::FORBIDDEN, code::CSRF_PREVENTED, message);
+            return answer_refusal(refusal, MediaType::Json);
+        }
         return websocket::upgrade(socket, shared, request.headers());
     }
     let Some(media) = MediaType::negotiate(request.headers()) else {

@@ -11,20 +11,18 @@ use async_graphql::ServerError;
 use async_graphql::parser::types::OperationType;
 use axum::body::Bytes;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use futures_util::stream::{self, AbortHandle, BoxStream, SelectAll, StreamExt as _};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
-use super::accept::MediaType;
 use super::execute::{
     Asker, Operation, authenticate, errors_as_json, on_its_own, refusal, shorten,
 };
 use super::guard::refuse;
 use super::parameters::Parameters;
-use super::refusal::Refusal;
 use super::sockets::Place;
 use super::{Shared, stopped};
 use crate::auth::Viewer;
@@ -106,11 +104,6 @@ impl From<Close> for End {
 }
 
 pub fn upgrade(upgrade: WebSocketUpgrade, shared: Shared, headers: &HeaderMap) -> Response {
-    if !shared.origins.admit_socket(headers) {
-        let message = "Pages of this origin may not open a socket; see --cors-origins.";
-        let refusal = Refusal::new(StatusCode::FORBIDDEN, code::CSRF_PREVENTED, message);
-        return refusal.into_response(MediaType::Json);
-    }
     let text = |name| Some(headers.get(name)?.to_str().ok()?.to_owned());
     let user_agent = text(header::USER_AGENT);
     let token = text(header::AUTHORIZATION);

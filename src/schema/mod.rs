@@ -99,8 +99,8 @@ impl Schema {
 pub struct Query(node::NodeQuery, account::AccountQuery, user::UserQuery, post::PostQuery);
 
 /// Everything that can be changed. What is already as asked stays so, and is a success with
-/// `changed: false`. Expected failures come as `userErrors`; then `changed` is false and every other
-/// field of the payload null. After a mutation has answered, every read of the same session sees what
+/// `changed: false`. Expected failures come as `userErrors`; then every other field of the payload is null, and
+/// `changed` false where there is one. After a mutation has answered, every read of the same session sees what
 /// it did, and so does everybody's; where the operator reads from replicas, everybody's a moment later.
 #[derive(Default, MergedObject)]
 pub struct Mutation(

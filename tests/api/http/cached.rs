@@ -1,6 +1,7 @@
 //! Answers that need not be sent twice, and several in one.
 
 use axum::http::{StatusCode, header};
+use rookery::database::Snapshot;
 use serde_json::{Value, json};
 
 use super::{CLASSIC, MODERN, post, reading, send};
@@ -76,4 +77,22 @@ async fn several_operations_come_in_one_request_where_that_is_allowed() {
     let event_stream = post("text/event-stream");
     let answer = send(&app, event_stream, format!("[{{\"query\": {}}}]", json!(count))).await;
     assert_eq!(answer.refusal(), "BAD_REQUEST");
+}
+
+/// One has written, and the time ends in another that only reads.
+#[tokio::test]
+async fn what_a_batch_has_written_is_not_said_to_be_given_up() {
+    let options = ["--max-batch", "2", "--request-timeout", "1", "--database-readers", "1"];
+    let app = TestApp::with(&options).await;
+    // The only connection for reading is taken.
+    let taken = Snapshot::new(app.database());
+    let open = taken.get().await.unwrap();
+    let register = "mutation { register(input: {username: \"john\", email: \"john@example.com\", \
+        password: \"correct horse battery\"}) { token } }";
+    let both = json!([{ "query": register }, { "query": "{ users { totalCount } }" }]);
+    let answer = send(&app, post(MODERN), both.to_string()).await;
+    assert_eq!(answer.refusal(), "OUTCOME_UNKNOWN");
+    drop((open, taken));
+    let count = send(&app, post(MODERN), r#"{"query": "{ users { totalCount } }"}"#).await;
+    assert_eq!(count.body["data"]["users"]["totalCount"], 1);
 }
