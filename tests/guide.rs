@@ -1,0 +1,20 @@
+//! The guide shows what the clients really say: its excerpts stand in their files to the letter.
+
+use std::fs;
+use std::path::Path;
+
+#[test]
+fn excerpts_are_as_in_their_files() {
+    let guide = fs::read_to_string("docs/guide.md").unwrap();
+    let mut count = 0;
+    for part in guide.split("\nFrom [").skip(1) {
+        let (_, rest) = part.split_once("](").unwrap();
+        let (path, rest) = rest.split_once("):\n\n```").unwrap();
+        let (_, rest) = rest.split_once('\n').unwrap();
+        let (excerpt, _) = rest.split_once("\n```").unwrap();
+        let file = fs::read_to_string(Path::new("docs").join(path)).unwrap();
+        assert!(file.contains(excerpt), "no longer in {path}:\n{excerpt}");
+        count += 1;
+    }
+    assert!(count >= 15, "only {count} excerpts were found");
+}
