@@ -1,7 +1,7 @@
 //! The application, put together once: for `serve` and for the tests alike.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -9,11 +9,11 @@ use argon2::Params;
 use axum::Router;
 use chrono::TimeDelta;
 
-use crate::auth::{Passwords, Presence};
+use crate::auth::{Attempts, Passwords, Presence};
 use crate::config::Config;
 use crate::database::Database;
 use crate::graph::Graph;
-use crate::http::{self, Documents, Persisted, Shared, Sockets, Stopping};
+use crate::http::{self, Documents, Persisted, Quota, Room, Shared, Sockets, Stopping};
 use crate::key::Keys;
 use crate::live::{Live, Telling};
 use crate::schema;
@@ -46,10 +46,15 @@ impl App {
         database.use_replicas(&config.database)?;
         let passwords = passwords(config)?;
         let node = database.node(config.node).await?;
+        let limits = &config.limits;
+        let attempts = Arc::new(Attempts::per_minute(limits.rate_attempts));
+        let quota = Arc::new(Quota::per_minute(limits.rate_network, limits.rate_user));
+        forget_each_minute(Arc::downgrade(&attempts), Arc::downgrade(&quota));
         let graph = Graph {
             keys: Keys::new(node, database.largest_key().await?),
             db: database.clone(),
             passwords: passwords.clone(),
+            attempts,
             session_lifetime: TimeDelta::days(config.session_days.into()),
         };
         let patience = if database.connect_bell(&config.database)? { HEARD } else { UNHEARD };
@@ -72,10 +77,26 @@ impl App {
             timeout: Duration::from_secs(config.request_timeout),
             patience: Duration::from_secs(config.header_timeout),
             sockets: Sockets::default(),
+            room: Room::new(limits.max_requests),
+            quota,
+            proxies: config.trusted_proxies.0.clone().into(),
             stopping: Arc::clone(&stopping),
         });
         Ok(Self { router, database, passwords, live, stopping })
     }
+}
+
+/// Who has not come for a while is not remembered.
+fn forget_each_minute(attempts: Weak<Attempts>, quota: Weak<Quota>) {
+    tokio::spawn(async move {
+        let mut minutes = tokio::time::interval(Duration::from_mins(1));
+        while let (Some(attempts), Some(quota)) = (attempts.upgrade(), quota.upgrade()) {
+            attempts.forget();
+            quota.forget();
+            drop((attempts, quota));
+            minutes.tick().await;
+        }
+    });
 }
 
 fn passwords(config: &Config) -> Result<Passwords> {

@@ -1,11 +1,12 @@
 //! Every setting and every limit, once: as an option, as an environment variable, and with its
 //! default. `.env.example` lists them all; a test keeps it complete.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use axum::http::{HeaderValue, Uri};
 use clap::Args;
+use ipnet::IpNet;
 
 /// Where the data is, and how long to wait for it.
 #[derive(Args, Clone, Debug)]
@@ -142,6 +143,16 @@ pub struct Config {
           value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub header_timeout: u64,
 
+    /// Seconds that a client may take to read what it is sent
+    #[arg(long, env = "ROOKERY_WRITE_TIMEOUT", default_value_t = 12, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub write_timeout: u64,
+
+    /// Seconds after SIGTERM or ctrl-c for which /readyz says no and everything is served as before, so that whoever
+    /// balances the load can turn elsewhere
+    #[arg(long, env = "ROOKERY_SHUTDOWN_DELAY", default_value_t = 0, value_name = "SECONDS")]
+    pub shutdown_delay: u64,
+
     /// Seconds that requests in flight get to finish after SIGTERM or ctrl-c
     #[arg(long, env = "ROOKERY_SHUTDOWN_TIMEOUT", default_value_t = 10, value_name = "SECONDS")]
     pub shutdown_timeout: u64,
@@ -154,14 +165,18 @@ pub struct Config {
     #[arg(long, env = "ROOKERY_CORS_ORIGINS", default_value = "", value_name = "ORIGINS")]
     pub cors_origins: Origins,
 
+    /// Addresses of proxies, as 10.0.0.0/8 or 192.0.2.1, with commas between, that are believed whom they pass on
+    /// (X-Forwarded-For)
+    #[arg(long, env = "ROOKERY_TRUSTED_PROXIES", default_value = "", value_name = "NETWORKS")]
+    pub trusted_proxies: Proxies,
+
     /// File of documents that clients may name by id: an object of texts by id, as graphql-codegen and relay-compiler
     /// write it, or Apollo's manifest
     #[arg(long, env = "ROOKERY_TRUSTED_DOCUMENTS", default_value = "", value_name = "FILE")]
     pub trusted_documents: String,
 
-    /// Run no other documents than those
-    #[arg(long, env = "ROOKERY_ONLY_TRUSTED", requires = "trusted_documents",
-          value_parser = clap::builder::FalseyValueParser::new())]
+    /// Run no other documents than those; there must be such a file
+    #[arg(long, env = "ROOKERY_ONLY_TRUSTED", value_parser = clap::builder::FalseyValueParser::new())]
     pub only_trusted: bool,
 
     /// Serve a subgraph of Apollo Federation 2: `_service` and `_entities` too, for a router that others cannot pass by
@@ -183,6 +198,24 @@ impl FromStr for Origins {
     fn from_str(text: &str) -> Result<Self, String> {
         let all = text.split(',').map(str::trim).filter(|text| !text.is_empty());
         all.map(origin).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+/// Networks of proxies, with commas between.
+#[derive(Clone, Debug, Default)]
+pub struct Proxies(pub Vec<IpNet>);
+
+impl FromStr for Proxies {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let all = text.split(',').map(str::trim).filter(|text| !text.is_empty());
+        let network = |text: &str| {
+            let address = || text.parse::<IpAddr>().ok().map(IpNet::from);
+            let wrong = || format!("a network is written as 10.0.0.0/8 or 192.0.2.1, not '{text}'");
+            text.parse().ok().or_else(address).ok_or_else(wrong)
+        };
+        all.map(network).collect::<Result<_, _>>().map(Self)
     }
 }
 
@@ -271,9 +304,55 @@ pub struct Limits {
     #[arg(long, env = "ROOKERY_MAX_USER_SOCKETS", default_value_t = 32, value_name = "N")]
     pub max_user_sockets: usize,
 
-    /// Cost of a query: one for each field, multiplied by the page sizes above it
+    /// The same for all together who come from one network and are not signed in
+    #[arg(long, env = "ROOKERY_MAX_NETWORK_SOCKETS", default_value_t = 128, value_name = "N")]
+    pub max_network_sockets: usize,
+
+    /// Operations that run at the same time on all sockets of one user, or of a network's who are not signed in
+    #[arg(long, env = "ROOKERY_MAX_USER_OPERATIONS", default_value_t = 500, value_name = "N")]
+    pub max_user_operations: usize,
+
+    /// Cost of an operation: one for each field (five for a post's text), multiplied by the page sizes above it
     #[arg(long, env = "ROOKERY_MAX_COMPLEXITY", default_value_t = 50_000, value_name = "N")]
     pub max_complexity: usize,
+
+    /// Cost of what a subscription answers to each event
+    #[arg(long, env = "ROOKERY_MAX_EVENT_COMPLEXITY", default_value_t = 2_500, value_name = "N")]
+    pub max_event_complexity: usize,
+
+    /// Bytes of posts and profiles in one answer
+    #[arg(long, env = "ROOKERY_MAX_ANSWER", default_value_t = 8_388_608, value_name = "BYTES")]
+    pub max_answer: usize,
+
+    /// Requests that are worked on at the same time; more are answered with UNAVAILABLE, status 503
+    #[arg(long, env = "ROOKERY_MAX_REQUESTS", default_value_t = 256, value_name = "N",
+          value_parser = at_least_one)]
+    pub max_requests: usize,
+
+    /// Connections that are open at the same time; more wait until one is closed
+    #[arg(long, env = "ROOKERY_MAX_CONNECTIONS", default_value_t = 10_000, value_name = "N",
+          value_parser = at_least_one)]
+    pub max_connections: usize,
+
+    /// Cost of all operations in a minute of those who come from one network and are not signed in; 0 for no limit.
+    /// More fail with `RATE_LIMITED`, status 429. A network is an IPv4 address or the /64 of an IPv6 address
+    #[arg(long, env = "ROOKERY_RATE_NETWORK", default_value_t = 500_000, value_name = "COST")]
+    pub rate_network: u32,
+
+    /// The same for one user, wherever they are signed in
+    #[arg(long, env = "ROOKERY_RATE_USER", default_value_t = 1_000_000, value_name = "COST")]
+    pub rate_user: u32,
+
+    /// Attempts in a minute, from one network, to register, to log in, to prove a password or to change an e-mail
+    /// address, and five times as many at one account from everywhere; 0 for no limit. More are answered with
+    /// `TOO_MANY_REQUESTS`
+    #[arg(long, env = "ROOKERY_RATE_ATTEMPTS", default_value_t = 60, value_name = "N")]
+    pub rate_attempts: u32,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| (1..=1_000_000).contains(number));
+    number.ok_or_else(|| "give a number from 1 to 1000000".to_owned())
 }
 
 #[cfg(test)]

@@ -25,6 +25,12 @@ pub enum Error {
         min: i32,
         max: i32,
     },
+    /// The texts that were asked for have no room in one answer.
+    AnswerTooLarge,
+    /// Too much has been asked for in this minute.
+    RateLimited {
+        retry_after: Duration,
+    },
     /// The database is busy or gone; nothing was changed, and the same request may pass later.
     Unavailable,
     /// Somebody else's write got in the way; nothing was changed, and the same may pass at once.

@@ -232,6 +232,8 @@ fn what_is_in_the_way_is_said() {
     fs::write(other.path().join("letter.db"), "Dear John, this is no database.").unwrap();
     let letter = serve("sqlite://letter.db");
     assert_eq!(letter, "cannot open the database sqlite://letter.db: file is not a database");
+    let output = rookery(&other, &["serve", "--listen", "127.0.0.1:0", "--only-trusted"]).output();
+    assert_eq!(complaint(&output.unwrap()), "--only-trusted needs a file of --trusted-documents");
     let memory = serve("sqlite::memory:");
     assert!(memory.starts_with("a database in memory is not supported"), "{memory}");
     let broken = run(&other, &["serve", "--listen", "nowhere"]);

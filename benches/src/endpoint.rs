@@ -7,7 +7,6 @@
 mod answer;
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -20,7 +19,7 @@ use rookery::auth::Viewer;
 use rookery::config::Config;
 use rookery::database::{Database, Engine, Snapshot};
 use rookery::error::Error;
-use rookery::http::Stopping;
+use rookery::http::{Patience, Stopping};
 use rookery::id::Id;
 use rookery::key::Keys;
 use rookery::loader::{
@@ -51,7 +50,9 @@ struct Shared {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let Config { database, listen, node, .. } = Arguments::parse().config;
+    let config = Arguments::parse().config;
+    let patience = Patience::from(&config);
+    let Config { database, listen, node, .. } = config;
     let database = Database::open(&database).await?;
     let node = database.node(node).await?;
     let keys = Keys::new(node, database.largest_key().await?).into();
@@ -66,14 +67,8 @@ async fn main() -> anyhow::Result<()> {
         .with_state(Shared { database, keys });
     let listener = TcpListener::bind(listen).await?;
     println!("http://{}/", listener.local_addr()?);
-    let seconds = Duration::from_secs(10);
-    rookery::http::serve(
-        listener,
-        router,
-        (std::future::pending(), Stopping::default()),
-        (seconds, seconds),
-    )
-    .await;
+    let never = (std::future::pending(), Stopping::default());
+    rookery::http::serve(listener, router, never, patience).await;
     Ok(())
 }
 

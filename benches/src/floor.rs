@@ -8,13 +8,11 @@ mod answer;
 mod postgres;
 mod sqlite;
 
-use std::time::Duration;
-
 use axum::Router;
 use clap::Parser;
 use rookery::config::Config;
 use rookery::database::Engine;
-use rookery::http::Stopping;
+use rookery::http::{Patience, Stopping};
 use tokio::net::TcpListener;
 
 #[global_allocator]
@@ -28,7 +26,9 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let Config { database, listen, .. } = Arguments::parse().config;
+    let config = Arguments::parse().config;
+    let patience = Patience::from(&config);
+    let Config { database, listen, .. } = config;
     let url = database.database_url;
     let router: Router = match Engine::of(&url) {
         Some(Engine::Postgres) => postgres::router(&url).await?,
@@ -36,13 +36,7 @@ async fn main() -> anyhow::Result<()> {
     };
     let listener = TcpListener::bind(listen).await?;
     println!("http://{}/", listener.local_addr()?);
-    let seconds = Duration::from_secs(10);
-    rookery::http::serve(
-        listener,
-        router,
-        (std::future::pending(), Stopping::default()),
-        (seconds, seconds),
-    )
-    .await;
+    let never = (std::future::pending(), Stopping::default());
+    rookery::http::serve(listener, router, never, patience).await;
     Ok(())
 }

@@ -14,6 +14,7 @@ use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use argon2::{Algorithm, Argon2, Params, Version};
 use tokio::sync::Semaphore;
 
+use super::Attempt;
 use crate::error::{Error, UserErrorKind};
 
 /// How many hashings may wait for each one that runs.
@@ -26,6 +27,7 @@ pub struct Passwords {
     nobody: Arc<str>,
     running: Arc<Semaphore>,
     admitted: Arc<Semaphore>,
+    most: usize,
     hashed: Arc<AtomicU64>,
 }
 
@@ -35,13 +37,20 @@ impl Passwords {
     pub fn new(params: Params, parallel: usize) -> Result<Self> {
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let nobody = hash(&argon2, "nobody's password")?;
+        let most = parallel * (QUEUE_PER_PERMIT + 1);
         Ok(Self {
+            most,
             argon2,
             nobody: nobody.into(),
             running: Arc::new(Semaphore::new(parallel)),
-            admitted: Arc::new(Semaphore::new(parallel * (QUEUE_PER_PERMIT + 1))),
+            admitted: Arc::new(Semaphore::new(most)),
             hashed: Arc::default(),
         })
+    }
+
+    /// How many hashings are admitted: they run, or wait.
+    pub fn at_work(&self) -> usize {
+        self.most - self.admitted.available_permits()
     }
 
     /// How many hashes have been computed since the start.
@@ -53,7 +62,7 @@ impl Passwords {
     ///
     /// # Errors
     /// `TOO_MANY_REQUESTS` when too many others are waiting.
-    pub async fn hash(&self, password: String) -> Result<String, Error> {
+    pub async fn hash(&self, password: String, _: &Attempt) -> Result<String, Error> {
         let argon2 = self.argon2.clone();
         self.hashed.fetch_add(1, Ordering::Relaxed);
         self.run(move || hash(&argon2, &password)).await?.map_err(|error| {
@@ -66,7 +75,12 @@ impl Passwords {
     ///
     /// # Errors
     /// `TOO_MANY_REQUESTS` when too many others are waiting.
-    pub async fn verify(&self, password: String, stored: Option<String>) -> Result<bool, Error> {
+    pub async fn verify(
+        &self,
+        password: String,
+        stored: Option<String>,
+        _: &Attempt,
+    ) -> Result<bool, Error> {
         let argon2 = self.argon2.clone();
         let nobody = Arc::clone(&self.nobody);
         let hashed = Arc::clone(&self.hashed);
@@ -119,12 +133,29 @@ mod tests {
     #[tokio::test]
     async fn a_password_is_told_from_another() {
         let passwords = cheap(1);
-        let stored = passwords.hash("cat".into()).await.unwrap();
+        let stored = passwords.hash("cat".into(), &Attempt::of_operator()).await.unwrap();
         assert!(stored.starts_with("$argon2id$v=19$m=8,t=1,p=1$"), "{stored}");
-        assert!(!passwords.verify("dog".into(), Some(stored.clone())).await.unwrap());
-        assert!(passwords.verify("cat".into(), Some(stored)).await.unwrap());
-        assert!(!passwords.verify("nobody's password".into(), None).await.unwrap());
-        assert!(!passwords.verify("cat".into(), Some("not a hash".into())).await.unwrap());
+        assert!(
+            !passwords
+                .verify("dog".into(), Some(stored.clone()), &Attempt::of_operator())
+                .await
+                .unwrap()
+        );
+        assert!(
+            passwords.verify("cat".into(), Some(stored), &Attempt::of_operator()).await.unwrap()
+        );
+        assert!(
+            !passwords
+                .verify("nobody's password".into(), None, &Attempt::of_operator())
+                .await
+                .unwrap()
+        );
+        assert!(
+            !passwords
+                .verify("cat".into(), Some("not a hash".into()), &Attempt::of_operator())
+                .await
+                .unwrap()
+        );
     }
 
     #[tokio::test]
@@ -134,7 +165,9 @@ mod tests {
         let crowd: Vec<_> = (0..30)
             .map(|_| {
                 let passwords = passwords.clone();
-                tokio::spawn(async move { passwords.hash("cat".into()).await })
+                tokio::spawn(
+                    async move { passwords.hash("cat".into(), &Attempt::of_operator()).await },
+                )
             })
             .collect();
         tokio::time::sleep(Duration::from_millis(50)).await;

@@ -11,7 +11,7 @@ use sea_orm::{
 };
 use sha2::{Digest as _, Sha256};
 
-use super::Viewer;
+use super::{Client, Viewer};
 use crate::key;
 
 /// Tells people and secret scanners what they are looking at.
@@ -29,15 +29,15 @@ pub struct SignedIn {
     pub viewer: Viewer,
 }
 
-/// Makes a session named `id` for `user`: 256 random bits for the client, their SHA-256 for us. The
-/// user's sessions that are over go.
+/// Makes a session named `id` for `user`, until it expires: 256 random bits for the client, their SHA-256 for us.
+/// The user's sessions that are over go.
 ///
 /// # Errors
 /// When the database refuses the row.
 pub async fn open_session(
     transaction: &DatabaseTransaction,
     user: user::Model,
-    id: i64,
+    (id, expires_at): (i64, DateTime<Utc>),
     client: Client,
 ) -> Result<SignedIn, DbErr> {
     let newest = Query::select()
@@ -63,18 +63,11 @@ pub async fn open_session(
         user_agent: Set(client.user_agent.map(|text| text.chars().take(MAX_USER_AGENT).collect())),
         created_at: Set(key::time_of(id)),
         last_used_at: Set(key::time_of(id)),
-        expires_at: Set(client.expires_at),
+        expires_at: Set(expires_at),
         lsn: Set(None),
     };
     let session = session.insert(transaction).await?;
     Ok(SignedIn { token, viewer: Viewer::new(user, session) })
-}
-
-/// Who a session is for, and until when.
-#[derive(Clone, Debug)]
-pub struct Client {
-    pub user_agent: Option<String>,
-    pub expires_at: DateTime<Utc>,
 }
 
 pub(super) fn hash(token: &str) -> Vec<u8> {

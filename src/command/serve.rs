@@ -1,15 +1,14 @@
 //! `rookery serve`: the service on an address, until it is told to stop.
 
-use std::time::Duration;
-
 use anyhow::{Context as _, Result};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::lock;
 use crate::app::App;
+use crate::auth::Attempt;
 use crate::config::Config;
-use crate::http;
+use crate::http::{self, Patience};
 
 /// The password of john, susan, mary and david in the demo data.
 pub const DEMO_PASSWORD: &str = "correct horse battery";
@@ -35,17 +34,16 @@ pub async fn serve(config: Config) -> Result<()> {
     if !playground::OFFLINE {
         println!("  (built without npm: the playground loads its files from a CDN)");
     }
-    let limits =
-        (Duration::from_secs(config.header_timeout), Duration::from_secs(config.shutdown_timeout));
-    http::serve(listener, app.router, (stop, app.stopping), limits).await;
+    let patience = Patience::from(&config);
+    http::serve(listener, app.router, (stop, app.stopping), patience).await;
     // A server that has vanished would keep us waiting.
-    let _ = tokio::time::timeout(limits.1, app.database.close()).await;
+    let _ = tokio::time::timeout(patience.grace, app.database.close()).await;
     println!("Rookery has stopped.");
     Ok(())
 }
 
 async fn fill_with_demo(app: &App) -> Result<()> {
-    let password = app.passwords.hash(DEMO_PASSWORD.to_owned()).await;
+    let password = app.passwords.hash(DEMO_PASSWORD.to_owned(), &Attempt::of_operator()).await;
     let password = password.map_err(|_| anyhow::anyhow!("cannot hash the demo password"))?;
     if super::seed::demo(&app.database, &password).await? {
         println!("Demo data: log in as john, susan, mary or david, password \"{DEMO_PASSWORD}\".");

@@ -20,11 +20,10 @@ pub async fn create(database: &Database, username: &str, days: u16) -> Result<St
         .with_context(|| format!("there is no user '{username}'"))?;
     // Above what another command may have made within this millisecond.
     let id = Keys::new(Node::fixed(COMMAND_NODE), database.largest_key().await?).next();
-    let client = Client {
-        user_agent: Some("rookery token create".to_owned()),
-        expires_at: Utc::now() + TimeDelta::days(days.into()),
-    };
-    let signed_in = open_session(&transaction, user, id, client).await?;
+    let user_agent = Some("rookery token create".to_owned());
+    let client = Client { user_agent, ..Client::default() };
+    let expires_at = Utc::now() + TimeDelta::days(days.into());
+    let signed_in = open_session(&transaction, user, (id, expires_at), client).await?;
     transaction.commit().await?;
     Ok(signed_in.token)
 }

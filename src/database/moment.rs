@@ -25,6 +25,9 @@ pub struct Last {
     pub at: i64,
 }
 
+/// More transactions are not open at a time; a cursor that says so was not made here.
+const MOST_OPEN: usize = 1_024;
+
 impl From<&event::Model> for Last {
     fn from(event: &event::Model) -> Self {
         Self { txn: event.txn, at: event.at.timestamp_micros() }
@@ -97,6 +100,7 @@ impl Moment {
         let rises = open.iter().chain([&txn]).is_sorted_by(|a, b| a < b);
         let positive = *open.first().unwrap_or(&txn) > 0;
         let is_whole = rest.is_empty() && rises && positive && txn < i64::MAX;
+        let is_whole = is_whole && open.len() <= MOST_OPEN;
         is_whole.then_some(Self { open, last: Last { txn, at } })
     }
 }
@@ -138,7 +142,9 @@ mod tests {
         assert_eq!(Moment::from_bytes(&bytes(&[3, 9, -7])).map(|it| it.next()), Some(10));
         let broken: [&[i64]; 7] =
             [&[], &[9], &[0, 0], &[-9, 9, 0], &[9, 9, 0], &[9, 3, 0], &[i64::MAX, 0]];
-        for broken in broken.into_iter().map(bytes).chain([vec![0; 7], vec![1; 17]]) {
+        let many: Vec<i64> = (1..1_028).collect();
+        assert!(Moment::from_bytes(&bytes(&many[1..])).is_some());
+        for broken in broken.into_iter().map(bytes).chain([vec![0; 7], vec![1; 17], bytes(&many)]) {
             assert_eq!(Moment::from_bytes(&broken), None, "{broken:?}");
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use entity::{bookmark, event, follow, post, session, user};
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query, SelectStatement, UnionType};
 use sea_orm::{
@@ -11,7 +11,7 @@ use sea_orm::{
 };
 
 use super::{Graph, text};
-use crate::auth::{Client, SignedIn, Viewer, open_session};
+use crate::auth::{Attempt, Client, SignedIn, Viewer, open_session};
 use crate::database::Snapshot;
 use crate::error::{self, Error, UserErrorKind};
 use crate::key;
@@ -25,11 +25,7 @@ pub struct Registration {
 }
 
 /// A new user, signed in.
-pub async fn register(
-    graph: &Graph,
-    new: Registration,
-    user_agent: Option<String>,
-) -> Result<SignedIn, Error> {
+pub async fn register(graph: &Graph, new: Registration, client: Client) -> Result<SignedIn, Error> {
     let mut wrong = Vec::new();
     let mut keep = |result| match result {
         Ok(text) => text,
@@ -46,7 +42,8 @@ pub async fn register(
     if !wrong.is_empty() {
         return Err(Error::Expected(wrong));
     }
-    let password_hash = graph.passwords.hash(password).await?;
+    let attempt = graph.attempts.admit(client.network, None)?;
+    let password_hash = graph.passwords.hash(password, &attempt).await?;
     let transaction = graph.db.begin().await?;
     let id = graph.keys.next();
     let user = user::ActiveModel {
@@ -63,8 +60,7 @@ pub async fn register(
         ..Default::default()
     };
     let user = user.insert(&transaction).await.map_err(error::taken)?;
-    let signed_in =
-        open_session(&transaction, user, graph.keys.next(), client(graph, user_agent)).await?;
+    let signed_in = open_session(&transaction, user, next_session(graph), client).await?;
     graph.commit(transaction, &signed_in.viewer).await?;
     Ok(signed_in)
 }
@@ -75,8 +71,9 @@ pub async fn login(
     graph: &Graph,
     name: &str,
     password: String,
-    user_agent: Option<String>,
+    client: Client,
 ) -> Result<SignedIn, Error> {
+    let attempt = graph.attempts.admit(client.network, Some(name.trim()))?;
     let by = if name.contains('@') {
         user::Entity::find()
             .filter(user::Column::Email.eq(user::sought(&name.trim().to_lowercase())))
@@ -85,7 +82,7 @@ pub async fn login(
     };
     let found = by.one(&**Snapshot::new(&graph.db).get().await?).await?;
     let stored = found.as_ref().and_then(|user| user.password_hash.clone());
-    let matches = graph.passwords.verify(password, stored).await?;
+    let matches = graph.passwords.verify(password, stored, &attempt).await?;
     let Some(user) = found.filter(|_| matches) else {
         let message = "The username or the password is wrong.";
         return Err(UserErrorKind::InvalidCredentials.at(&["input"], message).into());
@@ -96,8 +93,7 @@ pub async fn login(
         let message = "The username or the password is wrong.";
         return Err(UserErrorKind::InvalidCredentials.at(&["input"], message).into());
     };
-    let signed_in =
-        open_session(&transaction, user, graph.keys.next(), client(graph, user_agent)).await?;
+    let signed_in = open_session(&transaction, user, next_session(graph), client).await?;
     graph.commit(transaction, &signed_in.viewer).await?;
     Ok(signed_in)
 }
@@ -118,13 +114,13 @@ pub async fn logout(graph: &Graph, viewer: &Viewer, everywhere: bool) -> Result<
 /// Ends every session of the viewer and opens a new one.
 pub async fn change_password(
     graph: &Graph,
-    viewer: &Viewer,
+    (viewer, client): (&Viewer, Client),
     current: String,
     new: String,
 ) -> Result<SignedIn, Error> {
     let new = text::password(new, &["input", "newPassword"])?;
-    prove(graph, viewer, current, "currentPassword").await?;
-    let password_hash = graph.passwords.hash(new).await?;
+    let attempt = prove(graph, (viewer, &client), current, "currentPassword").await?;
+    let password_hash = graph.passwords.hash(new, &attempt).await?;
     let transaction = graph.db.begin().await?;
     let Some(user) = unchanged(&transaction, viewer.user().clone()).await? else {
         return Err(Error::gone());
@@ -136,15 +132,18 @@ pub async fn change_password(
         .filter(session::Column::UserId.eq(user.id))
         .exec(&transaction)
         .await?;
-    let client = client(graph, viewer.session().user_agent.clone());
-    let signed_in = open_session(&transaction, user, graph.keys.next(), client).await?;
+    let signed_in = open_session(&transaction, user, next_session(graph), client).await?;
     graph.commit(transaction, &signed_in.viewer).await?;
     Ok(signed_in)
 }
 
 /// Removes the viewer and everything that hangs on them; everybody else's counts follow.
-pub async fn delete(graph: &Graph, viewer: &Viewer, password: String) -> Result<i64, Error> {
-    prove(graph, viewer, password, "password").await?;
+pub async fn delete(
+    graph: &Graph,
+    (viewer, client): (&Viewer, Client),
+    password: String,
+) -> Result<i64, Error> {
+    prove(graph, (viewer, &client), password, "password").await?;
     let me = viewer.id();
     let transaction = graph.db.begin().await?;
     let us = user::Column::Id.in_subquery(circle(me));
@@ -225,13 +224,14 @@ pub async fn sessions(snapshot: &Snapshot, viewer: &Viewer) -> Result<Vec<sessio
 
 async fn prove(
     graph: &Graph,
-    viewer: &Viewer,
+    (viewer, client): (&Viewer, &Client),
     password: String,
     field: &'static str,
-) -> Result<(), Error> {
+) -> Result<Attempt, Error> {
+    let attempt = graph.attempts.admit(client.network, Some(&viewer.user().username))?;
     let stored = viewer.user().password_hash.clone();
-    if graph.passwords.verify(password, stored).await? {
-        return Ok(());
+    if graph.passwords.verify(password, stored, &attempt).await? {
+        return Ok(attempt);
     }
     let message = "The password is wrong.";
     Err(UserErrorKind::InvalidCredentials.at(&["input", field], message).into())
@@ -246,6 +246,7 @@ async fn unchanged(
     Ok(now.filter(|now| now.password_hash == verified.password_hash))
 }
 
-fn client(graph: &Graph, user_agent: Option<String>) -> Client {
-    Client { user_agent, expires_at: Utc::now() + graph.session_lifetime }
+/// The key of the next session, and when it is over.
+fn next_session(graph: &Graph) -> (i64, DateTime<Utc>) {
+    (graph.keys.next(), Utc::now() + graph.session_lifetime)
 }

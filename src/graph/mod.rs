@@ -14,11 +14,13 @@ pub mod profile;
 pub mod text;
 pub mod user;
 
+use std::sync::Arc;
+
 use chrono::{SubsecRound as _, TimeDelta, Utc};
 use entity::event;
 use sea_orm::{ActiveEnum as _, ConnectionTrait as _, DatabaseTransaction, DbErr};
 
-use crate::auth::{Passwords, Viewer};
+use crate::auth::{Attempts, Passwords, Viewer};
 use crate::database::Database;
 use crate::error::Error;
 use crate::key::Keys;
@@ -28,6 +30,7 @@ pub struct Graph {
     pub db: Database,
     pub keys: Keys,
     pub passwords: Passwords,
+    pub attempts: Arc<Attempts>,
     /// How long a bearer token is good for.
     pub session_lifetime: TimeDelta,
 }

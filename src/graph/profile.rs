@@ -4,7 +4,7 @@ use entity::user;
 use sea_orm::{ActiveModelTrait as _, ActiveValue, NotSet, Set, Value};
 
 use super::{Graph, text};
-use crate::auth::Viewer;
+use crate::auth::{Client, Viewer};
 use crate::error::{self, Error, UserError};
 
 /// What [`update`] changes: `None` leaves a field as it is, `Some(None)` clears it.
@@ -18,7 +18,7 @@ pub struct Profile {
 
 pub async fn update(
     graph: &Graph,
-    viewer: &Viewer,
+    (viewer, client): (&Viewer, Client),
     profile: Profile,
 ) -> Result<user::Model, Error> {
     let mut wrong = Vec::new();
@@ -38,6 +38,10 @@ pub async fn update(
     };
     if !wrong.is_empty() {
         return Err(Error::Expected(wrong));
+    }
+    if user.email.is_set() {
+        // The answer tells whether somebody has the address.
+        graph.attempts.admit(client.network, None)?;
     }
     let transaction = graph.db.begin().await?;
     let user = user.update(&transaction).await.map_err(error::taken)?;

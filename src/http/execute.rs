@@ -1,6 +1,8 @@
 //! What every transport does with a request that it has read: the document is admitted, its variables are
 //! coerced, the viewer is known; then it runs, once, or for as long as there are events.
 
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,6 +13,7 @@ use async_graphql::parser::types::{
 use async_graphql::{
     Pos, Request as GraphQlRequest, Response as GraphQlAnswer, ServerError, Value, Variables,
 };
+use futures_util::FutureExt as _;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -19,10 +22,10 @@ use super::documents::{Key, Known};
 use super::guard::refuse;
 use super::parameters::Parameters;
 use super::{Shared, variables};
-use crate::auth::Viewer;
+use crate::auth::{Client, Viewer, Who};
 use crate::database::{Lsn, Snapshot};
 use crate::error::Error;
-use crate::schema::{Caller, code, code_of, take_turns};
+use crate::schema::{Allowance, Caller, code, code_of, take_turns};
 
 /// How long a mutation's answer waits for its place in the log.
 const MARK: Duration = Duration::from_secs(1);
@@ -36,14 +39,23 @@ const MAX_MESSAGE: usize = 300;
 pub struct Asker {
     pub snapshot: Snapshot,
     pub viewer: Option<Viewer>,
-    pub user_agent: Option<String>,
+    pub client: Client,
     /// What the client has seen or written elsewhere.
     pub seen: Lsn,
 }
 
-impl Asker {
+/// An asker who has paid for an operation.
+struct Admitted<'a> {
+    asker: &'a Asker,
+    allowance: Option<Allowance>,
+    /// Bytes of text that the answer may have.
+    room: usize,
+}
+
+impl Admitted<'_> {
     async fn caller(&self, snapshot: Snapshot) -> Arc<Caller> {
-        Arc::new(Caller::new(snapshot, self.viewer.clone(), self.user_agent.clone()).await)
+        let who = (self.asker.viewer.clone(), self.asker.client.clone());
+        Arc::new(Caller::new(snapshot, who, self.allowance, self.room).await)
     }
 }
 
@@ -97,9 +109,42 @@ impl Operation {
         &self.known.admitted.operation
     }
 
-    fn request(&self, caller: &Arc<Caller>) -> GraphQlRequest {
-        let request = GraphQlRequest::new(self.key.text()).variables(self.variables.clone());
-        let mut request = request.data(Arc::clone(caller));
+    /// What it costs, from whoever asks.
+    ///
+    /// # Errors
+    /// `QUERY_TOO_COMPLEX`, `RATE_LIMITED`.
+    async fn admit<'a>(
+        &self,
+        shared: &Shared,
+        asker: &'a Asker,
+    ) -> Result<Admitted<'a>, ServerError> {
+        let limits = &shared.limits;
+        let most = match self.ty() {
+            OperationType::Subscription => limits.max_event_complexity,
+            _ => limits.max_complexity,
+        };
+        let who = Who::of(asker.viewer.as_ref(), &asker.client);
+        // What is not valid costs what is refused.
+        let Some(cost) = shared.schema.price(self.request()).await else {
+            shared.quota.note_refused(asker.client.network, self.key.text().len());
+            return Ok(Admitted { asker, allowance: None, room: limits.max_answer });
+        };
+        if cost > most {
+            shared.quota.note_refused(asker.client.network, self.key.text().len());
+            return Err(refuse(
+                code::QUERY_TOO_COMPLEX,
+                format!(
+                    "This costs {cost}, and {most} are allowed. Ask for smaller pages or fewer levels."
+                ),
+            ));
+        }
+        let balance = shared.quota.take(who, cost)?;
+        let allowance = balance.map(|balance| Allowance { cost, balance });
+        Ok(Admitted { asker, allowance, room: limits.max_answer })
+    }
+
+    fn request(&self) -> GraphQlRequest {
+        let mut request = GraphQlRequest::new(self.key.text()).variables(self.variables.clone());
         request.operation_name = self.key.operation().map(str::to_owned);
         request.set_parsed_query(self.document.clone());
         request
@@ -115,6 +160,7 @@ impl Operation {
         asker: Asker,
         writing: &AtomicBool,
     ) -> Result<Executed, Vec<ServerError>> {
+        let admitted = self.admit(shared, &asker).await.map_err(|error| vec![error])?;
         let is_query = self.ty() == OperationType::Query;
         let since = asker.viewer.as_ref().map_or(asker.seen, |viewer| asker.seen.max(viewer.lsn()));
         let from_replica = is_query && !self.known.goes_live();
@@ -123,17 +169,19 @@ impl Operation {
         let execute = async |caller: &Arc<Caller>| {
             // Tokio makes a task pause after so many steps; in the middle of a level that would tear a
             // batch.
-            let answer = shared.schema.execute(self.request(caller), self.is_proven);
-            tokio::task::unconstrained(answer).await
+            let request = self.request().data(Arc::clone(caller));
+            let answer = shared.schema.execute(request, self.is_proven);
+            let answer = caught(tokio::task::unconstrained(answer)).await;
+            answer.unwrap_or_else(|error| GraphQlAnswer::from_errors(vec![error]))
         };
-        let mut caller = asker.caller(snapshot).await;
+        let mut caller = admitted.caller(snapshot).await;
         // What an earlier operation of the same request has written stays written.
         writing.fetch_or(!is_query, Ordering::Relaxed);
         let mut answer = execute(&caller).await;
         let unavailable = |error| code_of(error) == Some(code::UNAVAILABLE);
         if caller.is_on_replica().await && answer.errors.iter().any(unavailable) {
             // The replica is gone, or gave up a read for the sake of what it replays.
-            caller = asker.caller(Snapshot::new(&shared.database)).await;
+            caller = admitted.caller(Snapshot::new(&shared.database)).await;
             answer = execute(&caller).await;
         }
         let retryable = is_retryable(self.definition(), &answer);
@@ -149,14 +197,25 @@ impl Operation {
         shared: Shared,
         asker: Asker,
     ) -> BoxStream<'static, Result<Answer, Vec<ServerError>>> {
-        let caller = asker.caller(asker.snapshot.clone()).await;
+        let caller = match self.admit(&shared, &asker).await {
+            Ok(admitted) => admitted.caller(asker.snapshot.clone()).await,
+            Err(error) => return stream::iter([Err(vec![error])]).boxed(),
+        };
+        drop(asker);
         // Who waits keeps no connection.
         caller.rest().await;
-        let answers = shared.schema.stream(self.request(&caller), self.is_proven);
+        let request = self.request().data(Arc::clone(&caller));
+        let answers = shared.schema.stream(request, self.is_proven);
         let all = (answers, self, shared, caller, Some(true));
         let answers = stream::unfold(all, async |(mut answers, this, shared, caller, first)| {
             let is_first = first?;
-            let answer = tokio::task::unconstrained(take_turns(answers.next())).await?;
+            let answer = tokio::task::unconstrained(take_turns(answers.next()));
+            let answer = match caught(answer).await {
+                Ok(answer) => answer?,
+                Err(error) => {
+                    return Some((Err(vec![error]), (answers, this, shared, caller, None)));
+                }
+            };
             // What the next event shows is read anew; until then no connection is kept.
             caller.rest().await;
             let is_last = answer.data == Value::Null;
@@ -191,6 +250,21 @@ impl Operation {
         let data = self.known.shape.write(&answer.data, &errors);
         Ok(Answer { data, errors })
     }
+}
+
+/// A panic is our mistake: it ends what it happens in, and nothing else.
+async fn caught<T>(work: impl Future<Output = T>) -> Result<T, ServerError> {
+    AssertUnwindSafe(work).catch_unwind().await.map_err(|panic| {
+        panicked(&*panic);
+        refusal(Error::Internal)
+    })
+}
+
+/// Logs what a panic said.
+pub fn panicked(panic: &(dyn Any + Send)) {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let message = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("unknown");
+    tracing::error!(message, "a request panicked");
 }
 
 /// A stream that does its work on a task of its own, one item ahead: who is slow to take them keeps no connection to the

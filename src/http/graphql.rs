@@ -2,7 +2,6 @@
 //! and answers in the media type and with the status code that the specification asks for.
 
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use async_graphql::ServerError;
 use async_graphql::parser::types::OperationType;
@@ -10,7 +9,8 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD;
@@ -21,7 +21,8 @@ use super::execute::{Asker, Executed, Operation, authenticate, errors_as_json, r
 use super::guard::refuse;
 use super::parameters::{Asked, Parameters, from_body, from_query};
 use super::refusal::Refusal;
-use super::{NOSNIFF, Shared, sse, websocket};
+use super::{LSN, NOSNIFF, Shared, peer, set_lsn, sse, websocket};
+use crate::auth::{Client, Who};
 use crate::database::{Lsn, Snapshot};
 use crate::error::Error;
 use crate::schema::{code, code_of};
@@ -29,23 +30,22 @@ use crate::schema::{code, code_of};
 const SUBSCRIPTION: &str = "Subscriptions come as text/event-stream, or over a WebSocket with the protocol \
                             graphql-transport-ws.";
 
-/// With replicas: sent with the answer to a mutation; a request that comes with it reads nothing older.
-pub const LSN: HeaderName = HeaderName::from_static("rookery-lsn");
-
 pub async fn handle(
     State(shared): State<Shared>,
     socket: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
     request: Request<Body>,
 ) -> Response {
+    let (head, body) = request.into_parts();
+    let client = peer::client(&head, &shared.proxies);
     if let Ok(socket) = socket {
-        if !shared.origins.admit_socket(request.headers()) {
+        if !shared.origins.admit_socket(&head.headers) {
             let message = "Pages of this origin may not open a socket; see --cors-origins.";
             let refusal = Refusal::new(StatusCode::FORBIDDEN, code::CSRF_PREVENTED, message);
             return answer_refusal(refusal, MediaType::Json);
         }
-        return websocket::upgrade(socket, shared, request.headers());
+        return websocket::upgrade(socket, shared, client, &head.headers);
     }
-    let Some(media) = MediaType::negotiate(request.headers()) else {
+    let Some(media) = MediaType::negotiate(&head.headers) else {
         let message =
             "Accept application/graphql-response+json, application/json or text/event-stream.";
         let refusal = Refusal::new(StatusCode::NOT_ACCEPTABLE, code::BAD_REQUEST, message);
@@ -53,7 +53,8 @@ pub async fn handle(
     };
     let writing = AtomicBool::new(false);
     let timeout = shared.timeout;
-    match tokio::time::timeout(timeout, run(shared, request, media, &writing)).await {
+    let request = Incoming { head, body, client, media };
+    match tokio::time::timeout(timeout, Box::pin(run(shared, request, &writing))).await {
         Ok(Ok(response)) => response,
         Ok(Err(refusal)) => answer_refusal(refusal, media),
         Err(_) if writing.into_inner() => {
@@ -69,15 +70,27 @@ pub async fn handle(
     }
 }
 
+struct Incoming {
+    head: Parts,
+    body: Body,
+    client: Client,
+    /// What it is to be answered in.
+    media: MediaType,
+}
+
 /// Says by `writing` when something may have been written from now on.
 async fn run(
     shared: Shared,
-    request: Request<Body>,
-    media: MediaType,
+    Incoming { head, body, client, media }: Incoming,
     writing: &AtomicBool,
 ) -> Result<Response, Refusal> {
-    let (head, body) = request.into_parts();
     let is_get = head.method == Method::GET;
+    if let Err(error) = shared.quota.take(Who::Network(client.network), 1) {
+        // Who is signed in has a quota of their own.
+        if asker(&shared, &head.headers, &client).await?.viewer.is_none() {
+            return Err(Refusal::of(vec![error]));
+        }
+    }
     let asked = match head.method {
         Method::GET => from_query(&head.uri)?,
         Method::POST => {
@@ -91,16 +104,31 @@ async fn run(
     };
     let parameters = match asked {
         Asked::One(parameters) => parameters,
-        Asked::Many(all) => return batch(&shared, all, &head.headers, media, writing).await,
+        Asked::Many(all) if media == MediaType::EventStream => {
+            let message =
+                format!("Events come for one operation at a time, not for {}.", all.len());
+            return Err(Refusal::bad_request(message));
+        }
+        Asked::Many(all) => {
+            let _place = shared.room.enter().await.map_err(refused)?;
+            return Ok(finish(
+                batch(&shared, all, (&head.headers, &client), writing).await?,
+                media,
+            ));
+        }
     };
-    let operation = match Operation::new(&shared, parameters) {
+    let _place = shared.room.enter().await.map_err(refused)?;
+    let bytes = parameters.query.as_ref().map_or(0, String::len);
+    let operation = Operation::new(&shared, parameters);
+    if operation.is_err() {
+        shared.quota.note_refused(client.network, bytes);
+    }
+    let operation = match operation {
         // The protocol tells of what cannot be read by the status, and of all else by an event.
         Err(error) if media == MediaType::EventStream && is_readable(&error) => {
-            return Ok(sse::refuse(vec![error]));
+            return Ok(sse::refused(vec![error]));
         }
-        operation => {
-            operation.map_err(|error| Refusal::with(StatusCode::BAD_REQUEST, vec![error]))?
-        }
+        operation => operation.map_err(|error| Refusal::of(vec![error]))?,
     };
     if is_get && operation.ty() == OperationType::Mutation {
         let message = "Mutations cannot be sent with GET; use POST.";
@@ -111,7 +139,7 @@ async fn run(
                        'GraphQL-Require-Preflight: 1' with a GET, or POST.";
         return Err(Refusal::new(StatusCode::FORBIDDEN, code::CSRF_PREVENTED, message));
     }
-    let asker = asker(&shared, &head.headers).await?;
+    let asker = asker(&shared, &head.headers, &client).await?;
     if media == MediaType::EventStream {
         return Ok(sse::answer(operation, shared, asker, writing).await);
     }
@@ -119,12 +147,15 @@ async fn run(
         return Err(Refusal::bad_request(SUBSCRIPTION));
     }
     let is_for_all = is_get && asker.viewer.is_none();
-    let refused = |errors| Refusal::with(StatusCode::BAD_REQUEST, errors);
-    let executed = operation.run(&shared, asker, writing).await.map_err(refused)?;
+    let executed = operation.run(&shared, asker, writing).await.map_err(Refusal::of)?;
     if is_for_all && executed.answer.errors.is_empty() {
         return Ok(cacheable(executed.answer.into_json(), media, &head.headers));
     }
     Ok(answer_executed(executed, media))
+}
+
+fn refused(error: Error) -> Refusal {
+    Refusal::of(vec![refusal(error)])
 }
 
 fn is_readable(error: &ServerError) -> bool {
@@ -135,25 +166,25 @@ fn is_readable(error: &ServerError) -> bool {
 async fn batch(
     shared: &Shared,
     all: Vec<Parameters>,
-    headers: &HeaderMap,
-    media: MediaType,
+    (headers, client): (&HeaderMap, &Client),
     writing: &AtomicBool,
 ) -> Result<Response, Refusal> {
-    if media == MediaType::EventStream {
-        return Err(Refusal::bad_request("Events come for one operation at a time."));
-    }
-    let asker = asker(shared, headers).await?;
     let mut json = vec![b'['];
     let mut last = None;
     for parameters in all {
-        // Each sees what those before it have written.
-        let asker = Asker { snapshot: Snapshot::new(&shared.database), ..asker.clone() };
-        let executed = match Operation::new(shared, parameters) {
-            Ok(operation) if operation.ty() == OperationType::Subscription => {
+        // Each sees what those before it have written, and none runs in a session that one of them has ended.
+        let asker = match asker(shared, headers, client).await {
+            Err(refusal) if json.len() == 1 => return Err(refusal),
+            Err(refusal) => Err(refusal.errors),
+            Ok(asker) => Ok(Asker { seen: asker.seen.max(last.unwrap_or_default()), ..asker }),
+        };
+        let operation = Operation::new(shared, parameters).map_err(|error| vec![error]);
+        let executed = match asker.and_then(|asker| Ok((asker, operation?))) {
+            Ok((_, operation)) if operation.ty() == OperationType::Subscription => {
                 Err(vec![refuse(code::BAD_REQUEST, SUBSCRIPTION.to_owned())])
             }
-            Ok(operation) => operation.run(shared, asker, writing).await,
-            Err(error) => Err(vec![error]),
+            Ok((asker, operation)) => operation.run(shared, asker, writing).await,
+            Err(errors) => Err(errors),
         };
         let answer = match executed {
             Ok(executed) => {
@@ -168,16 +199,17 @@ async fn batch(
     json.push(b']');
     let mut response = json.into_response();
     set_lsn(&mut response, last);
-    Ok(finish(response, media))
+    Ok(response)
 }
 
 /// An answer that is the same for everybody, as long as nothing is written: whoever has it asks whether it still holds.
 fn cacheable(json: Vec<u8>, media: MediaType, asked: &HeaderMap) -> Response {
-    let tag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(Sha256::digest(&json)));
+    // Weak: the same answer in the other media type has it too.
+    let tag = format!("W/\"{}\"", URL_SAFE_NO_PAD.encode(Sha256::digest(&json)));
     let had = asked.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let is_same = |known: &str| {
         let known = known.trim();
-        known == "*" || known.trim_start_matches("W/") == tag
+        known == "*" || known.trim_start_matches("W/") == tag.trim_start_matches("W/")
     };
     let unchanged = had.flat_map(|value| value.split(',')).any(is_same);
     let mut response = finish(json.into_response(), media);
@@ -192,26 +224,18 @@ fn cacheable(json: Vec<u8>, media: MediaType, asked: &HeaderMap) -> Response {
     response
 }
 
-async fn asker(shared: &Shared, headers: &HeaderMap) -> Result<Asker, Refusal> {
-    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+async fn asker(shared: &Shared, headers: &HeaderMap, client: &Client) -> Result<Asker, Refusal> {
     let seen = seen_lsn(headers)?;
     let snapshot = Snapshot::new(&shared.database);
     let mut viewer = None;
-    if headers.contains_key(header::AUTHORIZATION) {
-        let found = authenticate(shared, &snapshot, text(header::AUTHORIZATION)).await;
-        viewer = Some(found.map_err(|error| {
-            let status = match error {
-                Error::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
-                Error::Unavailable | Error::Conflict | Error::Timeout => {
-                    StatusCode::SERVICE_UNAVAILABLE
-                }
-                _ => StatusCode::INTERNAL_SERVER_ERROR,
-            };
-            Refusal::with(status, vec![refusal(error)])
-        })?);
+    if let Some(value) = headers.get(header::AUTHORIZATION) {
+        let found = authenticate(shared, &snapshot, value.to_str().ok()).await;
+        if matches!(found, Err(Error::Unauthenticated(_))) {
+            shared.quota.note_refused(client.network, 0);
+        }
+        viewer = Some(found.map_err(refused)?);
     }
-    let user_agent = text(header::USER_AGENT).map(str::to_owned);
-    Ok(Asker { snapshot, viewer, user_agent, seen })
+    Ok(Asker { snapshot, viewer, client: client.clone(), seen })
 }
 
 /// What the client has seen or written elsewhere, as an earlier answer told it.
@@ -225,14 +249,10 @@ fn answer_executed(executed: Executed, media: MediaType) -> Response {
     let mut response = executed.answer.into_json().into_response();
     if executed.retryable {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
     set_lsn(&mut response, executed.lsn);
     finish(response, media)
-}
-
-fn set_lsn(response: &mut Response, lsn: Option<Lsn>) {
-    let lsn = lsn.and_then(|lsn| HeaderValue::try_from(lsn.to_string()).ok());
-    response.headers_mut().extend(lsn.map(|lsn| (LSN, lsn)));
 }
 
 fn answer_refusal(refusal: Refusal, media: MediaType) -> Response {
@@ -240,15 +260,10 @@ fn answer_refusal(refusal: Refusal, media: MediaType) -> Response {
 }
 
 fn finish(mut response: Response, media: MediaType) -> Response {
-    let retry_after = HeaderValue::from(Duration::from_secs(1).as_secs());
-    let busy = response.status() == StatusCode::SERVICE_UNAVAILABLE;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, media.content_type());
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::VARY, HeaderValue::from_static("Accept, Authorization"));
     headers.extend([NOSNIFF]);
-    if busy {
-        headers.insert(header::RETRY_AFTER, retry_after);
-    }
     response
 }

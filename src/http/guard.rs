@@ -20,6 +20,16 @@ use crate::schema::code;
 /// Brackets of any kind inside each other: the parser needs stack for each.
 const MAX_NESTING: usize = 96;
 
+/// Fields, spreads and inline fragments inside each other, every spread written out: whoever walks them, walks them by
+/// calling itself.
+const MAX_STEPS: usize = 128;
+
+/// What a schema is asked about itself, side by side: each is as large as the schema.
+const MAX_INTROSPECTIONS: usize = 4;
+
+/// Variables of an operation: the library looks at each together with each of its uses.
+const MAX_VARIABLES: usize = 100;
+
 /// Lists of the schema inside each other: types lead back to each other, and each round multiplies
 /// the answer, which no page size bounds.
 const MAX_INTROSPECTION: usize = 2;
@@ -31,38 +41,46 @@ pub struct Admitted {
     pub operation: OperationDefinition,
 }
 
-/// Parses and measures.
+/// A document, and the operation in it that has the name, or its only one.
 ///
 /// # Errors
 /// `GRAPHQL_PARSE_FAILED`, `GRAPHQL_VALIDATION_FAILED`, `QUERY_TOO_COMPLEX`.
 pub fn admit(text: &str, name: Option<&str>, limits: &Limits) -> Result<Admitted, ServerError> {
+    let document = read(text, limits)?;
+    let operation = selected(&document, name)?.clone();
+    Ok(Admitted { document, operation })
+}
+
+/// Parses and measures.
+///
+/// # Errors
+/// `GRAPHQL_PARSE_FAILED`, `GRAPHQL_VALIDATION_FAILED`, `QUERY_TOO_COMPLEX`.
+pub fn read(text: &str, limits: &Limits) -> Result<ExecutableDocument, ServerError> {
     within("bytes", text.len(), limits.max_document)?;
     within("levels of brackets", nesting(text), MAX_NESTING)?;
     let document = parse_query(text).map_err(parse_failed)?;
     let definitions = document.operations.iter().count() + document.fragments.len();
     within("definitions", definitions, limits.max_definitions)?;
-    let mut measured = HashMap::new();
-    let mut selected = None;
-    for (operation_name, operation) in document.operations.iter() {
+    let mut measured = Measured::default();
+    for (_, operation) in document.operations.iter() {
         let mut size = measure(&operation.node.selection_set.node, &document, &mut measured)?;
         size.direct(operation.node.directives.len());
         within("fields", size.fields, limits.max_fields)?;
         within("levels", size.depth, limits.max_depth)?;
         within("aliases", size.aliases, limits.max_aliases)?;
         within("directives", size.directives, limits.max_directives)?;
+        within("steps inside each other", size.steps, MAX_STEPS)?;
+        within("questions about the schema", size.introspections, MAX_INTROSPECTIONS)?;
+        within("variables", operation.node.variable_definitions.len(), MAX_VARIABLES)?;
         within("fields at the root", size.top, limits.max_root_fields)?;
         if operation.node.ty == OperationType::Subscription {
             within("fields at the root of a subscription", size.top, 1)?;
-        }
-        if name.is_none() || operation_name.map(Name::as_str) == name {
-            selected = match selected {
-                None => Some(operation.node.clone()),
-                Some(_) => {
-                    return Err(unknown_operation(
-                        "The document has several operations: say which one to run in operationName.",
-                    ));
-                }
-            };
+            let is_field = |item: &Positioned<_>| matches!(item.node, Selection::Field(_));
+            if !operation.node.selection_set.node.items.iter().all(is_field) {
+                // The library would find nothing to subscribe to, and end the stream.
+                let message = "Write the field of a subscription at its root, not in a fragment.";
+                return Err(refuse(code::VALIDATION_FAILED, message.to_owned()));
+            }
         }
     }
     // Fragments that no operation spreads are measured too: the library walks them as well.
@@ -71,12 +89,29 @@ pub fn admit(text: &str, name: Option<&str>, limits: &Limits) -> Result<Admitted
         let size = measure_fragment(&name, &document, &mut measured)?;
         within("fields", size.fields, limits.max_fields)?;
         within("levels", size.depth, limits.max_depth)?;
+        within("steps inside each other", size.steps, MAX_STEPS)?;
     }
-    let operation = selected.ok_or_else(|| match name {
-        Some(name) => unknown_operation(&format!("The document has no operation named {name:?}.")),
-        None => unknown_operation("The document has no operation."),
-    })?;
-    Ok(Admitted { document, operation })
+    Ok(document)
+}
+
+fn selected<'a>(
+    document: &'a ExecutableDocument,
+    name: Option<&str>,
+) -> Result<&'a OperationDefinition, ServerError> {
+    let mut candidates = document
+        .operations
+        .iter()
+        .filter(|(candidate, _)| name.is_none() || candidate.map(Name::as_str) == name);
+    match (candidates.next(), candidates.next(), name) {
+        (Some((_, operation)), None, _) => Ok(&operation.node),
+        (Some(_), Some(_), _) => Err(unknown_operation(
+            "The document has several operations: say which one to run in operationName.",
+        )),
+        (None, _, Some(name)) => {
+            Err(unknown_operation(&format!("The document has no operation named {name:?}.")))
+        }
+        (None, _, None) => Err(unknown_operation("The document has no operation.")),
+    }
 }
 
 /// What a selection comes to with every spread written out.
@@ -89,6 +124,10 @@ struct Size {
     directives: usize,
     /// Fields at its own top level.
     top: usize,
+    /// Steps inside each other.
+    steps: usize,
+    /// Questions about the schema.
+    introspections: usize,
     /// Fields inside each other that are lists where the schema is introspected.
     lists: usize,
 }
@@ -100,6 +139,8 @@ impl Size {
         self.aliases = self.aliases.saturating_add(other.aliases);
         self.directives = self.directives.saturating_add(other.directives);
         self.top = self.top.saturating_add(other.top);
+        self.steps = self.steps.max(other.steps);
+        self.introspections = self.introspections.saturating_add(other.introspections);
         self.lists = self.lists.max(other.lists);
     }
 
@@ -110,26 +151,42 @@ impl Size {
     /// One more step above this: a spread or an inline fragment with its directives.
     fn wrapped(mut self, directives: usize) -> Self {
         self.fields = self.fields.saturating_add(1);
+        self.steps = self.steps.saturating_add(1);
         self.direct(directives);
         self
     }
 }
 
-/// `None` stands for a fragment that is being measured: meeting it again is a cycle.
-type Measured = HashMap<Name, Option<Size>>;
+/// The fragments that have been measured, and where the walk is.
+#[derive(Default)]
+struct Measured {
+    /// `None` stands for one that is being measured: meeting it again is a cycle.
+    fragments: HashMap<Name, Option<Size>>,
+    /// The steps that the walk is inside of.
+    inside: usize,
+}
+
+impl Measured {
+    fn step_in(&mut self) -> Result<(), ServerError> {
+        self.inside += 1;
+        within("steps inside each other", self.inside, MAX_STEPS)
+    }
+}
 
 fn measure(
     selection: &SelectionSet,
     document: &ExecutableDocument,
     measured: &mut Measured,
 ) -> Result<Size, ServerError> {
+    measured.step_in()?;
     let mut size = Size::default();
     for item in &selection.items {
         match &item.node {
             Selection::Field(Positioned { node: field, .. }) => {
                 let below = measure(&field.selection_set.node, document, measured)?;
                 let name = field.name.node.as_str();
-                if name.starts_with("__") {
+                let introspects = name.starts_with("__") && name != "__typename";
+                if introspects {
                     within("levels of introspection", below.lists, MAX_INTROSPECTION)?;
                 }
                 let wrapped = below.wrapped(field.directives.len());
@@ -137,6 +194,7 @@ fn measure(
                     depth: below.depth.saturating_add(1),
                     aliases: below.aliases.saturating_add(usize::from(field.alias.is_some())),
                     top: 1,
+                    introspections: below.introspections.saturating_add(usize::from(introspects)),
                     lists: below.lists + usize::from(INTROSPECTED_LISTS.contains(&name)),
                     ..wrapped
                 });
@@ -151,6 +209,7 @@ fn measure(
             }
         }
     }
+    measured.inside -= 1;
     Ok(size)
 }
 
@@ -165,7 +224,7 @@ fn measure_fragment(
         error.locations.extend((*pos != Pos::default()).then_some(*pos));
         error
     };
-    match measured.get(name) {
+    match measured.fragments.get(name) {
         Some(Some(size)) => return Ok(*size),
         Some(None) => return Err(refused("spreads itself")),
         None => {}
@@ -175,10 +234,10 @@ fn measure_fragment(
     else {
         return Err(refused("does not exist"));
     };
-    measured.insert(name.clone(), None);
+    measured.fragments.insert(name.clone(), None);
     let mut size = measure(&selection_set.node, document, measured)?;
     size.direct(directives.len());
-    measured.insert(name.clone(), Some(size));
+    measured.fragments.insert(name.clone(), Some(size));
     Ok(size)
 }
 

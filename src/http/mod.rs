@@ -9,33 +9,44 @@ mod guard;
 mod health;
 mod origin;
 mod parameters;
+mod peer;
 mod persisted;
 mod playground;
+mod quota;
 mod refusal;
+mod room;
 mod serve;
 mod sockets;
 mod sse;
 mod variables;
 mod websocket;
 
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::response::Response;
 use axum::routing::{any, get};
+use ipnet::IpNet;
 use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::auth::Presence;
 use crate::config::{Limits, Origins};
-use crate::database::Database;
-use crate::schema::{Schema, code};
+use crate::database::{Database, Lsn};
+use crate::error::Error;
+use crate::schema::Schema;
+use accept::MediaType;
+use refusal::Refusal;
 
 pub use documents::Documents;
+pub use peer::Peer;
 pub use persisted::Persisted;
-pub use serve::serve;
+pub use quota::Quota;
+pub use room::Room;
+pub use serve::{Patience, serve};
 pub use sockets::Sockets;
 
 /// What the handlers share.
@@ -53,6 +64,9 @@ pub struct Shared {
     /// How long a client may take to begin.
     pub patience: Duration,
     pub sockets: Sockets,
+    pub room: Room,
+    pub quota: Arc<Quota>,
+    pub proxies: Arc<[IpNet]>,
     pub stopping: Stopping,
 }
 
@@ -77,24 +91,19 @@ pub fn router(shared: Shared) -> Router {
         .with_state(shared)
 }
 
-/// A panic is our mistake: logged with its message, answered without.
+/// A panic outside of resolvers: logged with its message, answered without.
 #[allow(clippy::needless_pass_by_value, reason = "the layer hands it over like this")]
-fn panicked(panic: Box<dyn std::any::Any + Send + 'static>) -> Response {
-    let message = panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("unknown");
-    tracing::error!(message, "a request panicked");
-    let body = serde_json::json!({ "errors": [{
-        "message": "Something went wrong here. It has been logged.",
-        "extensions": { "code": code::INTERNAL },
-    }] });
-    let mut response = body.to_string().into_response();
-    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-    let json = HeaderValue::from_static("application/json; charset=utf-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, json);
-    response
+fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
+    execute::panicked(&*panic);
+    Refusal::of(vec![execute::refusal(Error::Internal)]).into_response(MediaType::Json)
+}
+
+/// With replicas: sent with the answer to a mutation; a request that comes with it reads nothing older.
+const LSN: HeaderName = HeaderName::from_static("rookery-lsn");
+
+fn set_lsn(response: &mut Response, lsn: Option<Lsn>) {
+    let lsn = lsn.and_then(|lsn| HeaderValue::try_from(lsn.to_string()).ok());
+    response.headers_mut().extend(lsn.map(|lsn| (LSN, lsn)));
 }
 
 const NOSNIFF: (HeaderName, HeaderValue) =

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use tower_http::cors::CorsLayer;
 
-use super::graphql::LSN;
+use super::LSN;
 use crate::config::Origins;
 
 /// How long a browser may remember what it was told.

@@ -6,15 +6,14 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use async_graphql::ServerError;
-use async_graphql::parser::parse_query;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
-use super::guard::refuse;
+use super::guard::{self, refuse};
 use super::parameters::Parameters;
 use crate::config::Limits;
 use crate::schema::code;
@@ -61,8 +60,13 @@ impl Persisted {
     /// With the documents in the file, and others too unless `only_trusted`.
     ///
     /// # Errors
-    /// When the file cannot be read, or one of its documents cannot.
+    /// When the file cannot be read, or one of its documents cannot, or goes beyond the limits; when there is no
+    /// file, and nothing else is to run.
     pub fn new(file: Option<&Path>, only_trusted: bool, limits: &Limits) -> Result<Self> {
+        ensure!(
+            file.is_some() || !only_trusted,
+            "--only-trusted needs a file of --trusted-documents"
+        );
         let bytes = limits.max_known_documents / PART;
         let mut trusted = HashMap::new();
         if let Some(file) = file {
@@ -78,7 +82,9 @@ impl Persisted {
                 }
             };
             for (id, text) in documents {
-                parse_query(&text).with_context(|| format!("document {id}")).with_context(what)?;
+                guard::read(&text, limits)
+                    .map_err(|error| anyhow!("document {id}: {}", error.message))
+                    .with_context(what)?;
                 let id = id.strip_prefix(PREFIX).map(str::to_owned).unwrap_or(id);
                 trusted.insert(id, Arc::from(text));
             }
@@ -98,21 +104,23 @@ impl Persisted {
             return Ok((self.admit(sent.unwrap_or_default())?, false));
         };
         let id = id.strip_prefix(PREFIX).unwrap_or(id);
-        let known = || self.sent.get(id).filter(|_| !self.only_trusted);
-        match (self.trusted.get(id).cloned().or_else(known), sent) {
-            (Some(text), _) => Ok((text.as_ref().to_owned(), false)),
-            (None, Some(text)) if hash(&text) == id.to_ascii_lowercase() => {
-                Ok((self.admit(text)?, true))
-            }
-            (None, Some(_)) => {
-                let message = "The hash is not that of the document.";
-                Err(refuse(code::BAD_REQUEST, message.to_owned()))
-            }
-            // Apollo's clients look for just this word, and send the text along.
-            (None, None) => {
-                Err(refuse(code::PERSISTED_QUERY_NOT_FOUND, "PersistedQueryNotFound".to_owned()))
-            }
+        // A client may print a trusted document in another way than its build did.
+        if let Some(text) = self.trusted.get(id) {
+            return Ok((text.as_ref().to_owned(), false));
         }
+        let id = id.to_ascii_lowercase();
+        let Some(text) = sent else {
+            let text = self.sent.get(&id).filter(|_| !self.only_trusted);
+            let text = text.map(|text| (text.as_ref().to_owned(), false));
+            // Apollo's clients look for just this word, and send the text along.
+            let unknown = "PersistedQueryNotFound".to_owned();
+            return text.ok_or_else(|| refuse(code::PERSISTED_QUERY_NOT_FOUND, unknown));
+        };
+        if hash(&text) != id {
+            let message = "The hash is not that of the document.";
+            return Err(refuse(code::BAD_REQUEST, message.to_owned()));
+        }
+        Ok((self.admit(text)?, true))
     }
 
     /// The next request may name this document by its hash.

@@ -1,11 +1,11 @@
 //! Requests that did not come to run: a status, and the errors that say why.
 
-use async_graphql::ServerError;
+use async_graphql::{ServerError, Value};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
 use super::accept::MediaType;
-use super::execute::shorten;
+use super::execute::errors_as_json;
 use super::guard::refuse;
 use crate::schema::{code, code_of};
 
@@ -14,6 +14,8 @@ pub struct Refusal {
     pub errors: Vec<ServerError>,
     /// The methods that would do, when this one does not.
     allow: Option<&'static str>,
+    /// Seconds.
+    retry_after: Option<u64>,
 }
 
 impl Refusal {
@@ -21,8 +23,26 @@ impl Refusal {
         Self::with(status, vec![refuse(code, message.into())])
     }
 
-    pub fn with(status: StatusCode, errors: Vec<ServerError>) -> Self {
-        Self { status, errors, allow: None }
+    /// With the status that belongs to the first error's code.
+    pub fn of(errors: Vec<ServerError>) -> Self {
+        let status = match errors.first().and_then(code_of) {
+            Some(code::UNAUTHENTICATED) => StatusCode::UNAUTHORIZED,
+            Some(code::RATE_LIMITED) => StatusCode::TOO_MANY_REQUESTS,
+            Some(code::UNAVAILABLE | code::TIMEOUT) => StatusCode::SERVICE_UNAVAILABLE,
+            Some(code::INTERNAL | code::OUTCOME_UNKNOWN) => StatusCode::INTERNAL_SERVER_ERROR,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        Self::with(status, errors)
+    }
+
+    fn with(status: StatusCode, errors: Vec<ServerError>) -> Self {
+        let seconds =
+            errors.first().and_then(|error| error.extensions.as_ref()?.get("retryAfterSeconds"));
+        let retry_after = match seconds {
+            Some(Value::Number(seconds)) => seconds.as_u64(),
+            _ => (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1),
+        };
+        Self { status, errors, allow: None, retry_after }
     }
 
     pub fn bad_request(message: impl Into<String>) -> Self {
@@ -35,8 +55,7 @@ impl Refusal {
     }
 
     /// An answer without `data`: nothing ran.
-    pub fn into_response(mut self, media: MediaType) -> Response {
-        shorten(&mut self.errors);
+    pub fn into_response(self, media: MediaType) -> Response {
         // The old media type cannot tell a refused document from an answered one by its status.
         let document_refused = self.status == StatusCode::BAD_REQUEST
             && !self.errors.iter().any(|error| code_of(error) == Some(code::BAD_REQUEST));
@@ -44,11 +63,14 @@ impl Refusal {
             MediaType::Json if document_refused => StatusCode::OK,
             _ => self.status,
         };
-        let body = serde_json::json!({ "errors": self.errors }).to_string();
-        let mut response = (status, body).into_response();
+        let mut response = (status, errors_as_json(self.errors)).into_response();
         let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, media.content_type());
         if let Some(allow) = self.allow {
             headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+        }
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

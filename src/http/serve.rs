@@ -1,34 +1,69 @@
-//! The server: connections with a clock on their request heads, and an orderly end.
+//! The server: so many connections, with a clock on what they send and on what they read, and an orderly end.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_io_timeout::TimeoutStream;
 
-use super::{Stopping, stopped};
+use super::{Peer, Stopping, stopped};
+use crate::config::Config;
 
 /// How long to wait when the system has no room for another connection.
 const BREATHER: Duration = Duration::from_millis(50);
+/// Bytes of a request's head.
+const MAX_HEAD: usize = 64 * 1024;
 
-/// Serves until `stop` resolves, then lets what is in flight finish within `grace`, and ends what goes on for ever.
+/// How many connections there may be, and how long each may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    pub connections: usize,
+    /// To send the head of a request.
+    pub head: Duration,
+    /// To read what it is sent.
+    pub write: Duration,
+    /// To finish when the service stops.
+    pub grace: Duration,
+}
+
+impl From<&Config> for Patience {
+    fn from(config: &Config) -> Self {
+        Self {
+            connections: config.limits.max_connections,
+            head: Duration::from_secs(config.header_timeout),
+            write: Duration::from_secs(config.write_timeout),
+            grace: Duration::from_secs(config.shutdown_timeout),
+        }
+    }
+}
+
+/// Serves until `stop` resolves, then lets what is in flight finish, and ends what goes on for ever.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
     (stop, stopping): (impl Future<Output = ()>, Stopping),
-    (header_timeout, grace): (Duration, Duration),
+    patience: Patience,
 ) {
     let mut stop = pin!(stop);
+    let places = Arc::new(Semaphore::new(patience.connections));
     loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+        let accepted = async {
+            // Whoever finds none waits where the system keeps them.
+            let place = Arc::clone(&places).acquire_owned().await;
+            (listener.accept().await, place)
+        };
+        let (accepted, place) = tokio::select! {
+            accepted = accepted => accepted,
             () = &mut stop => break,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(BREATHER).await;
@@ -36,14 +71,18 @@ pub async fn serve(
             }
         };
         let _ = stream.set_nodelay(true);
-        let service = TowerToHyperService::new(router.clone());
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(patience.write));
+        let service = TowerToHyperService::new(router.clone().layer(Extension(Peer(peer.ip()))));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(header_timeout)
-            .serve_connection(TokioIo::new(stream), service)
+            .header_read_timeout(patience.head)
+            .max_buf_size(MAX_HEAD)
+            .serve_connection(TokioIo::new(Box::pin(stream)), service)
             .with_upgrades();
         let mut stopping = stopping.subscribe();
         tokio::spawn(async move {
+            let _place = place;
             let mut connection = pin!(connection);
             let ended = tokio::select! {
                 ended = connection.as_mut() => ended,
@@ -60,7 +99,7 @@ pub async fn serve(
     drop(listener);
     tracing::info!("finishing what is in flight");
     stopping.send_replace(true);
-    if tokio::time::timeout(grace, stopping.closed()).await.is_err() {
+    if tokio::time::timeout(patience.grace, stopping.closed()).await.is_err() {
         tracing::warn!("some requests did not finish in time");
     }
 }

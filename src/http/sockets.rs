@@ -1,46 +1,38 @@
-//! How many sockets each user has open.
+//! How many sockets and streams of events are open, and how many operations run on them: by user, and by network of
+//! those who are not signed in.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use crate::auth::Who;
+use crate::config::Limits;
+use crate::place::{Place, Places};
 
 /// Cheap to clone; all clones count together.
 #[derive(Clone, Default)]
-pub struct Sockets(Arc<Mutex<HashMap<i64, usize>>>);
-
-/// Of one socket, for as long as it is open.
-pub struct Place {
-    sockets: Sockets,
-    user: Option<i64>,
+pub struct Sockets {
+    open: Places<Who>,
+    operations: Places<Who>,
 }
 
 impl Sockets {
-    /// `None` when the user has `most` already. Nobody's sockets are not counted.
-    pub fn enter(&self, user: Option<i64>, most: usize) -> Option<Place> {
-        if let Some(user) = user {
-            let mut open = self.open();
-            let mine = open.entry(user).or_default();
-            if *mine >= most {
-                return None;
-            }
-            *mine += 1;
-        }
-        Some(Place { sockets: self.clone(), user })
+    /// # Errors
+    /// That they have as many as they may.
+    pub fn open(&self, who: Who, limits: &Limits) -> Result<Place<Who>, String> {
+        let (most, whose) = match who {
+            Who::User(_) => (limits.max_user_sockets, "one user"),
+            Who::Network(_) => (limits.max_network_sockets, "one network"),
+        };
+        let full = || format!("more than {most} sockets and streams of {whose}");
+        self.open.enter(who, most).ok_or_else(full)
     }
 
-    fn open(&self) -> MutexGuard<'_, HashMap<i64, usize>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// # Errors
+    /// That they have as many as they may.
+    pub fn begin(&self, who: Who, limits: &Limits) -> Result<Place<Who>, String> {
+        let most = limits.max_user_operations;
+        let full = || format!("No more than {most} operations run at a time on all your sockets.");
+        self.operations.enter(who, most).ok_or_else(full)
     }
-}
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        let Some(user) = self.user else { return };
-        let mut open = self.sockets.open();
-        if let Some(mine) = open.get_mut(&user) {
-            *mine -= 1;
-            if *mine == 0 {
-                open.remove(&user);
-            }
-        }
+    pub fn count(&self) -> usize {
+        self.open.count()
     }
 }

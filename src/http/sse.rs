@@ -14,8 +14,8 @@ use futures_util::stream::{self, BoxStream, StreamExt as _};
 use tokio::time::timeout;
 
 use super::execute::{Answer, Asker, Operation, errors_as_json, on_its_own};
-use super::{NOSNIFF, Shared, guard, stopped};
-use crate::auth::Viewer;
+use super::{NOSNIFF, Shared, guard, set_lsn, stopped};
+use crate::auth::Who;
 use crate::schema::code;
 
 /// How often something is sent when there is nothing to say, so that nobody in between hangs up.
@@ -33,15 +33,20 @@ pub async fn answer(
 ) -> Response {
     if operation.ty() != OperationType::Subscription {
         return match operation.run(&shared, asker, writing).await {
-            Ok(executed) => events(once(executed.answer.into_json())),
-            Err(errors) => refuse(errors),
+            Ok(executed) => {
+                let mut response = events(once(executed.answer.into_json()));
+                set_lsn(&mut response, executed.lsn);
+                response
+            }
+            Err(errors) => refused(errors),
         };
     }
-    let most = shared.limits.max_user_sockets;
-    let place = shared.sockets.enter(asker.viewer.as_ref().map(Viewer::id), most);
-    let Some(place) = place else {
-        let message = format!("A user has no more than {most} sockets and streams at a time.");
-        return refuse(vec![guard::refuse(code::TOO_MANY_OPERATIONS, message)]);
+    let who = Who::of(asker.viewer.as_ref(), &asker.client);
+    let place = match shared.sockets.open(who, &shared.limits) {
+        Ok(place) => place,
+        Err(message) => {
+            return refused(vec![guard::refuse(code::TOO_MANY_OPERATIONS, message)]);
+        }
     };
     let mut stopping = shared.stopping.subscribe();
     let stopped = Box::pin(async move { stopped(&mut stopping).await });
@@ -57,7 +62,7 @@ pub async fn answer(
 }
 
 /// The one event of a request that did not come to run.
-pub fn refuse(errors: Vec<ServerError>) -> Response {
+pub fn refused(errors: Vec<ServerError>) -> Response {
     events(once(errors_as_json(errors)))
 }
 

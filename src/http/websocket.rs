@@ -23,11 +23,11 @@ use super::execute::{
 };
 use super::guard::refuse;
 use super::parameters::Parameters;
-use super::sockets::Place;
 use super::{Shared, stopped};
-use crate::auth::Viewer;
+use crate::auth::{Client, Viewer, Who};
 use crate::database::{Lsn, Snapshot};
 use crate::error::Error;
+use crate::place::Place;
 use crate::schema::code;
 
 const PROTOCOL: &str = "graphql-transport-ws";
@@ -35,10 +35,12 @@ const PROTOCOL: &str = "graphql-transport-ws";
 /// How often a client is asked whether it is still there; the second time without an answer, it is not.
 const PING: Duration = Duration::from_secs(20);
 /// How long a client may take to take a message, or to say goodbye.
-const SEND: Duration = Duration::from_secs(30);
+const SEND: Duration = Duration::from_secs(12);
 const GOODBYE: Duration = Duration::from_secs(1);
 /// Bytes that a closing frame has room for.
 const MAX_REASON: usize = 123;
+/// Bytes of an operation's id: it is kept, and comes with each answer.
+const MAX_ID: usize = 1_024;
 /// There are many sockets, and little comes in.
 const BUFFER: usize = 4 * 1024;
 
@@ -103,22 +105,27 @@ impl From<Close> for End {
     }
 }
 
-pub fn upgrade(upgrade: WebSocketUpgrade, shared: Shared, headers: &HeaderMap) -> Response {
-    let text = |name| Some(headers.get(name)?.to_str().ok()?.to_owned());
-    let user_agent = text(header::USER_AGENT);
-    let token = text(header::AUTHORIZATION);
-    let limit = shared.limits.max_body;
+pub fn upgrade(
+    upgrade: WebSocketUpgrade,
+    shared: Shared,
+    client: Client,
+    headers: &HeaderMap,
+) -> Response {
+    let token = headers.get(header::AUTHORIZATION);
+    let token = token.and_then(|value| value.to_str().ok()).map(str::to_owned);
+    // Up to twice as much is read, to be refused in the protocol's words.
+    let limit = shared.limits.max_body.saturating_mul(2);
     let upgrade = upgrade.protocols([PROTOCOL]).max_message_size(limit).max_frame_size(limit);
     upgrade.read_buffer_size(BUFFER).on_upgrade(async move |socket| {
         let speaks = socket.protocol().is_some_and(|protocol| protocol == PROTOCOL);
         let mut connection = Connection {
             socket,
             shared,
-            user_agent,
+            client,
             token,
             place: None,
             operations: SelectAll::new(),
-            handles: HashMap::new(),
+            running: HashMap::new(),
             singles: HashSet::new(),
         };
         let end = if speaks {
@@ -151,16 +158,22 @@ async fn say_goodbye(mut socket: WebSocket, close: Option<Close>) {
     let _ = timeout(GOODBYE, goodbye).await;
 }
 
+/// An operation that has not ended.
+struct Running {
+    handle: AbortHandle,
+    _place: Place<Who>,
+}
+
 struct Connection {
     socket: WebSocket,
     shared: Shared,
-    user_agent: Option<String>,
+    client: Client,
     /// `Bearer <token>`, as it came.
     token: Option<String>,
     /// Among the sockets; there once the connection is acknowledged.
-    place: Option<Place>,
+    place: Option<Place<Who>>,
     operations: SelectAll<BoxStream<'static, (String, Outgoing)>>,
-    handles: HashMap<String, AbortHandle>,
+    running: HashMap<String, Running>,
     /// Queries and mutations among them.
     singles: HashSet<String>,
 }
@@ -203,6 +216,9 @@ impl Connection {
             Message::Close(_) => return Err(End::Closed),
             Message::Binary(_) => return Err(Close::new(4400, "Messages must be texts").into()),
         };
+        if text.len() > self.shared.limits.max_body {
+            return Err(Close::new(1009, "Message too big").into());
+        }
         let incoming = serde_json::from_str(&text)
             .map_err(|error| Close::new(4400, format!("Invalid message: {error}")))?;
         match incoming {
@@ -236,47 +252,70 @@ impl Connection {
         let snapshot = Snapshot::new(&self.shared.database);
         let viewer = match authenticated(&self.shared, &snapshot, self.token.as_deref()).await {
             Ok(viewer) => viewer,
-            Err(Error::Unauthenticated(_)) => return Err(Close::forbidden().into()),
+            Err(Error::Unauthenticated(_)) => {
+                self.shared.quota.note_refused(self.client.network, 0);
+                return Err(Close::forbidden().into());
+            }
             Err(_) => return Err(Close::new(1013, "Try again later").into()),
         };
-        let user = viewer.as_ref().map(Viewer::id);
-        let most = self.shared.limits.max_user_sockets;
-        let place = self.shared.sockets.enter(user, most);
-        let full = || Close::new(4403, format!("Forbidden: more than {most} sockets of one user"));
-        self.place = Some(place.ok_or_else(full)?);
+        // Who waits to be read keeps no connection to the database.
+        drop(snapshot);
+        let who = Who::of(viewer.as_ref(), &self.client);
+        let full = |why| Close::new(4403, format!("Forbidden: {why}"));
+        self.place = Some(self.shared.sockets.open(who, &self.shared.limits).map_err(full)?);
         self.send_json(&json!({ "type": "connection_ack" })).await
     }
 
     async fn subscribe(&mut self, id: String, parameters: Parameters) -> Result<(), End> {
-        if self.place.is_none() {
+        let Some(who) = self.place.as_ref().map(Place::whose) else {
             return Err(Close::new(4401, "Unauthorized").into());
+        };
+        if id.len() > MAX_ID {
+            return Err(Close::new(
+                4400,
+                format!("Invalid message: the id has more than {MAX_ID} bytes"),
+            )
+            .into());
         }
         if id.is_empty() || !parameters.name_a_document() {
             return Err(Close::new(4400, "Invalid message: the id or the query is missing").into());
         }
-        if self.handles.contains_key(&id) {
+        if self.running.contains_key(&id) {
             return Err(Close::new(4409, format!("Subscriber for {id} already exists")).into());
         }
         let most = self.shared.limits.max_socket_operations;
-        if self.handles.len() >= most {
+        if self.running.len() >= most {
             let message = format!("A socket runs no more than {most} operations at a time.");
             return self.fail(&id, vec![refuse(code::TOO_MANY_OPERATIONS, message)]).await;
         }
+        let place = match self.shared.sockets.begin(who, &self.shared.limits) {
+            Ok(place) => place,
+            Err(message) => {
+                return self.fail(&id, vec![refuse(code::TOO_MANY_OPERATIONS, message)]).await;
+            }
+        };
+        let bytes = parameters.query.as_ref().map_or(0, String::len);
+        if let Err(error) = self.shared.quota.take(who, 1) {
+            return self.fail(&id, vec![error]).await;
+        }
         let operation = match Operation::new(&self.shared, parameters) {
             Ok(operation) => operation,
-            Err(error) => return self.fail(&id, vec![error]).await,
+            Err(error) => {
+                self.shared.quota.note_refused(self.client.network, bytes);
+                return self.fail(&id, vec![error]).await;
+            }
         };
         if operation.ty() != OperationType::Subscription {
             self.singles.insert(id.clone());
         }
-        let (token, user_agent) = (self.token.clone(), self.user_agent.clone());
-        let answers = answers(operation, self.shared.clone(), token, user_agent);
+        let answers =
+            answers(operation, self.shared.clone(), self.token.clone(), self.client.clone());
         let answers = on_its_own(answers).chain(stream::iter([Outgoing::Complete]));
         let (answers, handle) = stream::abortable(answers.map({
             let id = id.clone();
             move |outgoing| (id.clone(), outgoing)
         }));
-        self.handles.insert(id, handle);
+        self.running.insert(id, Running { handle, _place: place });
         self.operations.push(answers.boxed());
         Ok(())
     }
@@ -310,8 +349,8 @@ impl Connection {
     /// Ends an operation, without a word.
     fn forget(&mut self, id: &str) {
         self.singles.remove(id);
-        if let Some(handle) = self.handles.remove(id) {
-            handle.abort();
+        if let Some(running) = self.running.remove(id) {
+            running.handle.abort();
         }
     }
 
@@ -343,16 +382,20 @@ fn answers(
     operation: Operation,
     shared: Shared,
     token: Option<String>,
-    user_agent: Option<String>,
+    client: Client,
 ) -> BoxStream<'static, Outgoing> {
     let begun = async move {
+        let _place = match shared.room.enter().await {
+            Ok(place) => place,
+            Err(error) => return once(Outgoing::Failed(vec![refusal(error)])),
+        };
         let snapshot = Snapshot::new(&shared.database);
         let viewer = match authenticated(&shared, &snapshot, token.as_deref()).await {
             Ok(viewer) => viewer,
             Err(Error::Unauthenticated(_)) => return once(Outgoing::Forbidden),
             Err(error) => return once(Outgoing::Failed(vec![refusal(error)])),
         };
-        let asker = Asker { snapshot, viewer, user_agent, seen: Lsn::default() };
+        let asker = Asker { snapshot, viewer, client, seen: Lsn::default() };
         if operation.ty() != OperationType::Subscription {
             return once(answer(operation, &shared, asker).await);
         }

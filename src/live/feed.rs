@@ -24,8 +24,10 @@ const MOST_READ: usize = 100_000;
 const LOADED: usize = 20;
 const LOST: News = News::Lagged { missed: None, resume_after: None };
 
-/// How long to wait for the hub.
+/// How long to wait for the hub, and for those who come back before.
 const JOINING: Duration = Duration::from_secs(10);
+/// How many of one user's subscribers may wait for what they missed.
+const MOST_WAITING: usize = 8;
 
 /// What a feed brings.
 #[derive(Debug)]
@@ -46,8 +48,9 @@ pub struct Feed {
     session: Option<i64>,
     told: mpsc::Receiver<Told>,
     missed: Arc<AtomicU64>,
-    /// What comes before what is told: not yet with its posts, and with them.
-    missed_before: VecDeque<(event::Model, Moment)>,
+    /// What comes before what is told: not yet with its posts, since this moment; and with them.
+    missed_before: VecDeque<event::Model>,
+    since: Moment,
     replay: VecDeque<News>,
     last: Moment,
     is_over: bool,
@@ -68,9 +71,21 @@ impl Feed {
         missed: Arc<AtomicU64>,
     ) -> Self {
         let (missed_before, replay) = (VecDeque::new(), VecDeque::new());
-        let last = Moment::default();
+        let (since, last) = (Moment::default(), Moment::default());
         let is_over = false;
-        Self { live, id, interest, session, told, missed, missed_before, replay, last, is_over }
+        Self {
+            live,
+            id,
+            interest,
+            session,
+            told,
+            missed,
+            missed_before,
+            since,
+            replay,
+            last,
+            is_over,
+        }
     }
 
     /// Waits until it is subscribed, and looks for what happened from `after` until then.
@@ -84,11 +99,13 @@ impl Feed {
             _ => return Err(Error::Unavailable),
         };
         if let (Some(after), Interest::Timeline(owner)) = (after, self.interest) {
-            let Ok(_turn) = self.live.0.replays.acquire().await else {
+            let place = self.live.0.replaying.enter(owner, MOST_WAITING);
+            let _place = place.ok_or(Error::Unavailable)?;
+            let Ok(Ok(_turn)) = timeout(JOINING, self.live.0.replays.acquire()).await else {
                 return Err(Error::Unavailable);
             };
             match self.missed_since(owner, &after, authors).await? {
-                Some(missed) => self.missed_before = missed,
+                Some(missed) => (self.missed_before, self.since) = (missed, after),
                 None => self.replay.push_back(LOST),
             }
         }
@@ -105,10 +122,13 @@ impl Feed {
         }
         let some: Vec<_> =
             self.missed_before.drain(..LOADED.min(self.missed_before.len())).collect();
-        let shown = some.iter().filter(|(event, _)| shows_post(event));
-        let posts: Vec<i64> = shown.map(|(event, _)| event.object).collect();
+        let shown = some.iter().filter(|event| shows_post(event));
+        let posts: Vec<i64> = shown.map(|event| event.object).collect();
         let posts = entries(&snapshot, &posts).await?;
-        self.replay.extend(some.into_iter().map(|(event, moment)| {
+        // Nothing has been told since the feed was subscribed.
+        let (since, joined) = (&self.since, &self.last);
+        self.replay.extend(some.into_iter().map(|event| {
+            let moment = since.up_to((&event).into(), joined);
             let post = posts.get(&event.object).filter(|_| shows_post(&event)).cloned();
             News::Happened(Arc::new(Happening { event, moment, post }))
         }));
@@ -177,7 +197,7 @@ impl Feed {
         owner: i64,
         after: &Moment,
         mut authors: HashSet<i64>,
-    ) -> Result<Option<VecDeque<(event::Model, Moment)>>, Error> {
+    ) -> Result<Option<VecDeque<event::Model>>, Error> {
         let joined = &self.last;
         let snapshot = Snapshot::new(&self.live.0.db);
         if !log::reaches(&snapshot, after).await? {
@@ -195,7 +215,7 @@ impl Feed {
             let chapter = log::since(&snapshot, &told).await?;
             for event in chapter.events.iter().filter(is_due) {
                 if concerns_timeline(event, owner, &authors) {
-                    missed.push_back((event.clone(), after.up_to(event.into(), joined)));
+                    missed.push_back(event.clone());
                 }
                 if event.actor == owner {
                     show(&mut authors, event, Kind::Followed);

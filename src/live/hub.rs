@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::Utc;
 use entity::event::{self, Kind};
@@ -17,8 +17,8 @@ use crate::database::{Moment, Snapshot};
 use crate::error::Error;
 use crate::loader::entries;
 
-/// How often to see whether events are old enough to go.
-const PRUNING: Duration = Duration::from_mins(1);
+/// How often to look whether anybody has come, when nobody rings.
+const ALONE: Duration = Duration::from_mins(1);
 /// How many are subscribed with one look at most, and whose follows are read with one statement.
 const MOST_JOINING: usize = 1_000;
 const AT_ONCE: usize = 100;
@@ -38,18 +38,13 @@ impl Live {
 
     async fn watch(&self) {
         let mut told = None;
-        let mut pruned = Instant::now();
         while Arc::strong_count(&self.0) > 1 {
             let telling = &self.0.telling;
-            let patience = if self.subscribers() > 0 { telling.patience } else { PRUNING };
+            let patience = if self.subscribers() > 0 { telling.patience } else { ALONE };
             self.0.db.bell().heard(patience).await;
             if self.look(&mut told).await.is_err() {
                 self.drop_stale();
                 tokio::time::sleep(BREATHER).await;
-            }
-            if pruned.elapsed() >= PRUNING {
-                let more = self.prune().await.unwrap_or_default();
-                pruned = if more { pruned } else { Instant::now() };
             }
         }
     }

@@ -15,6 +15,10 @@ pub const CHUNK: usize = 1_000;
 /// Events that go in one transaction.
 const MOST_PRUNED: usize = 10_000;
 
+/// The columns of an event. What a newer version has written, and this one does not know, may have changed anything:
+/// whoever watches reads anew.
+const EVENT: &str = "txn, CAST(CASE WHEN kind BETWEEN 0 AND 7 THEN kind ELSE 7 END AS smallint) AS kind, actor, object, at";
+
 /// Some of what happened, in order.
 pub struct Chapter {
     pub events: Vec<event::Model>,
@@ -29,7 +33,7 @@ pub async fn since(snapshot: &Snapshot, told: &Moment) -> Result<Chapter, Error>
     let now = snapshot.moment().await?;
     let engine = snapshot.engine();
     let sql = format!(
-        "SELECT * FROM (SELECT * FROM event WHERE {} \
+        "SELECT {EVENT} FROM (SELECT * FROM event WHERE {} \
          UNION ALL SELECT * FROM (SELECT * FROM event WHERE txn >= $2 ORDER BY txn LIMIT {CHUNK}) \
            AS later) AS unseen ORDER BY txn",
         engine.is_in("txn", 1)
@@ -53,8 +57,8 @@ pub async fn follows_since(
     let engine = snapshot.engine();
     let kinds = [event::Kind::Followed, event::Kind::Unfollowed].map(event::Kind::into_value);
     let sql = format!(
-        "SELECT * FROM event WHERE txn >= $2 AND actor = $3 AND kind IN ({}, {}) \
-         UNION ALL SELECT * FROM event WHERE {} AND actor = $3 ORDER BY txn",
+        "SELECT {EVENT} FROM event WHERE txn >= $2 AND actor = $3 AND kind IN ({}, {}) \
+         UNION ALL SELECT {EVENT} FROM event WHERE {} AND actor = $3 ORDER BY txn",
         kinds[0],
         kinds[1],
         engine.is_in("txn", 1)

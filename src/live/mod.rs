@@ -20,11 +20,13 @@ use std::time::Duration;
 
 use entity::event;
 use tokio::sync::{Semaphore, mpsc};
+use tokio::time::interval;
 
 use crate::auth::Viewer;
 use crate::database::{Database, Moment};
 use crate::error::Error;
 use crate::loader::Entry;
+use crate::place::Places;
 use audience::{Audience, Subscriber};
 
 pub use feed::{Feed, News};
@@ -34,6 +36,8 @@ pub const BUFFER: usize = 256;
 
 /// How many read what they missed at the same time.
 const REPLAYS: usize = 2;
+/// How often to see whether events are old enough to go.
+const PRUNING: Duration = Duration::from_mins(1);
 
 /// Something that happened.
 #[derive(Debug)]
@@ -64,8 +68,10 @@ struct Inner {
     audience: Mutex<Audience>,
     subscribed: AtomicU64,
     joined: AtomicU64,
-    /// Who comes back waits for those before them.
+    /// Who comes back waits for those before them,
     replays: Semaphore,
+    /// among whom no owner of a timeline has many.
+    replaying: Places<i64>,
 }
 
 /// What a subscriber wants to hear of.
@@ -101,8 +107,19 @@ impl Live {
             subscribed: AtomicU64::new(0),
             joined: AtomicU64::new(0),
             replays: Semaphore::new(REPLAYS),
+            replaying: Places::default(),
         }));
         tokio::spawn(live.clone().run());
+        let pruned = Arc::downgrade(&live.0);
+        tokio::spawn(async move {
+            let mut minutes = interval(PRUNING);
+            while let Some(inner) = pruned.upgrade() {
+                let live = Self(inner);
+                while live.prune().await.unwrap_or_default() {}
+                drop(live);
+                minutes.tick().await;
+            }
+        });
         Ok(live)
     }
 

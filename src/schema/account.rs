@@ -256,8 +256,10 @@ impl AccountMutation {
     ) -> Result<AuthPayload, Error> {
         let RegisterInput { username, email, password, display_name } = input;
         let new = graph::account::Registration { username, email, password, display_name };
-        let user_agent = caller(ctx).user_agent.clone();
-        let signed_in = || graph::account::register(graph(ctx), new.clone(), user_agent.clone());
+        let signed_in = || {
+            let client = caller(ctx).client.clone();
+            graph::account::register(graph(ctx), new.clone(), client)
+        };
         AuthPayload::new(ctx, signed_in).await
     }
 
@@ -270,9 +272,10 @@ impl AccountMutation {
         #[graphql(desc = "Username or e-mail address, and the password.")] input: LoginInput,
     ) -> Result<AuthPayload, Error> {
         let LoginInput { username, password } = input;
-        let user_agent = caller(ctx).user_agent.clone();
-        let signed_in =
-            || graph::account::login(graph(ctx), &username, password.clone(), user_agent.clone());
+        let signed_in = || {
+            let client = caller(ctx).client.clone();
+            graph::account::login(graph(ctx), &username, password.clone(), client)
+        };
         AuthPayload::new(ctx, signed_in).await
     }
 
@@ -304,7 +307,8 @@ impl AccountMutation {
         let viewer = viewer(ctx)?;
         let changed = || {
             let (current, new) = (current_password.clone(), new_password.clone());
-            graph::account::change_password(graph(ctx), &viewer, current, new)
+            let client = caller(ctx).client.clone();
+            graph::account::change_password(graph(ctx), (&viewer, client), current, new)
         };
         AuthPayload::new(ctx, changed).await
     }
@@ -319,7 +323,10 @@ impl AccountMutation {
         #[graphql(desc = "The viewer's password, as confirmation.")] input: DeleteAccountInput,
     ) -> Result<DeleteAccountPayload, Error> {
         let viewer = viewer(ctx)?;
-        let deleted = || graph::account::delete(graph(ctx), &viewer, input.password.clone());
+        let deleted = || {
+            let client = caller(ctx).client.clone();
+            graph::account::delete(graph(ctx), (&viewer, client), input.password.clone())
+        };
         let outcome = write(ctx, deleted).await?;
         if outcome.is_ok() {
             caller(ctx).set_viewer(None).await;

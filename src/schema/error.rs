@@ -14,6 +14,7 @@ pub mod code {
     pub const ARGUMENT_OUT_OF_RANGE: &str = "ARGUMENT_OUT_OF_RANGE";
     pub const INVALID_CURSOR: &str = "INVALID_CURSOR";
     pub const INVALID_ID: &str = "INVALID_ID";
+    pub const RATE_LIMITED: &str = "RATE_LIMITED";
     pub const UNAVAILABLE: &str = "UNAVAILABLE";
     pub const OUTCOME_UNKNOWN: &str = "OUTCOME_UNKNOWN";
     pub const INTERNAL: &str = "INTERNAL";
@@ -71,6 +72,18 @@ impl From<Error> for async_graphql::Error {
             Error::InvalidId => {
                 coded(code::INVALID_ID, "This is not an id of the kind that is wanted here.")
             }
+            Error::AnswerTooLarge => coded(
+                code::QUERY_TOO_COMPLEX,
+                "The answer is too large. Ask for smaller pages or fewer texts.",
+            ),
+            Error::RateLimited { retry_after } => Self::new(format!(
+                "This is more than you may ask for in a minute. Try again in {} seconds.",
+                retry_after.as_secs()
+            ))
+            .extend_with(|_, extensions| {
+                extensions.set("code", code::RATE_LIMITED);
+                extensions.set("retryAfterSeconds", retry_after.as_secs());
+            }),
             Error::Unavailable | Error::Conflict => {
                 coded(code::UNAVAILABLE, "The service is busy. Try again in a moment.")
             }

@@ -14,22 +14,25 @@ mod follow;
 mod live;
 mod node;
 mod post;
+mod price;
 mod profile;
 mod prompt;
+mod rate_limit;
 mod scalar;
 mod timeline;
 mod user;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_graphql::{
-    Context, MergedObject, ObjectType, Request, Response, SDLExportOptions, ValidationMode,
+    Context, MergedObject, ObjectType, Request, Response, SDLExportOptions, SchemaBuilder,
+    ValidationMode,
 };
 use futures_util::stream::{BoxStream, StreamExt as _};
 
-use crate::auth::Viewer;
+use crate::auth::{Client, Viewer};
 use crate::database::Snapshot;
 use crate::error::{Error, UserError};
 use crate::graph::Graph;
@@ -42,6 +45,8 @@ pub use error::{code, code_of};
 use federation::SubgraphQuery;
 pub use federation::subgraph;
 use live::LiveSubscription as Subscription;
+use price::{Price, Pricing};
+pub use rate_limit::Allowance;
 
 type Executable<Q> = async_graphql::Schema<Q, Mutation, Subscription>;
 
@@ -51,6 +56,8 @@ pub struct Schema {
     validating: Executor,
     /// For documents that are known to be valid, with variables of the right types.
     trusting: Executor,
+    /// Answers nothing.
+    pricing: Executor,
 }
 
 /// With what a router of subgraphs asks for, or without.
@@ -77,6 +84,17 @@ impl Schema {
         }
     }
 
+    /// What a request costs; `None` when that cannot be told, because it is not valid.
+    pub async fn price(&self, request: Request) -> Option<usize> {
+        let price = Price::new(AtomicUsize::new(usize::MAX));
+        let request = request.data(Price::clone(&price));
+        match &self.pricing {
+            Executor::Whole(schema) => schema.execute(request).await,
+            Executor::Subgraph(schema) => schema.execute(request).await,
+        };
+        Some(price.load(Ordering::Relaxed)).filter(|price| *price < usize::MAX)
+    }
+
     /// The type of each field.
     ///
     /// # Errors
@@ -96,7 +114,13 @@ impl Schema {
 
 /// Everything that can be read.
 #[derive(Default, MergedObject)]
-pub struct Query(node::NodeQuery, account::AccountQuery, user::UserQuery, post::PostQuery);
+pub struct Query(
+    node::NodeQuery,
+    account::AccountQuery,
+    user::UserQuery,
+    post::PostQuery,
+    rate_limit::RateLimitQuery,
+);
 
 /// Everything that can be changed. What is already as asked stays so, and is a success with
 /// `changed: false`. Expected failures come as `userErrors`; then every other field of the payload is null, and
@@ -114,25 +138,31 @@ pub struct Mutation(
 /// The schema over a graph and what happens in it; documents that cost more than `max_complexity` do not run. With
 /// `federation`, it is a subgraph.
 pub fn build(graph: Graph, live: &Live, max_complexity: usize, federation: bool) -> Schema {
-    fn build<Q: Default + ObjectType + 'static>(
-        (graph, live): (Arc<Graph>, Live),
-        max_complexity: usize,
-        mode: ValidationMode,
-    ) -> Executable<Q> {
-        let limited = base().limit_complexity(max_complexity).validation_mode(mode);
-        limited.data(graph).data(live).finish()
-    }
     let graph = Arc::new(graph);
-    let build = |mode| {
-        let data = (Arc::clone(&graph), live.clone());
+    let answering = |mode| {
+        let (graph, live) = (Arc::clone(&graph), live.clone());
         if federation {
-            Executor::Subgraph(build(data, max_complexity, mode))
+            Executor::Subgraph(finished(base().data(graph).data(live), max_complexity, mode))
         } else {
-            Executor::Whole(build(data, max_complexity, mode))
+            Executor::Whole(finished(base().data(graph).data(live), max_complexity, mode))
         }
     };
-    let (validating, trusting) = (build(ValidationMode::Strict), build(ValidationMode::Fast));
-    Schema { validating, trusting }
+    let pricing = if federation {
+        Executor::Subgraph(finished(base().extension(Pricing), usize::MAX, ValidationMode::Fast))
+    } else {
+        Executor::Whole(finished(base().extension(Pricing), usize::MAX, ValidationMode::Fast))
+    };
+    let (validating, trusting) =
+        (answering(ValidationMode::Strict), answering(ValidationMode::Fast));
+    Schema { validating, trusting, pricing }
+}
+
+fn finished<Q: Default + ObjectType + 'static>(
+    builder: SchemaBuilder<Q, Mutation, Subscription>,
+    max_complexity: usize,
+    mode: ValidationMode,
+) -> Executable<Q> {
+    builder.limit_complexity(max_complexity).validation_mode(mode).finish()
 }
 
 /// The schema in the Schema Definition Language, as checked in at `schema.graphql`.
@@ -144,8 +174,7 @@ pub fn sdl() -> String {
     base::<Query>().finish().sdl_with_options(options)
 }
 
-fn base<Q: Default + ObjectType + 'static>()
--> async_graphql::SchemaBuilder<Q, Mutation, Subscription> {
+fn base<Q: Default + ObjectType + 'static>() -> SchemaBuilder<Q, Mutation, Subscription> {
     Executable::build(Q::default(), Mutation::default(), Subscription)
         .register_output_type::<node::Node>()
         .register_output_type::<error::UserErrorInterface>()
@@ -156,22 +185,28 @@ fn base<Q: Default + ObjectType + 'static>()
 pub struct Caller {
     viewer: RwLock<Option<Arc<Viewer>>>,
     loaders: Loaders,
-    user_agent: Option<String>,
+    client: Client,
+    allowance: Option<Allowance>,
+    /// Bytes of text that the answer may still have.
+    room: AtomicUsize,
     has_written: AtomicBool,
 }
 
 impl Caller {
-    /// What the request sees is of one moment: that of `snapshot`.
+    /// What the request sees is of one moment: that of `snapshot`. Its texts may have `room` bytes together.
     pub async fn new(
         snapshot: Snapshot,
-        viewer: Option<Viewer>,
-        user_agent: Option<String>,
+        (viewer, client): (Option<Viewer>, Client),
+        allowance: Option<Allowance>,
+        room: usize,
     ) -> Self {
         let loaders = Loaders::new(snapshot, viewer.as_ref().map(Viewer::user)).await;
         Self {
             viewer: RwLock::new(viewer.map(Arc::new)),
             loaders,
-            user_agent,
+            client,
+            allowance,
+            room: room.into(),
             has_written: AtomicBool::new(false),
         }
     }
@@ -193,6 +228,17 @@ impl Caller {
     /// Keeps no connection, and nothing that was read: between the events of a subscription.
     pub async fn rest(&self) {
         self.loaders.clear().await;
+    }
+
+    /// A text that goes into the answer.
+    ///
+    /// # Errors
+    /// There is no room for it: answers are kept in memory until they are sent.
+    fn spend<'a>(&self, text: &'a str) -> Result<&'a str, Error> {
+        let spent = self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |room| {
+            room.checked_sub(text.len())
+        });
+        spent.map(|_| text).map_err(|_| Error::AnswerTooLarge)
     }
 
     /// What follows in this request is seen by `viewer`.

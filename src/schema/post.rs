@@ -45,8 +45,11 @@ impl Post {
     }
 
     /// The text, 1 to 5000 characters, plain.
-    async fn body(&self) -> &str {
-        &self.row.body
+    ///
+    /// Errors: `QUERY_TOO_COMPLEX` when the answer has more text than it has room for.
+    #[graphql(complexity = 5)]
+    async fn body(&self, ctx: &Context<'_>) -> Result<&str, Error> {
+        caller(ctx).spend(&self.row.body)
     }
 
     /// When it was written: its place in every list.

@@ -6,7 +6,7 @@ use entity::user;
 use super::account::Viewer;
 use super::error::{UserErrorInterface, user_errors};
 use super::user::User;
-use super::{Outcome, graph, viewer, write};
+use super::{Outcome, caller, graph, viewer, write};
 use crate::error::Error;
 use crate::graph;
 
@@ -52,7 +52,7 @@ pub struct ProfileMutation;
 impl ProfileMutation {
     /// Changes the viewer's own profile, all of it or nothing.
     ///
-    /// User errors: `INVALID_INPUT`, `USERNAME_TAKEN`, `EMAIL_TAKEN`. Errors: `UNAUTHENTICATED`.
+    /// User errors: `INVALID_INPUT`, `USERNAME_TAKEN`, `EMAIL_TAKEN`, `TOO_MANY_REQUESTS`. Errors: `UNAUTHENTICATED`.
     async fn update_profile(
         &self,
         ctx: &Context<'_>,
@@ -65,7 +65,10 @@ impl ProfileMutation {
             about_me: input.about_me.into(),
         };
         let viewer = viewer(ctx)?;
-        let updated = || graph::profile::update(graph(ctx), &viewer, profile.clone());
+        let updated = || {
+            let client = caller(ctx).client.clone();
+            graph::profile::update(graph(ctx), (&viewer, client), profile.clone())
+        };
         Ok(UpdateProfilePayload(write(ctx, updated).await?))
     }
 }

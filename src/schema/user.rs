@@ -85,7 +85,8 @@ impl User {
 
     /// What the user says about themselves, 1 to 500 characters; null when that is nothing.
     async fn about_me(&self, ctx: &Context<'_>) -> Result<Option<String>, Error> {
-        Ok(self.whole(ctx).await?.about_me.clone())
+        let user = self.whole(ctx).await?;
+        user.about_me.as_deref().map(|text| caller(ctx).spend(text).map(str::to_owned)).transpose()
     }
 
     /// The address of a picture at Gravatar, made from the MD5 of the trimmed, lower-cased e-mail

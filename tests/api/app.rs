@@ -10,8 +10,10 @@ use http_body_util::BodyExt as _;
 use rookery::app::App;
 use rookery::config::Config;
 use rookery::database::Database;
+use rookery::http::{self, Patience};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::net::TcpListener;
 use tower::ServiceExt as _;
 
 use crate::cast::Actor;
@@ -20,16 +22,18 @@ use crate::postgres;
 pub const PASSWORD: &str = "correct horse battery";
 
 #[derive(Parser)]
+#[command(args_override_self = true)]
 struct Arguments {
     #[command(flatten)]
     config: Config,
 }
 
-/// A config with everything at its default, but a cheap argon2.
+/// A config with everything at its default, but a cheap argon2, and no rates: all tests come from one network.
 pub fn config(url: &str, more: &[&str]) -> Config {
     let arguments = ["test", "--database-url", url, "--argon2-memory-kib", "8"];
-    let cheap = ["--argon2-iterations", "1"];
-    let all = arguments.iter().chain(&cheap).chain(more);
+    let cheap = ["--argon2-iterations", "1", "--rate-attempts", "0"];
+    let unlimited = ["--rate-network", "0", "--rate-user", "0"];
+    let all = arguments.iter().chain(&cheap).chain(&unlimited).chain(more);
     Arguments::parse_from(all).config
 }
 
@@ -101,6 +105,20 @@ impl TestApp {
     pub fn folder(&self) -> &Path {
         let Place::File(folder) = &*self.place else { panic!("{} is no file", self.place.url()) };
         folder.path()
+    }
+
+    /// Serves it on a port, and says which; the options are for the server.
+    pub async fn serve(&self, options: &[&str]) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let patience = Patience::from(&config(&self.place.url(), options));
+        let mut stopping = self.app.stopping.subscribe();
+        let stop = async move {
+            let _ = stopping.wait_for(|stopping| *stopping).await;
+        };
+        let (router, stopping) = (self.app.router.clone(), self.app.stopping.clone());
+        tokio::spawn(http::serve(listener, router, (stop, stopping), patience));
+        address
     }
 
     pub fn anonymous(&self) -> Actor<'_> {

@@ -152,7 +152,10 @@ async fn whoever_comes_back_misses_nothing() {
     }
     let list = encode_place(List::Timeline, &7_i64.to_be_bytes());
     let zero = encode_place(List::Stream, &0_i64.to_be_bytes());
-    for wrong in ["", "?", "CAAA", &list, &zero] {
+    // More transactions than are ever open at a time: each event would carry them all.
+    let many: Vec<u8> = (1..=1_100).chain([0]).flat_map(i64::to_be_bytes).collect();
+    let many = encode_place(List::Stream, &many);
+    for wrong in ["", "?", "CAAA", &list, &zero, &many] {
         let code = john.refused(TIMELINE, json!({ "after": wrong })).await;
         assert_eq!(code, "INVALID_CURSOR", "{wrong}");
     }

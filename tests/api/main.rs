@@ -13,6 +13,7 @@ mod federation;
 mod follow;
 mod http;
 mod instances;
+mod limits;
 mod live;
 mod loader;
 mod node;

@@ -54,6 +54,66 @@ fn bombs_without_a_field_are_bombs() {
     }
 }
 
+/// Shallow wherever it is written down, and deeper than any stack when it is written out.
+#[test]
+fn chains_of_fragments_are_not_followed_to_their_end() {
+    for (fragments, levels) in [(62, 20), (20, 48), (62, 2), (2, 48)] {
+        for open in ["... { ", "user { "] {
+            let inside =
+                |next: &str| format!("{}{next}{}", open.repeat(levels), "}".repeat(levels));
+            let mut forwards = Vec::new();
+            for n in 0..fragments {
+                let next =
+                    if n + 1 < fragments { format!("...f{}", n + 1) } else { "id".to_owned() };
+                forwards.push(format!("fragment f{n} on User {{ {} }} ", inside(&next)));
+            }
+            let query = "{ viewer { user { ...f0 } } } ";
+            let refused = |text: String| {
+                let text = text.chars().filter(|c| *c != '\n').collect::<String>();
+                let limits = Limits { max_document: 1_000_000, ..limits() };
+                let admitted = admit(&text, None, &limits);
+                let steps = fragments * levels;
+                assert_eq!(
+                    admitted.is_err(),
+                    steps > 120 || open != "... { ",
+                    "{fragments} {levels}"
+                );
+            };
+            refused(forwards.concat() + query);
+            forwards.reverse();
+            refused(query.to_owned() + &forwards.concat());
+        }
+    }
+}
+
+#[test]
+fn a_schema_is_asked_about_itself_a_few_times() {
+    let ask = |times: usize| {
+        let one = |n| format!("a{n}: __schema {{ types {{ name }} }} ");
+        format!("{{ {} }}", (0..times).map(one).collect::<String>())
+    };
+    assert!(verdict(&ask(4)).is_ok());
+    refused(&ask(5), "QUERY_TOO_COMPLEX");
+    assert!(verdict(&format!("{{ {} }}", "__typename ".repeat(20))).is_ok());
+}
+
+#[test]
+fn a_subscription_has_its_field_at_its_root() {
+    for inside in ["...f", "... { timelineEvents { __typename } }"] {
+        let fragment = "fragment f on Subscription { timelineEvents { __typename } }";
+        refused(
+            &format!("subscription {{ {inside} }} {fragment}"),
+            "GRAPHQL_VALIDATION_FAILED: Write",
+        );
+    }
+    assert_eq!(
+        verdict(
+            "subscription { timelineEvents { ...f } } fragment f on TimelineEvent { __typename }"
+        ),
+        Ok(OperationType::Subscription)
+    );
+}
+
 #[test]
 fn cycles_are_refused_used_or_not() {
     refused(

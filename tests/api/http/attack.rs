@@ -1,7 +1,6 @@
 //! Attacks: requests that are small to send and were meant to be large to answer. Each is refused with
 //! a code, in moments, and the next honest request is answered as if nothing had been.
 
-use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
@@ -201,11 +200,12 @@ async fn a_body_has_an_end() {
 async fn errors_stay_few_and_short() {
     let app = TestApp::new().await;
     let john = app.join("john").await;
-    let mut variables = String::new();
-    (0..1_500).for_each(|n| write!(variables, "$v{n}:Int ").unwrap());
+    let variables_of = |count| repeat(count, |n| format!("$v{n}:Int "));
+    let flood = format!("query ({}) {{ __typename }}", variables_of(1_500));
+    refused(&john, "1,500 variables", query(&flood), TOO_COMPLEX).await;
     let unknown = repeat(900, |n| format!("wrong{n} "));
     for (attack, document, code) in [
-        ("unused variables", format!("query ({variables}) {{ __typename }}"), INVALID),
+        ("unused variables", format!("query ({}) {{ __typename }}", variables_of(90)), INVALID),
         ("unknown fields", format!("{{ viewer {{ {unknown} }} }}"), INVALID),
         ("long name", format!("{{ {} }}", "é".repeat(7_000)), "GRAPHQL_PARSE_FAILED"),
         ("long field", format!("{{ {} }}", "e".repeat(16_000)), INVALID),

@@ -49,6 +49,12 @@ async fn a_document_is_sent_once_and_named_from_then_on() {
     assert_eq!(get(&app, &[("documentId", &id)]).await.body, johns);
     assert_eq!(ask(&app, json!({ "documentId": id })).await.body, johns);
 
+    let upper = HASH.to_uppercase();
+    assert_eq!(ask(&app, by_hash(&upper, None)).await.body, johns);
+    // That the hash is known does not make it right.
+    let other = ask(&app, by_hash(HASH, Some("{ __typename }"))).await;
+    assert_eq!((other.status, other.refusal()), (StatusCode::BAD_REQUEST, "BAD_REQUEST"));
+
     for broken in [
         json!({ "extensions": { "persistedQuery": { "version": 1 } } }),
         json!({ "extensions": { "persistedQuery": 1 } }),

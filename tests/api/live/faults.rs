@@ -44,6 +44,24 @@ async fn a_database_that_was_put_back_is_noticed() {
 }
 
 /// A long import is committed after events that are younger than it.
+/// A newer version has written something that this one does not know: it may concern anybody, and nobody loses what
+/// comes after it.
+#[tokio::test]
+async fn what_is_not_known_is_a_reset() {
+    let app = TestApp::new().await;
+    let cast = app.cast().await;
+    let (john, susan) = (&cast.john, &cast.susan);
+    john.follow(susan).await;
+    let (before, _) = page(john).await;
+    let mut news = john.watch(TIMELINE, json!({})).await;
+    run(&app, "INSERT INTO event (kind, actor, object, at) SELECT 99, 1, 1, max(at) FROM event")
+        .await;
+    susan.write("one").await;
+    assert_eq!(words(&mut news, 2).await, ["!null", "+one"]);
+    let mut again = john.subscribe(TIMELINE, json!({ "after": before })).await;
+    assert_eq!(words(&mut again, 2).await, ["!null", "+one"]);
+}
+
 #[tokio::test]
 async fn what_is_young_stays_behind_what_is_old() {
     let app = TestApp::new().await;

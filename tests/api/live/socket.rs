@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use rookery::http;
 use serde_json::{Value, json};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -90,25 +89,11 @@ impl Socket {
     }
 }
 
-/// Serves an app on a port.
-async fn serve(app: &TestApp) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    let seconds = (Duration::from_secs(5), Duration::from_secs(5));
-    let mut stopping = app.app.stopping.subscribe();
-    let stop = async move {
-        let _ = stopping.wait_for(|stopping| *stopping).await;
-    };
-    let (router, stopping) = (app.app.router.clone(), app.app.stopping.clone());
-    tokio::spawn(http::serve(listener, router, (stop, stopping), seconds));
-    address
-}
-
 #[tokio::test]
 async fn an_operation_from_beginning_to_end() {
     let app = TestApp::new().await;
     let cast = app.cast().await;
-    let address = serve(&app).await;
+    let address = app.serve(&[]).await;
     cast.john.follow(&cast.susan).await;
     let mut socket = Socket::of(&address, &cast.john).await;
 
@@ -175,7 +160,7 @@ async fn an_operation_from_beginning_to_end() {
 async fn rules_that_are_broken_close_the_socket() {
     let app = TestApp::new().await;
     let john = app.join("john").await;
-    let address = serve(&app).await;
+    let address = app.serve(&[]).await;
     let init = json!({ "type": "connection_init" });
     let payload = json!({ "query": TIMELINE });
     let subscribe = json!({ "id": "1", "type": "subscribe", "payload": payload });
@@ -184,6 +169,7 @@ async fn rules_that_are_broken_close_the_socket() {
     let with = |payload: Value| json!({ "type": "connection_init", "payload": payload });
     let no_id = json!({ "type": "subscribe", "payload": payload });
     let empty_id = json!({ "id": "", "type": "subscribe", "payload": payload });
+    let long_id = json!({ "id": "i".repeat(1_025), "type": "subscribe", "payload": payload });
     let no_query = json!({ "id": "1", "type": "subscribe", "payload": {} });
     for (messages, code) in [
         (vec![json!("text")], 4400),
@@ -192,6 +178,11 @@ async fn rules_that_are_broken_close_the_socket() {
         (vec![with(json!("text"))], 4400),
         (vec![init.clone(), no_id], 4400),
         (vec![init.clone(), empty_id], 4400),
+        (vec![init.clone(), long_id], 4400),
+        (
+            vec![init.clone(), json!({ "type": "ping", "payload": { "a": "x".repeat(65_536) } })],
+            1009,
+        ),
         (vec![init.clone(), no_query], 4400),
         (vec![subscribe.clone()], 4401),
         (vec![with(json!({ "authorization": "Bearer wrong" }))], 4403),
@@ -224,7 +215,7 @@ async fn there_are_limits() {
         ["--header-timeout", "1", "--max-socket-operations", "2", "--max-user-sockets", "2"];
     let app = TestApp::with(&options).await;
     let (john, susan) = (app.join("john").await, app.join("susan").await);
-    let address = serve(&app).await;
+    let address = app.serve(&[]).await;
     let mut late = Socket::open(&address).await;
     let mut one = Socket::of(&address, &john).await;
     let two = Socket::of(&address, &john).await;
@@ -265,7 +256,7 @@ async fn who_does_not_read_keeps_nobody_waiting() {
     for _ in 0..100 {
         john.write(&long).await;
     }
-    let address = serve(&app).await;
+    let address = app.serve(&[]).await;
     let mut socket = Socket::of(&address, &john).await;
     for id in 0..60 {
         let posts = "{ posts(first: 100) { nodes { body author { postsCount } } } }";
@@ -286,7 +277,7 @@ async fn who_does_not_read_keeps_nobody_waiting() {
 async fn a_token_that_is_good_no_longer_closes_the_socket() {
     let app = TestApp::new().await;
     let john = app.join("john").await;
-    let address = serve(&app).await;
+    let address = app.serve(&[]).await;
     let mut socket = Socket::of(&address, &john).await;
     john.mutate("logout { changed }").await;
     socket.subscribe("1", "{ __typename }", json!({})).await;
@@ -297,7 +288,7 @@ async fn a_token_that_is_good_no_longer_closes_the_socket() {
 async fn a_service_that_stops_says_goodbye() {
     let app = TestApp::new().await;
     let john = app.join("john").await;
-    let address = serve(&app).await;
+    let address = app.serve(&[]).await;
     let mut socket = Socket::of(&address, &john).await;
     socket.subscribe("1", TIMELINE, json!({})).await;
     app.app.stopping.send_replace(true);

@@ -141,7 +141,7 @@ async fn read(judge: &mut Judge<'_>, john: &Actor<'_>, mut samples: Samples) {
 }
 
 async fn change(judge: &mut Judge<'_>, field: &FieldDefinition, wrong: Option<&Value>) {
-    let app = TestApp::new().await;
+    let app = TestApp::with(&["--rate-user", "1000000"]).await;
     let (john, mut samples) = filled(&app, &["susan"]).await;
     for (key, value) in wrong.and_then(Value::as_object).into_iter().flatten() {
         let value = if value == "gone" { samples["gone"].clone() } else { value.clone() };
@@ -221,7 +221,7 @@ async fn watch(judge: &mut Judge<'_>) {
 async fn every_answer_keeps_to_the_schema() {
     let schema = Schema::read();
     let mut judge = Judge { schema: &schema, seen: BTreeSet::new() };
-    let app = TestApp::new().await;
+    let app = TestApp::with(&["--rate-user", "1000000"]).await;
     let (john, samples) = filled(&app, &["susan", "mary", "david"]).await;
     read(&mut judge, &john, samples).await;
     let nobody = json!({ "UserBy": { "username": "nobody" }, "username": "", "email": "",

@@ -1,0 +1,87 @@
+//! Places that are few: each somebody has so many of them at a time, and gives them back by leaving.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Cheap to clone; all clones count together.
+#[derive(Debug)]
+pub struct Places<K>(Arc<Mutex<HashMap<K, usize>>>);
+
+/// One of somebody's places, for as long as it is kept.
+#[derive(Debug)]
+pub struct Place<K: Copy + Eq + Hash> {
+    places: Places<K>,
+    whose: K,
+}
+
+impl<K: Copy + Eq + Hash> Places<K> {
+    /// `None` when they have `most` already.
+    pub fn enter(&self, whose: K, most: usize) -> Option<Place<K>> {
+        let mut taken = self.taken();
+        let theirs = taken.entry(whose).or_default();
+        if *theirs >= most {
+            return None;
+        }
+        *theirs += 1;
+        Some(Place { places: self.clone(), whose })
+    }
+
+    /// How many are taken by all together.
+    pub fn count(&self) -> usize {
+        self.taken().values().sum()
+    }
+
+    fn taken(&self) -> MutexGuard<'_, HashMap<K, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Copy + Eq + Hash> Place<K> {
+    pub fn whose(&self) -> K {
+        self.whose
+    }
+}
+
+impl<K: Copy + Eq + Hash> Drop for Place<K> {
+    fn drop(&mut self) {
+        let mut taken = self.places.taken();
+        if let Some(theirs) = taken.get_mut(&self.whose) {
+            *theirs -= 1;
+            if *theirs == 0 {
+                taken.remove(&self.whose);
+            }
+        }
+    }
+}
+
+impl<K> Clone for Places<K> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<K> Default for Places<K> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_few_and_come_back() {
+        let places = Places::default();
+        let john = [places.enter("john", 2), places.enter("john", 2)];
+        assert!(john.iter().all(Option::is_some) && places.enter("john", 2).is_none());
+        let susan = places.enter("susan", 1);
+        assert!(susan.is_some());
+        assert_eq!(places.count(), 3);
+        drop(john);
+        assert!(places.enter("john", 2).is_some());
+        drop(susan);
+        assert!(places.taken().is_empty(), "nobody is remembered who has none");
+    }
+}
