@@ -3,15 +3,26 @@
 //
 //     node breaking.mjs [released.graphql [schema.graphql [schema.md]]]
 //
-// With a release, released.graphql becomes a copy of schema.graphql, and the list begins anew.
+// With a release, and only then, released.graphql becomes a copy of schema.graphql, RELEASE its version and SHA-256,
+// and the list begins anew.
+import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { CriticalityLevel, diff } from "@graphql-inspector/core";
 import { buildSchema } from "graphql";
 import { report } from "./checks.mjs";
 
+// Who overwrites released.graphql together with a breaking change would hide it.
+const RELEASE = { version: "0.1.0", sha256: "fd27d917a5fe61b8b59e623d6ac75a519e3a8580f3d5bb19fee93a0a10372666" };
+
 const ours = ["released.graphql", "../../schema.graphql", "../../docs/schema.md"];
 const [released, present, told] = ours.map((file, n) =>
   readFileSync(process.argv[2 + n] ?? new URL(file, import.meta.url), "utf8"));
+
+if (!process.argv[2]) {
+  const sha256 = createHash("sha256").update(released).digest("hex");
+  report(sha256 === RELEASE.sha256, `released.graphql is the schema of ${RELEASE.version}`,
+    `its SHA-256 is ${sha256}; take the change back, or, if this is the commit of a release, write that version and this into RELEASE in breaking.mjs`);
+}
 
 const chapter = /^## Breaking changes$(.*?)(?=^##? |$(?![^]))/ms.exec(told)?.[1] ?? "";
 // The names before the colon.

@@ -1,21 +1,23 @@
 // A client of the protocol graphql-transport-ws that may break each of its rules.
 import assert from "node:assert/strict";
 import WebSocket from "ws";
-import { address } from "./checks.mjs";
+import { cursor, TIMELINE } from "./ask.mjs";
+import { address, check } from "./checks.mjs";
 
 const url = address().replace(/^http/, "ws");
 export const PROTOCOL = "graphql-transport-ws";
+export const LOGIN = "mutation ($input: LoginInput!) { login(input: $input) { userErrors { message } } }";
 
 export class Socket {
   messages = [];
   #waiting = () => {};
   #marks = 0;
 
-  constructor(protocols) {
+  constructor(protocols, headers) {
     // By hand, a server may refuse a protocol and say why; otherwise the library hangs up first.
     const byHand = !protocols.includes(PROTOCOL) && protocols.length > 0;
-    const headers = byHand ? { "sec-websocket-protocol": protocols.join() } : {};
-    this.ws = new WebSocket(url, byHand ? [] : protocols, { headers });
+    const wanted = byHand ? { "sec-websocket-protocol": protocols.join() } : {};
+    this.ws = new WebSocket(url, byHand ? [] : protocols, { headers: { ...headers, ...wanted } });
     this.closed = new Promise((resolve, reject) => {
       this.ws.on("close", (code, reason) => resolve({ code, reason: String(reason) }));
       this.ws.on("error", reject);
@@ -28,10 +30,22 @@ export class Socket {
     });
   }
 
-  static async open(protocols = [PROTOCOL]) {
-    const socket = new Socket(protocols);
+  static async open(protocols = [PROTOCOL], headers = {}) {
+    const socket = new Socket(protocols, headers);
     await Promise.race([new Promise((resolve) => socket.ws.on("open", resolve)), socket.closed]);
     return socket;
+  }
+
+  // The answer in place of a socket.
+  static async refusal(headers) {
+    const { ws } = new Socket([PROTOCOL], headers);
+    const response = await new Promise((resolve, reject) => {
+      ws.on("unexpected-response", (_, response) => resolve(response));
+      ws.on("open", () => reject(new Error("it was opened")));
+    });
+    let body = "";
+    for await (const part of response.setEncoding("utf8")) body += part;
+    return { status: response.statusCode, body: JSON.parse(body) };
   }
 
   // Acknowledged, as somebody or as nobody.
@@ -98,3 +112,26 @@ export class Socket {
     await this.closed;
   }
 }
+
+// A check with a socket of its own, acknowledged; the socket must be open at the end, with nothing unexpected in it.
+export const withSocket = (user, name, run) => check(name, async () => {
+  const socket = await Socket.of(user);
+  try {
+    await run(socket);
+    assert.deepEqual(await socket.untilNow(), [], "something came unasked");
+  } finally {
+    await socket.ends();
+  }
+});
+
+// What comes of a query for __typename, and of a post.
+export const typename = (id) => [
+  { id, type: "next", payload: { data: { __typename: "Query" } } },
+  { id, type: "complete" },
+];
+export const post = (id, node) => ({ id, type: "next", payload: { data: { timelineEvents: { edge: { node: { id: node } } } } } });
+// Whatever happens from now on is heard.
+export const listen = async (socket, user, ...ids) => {
+  const after = await cursor(address(), user);
+  for (const id of ids) socket.subscribe(id, TIMELINE, { after });
+};

@@ -1,45 +1,22 @@
-// The protocol graphql-transport-ws, rule by rule, first by messages as they are, then by the usual client.
+// The protocol graphql-transport-ws, rule by rule, by messages as they are: who may open a socket, how it begins and
+// ends, and what is no message. See operations.mjs for the rest.
 //
 //     node websocket.mjs http://127.0.0.1:8000/graphql
 //
 // The rules: https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
-import { createClient } from "graphql-ws";
-import WebSocket from "ws";
-import { ask, COUNTS, cursor, FOLLOW, PASSWORD, register, TIMELINE, write } from "./ask.mjs";
+import { PASSWORD, register, TIMELINE } from "./ask.mjs";
 import { address, check } from "./checks.mjs";
-import { PROTOCOL, Socket } from "./socket.mjs";
+import { listen, LOGIN, PROTOCOL, Socket, withSocket } from "./socket.mjs";
 
 const url = address();
 // Longer than a server may reasonably wait for the first message, and be silent.
 const PATIENCE = 45_000;
-const LOGIN = "mutation ($input: LoginInput!) { login(input: $input) { userErrors { message } } }";
+const init = { type: "connection_init" };
 
-// A check with a socket of its own, acknowledged; the socket must be open at the end, with nothing unexpected in it.
-const withSocket = (user, name, run) => check(name, async () => {
-  const socket = await Socket.of(user);
-  try {
-    await run(socket);
-    assert.deepEqual(await socket.untilNow(), [], "something came unasked");
-  } finally {
-    await socket.ends();
-  }
-});
-
-const [john, susan] = await Promise.all([register(url), register(url)]);
-await ask(url, john.token, FOLLOW, { username: susan.username });
+const john = await register(url);
 const login = { input: { username: john.username, password: PASSWORD } };
-const typename = (id) => [
-  { id, type: "next", payload: { data: { __typename: "Query" } } },
-  { id, type: "complete" },
-];
-const post = (id, node) => ({ id, type: "next", payload: { data: { timelineEvents: { edge: { node: { id: node } } } } } });
-// Whatever happens from now on is heard.
-const listen = async (socket, user, ...ids) => {
-  const after = await cursor(url, user);
-  for (const id of ids) socket.subscribe(id, TIMELINE, { after });
-};
 
 // What takes long goes on beside the rest.
 const slow = [
@@ -80,8 +57,34 @@ for (const [name, protocols] of [["no", []], ["another", ["other"]], ["the old",
   });
 }
 
+// -- Pages of other sites: for sockets, browsers do not ask first
+for (const [name, headers] of [
+  ["Origin: https://evil.example", { origin: "https://evil.example" }],
+  ["the Origin of another port", { origin: "http://127.0.0.1:1" }],
+  ["Origin: null, as in a sandbox", { origin: "null" }],
+  ["Sec-Fetch-Site: cross-site", { "sec-fetch-site": "cross-site" }],
+  ["Sec-Fetch-Site: same-site", { "sec-fetch-site": "same-site" }],
+]) {
+  await check(`a socket with ${name}: 403, CSRF_PREVENTED`, async () => {
+    const { status, body } = await Socket.refusal(headers);
+    assert.equal(status, 403);
+    assert.equal(body.errors[0].extensions.code, "CSRF_PREVENTED", JSON.stringify(body));
+  });
+}
+for (const [name, headers] of [
+  ["the service's own Origin", { origin: new URL(url).origin }],
+  ["Sec-Fetch-Site: same-origin", { "sec-fetch-site": "same-origin" }],
+  ["neither Origin nor Sec-Fetch-Site", {}],
+]) {
+  await check(`a socket with ${name} is opened`, async () => {
+    const socket = await Socket.open([PROTOCOL], headers);
+    socket.send(init);
+    assert.equal((await socket.next()).type, "connection_ack");
+    await socket.ends();
+  });
+}
+
 // -- connection_init
-const init = { type: "connection_init" };
 const as = (authorization) => ({ type: "connection_init", payload: { authorization } });
 for (const [name, message] of [
   ["no payload", init],
@@ -250,227 +253,6 @@ await withSocket(null, "a message in several frames is one message", async (sock
   assert.deepEqual(await socket.next(), { type: "pong", payload: { n: 1 } });
 });
 
-// -- Operations with one result
-await withSocket(john, "a query: one next, then complete", async (socket) => {
-  socket.subscribe("1", "{ __typename }");
-  assert.deepEqual(await socket.all("1"), typename("1"));
-});
-await withSocket(john, "a mutation: one next, then complete", async (socket) => {
-  socket.subscribe("1", 'mutation { createPost(input: {body: "Hello"}) { post { body } } }');
-  const next = { id: "1", type: "next", payload: { data: { createPost: { post: { body: "Hello" } } } } };
-  assert.deepEqual(await socket.all("1"), [next, { id: "1", type: "complete" }]);
-});
-await withSocket(john, "operationName and variables are heeded", async (socket) => {
-  const query = "query A { __typename } query B($yes: Boolean!) { a: __typename viewer @include(if: $yes) { email } }";
-  socket.subscribe("1", query, { yes: false }, { operationName: "B", extensions: { any: ["thing"] } });
-  assert.deepEqual((await socket.all("1"))[0].payload, { data: { a: "Query" } });
-});
-await withSocket(john, "operationName, variables and extensions may be null", async (socket) => {
-  socket.subscribe("1", "{ __typename }", null, { operationName: null, extensions: null });
-  assert.deepEqual(await socket.all("1"), typename("1"));
-});
-await withSocket(john, "an error while executing comes in next, and then complete", async (socket) => {
-  socket.subscribe("1", '{ __typename node(id: "?") { id } }');
-  const [{ type, payload: { data, errors } }, complete] = await socket.all("1");
-  assert.equal(type, "next");
-  assert(data === null || data.node === null);
-  assert.equal(errors[0].extensions.code, "INVALID_ID");
-  assert.deepEqual(complete, { id: "1", type: "complete" });
-});
-for (const [name, query, variables, more, code] of [
-  ["of bad syntax", "{", null, null, "GRAPHQL_PARSE_FAILED"],
-  ["that is empty", "", null, null, "GRAPHQL_PARSE_FAILED"],
-  ["with an unknown field", "{ nope }", null, null, "GRAPHQL_VALIDATION_FAILED"],
-  ["for a subscription with an unknown field", "subscription { nope }", null, null, "GRAPHQL_VALIDATION_FAILED"],
-  ["without a needed variable", "query ($id: ID!) { node(id: $id) { id } }", {}, null, "GRAPHQL_VALIDATION_FAILED"],
-  ["with a wrong variable", COUNTS, { userId: [] }, null, "GRAPHQL_VALIDATION_FAILED"],
-  ["without the named operation", "query A { __typename }", null, { operationName: "B" }, "GRAPHQL_VALIDATION_FAILED"],
-]) {
-  await withSocket(john, `a document ${name}: error, neither next nor complete, and the id is free`, async (socket) => {
-    for (const _ of [1, 2]) {
-      socket.subscribe("1", query, variables, more);
-      const messages = await socket.all("1");
-      assert.deepEqual(messages.map(({ type }) => type), ["error"]);
-      const [{ payload, ...rest }] = messages;
-      assert.deepEqual(rest, { id: "1", type: "error" });
-      assert(payload.length > 0 && payload.every(({ message }) => typeof message === "string"));
-      assert.equal(payload[0].extensions.code, code);
-    }
-  });
-}
-for (const [name, user, query] of [
-  ["without a token", null, TIMELINE],
-  ["with a wrong argument", john, 'subscription { followCounts(userId: "?") { id } }'],
-]) {
-  await withSocket(user, `a subscription ${name}: error, neither next nor complete, and the id is free`, async (socket) => {
-    for (const _ of [1, 2]) {
-      socket.subscribe("1", query);
-      assert.deepEqual((await socket.all("1")).map(({ type }) => type), ["error"]);
-    }
-  });
-}
-
-// -- Operations with many results
-await withSocket(john, "a subscription: a next for each event, and no complete", async (socket) => {
-  await listen(socket, john, "1");
-  for (const body of ["one", "two", "three"]) {
-    const id = await write(url, susan, body);
-    assert.deepEqual(await socket.next(), post("1", id));
-  }
-  socket.send({ id: "1", type: "complete" });
-});
-await withSocket(john, "a subscription that ends: complete, and the id is free", async (socket) => {
-  const mary = await register(url);
-  for (const _ of [1, 2]) {
-    socket.subscribe("1", COUNTS, { userId: mary.id });
-    assert.deepEqual(await socket.next(), { id: "1", type: "next", payload: { data: { followCounts: { followersCount: 0 } } } });
-    socket.send({ id: "1", type: "complete" });
-  }
-  socket.subscribe("1", COUNTS, { userId: mary.id });
-  assert.equal((await socket.next()).type, "next");
-  await ask(url, mary.token, `mutation { deleteAccount(input: {password: "${PASSWORD}"}) { changed } }`);
-  assert.deepEqual(await socket.all("1"), [{ id: "1", type: "complete" }]);
-  socket.subscribe("1", "{ __typename }");
-  assert.deepEqual(await socket.all("1"), typename("1"));
-});
-await check("a subscription that fails later: one last error, or a last next and complete", async () => {
-  const mary = await register(url);
-  await ask(url, mary.token, FOLLOW, { username: susan.username });
-  const socket = await Socket.of(mary);
-  await listen(socket, mary, "1");
-  const id = await write(url, susan, "for her");
-  assert.deepEqual(await socket.next(), post("1", id));
-  await ask(url, mary.token, "mutation { logout { changed } }");
-  await write(url, susan, "not for her");
-  const came = await socket.all("1");
-  const last = came.length === 1 && came[0].type === "error" ? came[0].payload : came[0].payload.errors;
-  assert.equal(last[0].extensions.code, "UNAUTHENTICATED", JSON.stringify(came));
-  assert(came[0].type === "error" || (came.length === 2 && came[1].type === "complete"), JSON.stringify(came));
-  await write(url, susan, "neither");
-  assert.deepEqual(await socket.untilNow(), []);
-  await socket.ends();
-});
-
-// -- complete by the client
-await withSocket(john, "complete by the client ends the subscription, and no other", async (socket) => {
-  await listen(socket, john, "1", "2");
-  const id = await write(url, susan, "for both");
-  const both = [await socket.next(), await socket.next()].sort((a, b) => a.id - b.id);
-  assert.deepEqual(both, [post("1", id), post("2", id)]);
-  socket.send({ id: "1", type: "complete" });
-  assert.deepEqual(await socket.untilNow(), [], "complete was answered");
-  for (const body of ["for the other", "again"]) {
-    const id = await write(url, susan, body);
-    assert.deepEqual(await socket.next(), post("2", id));
-  }
-  await sleep(100);
-  assert.deepEqual(await socket.untilNow(), [], "came after complete");
-  socket.send({ id: "2", type: "complete" });
-});
-await withSocket(john, "complete by the client makes the id free, for whatever operation", async (socket) => {
-  for (let n = 0; n < 20; n++) {
-    socket.subscribe("1", TIMELINE);
-    socket.send({ id: "1", type: "complete" });
-  }
-  socket.subscribe("1", "{ __typename }");
-  assert.deepEqual(await socket.all("1"), typename("1"));
-});
-await withSocket(john, "complete by the client before the only result: it is not sent", async (socket) => {
-  const begun = Date.now();
-  socket.subscribe("1", LOGIN, login);
-  assert.deepEqual((await socket.all("1"))[0].payload, { data: { login: { userErrors: [] } } });
-  const took = Date.now() - begun;
-  socket.subscribe("2", LOGIN, login);
-  socket.send({ id: "2", type: "complete" });
-  await sleep(3 * took + 100);
-  assert.deepEqual(await socket.untilNow(), []);
-});
-await withSocket(john, "complete of an unknown id is ignored", async (socket) => {
-  socket.send({ id: "nobody", type: "complete" });
-  socket.subscribe("1", "{ __typename }");
-  assert.deepEqual(await socket.all("1"), typename("1"));
-});
-await withSocket(john, "complete after the server's complete is ignored", async (socket) => {
-  socket.subscribe("1", "{ __typename }");
-  await socket.all("1");
-  socket.send({ id: "1", type: "complete" }, { id: "1", type: "complete" });
-});
-await withSocket(john, "complete after the server's error is ignored", async (socket) => {
-  socket.subscribe("1", "{ nope }");
-  await socket.all("1");
-  socket.send({ id: "1", type: "complete" }, { id: "1", type: "complete" });
-});
-await withSocket(john, "complete by both at the same time: nothing half said, and nothing after", async (socket) => {
-  const seen = new Set();
-  for (let n = 0; n < 150; n++) {
-    socket.subscribe("1", "{ __typename }");
-    // Every other time at once, otherwise up to when the server must have answered.
-    const until = performance.now() + (n % 2) * (n % 30) / 5;
-    while (performance.now() < until) await new Promise(setImmediate);
-    socket.send({ id: "1", type: "complete" });
-    const came = await socket.untilNow();
-    assert.deepEqual(came, typename("1").slice(0, came.length));
-    seen.add(came.length);
-  }
-  assert(seen.has(0) && seen.has(2), `it was always the same: ${[...seen]}`);
-});
-
-// -- Ids, and many operations
-for (const [name, first, second] of [
-  ["a subscription while a subscription has its id", [TIMELINE], [TIMELINE]],
-  ["a query while a subscription has its id", [TIMELINE], ["{ __typename }"]],
-  ["a subscription while a mutation has its id", [LOGIN, login], [TIMELINE]],
-  ["a document that is wrong while a subscription has its id", [TIMELINE], ["{"]],
-]) {
-  await check(`${name}: 4409`, async () => {
-    const socket = await Socket.of(john);
-    socket.subscribe("the one", ...first);
-    socket.subscribe("the one", ...second);
-    await socket.closes(4409, "Subscriber for the one already exists");
-    assert.deepEqual(socket.messages, []);
-  });
-}
-await check("an id that is longer than a reason may be, twice: 4409", async () => {
-  const socket = await Socket.of(john);
-  for (const _ of [1, 2]) socket.subscribe("ü".repeat(1000), TIMELINE);
-  await socket.closes(4409);
-});
-await withSocket(john, "an id is free again after complete", async (socket) => {
-  for (let n = 0; n < 20; n++) {
-    socket.subscribe("1", "{ __typename }");
-    assert.deepEqual(await socket.all("1"), typename("1"));
-  }
-});
-await check("each socket has ids of its own", async () => {
-  const sockets = await Promise.all([Socket.of(john), Socket.of(john)]);
-  await Promise.all(sockets.map((socket) => listen(socket, john, "1")));
-  const id = await write(url, susan, "for all sockets");
-  for (const socket of sockets) assert.deepEqual(await socket.next(), post("1", id));
-  await Promise.all(sockets.map((socket) => socket.ends()));
-});
-await withSocket(john, "ids may be any text, and come back as they went", async (socket) => {
-  for (const id of [" ", "\"\\\n\u0000\u2028", "🐦 ü", "__proto__", "x".repeat(1000)]) {
-    socket.subscribe(id, "{ __typename }");
-    assert.deepEqual(await socket.all(id), typename(id));
-  }
-});
-await withSocket(john, "many operations at once, each with its own messages", async (socket) => {
-  const live = Array.from({ length: 40 }, (_, n) => `live ${n}`);
-  const single = Array.from({ length: 40 }, (_, n) => `single ${n}`);
-  await listen(socket, john, ...live);
-  const came = new Map([...live, ...single].map((id) => [id, []]));
-  const writing = write(url, susan, "for all operations");
-  for (const id of single) socket.subscribe(id, `query { __typename } # ${id}`);
-  for (let n = 0; n < live.length + 2 * single.length; n++) {
-    const message = await socket.next();
-    came.get(message.id).push(message);
-  }
-  const written = await writing;
-  for (const id of live) assert.deepEqual(came.get(id), [post(id, written)]);
-  for (const id of single) assert.deepEqual(came.get(id), typename(id));
-  for (const id of live) socket.send({ id, type: "complete" });
-});
-
 // -- The end
 await check("a client that closes with 1000 is answered with 1000", async () => {
   const socket = await Socket.of(john);
@@ -487,97 +269,6 @@ await check("clients that vanish leave no subscription behind", async () => {
     if (n % 16 === 15) await sleep(250);
   }
   await (await Socket.of(john)).ends();
-});
-
-// -- The client that everybody uses
-const client = (more) => createClient({
-  url: url.replace(/^http/, "ws"),
-  webSocketImpl: WebSocket,
-  connectionParams: { authorization: `Bearer ${john.token}` },
-  retryAttempts: 0,
-  ...more,
-});
-const once = async (client, request) => {
-  const results = [];
-  for await (const result of client.iterate(request)) results.push(result);
-  assert.equal(results.length, 1);
-  return results[0];
-};
-
-await check("graphql-ws: a query and a mutation", async () => {
-  const one = client();
-  const query = "{ viewer { user { username } } }";
-  assert.deepEqual(await once(one, { query }), { data: { viewer: { user: { username: john.username } } } });
-  const { data } = await once(one, { query: LOGIN, variables: login });
-  assert.deepEqual(data, { login: { userErrors: [] } });
-  await one.dispose();
-});
-await check("graphql-ws: connectionParams from a function", async () => {
-  const one = client({ connectionParams: async () => ({ authorization: `Bearer ${susan.token}` }) });
-  const { data } = await once(one, { query: "{ viewer { user { username } } }" });
-  assert.equal(data.viewer.user.username, susan.username);
-  await one.dispose();
-});
-await check("graphql-ws: without connectionParams", async () => {
-  const one = client({ connectionParams: undefined });
-  assert.deepEqual(await once(one, { query: "{ viewer { email } }" }), { data: { viewer: null } });
-  await one.dispose();
-});
-await check("graphql-ws: a wrong token is a 4403", async () => {
-  const one = client({ connectionParams: { authorization: "Bearer wrong" } });
-  const refused = await once(one, { query: "{ __typename }" }).then(() => null, (event) => event);
-  assert.deepEqual([refused?.code, refused?.reason], [4403, "Forbidden"]);
-  await one.dispose();
-});
-await check("graphql-ws: an invalid document is a list of errors", async () => {
-  const one = client();
-  const errors = await once(one, { query: "{ nope }" }).then(() => null, (errors) => errors);
-  assert.equal(errors?.[0]?.extensions.code, "GRAPHQL_VALIDATION_FAILED");
-  assert.deepEqual(await once(one, { query: "{ __typename }" }), { data: { __typename: "Query" } });
-  await one.dispose();
-});
-await check("graphql-ws: a subscription that is left, while another one goes on over the same socket", async () => {
-  const heard = [];
-  let opened = 0;
-  const one = client({ on: { opened: () => opened++, message: (message) => heard.push(message) } });
-  const request = { query: TIMELINE, variables: { after: await cursor(url, john) } };
-  const [left, kept] = [one.iterate(request), one.iterate(request)];
-  const id = await write(url, susan, "for two");
-  for (const { value } of [await left.next(), await kept.next()]) assert.equal(value.data.timelineEvents.edge.node.id, id);
-  await left.return();
-  heard.length = 0;
-  const next = await write(url, susan, "for one");
-  assert.equal((await kept.next()).value.data.timelineEvents.edge.node.id, next);
-  await sleep(100);
-  assert.equal(heard.filter(({ type }) => type === "next").length, 1);
-  await kept.return();
-  await one.dispose();
-  assert.equal(opened, 1);
-});
-await check("graphql-ws: many operations at once over one socket", async () => {
-  let opened = 0;
-  const one = client({ on: { opened: () => opened++ } });
-  const names = Array.from({ length: 50 }, (_, n) => `n${n}`);
-  const results = await Promise.all(names.map((name) => once(one, { query: `{ ${name}: __typename }` })));
-  assert.deepEqual(results, names.map((name) => ({ data: { [name]: "Query" } })));
-  await one.dispose();
-  assert.equal(opened, 1);
-});
-await check("graphql-ws: its keep-alive pings are answered", async () => {
-  const pongs = [];
-  const one = client({ lazy: false, keepAlive: 50, on: { pong: (received) => pongs.push(received) } });
-  while (pongs.length < 3) await sleep(20);
-  assert(pongs.every((received) => received));
-  await one.dispose();
-});
-await check("graphql-ws: dispose closes with 1000", async () => {
-  let closed;
-  const closing = new Promise((resolve) => (closed = resolve));
-  const one = client({ lazy: false, on: { closed } });
-  await once(one, { query: "{ __typename }" });
-  await one.dispose();
-  const { code, wasClean } = await closing;
-  assert.deepEqual([code, wasClean], [1000, true]);
 });
 
 await Promise.all(slow);

@@ -1,6 +1,7 @@
 // The embedded playground, used as a person would use it, in a real browser.
 //   node playground.mjs ADDRESS [FOLDER]
-// ADDRESS is the server's /graphql; it runs with --demo. Screenshots go into FOLDER. CHROMIUM names another browser.
+// ADDRESS is the server's /graphql; it runs with --demo. Screenshots go into FOLDER, by their names in docs/images.
+// CHROMIUM names another browser.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -241,10 +242,10 @@ await check('Timeline has the own post on top, and those of john', async () => {
   assert.equal(user.username, 'ada');
   assert.equal(user.timeline.nodes[0].body, 'Hello, rookery!');
   assert.deepEqual(new Set(user.timeline.nodes.map((post) => post.author.username)), new Set(['ada', 'john']));
-  await screenshot('timeline');
+  await screenshot('playground');
   await button('Show Documentation Explorer').click(); // where User is still open
   await plugin.getByText('Somebody with an account').scrollIntoViewIfNeeded();
-  await screenshot('docs');
+  await screenshot('schema');
   await button('Hide Documentation Explorer').click();
 });
 

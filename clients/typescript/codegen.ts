@@ -1,4 +1,5 @@
 import type { CodegenConfig } from '@graphql-codegen/cli'
+import { addTypenameSelectionDocumentTransform } from '@graphql-codegen/client-preset'
 
 const config: CodegenConfig = {
   schema: '../../schema.graphql',
@@ -6,6 +7,8 @@ const config: CodegenConfig = {
   generates: {
     'src/gql/': {
       preset: 'client',
+      // Apollo Client asks for every `__typename`; a document that has them all is sent as it is.
+      documentTransforms: [addTypenameSelectionDocumentTransform],
       presetConfig: {
         fragmentMasking: { unmaskFunctionName: 'getFragmentData' },
         // The manifest for `rookery --trusted-documents`.
@@ -18,9 +21,6 @@ const config: CodegenConfig = {
         enumType: 'string-literal',
         immutableTypes: true,
         useTypeImports: true,
-        // Apollo Client adds `__typename` to every selection, but not to the root.
-        nonOptionalTypename: true,
-        skipTypeNameForRoot: true,
       },
     },
     // Which types are behind `UserError`, `StreamEvent` and `Node`: the cache has to know.

@@ -1,7 +1,7 @@
 import { type ApolloClient, ApolloLink } from '@apollo/client'
 import { filter, firstValueFrom } from 'rxjs'
 import { check } from './check'
-import { newClient } from './client'
+import type { Connect } from './client'
 import { follow, unfollow } from './follow'
 import { type FragmentType, getFragmentData } from './gql'
 import { meet } from './people'
@@ -18,11 +18,11 @@ import {
 } from './users'
 
 /** A click on one follow button in a list: the whole screen is right again, and nothing is read anew. */
-export async function cacheStory(address: string): Promise<void> {
-  const ann = await meet(address, 'ann')
-  const bob = await meet(address, 'bob')
-  const carol = await meet(address, 'carol')
-  const star = await meet(address, 'star')
+export async function cacheStory(connect: Connect): Promise<void> {
+  const ann = await meet(connect, 'ann')
+  const bob = await meet(connect, 'bob')
+  const carol = await meet(connect, 'carol')
+  const star = await meet(connect, 'star')
   for (const { client } of [bob, carol, ann]) await follow(client, { id: star.id })
   await follow(carol.client, { id: bob.id })
 
@@ -35,13 +35,13 @@ export async function cacheStory(address: string): Promise<void> {
   const annsFollowing = { query: Following, variables: { by: { username: ann.username }, first: 10 } }
   const screen: ApolloClient.QueryOptions[] = [list, bobsProfile, bobsFollowers, me, annsProfile, annsFollowing]
 
-  const client = newClient(address, ann.token)
+  const client = connect(ann.token)
   const requests = countRequests(client)
   const watched = screen.map((part) => watch(client, part))
   const shown = () => watched.map(({ last }) => last())
   const cached = () => screen.map((part) => client.readQuery(part))
   const atTheService = async () => {
-    const results = await Promise.all(screen.map((part) => newClient(address, ann.token).query(part)))
+    const results = await Promise.all(screen.map((part) => connect(ann.token).query(part)))
     return results.map(({ data }) => data)
   }
   const followersIn = (query: typeof list) =>

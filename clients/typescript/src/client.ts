@@ -30,6 +30,9 @@ export function newClient(address: string, token?: string): ApolloClient {
   })
 }
 
+/** `newClient`, of one service; or another function that makes clients. */
+export type Connect = (token?: string) => ApolloClient
+
 /**
  * Whatever has an `id` is stored once and needs no word here. This is about the rest: lists, whose pages become one,
  * and the viewer, who has no id because there is only one in a cache.

@@ -1,5 +1,5 @@
 import type { ApolloClient } from '@apollo/client'
-import { newClient } from './client'
+import type { Connect } from './client'
 import { graphql } from './gql'
 import { explain } from './problems'
 
@@ -29,14 +29,14 @@ export interface Person {
 }
 
 /** Makes an account and signs in; the name is a random one that begins so. */
-export function meet(address: string, name: string): Promise<Person> {
-  return register(address, `${name}_${Math.random().toString(36).slice(2, 10)}`)
+export function meet(connect: Connect, name: string): Promise<Person> {
+  return register(connect, `${name}_${Math.random().toString(36).slice(2, 10)}`)
 }
 
-export async function register(address: string, username: string): Promise<Person> {
+export async function register(connect: Connect, username: string): Promise<Person> {
   const input = { username, email: `${username}@example.com`, password: 'correct horse battery' }
-  const { data } = await newClient(address).mutate({ mutation: Register, variables: { input } })
+  const { data } = await connect().mutate({ mutation: Register, variables: { input } })
   const { token, viewer, userErrors } = data.register
   if (token === null || viewer === null) throw new Error(userErrors.map(explain).join(' '))
-  return { ...viewer.user, token, client: newClient(address, token) }
+  return { ...viewer.user, token, client: connect(token) }
 }

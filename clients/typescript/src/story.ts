@@ -1,6 +1,6 @@
 import { firstValueFrom, shareReplay, Subject, take, takeUntil, timeout, toArray } from 'rxjs'
 import { check } from './check'
-import { newClient } from './client'
+import type { Connect } from './client'
 import { follow, unfollow } from './follow'
 import { getFragmentData } from './gql'
 import type { FollowersPageFragment, FollowersQuery, HomeQuery, TimelinePageFragment } from './gql/graphql'
@@ -20,17 +20,18 @@ import {
 } from './timeline'
 import { Followers, FollowersPage, UserRow } from './users'
 
-export async function story(address: string): Promise<void> {
-  const john = await meet(address, 'john')
-  const susan = await meet(address, 'susan')
+export async function story(connect: Connect): Promise<void> {
+  const john = await meet(connect, 'john')
+  const susan = await meet(connect, 'susan')
   check('two users have registered', john.id !== susan.id && john.token !== susan.token)
-  await following(address, john, susan)
-  await paging(address, susan)
+  await following(connect, john, susan)
+  await paging(connect, susan)
   await timeline(john, susan)
   await live(john, susan)
+  await refused(connect, john)
 }
 
-async function following(address: string, john: Person, susan: Person): Promise<void> {
+async function following(connect: Connect, john: Person, susan: Person): Promise<void> {
   const toSusan = { username: susan.username }
   const first = await follow(john.client, toSusan)
   check('follow changes something, and nothing is wrong', [first.changed, first.userErrors], [true, []])
@@ -49,7 +50,7 @@ async function following(address: string, john: Person, susan: Person): Promise<
     'each can be explained',
     [...unknown.userErrors, ...oneself.userErrors].every((problem) => explain(problem) !== ''),
   )
-  const taken = await register(address, john.username).catch((error: Error) => error.message)
+  const taken = await register(connect, john.username).catch((error: Error) => error.message)
   check('a taken name is explained beside its input', String(taken).startsWith('username: '))
 
   const undone = await unfollow(john.client, toSusan)
@@ -60,15 +61,15 @@ async function following(address: string, john: Person, susan: Person): Promise<
   )
 }
 
-async function paging(address: string, susan: Person): Promise<void> {
+async function paging(connect: Connect, susan: Person): Promise<void> {
   const fans: string[] = []
   for (const name of ['ada', 'ben', 'cleo', 'dan', 'eve']) {
-    const fan = await meet(address, name)
+    const fan = await meet(connect, name)
     await follow(fan.client, { id: susan.id })
     fans.unshift(fan.username)
   }
 
-  const forwards = await walk(address, susan, 'forwards')
+  const forwards = await walk(connect, susan, 'forwards')
   check('pages of two, forwards', forwards.pages, [fans.slice(0, 2), fans.slice(2, 4), fans.slice(4)])
   check('forwards, PageInfo is true both ways', forwards.flags, [
     [false, true],
@@ -77,7 +78,7 @@ async function paging(address: string, susan: Person): Promise<void> {
   ])
   check('forwards, the cache joins the pages', forwards.joined, fans)
 
-  const backwards = await walk(address, susan, 'backwards')
+  const backwards = await walk(connect, susan, 'backwards')
   check('pages of two, backwards', backwards.pages, [fans.slice(3), fans.slice(1, 3), fans.slice(0, 1)])
   check('backwards, PageInfo is true both ways', backwards.flags, [
     [true, false],
@@ -88,8 +89,8 @@ async function paging(address: string, susan: Person): Promise<void> {
 }
 
 /** Reads all followers, two at a time; `flags` are `hasPreviousPage` and `hasNextPage` of each page. */
-async function walk(address: string, { username }: Person, direction: 'forwards' | 'backwards') {
-  const client = newClient(address)
+async function walk(connect: Connect, { username }: Person, direction: 'forwards' | 'backwards') {
+  const client = connect()
   const start = direction === 'forwards' ? { first: 2 } : { last: 2 }
   const query = { query: Followers, variables: { by: { username }, ...start } }
   const list = client.watchQuery(query)
@@ -161,6 +162,13 @@ async function live(john: Person, susan: Person): Promise<void> {
   check('an unfollow resets the timeline', await last(6), 'TimelineReset')
   check('and the cache has the new one', bodies(john), ['two'])
   stop.next()
+}
+
+async function refused(connect: Connect, john: Person): Promise<void> {
+  const { userId, streamCursor } = await readTimeline(john.client)
+  const events = watchTimeline(connect('wrong'), userId, streamCursor).pipe(timeout(10_000))
+  const error = await firstValueFrom(events).catch((error: Error) => error.message)
+  check('with a wrong token, a live timeline ends at once', error, 'Socket closed with event 4403 Forbidden')
 }
 
 function tell(event: TimelineEvent): string {

@@ -246,11 +246,14 @@ function removePost(cache: ApolloCache, id: string): void {
   cache.evict({ id: `Post:${id}` })
 }
 
-/** A busy service says UNAVAILABLE, a lost connection has no code; any other code will be the same next time. */
+/**
+ * A busy service says UNAVAILABLE, a lost connection has no code; any other code will be the same next time. So will a
+ * token that is good no longer: the socket is closed with 4403, which Apollo's link says in words only.
+ */
 function isFinal(error: unknown): boolean {
-  return (
-    CombinedGraphQLErrors.is(error) && error.errors.some(({ extensions }) => extensions?.['code'] !== 'UNAVAILABLE')
-  )
+  if (CombinedGraphQLErrors.is(error))
+    return error.errors.some(({ extensions }) => extensions?.['code'] !== 'UNAVAILABLE')
+  return error instanceof Error && error.message.startsWith('Socket closed with event 4403')
 }
 
 function backOff(count: number): Observable<unknown> {
