@@ -30,6 +30,6 @@ EXPOSE 8000
 STOPSIGNAL SIGTERM
 # The slim image has no curl, but its bash opens sockets.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --start-interval=1s CMD ["bash", "-c", \
-    "exec 3<>/dev/tcp/127.0.0.1/${ROOKERY_LISTEN##*:}; printf 'GET /healthz HTTP/1.0\\r\\n\\r\\n' >&3; \
+    "exec 3<>/dev/tcp/127.0.0.1/${ROOKERY_LISTEN##*:}; printf 'GET /readyz HTTP/1.0\\r\\n\\r\\n' >&3; \
     read -r _ status _ <&3; [[ $status = 200 ]]"]
 ENTRYPOINT ["rookery"]

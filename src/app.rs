@@ -12,8 +12,10 @@ use chrono::TimeDelta;
 use crate::auth::{Attempts, Passwords, Presence};
 use crate::config::Config;
 use crate::database::Database;
-use crate::graph::Graph;
-use crate::http::{self, Documents, Persisted, Quota, Room, Shared, Sockets, Stopping};
+use crate::graph::{FollowLimits, Graph};
+use crate::http::{
+    self, Asked, Documents, Metrics, Persisted, Quota, Room, Shared, Sockets, Stopping,
+};
 use crate::key::Keys;
 use crate::live::{Live, Telling};
 use crate::schema;
@@ -30,6 +32,7 @@ pub struct App {
     pub database: Database,
     pub passwords: Passwords,
     pub live: Live,
+    pub metrics: Arc<Metrics>,
     pub stopping: Stopping,
 }
 
@@ -55,6 +58,10 @@ impl App {
             db: database.clone(),
             passwords: passwords.clone(),
             attempts,
+            follow_limits: FollowLimits {
+                total: limits.max_following,
+                a_day: limits.max_follows_a_day,
+            },
             session_lifetime: TimeDelta::days(config.session_days.into()),
         };
         let patience = if database.connect_bell(&config.database)? { HEARD } else { UNHEARD };
@@ -66,6 +73,9 @@ impl App {
         let trusted = trusted.map(Path::new);
         let persisted = Persisted::new(trusted, config.only_trusted, &config.limits)?;
         let schema = schema::build(graph, &live, config.limits.max_complexity, config.federation);
+        let sockets = Sockets::default();
+        let room = Room::new(limits.max_requests);
+        let metrics = Arc::new(metrics(&database, &passwords, &live, (&sockets, &room)));
         let router = http::router(Shared {
             documents: Arc::new(Documents::new(schema.types()?, &config.limits)),
             schema,
@@ -76,14 +86,58 @@ impl App {
             limits: Arc::new(config.limits.clone()),
             timeout: Duration::from_secs(config.request_timeout),
             patience: Duration::from_secs(config.header_timeout),
-            sockets: Sockets::default(),
-            room: Room::new(limits.max_requests),
+            sockets,
+            room,
             quota,
             proxies: config.trusted_proxies.0.clone().into(),
+            metrics: Arc::clone(&metrics),
+            slow: Duration::from_millis(config.slow),
+            asked: Asked::default(),
             stopping: Arc::clone(&stopping),
         });
-        Ok(Self { router, database, passwords, live, stopping })
+        Ok(Self { router, database, passwords, live, metrics, stopping })
     }
+}
+
+/// What is read off the parts of the service whenever somebody asks.
+fn metrics(
+    database: &Database,
+    passwords: &Passwords,
+    live: &Live,
+    (sockets, room): (&Sockets, &Room),
+) -> Metrics {
+    let mut metrics = Metrics::default();
+    let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+    for (name, help, is_reader) in [
+        ("database_readers", "Connections to the database that read", true),
+        ("database_writers", "Connections to the database that write", false),
+    ] {
+        for (suffix, which, is_idle) in [("open", "open", false), ("idle", "idle", true)] {
+            let (database, help) = (database.clone(), format!("{help}, {which}"));
+            let read = move || {
+                let (open, idle) = database.connections(is_reader);
+                count(if is_idle { idle } else { open })
+            };
+            metrics.read(&format!("{name}_{suffix}"), &help, read);
+        }
+    }
+    let (replicas, statements) = (database.clone(), database.clone());
+    metrics
+        .read("replicas", "Replicas that are read from", move || count(replicas.replicas_in_use()));
+    let read = move || i64::try_from(statements.statements()).unwrap_or(i64::MAX);
+    metrics.read("statements", "SQL statements since the start", read);
+    let (waiting, hashed) = (passwords.clone(), passwords.clone());
+    let help = "Passwords that are hashed or wait for it";
+    metrics.read("passwords_at_work", help, move || count(waiting.at_work()));
+    let read = move || i64::try_from(hashed.hashed()).unwrap_or(i64::MAX);
+    metrics.read("passwords_hashed", "Passwords hashed since the start", read);
+    let live = live.clone();
+    metrics.read("subscriptions", "Subscriptions to events", move || count(live.subscribers()));
+    let sockets = sockets.clone();
+    metrics.read("sockets", "Sockets and streams of events", move || count(sockets.count()));
+    let room = room.clone();
+    metrics.read("requests", "Requests that are worked on", move || count(room.taken()));
+    metrics
 }
 
 /// Who has not come for a while is not remembered.

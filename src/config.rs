@@ -1,12 +1,13 @@
 //! Every setting and every limit, once: as an option, as an environment variable, and with its
 //! default. `.env.example` lists them all; a test keeps it complete.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{AddrParseError, IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use axum::http::{HeaderValue, Uri};
 use clap::Args;
 use ipnet::IpNet;
+use secrecy::{ExposeSecret as _, SecretString};
 
 /// Where the data is, and how long to wait for it.
 #[derive(Args, Clone, Debug)]
@@ -22,7 +23,7 @@ pub struct DatabaseConfig {
         default_value = "sqlite://rookery.db",
         value_name = "URL"
     )]
-    pub database_url: String,
+    pub database_url: SecretString,
 
     #[command(flatten)]
     pub connections: Connections,
@@ -37,7 +38,7 @@ pub struct DatabaseConfig {
         value_name = "URLS",
         value_delimiter = ','
     )]
-    pub database_replica_urls: Vec<String>,
+    pub database_replica_urls: Vec<SecretString>,
 
     /// Seconds that a replica may be behind the primary and still be read from
     #[arg(long, global = true, env = "ROOKERY_DATABASE_REPLICA_LAG", default_value_t = 10,
@@ -46,9 +47,17 @@ pub struct DatabaseConfig {
 }
 
 impl DatabaseConfig {
+    /// The address of the database, with whatever is secret in it.
+    pub fn url(&self) -> &str {
+        self.database_url.expose_secret()
+    }
+
     /// The addresses of replicas.
     pub fn replicas(&self) -> impl Iterator<Item = &str> {
-        self.database_replica_urls.iter().map(|url| url.trim()).filter(|url| !url.is_empty())
+        self.database_replica_urls
+            .iter()
+            .map(|url| url.expose_secret().trim())
+            .filter(|url| !url.is_empty())
     }
 }
 
@@ -81,7 +90,7 @@ impl Connections {
     #[must_use]
     pub fn to(&self, url: &str) -> DatabaseConfig {
         DatabaseConfig {
-            database_url: url.to_owned(),
+            database_url: url.into(),
             connections: self.clone(),
             database_replica_urls: vec![],
             database_replica_lag: 0,
@@ -183,8 +192,25 @@ pub struct Config {
     #[arg(long, env = "ROOKERY_FEDERATION", value_parser = clap::builder::FalseyValueParser::new())]
     pub federation: bool,
 
+    /// Milliseconds from which on an operation is logged as slow, with its name and without its variables
+    #[arg(long, env = "ROOKERY_SLOW", default_value_t = 500, value_name = "MILLISECONDS")]
+    pub slow: u64,
+
+    /// IP address and port for Prometheus to read /metrics at; the one of --listen to have it there. By default nobody can
+    #[arg(long, env = "ROOKERY_METRICS_LISTEN", default_value = "", value_name = "ADDRESS", value_parser = address)]
+    pub metrics_listen: MetricsListen,
+
+    /// How the log is written: `pretty`, for people, or `json`, an object a line
+    #[arg(long, env = "ROOKERY_LOG_FORMAT", default_value = "pretty", value_name = "FORMAT", value_parser = log_format)]
+    pub log_format: LogFormat,
+
     /// What is logged to standard error, as in `info` or `rookery=debug`
-    #[arg(long, env = "ROOKERY_LOG", default_value = "warn,rookery=info", value_name = "FILTER")]
+    #[arg(
+        long,
+        env = "ROOKERY_LOG",
+        default_value = "warn,rookery=info,sqlx=error",
+        value_name = "FILTER"
+    )]
     pub log: String,
 }
 
@@ -232,6 +258,27 @@ fn origin(text: &str) -> Result<HeaderValue, String> {
         return Err(wrong());
     }
     HeaderValue::try_from(origin).map_err(|_| wrong())
+}
+
+/// Where the metrics are; `None` for nowhere.
+pub type MetricsListen = Option<SocketAddr>;
+
+fn address(text: &str) -> Result<MetricsListen, AddrParseError> {
+    Some(text).filter(|text| !text.is_empty()).map(str::parse).transpose()
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    Pretty,
+    Json,
+}
+
+fn log_format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "pretty" => Ok(LogFormat::Pretty),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("give 'pretty' or 'json'".to_owned()),
+    }
 }
 
 /// The number of an instance; `None` for any that is free.
@@ -342,6 +389,16 @@ pub struct Limits {
     /// The same for one user, wherever they are signed in
     #[arg(long, env = "ROOKERY_RATE_USER", default_value_t = 1_000_000, value_name = "COST")]
     pub rate_user: u32,
+
+    /// Users whom one user may follow; 0 for no limit. More are answered with `FOLLOW_LIMIT_REACHED`
+    #[arg(long, env = "ROOKERY_MAX_FOLLOWING", default_value_t = 10_000, value_name = "N",
+          value_parser = clap::value_parser!(i32).range(0..))]
+    pub max_following: i32,
+
+    /// The same for one day in UTC, whether or not they are unfollowed again
+    #[arg(long, env = "ROOKERY_MAX_FOLLOWS_A_DAY", default_value_t = 1_000, value_name = "N",
+          value_parser = clap::value_parser!(i32).range(0..))]
+    pub max_follows_a_day: i32,
 
     /// Attempts in a minute, from one network, to register, to log in, to prove a password or to change an e-mail
     /// address, and five times as many at one account from everywhere; 0 for no limit. More are answered with

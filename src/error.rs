@@ -31,6 +31,8 @@ pub enum Error {
     RateLimited {
         retry_after: Duration,
     },
+    /// The disk is full, or may not be written; nothing was changed.
+    Unwritable,
     /// The database is busy or gone; nothing was changed, and the same request may pass later.
     Unavailable,
     /// Somebody else's write got in the way; nothing was changed, and the same may pass at once.
@@ -62,6 +64,7 @@ pub enum UserErrorKind {
     UsernameTaken,
     EmailTaken,
     InvalidCredentials,
+    FollowLimit { limit: i32 },
     TooManyRequests { retry_after: Duration },
 }
 
@@ -144,6 +147,8 @@ fn temporary(error: &DbErr) -> Option<Error> {
 fn by_code(error: &dyn DatabaseError) -> Option<Error> {
     /// The low byte of SQLite's extended codes.
     const SQLITE_BUSY: u32 = 5;
+    const SQLITE_READONLY: u32 = 8;
+    const SQLITE_FULL: u32 = 13;
     let code = error.code()?;
     match (code.len(), &*code) {
         // Another instance made the same key at the same moment.
@@ -159,11 +164,17 @@ fn by_code(error: &dyn DatabaseError) -> Option<Error> {
         (_, "55P03" | "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "53300" | "25006") => {
             Some(Error::Unavailable)
         }
+        // The disk is full.
+        (_, "53100") => Some(Error::Unwritable),
         // Connection failures.
         (5, code) if code.starts_with("08") => Some(Error::Unavailable),
         (1..5, code) => {
             let code: u32 = code.parse().ok()?;
-            (code & 0xff == SQLITE_BUSY).then_some(Error::Unavailable)
+            match code & 0xff {
+                SQLITE_BUSY => Some(Error::Unavailable),
+                SQLITE_READONLY | SQLITE_FULL => Some(Error::Unwritable),
+                _ => None,
+            }
         }
         _ => None,
     }

@@ -56,6 +56,15 @@ impl Id {
 
     /// # Errors
     /// [`Error::InvalidId`] when the id is broken or names something else.
+    pub fn session(text: &str) -> Result<i64, Error> {
+        match Self::decode(text)? {
+            Self::Session(key) => Ok(key),
+            _ => Err(Error::InvalidId),
+        }
+    }
+
+    /// # Errors
+    /// [`Error::InvalidId`] when the id is broken or names something else.
     pub fn user(text: &str) -> Result<i64, Error> {
         match Self::decode(text)? {
             Self::User(key) => Ok(key),

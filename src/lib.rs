@@ -2,7 +2,7 @@
 //!
 //! A request goes down the layers once, and plain values come back up once:
 //! `http` -> `schema` -> `graph` (what may happen) and `loader` (batched reads) -> `entity`.
-//! `live` tells those who watch what happens. `auth` knows who is asking. `key`, `id`, `page`, `place`, `error` and `database` are for all.
+//! `live` tells those who watch what happens. `auth` knows who is asking. `key`, `id`, `page`, `place`, `trace`, `error` and `database` are for all.
 //! `app` puts everything together, for the binary and for the tests alike; `config` holds every
 //! setting and limit.
 
@@ -21,3 +21,4 @@ pub mod loader;
 pub mod page;
 pub mod place;
 pub mod schema;
+pub mod trace;

@@ -14,7 +14,7 @@ use rookery::command::import::{edges, posts};
 use rookery::command::migrate::{Migrate, migrate};
 use rookery::command::seed::{self, Plan};
 use rookery::command::{doctor, lock, serve, token};
-use rookery::config::{Config, DatabaseConfig};
+use rookery::config::{Config, DatabaseConfig, LogFormat};
 use rookery::database::{self, Database, Engine};
 use rookery::schema;
 use tracing_subscriber::EnvFilter;
@@ -123,17 +123,26 @@ enum Token {
 
 fn main() -> ExitCode {
     let Cli { command } = Cli::parse_from(arguments());
-    let filter = match &command {
-        Command::Serve { config } => config.log.as_str(),
-        _ => "warn",
+    let (filter, format) = match &command {
+        Command::Serve { config } => (config.log.as_str(), config.log_format),
+        _ => ("warn", LogFormat::Pretty),
     };
-    let filter = EnvFilter::builder().parse_lossy(filter);
+    let filter = match EnvFilter::builder().parse(filter) {
+        Ok(filter) => filter,
+        Err(error) => {
+            eprintln!("error: '{filter}' does not say what to log: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     let stderr = std::io::stderr;
-    tracing_subscriber::fmt()
+    let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(stderr().is_terminal())
-        .with_writer(stderr)
-        .init();
+        .with_writer(stderr);
+    match format {
+        LogFormat::Pretty => log.init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
     let result = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -172,7 +181,7 @@ async fn run(command: Command) -> Result<()> {
                 Migrate::Down { .. } => existing(&database).map(|()| Some(&database))?,
                 Migrate::Up => Some(&database),
             }
-            .map(|database| lock::take(&database.database_url))
+            .map(|database| lock::take(database.url()))
             .transpose()?
             .flatten();
             let database = Database::open(&database).await?;
@@ -247,7 +256,7 @@ async fn import(db: &Database, what: &Import) -> Result<()> {
 async fn copy_all(route: &Route) -> Result<()> {
     let (from, to) = (route.connections.to(&route.from), route.connections.to(&route.to));
     with(&from, Tables::Expect, async |from| {
-        let _lock = lock::take(&to.database_url)?;
+        let _lock = lock::take(to.url())?;
         with(&to, Tables::Make, async |to| {
             let progress = ProgressBar::no_length();
             let (copied, report) = copy::run(from, to, &progress).await?;
@@ -296,8 +305,8 @@ async fn with(
 }
 
 fn existing(config: &DatabaseConfig) -> Result<()> {
-    if Engine::of(&config.database_url) == Some(Engine::Sqlite) {
-        let file = database::file(&config.database_url)?;
+    if Engine::of(config.url()) == Some(Engine::Sqlite) {
+        let file = database::file(config.url())?;
         ensure!(file.exists(), "there is no database at {}", file.display());
     }
     Ok(())

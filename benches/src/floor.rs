@@ -29,7 +29,7 @@ async fn main() -> anyhow::Result<()> {
     let config = Arguments::parse().config;
     let patience = Patience::from(&config);
     let Config { database, listen, .. } = config;
-    let url = database.database_url;
+    let url = database.url().to_owned();
     let router: Router = match Engine::of(&url) {
         Some(Engine::Postgres) => postgres::router(&url).await?,
         _ => sqlite::router(&url)?,

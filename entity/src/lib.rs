@@ -8,5 +8,6 @@ pub mod bookmark;
 pub mod event;
 pub mod follow;
 pub mod post;
+pub mod secret;
 pub mod session;
 pub mod user;

@@ -2,6 +2,8 @@
 
 use sea_orm::entity::prelude::*;
 
+use super::secret::TokenHash;
+
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "session")]
@@ -10,7 +12,7 @@ pub struct Model {
     pub id: i64,
     pub user_id: i64,
     #[sea_orm(unique, column_type = "VarBinary(StringLen::N(32))")]
-    pub token_hash: Vec<u8>,
+    pub token_hash: TokenHash,
     pub user_agent: Option<String>,
     pub created_at: DateTimeUtc,
     /// Written at most once a minute.

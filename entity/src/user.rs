@@ -4,6 +4,8 @@ use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{ExprTrait, Func, LockType};
 use sea_orm::{FromQueryResult, QueryOrder, QueryResult, QuerySelect};
 
+use super::secret::PasswordHash;
+
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "user")]
@@ -19,13 +21,17 @@ pub struct Model {
     pub display_name: Option<String>,
     pub about_me: Option<String>,
     /// PHC string of argon2id; `None` for imported users, who cannot log in with a password.
-    pub password_hash: Option<String>,
+    pub password_hash: Option<PasswordHash>,
     pub created_at: DateTimeUtc,
     /// Written at most once a minute.
     pub last_seen_at: Option<DateTimeUtc>,
     pub followers_count: i32,
     pub following_count: i32,
     pub posts_count: i32,
+    /// The last day on which the user has followed somebody, in days since 1970 in UTC,
+    pub follows_day: i32,
+    /// and how many on that day, whether or not they still do.
+    pub follows_made: i32,
     #[sea_orm(has_many)]
     pub posts: HasMany<super::post::Entity>,
     #[sea_orm(has_many)]

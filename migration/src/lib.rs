@@ -14,6 +14,7 @@ mod m20261123_000004_post;
 mod m20261123_000005_bookmark;
 mod m20261124_000006_session_lsn;
 mod m20261125_000007_event;
+mod m20261125_000008_follows_made;
 
 pub struct Migrator;
 
@@ -28,6 +29,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000005_bookmark::Migration),
             Box::new(m20261124_000006_session_lsn::Migration),
             Box::new(m20261125_000007_event::Migration),
+            Box::new(m20261125_000008_follows_made::Migration),
         ]
     }
 }

@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Result;
-use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _, phc};
 use argon2::{Algorithm, Argon2, Params, Version};
+use entity::secret::PasswordHash;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Semaphore;
 
 use super::Attempt;
@@ -62,10 +63,11 @@ impl Passwords {
     ///
     /// # Errors
     /// `TOO_MANY_REQUESTS` when too many others are waiting.
-    pub async fn hash(&self, password: String, _: &Attempt) -> Result<String, Error> {
+    pub async fn hash(&self, password: SecretString, _: &Attempt) -> Result<PasswordHash, Error> {
         let argon2 = self.argon2.clone();
         self.hashed.fetch_add(1, Ordering::Relaxed);
-        self.run(move || hash(&argon2, &password)).await?.map_err(|error| {
+        let hashed = self.run(move || hash(&argon2, password.expose_secret())).await?;
+        hashed.map(PasswordHash).map_err(|error| {
             tracing::error!(%error, "argon2 failed");
             Error::Internal
         })
@@ -77,8 +79,8 @@ impl Passwords {
     /// `TOO_MANY_REQUESTS` when too many others are waiting.
     pub async fn verify(
         &self,
-        password: String,
-        stored: Option<String>,
+        password: SecretString,
+        stored: Option<PasswordHash>,
         _: &Attempt,
     ) -> Result<bool, Error> {
         let argon2 = self.argon2.clone();
@@ -86,10 +88,10 @@ impl Passwords {
         let hashed = Arc::clone(&self.hashed);
         self.run(move || {
             let known = stored.is_some();
-            let stored = stored.as_deref().unwrap_or(&nobody);
-            let matches = PasswordHash::new(stored).is_ok_and(|stored| {
+            let stored = stored.as_ref().map_or(&*nobody, |stored| &stored.0);
+            let matches = phc::PasswordHash::new(stored).is_ok_and(|stored| {
                 hashed.fetch_add(1, Ordering::Relaxed);
-                argon2.verify_password(password.as_bytes(), &stored).is_ok()
+                argon2.verify_password(password.expose_secret().as_bytes(), &stored).is_ok()
             });
             known && matches
         })
@@ -134,7 +136,8 @@ mod tests {
     async fn a_password_is_told_from_another() {
         let passwords = cheap(1);
         let stored = passwords.hash("cat".into(), &Attempt::of_operator()).await.unwrap();
-        assert!(stored.starts_with("$argon2id$v=19$m=8,t=1,p=1$"), "{stored}");
+        assert!(stored.0.starts_with("$argon2id$v=19$m=8,t=1,p=1$"));
+        assert!(!format!("{stored:?}").contains("argon2id"));
         assert!(
             !passwords
                 .verify("dog".into(), Some(stored.clone()), &Attempt::of_operator())
@@ -152,7 +155,11 @@ mod tests {
         );
         assert!(
             !passwords
-                .verify("cat".into(), Some("not a hash".into()), &Attempt::of_operator())
+                .verify(
+                    "cat".into(),
+                    Some(PasswordHash("not a hash".into())),
+                    &Attempt::of_operator()
+                )
                 .await
                 .unwrap()
         );

@@ -3,12 +3,14 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
+use entity::secret::TokenHash;
 use entity::{session, user};
 use sea_orm::sea_query::{Order, Query};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, Condition, DatabaseTransaction, DbErr,
     EntityTrait as _, QueryFilter as _, Set,
 };
+use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
 
 use super::{Client, Viewer};
@@ -25,7 +27,7 @@ pub const MAX_SESSIONS: u64 = 100;
 
 /// A fresh session with the token that opens it.
 pub struct SignedIn {
-    pub token: String,
+    pub token: SecretString,
     pub viewer: Viewer,
 }
 
@@ -67,9 +69,9 @@ pub async fn open_session(
         lsn: Set(None),
     };
     let session = session.insert(transaction).await?;
-    Ok(SignedIn { token, viewer: Viewer::new(user, session) })
+    Ok(SignedIn { token: token.into(), viewer: Viewer::new(user, session) })
 }
 
-pub(super) fn hash(token: &str) -> Vec<u8> {
-    Sha256::digest(token.as_bytes()).to_vec()
+pub(super) fn hash(token: &str) -> TokenHash {
+    TokenHash(Sha256::digest(token.as_bytes()).to_vec())
 }

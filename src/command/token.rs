@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result};
 use chrono::{TimeDelta, Utc};
 use entity::user;
+use secrecy::ExposeSecret as _;
 
 use crate::auth::{Client, open_session};
 use crate::database::{Database, Node};
@@ -25,7 +26,7 @@ pub async fn create(database: &Database, username: &str, days: u16) -> Result<St
     let expires_at = Utc::now() + TimeDelta::days(days.into());
     let signed_in = open_session(&transaction, user, (id, expires_at), client).await?;
     transaction.commit().await?;
-    Ok(signed_in.token)
+    Ok(signed_in.token.expose_secret().to_owned())
 }
 
 #[cfg(test)]

@@ -34,6 +34,7 @@ use sea_orm::{
 use tokio::sync::RwLock;
 
 use crate::config::DatabaseConfig;
+use crate::trace;
 use postgres::{Patience, Purpose};
 use reader::Reader;
 use replica::Replica;
@@ -73,7 +74,7 @@ impl Database {
     /// Says which database it was and why: no such folder, not writable, no such server. What is secret
     /// in an address is not repeated.
     pub async fn open(config: &DatabaseConfig) -> Result<Self> {
-        let url = &config.database_url;
+        let url = config.url();
         match Engine::of(url) {
             Some(Engine::Sqlite) => Self::open_sqlite(config).await,
             Some(Engine::Postgres) => Self::open_postgres(config).await,
@@ -86,7 +87,7 @@ impl Database {
     }
 
     async fn open_sqlite(config: &DatabaseConfig) -> Result<Self> {
-        let url = &config.database_url;
+        let url = config.url();
         sqlite::file(url)?;
         if config.replicas().next().is_some() {
             bail!("replicas need PostgreSQL; the database is {url}");
@@ -97,12 +98,12 @@ impl Database {
         let size = config.connections.database_readers;
         let connection = sqlite::open(url, size, patience, true).await.map_err(cannot_open)?;
         let reader = Reader { connection, settled: true };
-        Ok(Self::of(Engine::Sqlite, url.clone(), reader, writer, vec![]))
+        Ok(Self::of(Engine::Sqlite, url.to_owned(), reader, writer, vec![]))
     }
 
     async fn open_postgres(config: &DatabaseConfig) -> Result<Self> {
         let patience = patience(config);
-        let options = postgres::options(&config.database_url)?;
+        let options = postgres::options(config.url())?;
         let address = postgres::address(&options);
         let size = &config.connections;
         let (readers, writers) = (size.database_readers, size.database_writers);
@@ -131,6 +132,7 @@ impl Database {
             let counter = Arc::clone(&statements);
             connection.set_metric_callback(move |_| {
                 counter.fetch_add(1, Ordering::Relaxed);
+                trace::count_statement();
             });
         }
         Self {
@@ -232,6 +234,22 @@ impl Database {
         self.statements.load(Ordering::Relaxed)
     }
 
+    /// How many connections to the database there are for reading, or for writing, and how many of them are idle.
+    #[must_use]
+    pub fn connections(&self, is_reader: bool) -> (usize, usize) {
+        let connection = if is_reader { &self.reader.connection } else { &self.writer };
+        match self.engine {
+            Engine::Sqlite => {
+                let pool = connection.get_sqlite_connection_pool();
+                (pool.size() as usize, pool.num_idle())
+            }
+            Engine::Postgres => {
+                let pool = connection.get_postgres_connection_pool();
+                (pool.size() as usize, pool.num_idle())
+            }
+        }
+    }
+
     /// Rung by whoever has written what others may want to hear of.
     #[must_use]
     pub fn bell(&self) -> &Bell {
@@ -246,7 +264,7 @@ impl Database {
     pub fn connect_bell(&self, config: &DatabaseConfig) -> Result<bool> {
         let is_heard = self.engine == Engine::Postgres && self.reader.settled;
         if is_heard {
-            let options = postgres::options(&config.database_url)?;
+            let options = postgres::options(config.url())?;
             self.bell.connect(postgres::pool(options, 2, patience(config), Purpose::Write));
         }
         Ok(is_heard)
@@ -264,7 +282,7 @@ impl Database {
     /// When the address of the primary cannot be read again.
     pub fn use_replicas(&self, config: &DatabaseConfig) -> Result<()> {
         if self.has_replicas() {
-            let options = postgres::options(&config.database_url)?;
+            let options = postgres::options(config.url())?;
             let primary = postgres::pool(options, 1, patience(config), Purpose::Read);
             for replica in &*self.replicas {
                 let max_lag = Duration::from_secs(config.database_replica_lag);

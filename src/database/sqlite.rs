@@ -1,5 +1,7 @@
 //! How SQLite wants to be opened.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -37,6 +39,11 @@ pub async fn open(
     patience: Duration,
     read_only: bool,
 ) -> Result<DatabaseConnection, DbErr> {
+    if let Ok(path) = file(url) {
+        // Password hashes and e-mail addresses are nobody else's; what SQLite puts beside the file is like the file. What
+        // stands in the way is said when it is opened.
+        let _ = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    }
     let mut options = ConnectOptions::new(url);
     options
         .max_connections(size)

@@ -9,34 +9,32 @@ use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, Condition, DatabaseTransaction, DbErr,
     EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select, Set,
 };
+use secrecy::SecretString;
 
 use super::{Graph, text};
 use crate::auth::{Attempt, Client, SignedIn, Viewer, open_session};
 use crate::database::Snapshot;
-use crate::error::{self, Error, UserErrorKind};
+use crate::error::{self, Error, UserError, UserErrorKind};
 use crate::key;
 
 #[derive(Clone)]
 pub struct Registration {
     pub username: String,
     pub email: String,
-    pub password: String,
+    pub password: SecretString,
     pub display_name: Option<String>,
 }
 
 /// A new user, signed in.
 pub async fn register(graph: &Graph, new: Registration, client: Client) -> Result<SignedIn, Error> {
     let mut wrong = Vec::new();
-    let mut keep = |result| match result {
-        Ok(text) => text,
-        Err(error) => {
-            wrong.push(error);
-            String::new()
-        }
+    let password = text::password(new.password, &["input", "password"]);
+    let password = password.map_err(|error| wrong.push(error)).unwrap_or_default();
+    let mut keep = |result: Result<String, UserError>| {
+        result.map_err(|error| wrong.push(error)).unwrap_or_default()
     };
     let username = keep(text::username(&new.username, &["input", "username"]));
     let email = keep(text::email(&new.email, &["input", "email"]));
-    let password = keep(text::password(new.password, &["input", "password"]));
     let display_name =
         new.display_name.map(|name| keep(text::display_name(name, &["input", "displayName"])));
     if !wrong.is_empty() {
@@ -57,6 +55,8 @@ pub async fn register(graph: &Graph, new: Registration, client: Client) -> Resul
         followers_count: Set(0),
         following_count: Set(0),
         posts_count: Set(0),
+        follows_day: Set(0),
+        follows_made: Set(0),
         ..Default::default()
     };
     let user = user.insert(&transaction).await.map_err(error::taken)?;
@@ -70,7 +70,7 @@ pub async fn register(graph: &Graph, new: Registration, client: Client) -> Resul
 pub async fn login(
     graph: &Graph,
     name: &str,
-    password: String,
+    password: SecretString,
     client: Client,
 ) -> Result<SignedIn, Error> {
     let attempt = graph.attempts.admit(client.network, Some(name.trim()))?;
@@ -111,12 +111,24 @@ pub async fn logout(graph: &Graph, viewer: &Viewer, everywhere: bool) -> Result<
     Ok(ended.rows_affected)
 }
 
+/// Ends one of the viewer's sessions; says whether it was open.
+pub async fn revoke(graph: &Graph, viewer: &Viewer, id: i64) -> Result<bool, Error> {
+    let transaction = graph.db.begin().await?;
+    let revoked = session::Entity::delete_many()
+        .filter(session::Column::Id.eq(id))
+        .filter(session::Column::UserId.eq(viewer.id()))
+        .exec(&transaction)
+        .await?;
+    graph.commit(transaction, viewer).await?;
+    Ok(revoked.rows_affected > 0)
+}
+
 /// Ends every session of the viewer and opens a new one.
 pub async fn change_password(
     graph: &Graph,
     (viewer, client): (&Viewer, Client),
-    current: String,
-    new: String,
+    current: SecretString,
+    new: SecretString,
 ) -> Result<SignedIn, Error> {
     let new = text::password(new, &["input", "newPassword"])?;
     let attempt = prove(graph, (viewer, &client), current, "currentPassword").await?;
@@ -141,7 +153,7 @@ pub async fn change_password(
 pub async fn delete(
     graph: &Graph,
     (viewer, client): (&Viewer, Client),
-    password: String,
+    password: SecretString,
 ) -> Result<i64, Error> {
     prove(graph, (viewer, &client), password, "password").await?;
     let me = viewer.id();
@@ -225,7 +237,7 @@ pub async fn sessions(snapshot: &Snapshot, viewer: &Viewer) -> Result<Vec<sessio
 async fn prove(
     graph: &Graph,
     (viewer, client): (&Viewer, &Client),
-    password: String,
+    password: SecretString,
     field: &'static str,
 ) -> Result<Attempt, Error> {
     let attempt = graph.attempts.admit(client.network, Some(&viewer.user().username))?;

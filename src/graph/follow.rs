@@ -1,5 +1,6 @@
 //! Follows: who may follow whom, and the counts that move with each edge.
 
+use chrono::{DateTime, Utc};
 use entity::{event, follow, user};
 use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait as _};
 use sea_orm::{
@@ -7,9 +8,13 @@ use sea_orm::{
     QueryFilter as _, Select,
 };
 
-use super::Graph;
+use super::{FollowLimits, Graph};
 use crate::auth::Viewer;
 use crate::error::{Error, UserErrorKind};
+use crate::key;
+
+/// Seconds of a day.
+const DAY: i64 = 86_400;
 
 /// A follow that was made, unmade, or left as it was, with both users as they are after it.
 #[derive(Clone, Debug)]
@@ -38,8 +43,9 @@ pub async fn follow(
     let inserted = transaction.execute_raw(statement).await?.rows_affected() > 0;
     let change = if inserted {
         let edge = follow::Model { id, follower_id: follower.id, followed_id: followed.id };
+        let made = one_more(graph.follow_limits, &follower, key::time_of(id))?;
         graph.tell(&transaction, event::Kind::Followed, (follower.id, followed.id)).await?;
-        move_counts(&transaction, (follower.id, followed.id), 1, Some(edge)).await?
+        move_counts(&transaction, (follower.id, followed.id), Step::Made(edge, made)).await?
     } else {
         let edge = between(follower.id, followed.id).one(&transaction).await?;
         FollowChange { changed: false, follower, followed, edge }
@@ -115,24 +121,71 @@ async fn cut(
         return Ok(FollowChange { changed: false, follower, followed, edge: None });
     }
     graph.tell(transaction, event::Kind::Unfollowed, (follower.id, followed.id)).await?;
-    move_counts(transaction, (follower.id, followed.id), -1, None).await
+    move_counts(transaction, (follower.id, followed.id), Step::Cut).await
 }
 
-/// Moves the two counts by `step`, and says how things stand.
+/// How many the follower has followed on which day, with one more.
+fn one_more(
+    limits: FollowLimits,
+    follower: &user::Model,
+    now: DateTime<Utc>,
+) -> Result<Made, Error> {
+    let reached = |limit: i32, what: &str| {
+        let message = format!("You may follow no more than {limit} users {what}.");
+        UserErrorKind::FollowLimit { limit }.at(&["user"], message).into()
+    };
+    if limits.total > 0 && follower.following_count >= limits.total {
+        return Err(reached(limits.total, "altogether"));
+    }
+    let day = now.timestamp().div_euclid(DAY);
+    let day = i32::try_from(day).unwrap_or(i32::MAX);
+    let before = if follower.follows_day == day { follower.follows_made } else { 0 };
+    if limits.a_day > 0 && before >= limits.a_day {
+        return Err(reached(limits.a_day, "a day"));
+    }
+    Ok(Made { day, follows: before.saturating_add(1) })
+}
+
+/// What the follower has followed on a day.
+struct Made {
+    day: i32,
+    follows: i32,
+}
+
+enum Step {
+    Made(follow::Model, Made),
+    Cut,
+}
+
+/// Moves the two counts by a step, and says how things stand.
 async fn move_counts(
     transaction: &DatabaseTransaction,
     (follower, followed): (i64, i64),
-    step: i32,
-    edge: Option<follow::Model>,
+    step: Step,
 ) -> Result<FollowChange, Error> {
+    let by = if matches!(step, Step::Cut) { -1 } else { 1 };
     let moved = |count: user::Column, whose: i64| {
-        let here = CaseStatement::new().case(user::Column::Id.eq(whose), step).finally(0);
+        let here = CaseStatement::new().case(user::Column::Id.eq(whose), by).finally(0);
         Expr::col(count).add(here)
     };
     let (following, followers) = (user::Column::FollowingCount, user::Column::FollowersCount);
-    let users = user::Entity::update_many()
+    let mut update = user::Entity::update_many()
         .col_expr(following, moved(following, follower))
-        .col_expr(followers, moved(followers, followed))
+        .col_expr(followers, moved(followers, followed));
+    let edge = match step {
+        Step::Cut => None,
+        Step::Made(edge, made) => {
+            let set = |column: user::Column, to: i32| {
+                let theirs = CaseStatement::new().case(user::Column::Id.eq(follower), to);
+                Expr::Case(Box::new(theirs.finally(Expr::col(column))))
+            };
+            let (day, follows) = (user::Column::FollowsDay, user::Column::FollowsMade);
+            update = update.col_expr(day, set(day, made.day));
+            update = update.col_expr(follows, set(follows, made.follows));
+            Some(edge)
+        }
+    };
+    let users = update
         .filter(user::Column::Id.is_in([follower, followed]))
         .exec_with_returning(transaction)
         .await?;

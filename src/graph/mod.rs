@@ -31,8 +31,17 @@ pub struct Graph {
     pub keys: Keys,
     pub passwords: Passwords,
     pub attempts: Arc<Attempts>,
+    pub follow_limits: FollowLimits,
     /// How long a bearer token is good for.
     pub session_lifetime: TimeDelta,
+}
+
+/// How many one user may follow; 0 for no limit.
+#[derive(Clone, Copy, Debug)]
+pub struct FollowLimits {
+    pub total: i32,
+    /// From midnight to midnight, in UTC.
+    pub a_day: i32,
 }
 
 impl Graph {

@@ -4,6 +4,7 @@
 use std::ops::RangeInclusive;
 
 use email_address::{EmailAddress, Options};
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::error::{UserError, UserErrorKind};
 
@@ -35,8 +36,8 @@ pub fn email(text: &str, path: Path) -> Result<String, UserError> {
     }
 }
 
-pub fn password(text: String, path: Path) -> Result<String, UserError> {
-    if PASSWORD.contains(&text.chars().count()) {
+pub fn password(text: SecretString, path: Path) -> Result<SecretString, UserError> {
+    if PASSWORD.contains(&text.expose_secret().chars().count()) {
         return Ok(text);
     }
     Err(invalid(path, "A password is 8 to 128 characters long."))
@@ -46,7 +47,14 @@ pub fn body(text: String, path: Path) -> Result<String, UserError> {
     checked(text, &BODY, path)
 }
 
+/// What turns the direction of writing would turn what stands beside a name, too.
 pub fn display_name(text: String, path: Path) -> Result<String, UserError> {
+    if text.chars().any(|c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')) {
+        return Err(invalid(
+            path,
+            "This must not contain characters that turn the direction of writing.",
+        ));
+    }
     checked(text, &DISPLAY_NAME, path)
 }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use async_graphql::parser::types::OperationType;
+use async_graphql::parser::types::{OperationType, Selection};
 use async_graphql::{Name, ServerError, Variables};
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
@@ -30,6 +30,21 @@ impl Known {
     /// A mutation with texts in it comes once, and may say a password: it is not kept.
     pub fn is_secret(&self, key: &Key) -> bool {
         self.admitted.operation.ty == OperationType::Mutation && key.text.contains('"')
+    }
+
+    /// The field of the schema that it begins with.
+    pub fn first_field(&self) -> Option<&str> {
+        let mut selection = &self.admitted.operation.selection_set.node;
+        loop {
+            selection = match &selection.items.first()?.node {
+                Selection::Field(field) => return Some(&field.node.name.node),
+                Selection::InlineFragment(fragment) => &fragment.node.selection_set.node,
+                Selection::FragmentSpread(spread) => {
+                    let fragments = &self.admitted.document.fragments;
+                    &fragments.get(&spread.node.fragment_name.node)?.node.selection_set.node
+                }
+            }
+        }
     }
 
     /// Whether it may ask where the stream of events stands, which only the primary knows.

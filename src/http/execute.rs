@@ -5,7 +5,7 @@ use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_graphql::parser::types::{
     ExecutableDocument, OperationDefinition, OperationType, Selection,
@@ -26,6 +26,7 @@ use crate::auth::{Client, Viewer, Who};
 use crate::database::{Lsn, Snapshot};
 use crate::error::Error;
 use crate::schema::{Allowance, Caller, code, code_of, take_turns};
+use crate::trace::Work;
 
 /// How long a mutation's answer waits for its place in the log.
 const MARK: Duration = Duration::from_secs(1);
@@ -160,6 +161,8 @@ impl Operation {
         asker: Asker,
         writing: &AtomicBool,
     ) -> Result<Executed, Vec<ServerError>> {
+        let (began, work) = (Instant::now(), Work::current());
+        let before = work.statements();
         let admitted = self.admit(shared, &asker).await.map_err(|error| vec![error])?;
         let is_query = self.ty() == OperationType::Query;
         let since = asker.viewer.as_ref().map_or(asker.seen, |viewer| asker.seen.max(viewer.lsn()));
@@ -186,6 +189,7 @@ impl Operation {
         }
         let retryable = is_retryable(self.definition(), &answer);
         let answer = self.finish(shared, answer)?;
+        self.note(shared, began, work.statements() - before);
         let lsn = if caller.has_written() { mark(shared, &caller).await } else { None };
         Ok(Executed { answer, retryable, lsn })
     }
@@ -197,6 +201,7 @@ impl Operation {
         shared: Shared,
         asker: Asker,
     ) -> BoxStream<'static, Result<Answer, Vec<ServerError>>> {
+        let (began, work) = (Instant::now(), Work::current());
         let caller = match self.admit(&shared, &asker).await {
             Ok(admitted) => admitted.caller(asker.snapshot.clone()).await,
             Err(error) => return stream::iter([Err(vec![error])]).boxed(),
@@ -206,6 +211,7 @@ impl Operation {
         caller.rest().await;
         let request = self.request().data(Arc::clone(&caller));
         let answers = shared.schema.stream(request, self.is_proven);
+        self.note(&shared, began, work.statements());
         let all = (answers, self, shared, caller, Some(true));
         let answers = stream::unfold(all, async |(mut answers, this, shared, caller, first)| {
             let is_first = first?;
@@ -231,6 +237,18 @@ impl Operation {
         answers.boxed()
     }
 
+    /// How long it took, and how many statements.
+    fn note(&self, shared: &Shared, began: Instant, statements: u64) {
+        let (took, ty) = (began.elapsed(), self.ty());
+        let name = shared.persisted.name_of(self.key.text()).or_else(|| self.known.first_field());
+        let name = name.unwrap_or_default();
+        shared.metrics.operation(name, ty, (took, statements));
+        if took >= shared.slow {
+            let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+            tracing::warn!(operation = name, r#type = %ty, milliseconds, statements, "slow");
+        }
+    }
+
     /// # Errors
     /// When it did not run after all.
     fn finish(&self, shared: &Shared, answer: GraphQlAnswer) -> Result<Answer, Vec<ServerError>> {
@@ -246,6 +264,7 @@ impl Operation {
         if errors.iter().any(|error| is_request_error(error, ty)) {
             return Err(errors);
         }
+        shared.metrics.errors(&errors);
         shared.documents.keep(&self.key, &self.known);
         let data = self.known.shape.write(&answer.data, &errors);
         Ok(Answer { data, errors })
@@ -269,15 +288,18 @@ pub fn panicked(panic: &(dyn Any + Send)) {
 
 /// A stream that does its work on a task of its own, one item ahead: who is slow to take them keeps no connection to the
 /// database, and no lock, in the middle of one.
-pub fn on_its_own<T: Send + 'static>(mut items: BoxStream<'static, T>) -> BoxStream<'static, T> {
+pub fn on_its_own<T: Send + 'static>(
+    work: Arc<Work>,
+    mut items: BoxStream<'static, T>,
+) -> BoxStream<'static, T> {
     let (sender, receiver) = mpsc::channel(1);
-    let task = tokio::spawn(async move {
+    let task = tokio::spawn(work.within(async move {
         while let Some(item) = items.next().await {
             if sender.send(item).await.is_err() {
                 break;
             }
         }
-    });
+    }));
     let all = (receiver, AbortOnDrop(task.abort_handle()));
     stream::unfold(all, async |(mut receiver, task)| {
         Some((receiver.recv().await?, (receiver, task)))

@@ -1,6 +1,7 @@
 //! `/graphql`: GraphQL over HTTP. Reads the request, knows the viewer, runs the operation with a deadline,
 //! and answers in the media type and with the status code that the specification asks for.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use async_graphql::ServerError;
@@ -54,20 +55,22 @@ pub async fn handle(
     let writing = AtomicBool::new(false);
     let timeout = shared.timeout;
     let request = Incoming { head, body, client, media };
-    match tokio::time::timeout(timeout, Box::pin(run(shared, request, &writing))).await {
-        Ok(Ok(response)) => response,
-        Ok(Err(refusal)) => answer_refusal(refusal, media),
-        Err(_) if writing.into_inner() => {
-            let message = "The request took too long. Look whether the change was made.";
-            let status = StatusCode::INTERNAL_SERVER_ERROR;
-            answer_refusal(Refusal::new(status, code::OUTCOME_UNKNOWN, message), media)
-        }
-        Err(_) => {
-            let message = "The request took too long and was given up.";
-            let status = StatusCode::SERVICE_UNAVAILABLE;
-            answer_refusal(Refusal::new(status, code::TIMEOUT, message), media)
-        }
-    }
+    let metrics = Arc::clone(&shared.metrics);
+    let refusal =
+        match tokio::time::timeout(timeout, Box::pin(run(shared, request, &writing))).await {
+            Ok(Ok(response)) => return response,
+            Ok(Err(refusal)) => refusal,
+            Err(_) if writing.into_inner() => {
+                let message = "The request took too long. Look whether the change was made.";
+                Refusal::of(vec![refuse(code::OUTCOME_UNKNOWN, message.to_owned())])
+            }
+            Err(_) => {
+                let message = "The request took too long and was given up.";
+                Refusal::of(vec![refuse(code::TIMEOUT, message.to_owned())])
+            }
+        };
+    metrics.errors(&refusal.errors);
+    answer_refusal(refusal, media)
 }
 
 struct Incoming {

@@ -7,6 +7,7 @@ mod execute;
 mod graphql;
 mod guard;
 mod health;
+mod metrics;
 mod origin;
 mod parameters;
 mod peer;
@@ -26,7 +27,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, header};
+use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use axum::routing::{any, get};
 use ipnet::IpNet;
@@ -38,10 +41,13 @@ use crate::config::{Limits, Origins};
 use crate::database::{Database, Lsn};
 use crate::error::Error;
 use crate::schema::Schema;
+use crate::trace::Work;
 use accept::MediaType;
 use refusal::Refusal;
 
 pub use documents::Documents;
+pub use health::Asked;
+pub use metrics::Metrics;
 pub use peer::Peer;
 pub use persisted::Persisted;
 pub use quota::Quota;
@@ -67,15 +73,28 @@ pub struct Shared {
     pub room: Room,
     pub quota: Arc<Quota>,
     pub proxies: Arc<[IpNet]>,
+    pub metrics: Arc<Metrics>,
+    /// What takes longer is logged.
+    pub slow: Duration,
+    pub asked: Asked,
     pub stopping: Stopping,
 }
 
-/// Turns true when the service stops. Whatever goes on for longer than a request listens, and is waited for.
-pub type Stopping = Arc<watch::Sender<bool>>;
+/// How far the service has come. Whatever goes on for longer than a request listens, and is waited for.
+pub type Stopping = Arc<watch::Sender<Stage>>;
 
-/// Waits until it does.
-async fn stopped(stopping: &mut watch::Receiver<bool>) {
-    let _ = stopping.wait_for(|stopping| *stopping).await;
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stage {
+    #[default]
+    Serving,
+    /// It still serves, and says that it soon will not.
+    Leaving,
+    Stopping,
+}
+
+/// Waits until it stops.
+pub async fn stopped(stopping: &mut watch::Receiver<Stage>) {
+    let _ = stopping.wait_for(|stage| *stage == Stage::Stopping).await;
 }
 
 pub fn router(shared: Shared) -> Router {
@@ -85,10 +104,40 @@ pub fn router(shared: Shared) -> Router {
     }
     Router::new()
         .route("/graphql", graphql)
-        .route("/healthz", get(health::handle))
+        .route("/livez", get(health::alive))
+        .route("/readyz", get(health::ready))
         .fallback(get(playground::handle))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(known))
         .with_state(shared)
+}
+
+/// Each request is a piece of work with a number, and each answer has what browsers are to heed.
+async fn known(request: Request, next: Next) -> Response {
+    let work = Work::new();
+    let number = HeaderValue::try_from(work.to_string());
+    let mut response = work.within(next.run(request)).await;
+    let headers = response.headers_mut();
+    headers.extend(number.ok().map(|number| (REQUEST_ID, number)));
+    headers.extend([NOSNIFF]);
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()"),
+    ] {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// The number of a request: it is in the log, too.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The metrics alone, for a listener of their own or beside the rest.
+pub fn metrics_router(metrics: Arc<Metrics>) -> Router {
+    Router::new().route("/metrics", get(async move || metrics.answer()))
 }
 
 /// A panic outside of resolvers: logged with its message, answered without.

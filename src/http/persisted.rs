@@ -1,7 +1,7 @@
 //! Documents that clients name in place of sending them: those that the operator trusts, from a file that the
 //! client's build has written; and those that clients have sent once with their hash (automatic persisted queries).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -27,7 +27,8 @@ const PART: usize = 8;
 pub struct Persisted {
     /// By their ids.
     trusted: HashMap<String, Arc<str>>,
-    texts: HashSet<Arc<str>>,
+    /// The names of their operations, by the texts.
+    names: HashMap<Arc<str>, String>,
     only_trusted: bool,
     /// By the SHA-256 of the text, in hexadecimal.
     sent: Cache<String, Arc<str>, Memory>,
@@ -68,7 +69,7 @@ impl Persisted {
             "--only-trusted needs a file of --trusted-documents"
         );
         let bytes = limits.max_known_documents / PART;
-        let mut trusted = HashMap::new();
+        let (mut trusted, mut names) = (HashMap::new(), HashMap::new());
         if let Some(file) = file {
             let what = || format!("cannot read the trusted documents in {}", file.display());
             let text = std::fs::read_to_string(file).with_context(what)?;
@@ -82,16 +83,18 @@ impl Persisted {
                 }
             };
             for (id, text) in documents {
-                guard::read(&text, limits)
+                let document = guard::read(&text, limits)
                     .map_err(|error| anyhow!("document {id}: {}", error.message))
                     .with_context(what)?;
                 let id = id.strip_prefix(PREFIX).map(str::to_owned).unwrap_or(id);
-                trusted.insert(id, Arc::from(text));
+                let text: Arc<str> = text.into();
+                let name = document.operations.iter().find_map(|(name, _)| name);
+                names.insert(text.clone(), name.map(ToString::to_string).unwrap_or_default());
+                trusted.insert(id, text);
             }
         }
-        let texts = trusted.values().cloned().collect();
         let sent = Cache::with_weighter(bytes / 1_024, bytes as u64, Memory);
-        Ok(Self { trusted, texts, only_trusted, sent })
+        Ok(Self { trusted, names, only_trusted, sent })
     }
 
     /// The text of the document that a request sends or names, and whether it is sent to be kept.
@@ -123,13 +126,18 @@ impl Persisted {
         Ok((self.admit(text)?, true))
     }
 
+    /// The name of a trusted document's operation.
+    pub fn name_of(&self, text: &str) -> Option<&str> {
+        self.names.get(text).map(String::as_str).filter(|name| !name.is_empty())
+    }
+
     /// The next request may name this document by its hash.
     pub fn keep(&self, text: &str) {
         self.sent.insert(hash(text), text.into());
     }
 
     fn admit(&self, text: String) -> Result<String, ServerError> {
-        if self.only_trusted && !self.texts.contains(text.as_str()) {
+        if self.only_trusted && !self.names.contains_key(text.as_str()) {
             let message = "Only documents that the operator trusts run here.";
             return Err(refuse(code::DOCUMENT_NOT_TRUSTED, message.to_owned()));
         }

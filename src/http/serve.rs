@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_io_timeout::TimeoutStream;
 
-use super::{Peer, Stopping, stopped};
+use super::{Peer, Stage, Stopping, stopped};
 use crate::config::Config;
 
 /// How long to wait when the system has no room for another connection.
@@ -98,7 +98,7 @@ pub async fn serve(
     }
     drop(listener);
     tracing::info!("finishing what is in flight");
-    stopping.send_replace(true);
+    stopping.send_replace(Stage::Stopping);
     if tokio::time::timeout(patience.grace, stopping.closed()).await.is_err() {
         tracing::warn!("some requests did not finish in time");
     }

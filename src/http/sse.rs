@@ -17,6 +17,7 @@ use super::execute::{Answer, Asker, Operation, errors_as_json, on_its_own};
 use super::{NOSNIFF, Shared, guard, set_lsn, stopped};
 use crate::auth::Who;
 use crate::schema::code;
+use crate::trace::Work;
 
 /// How often something is sent when there is nothing to say, so that nobody in between hangs up.
 const ALIVE: Duration = Duration::from_secs(12);
@@ -58,7 +59,7 @@ pub async fn answer(
             Err(errors) => errors_as_json(errors),
         }
     };
-    events(on_its_own(answers).map(json).take_until(stopped).boxed())
+    events(on_its_own(Work::current(), answers).map(json).take_until(stopped).boxed())
 }
 
 /// The one event of a request that did not come to run.

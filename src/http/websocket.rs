@@ -29,6 +29,7 @@ use crate::database::{Lsn, Snapshot};
 use crate::error::Error;
 use crate::place::Place;
 use crate::schema::code;
+use crate::trace::Work;
 
 const PROTOCOL: &str = "graphql-transport-ws";
 
@@ -310,7 +311,7 @@ impl Connection {
         }
         let answers =
             answers(operation, self.shared.clone(), self.token.clone(), self.client.clone());
-        let answers = on_its_own(answers).chain(stream::iter([Outgoing::Complete]));
+        let answers = on_its_own(Work::new(), answers).chain(stream::iter([Outgoing::Complete]));
         let (answers, handle) = stream::abortable(answers.map({
             let id = id.clone();
             move |outgoing| (id.clone(), outgoing)
@@ -342,6 +343,7 @@ impl Connection {
     }
 
     async fn fail(&mut self, id: &str, mut errors: Vec<ServerError>) -> Result<(), End> {
+        self.shared.metrics.errors(&errors);
         shorten(&mut errors);
         self.send_json(&json!({ "id": id, "type": "error", "payload": errors })).await
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, InputObject, Object};
 use entity::session;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::bookmark::BookmarkEdge;
 use super::connection::{Connection, PageArgs, cost};
@@ -158,7 +159,7 @@ pub struct DeleteAccountInput {
 }
 
 struct Opened {
-    token: String,
+    token: SecretString,
     viewer: Arc<auth::Viewer>,
 }
 
@@ -184,7 +185,7 @@ impl AuthPayload {
 impl AuthPayload {
     /// The bearer token, shown this once: send it as `Authorization: Bearer <token>`.
     async fn token(&self) -> Option<&str> {
-        self.0.as_ref().ok().map(|opened| opened.token.as_str())
+        self.0.as_ref().ok().map(|opened| opened.token.expose_secret())
     }
 
     /// When the token stops working.
@@ -211,6 +212,27 @@ impl LogoutPayload {
     /// Whether a session was ended. False when it was over already, a success all the same.
     async fn changed(&self) -> bool {
         self.0.as_ref().is_ok_and(|ended| *ended > 0)
+    }
+
+    /// Why no session was ended; empty on success.
+    async fn user_errors(&self) -> Vec<UserErrorInterface> {
+        user_errors(&self.0)
+    }
+}
+
+pub struct RevokeSessionPayload(Outcome<(bool, i64)>);
+
+/// The answer to `revokeSession`.
+#[Object]
+impl RevokeSessionPayload {
+    /// Whether the session was ended. False when it was over already, a success all the same.
+    async fn changed(&self) -> bool {
+        self.0.as_ref().is_ok_and(|(changed, _)| *changed)
+    }
+
+    /// The id of the session that is over.
+    async fn revoked_session_id(&self) -> Option<ID> {
+        self.0.as_ref().ok().map(|(_, id)| Id::Session(*id).encode().into())
     }
 
     /// Why no session was ended; empty on success.
@@ -255,7 +277,12 @@ impl AccountMutation {
         #[graphql(desc = "The new account.")] input: RegisterInput,
     ) -> Result<AuthPayload, Error> {
         let RegisterInput { username, email, password, display_name } = input;
-        let new = graph::account::Registration { username, email, password, display_name };
+        let new = graph::account::Registration {
+            username,
+            email,
+            password: password.into(),
+            display_name,
+        };
         let signed_in = || {
             let client = caller(ctx).client.clone();
             graph::account::register(graph(ctx), new.clone(), client)
@@ -272,6 +299,7 @@ impl AccountMutation {
         #[graphql(desc = "Username or e-mail address, and the password.")] input: LoginInput,
     ) -> Result<AuthPayload, Error> {
         let LoginInput { username, password } = input;
+        let password = SecretString::from(password);
         let signed_in = || {
             let client = caller(ctx).client.clone();
             graph::account::login(graph(ctx), &username, password.clone(), client)
@@ -294,6 +322,25 @@ impl AccountMutation {
         Ok(LogoutPayload(outcome))
     }
 
+    /// Ends one of the viewer's sessions, whichever client it belongs to. A session that is over, or not the viewer's, is left
+    /// as it is: `changed` is false.
+    ///
+    /// Errors: `UNAUTHENTICATED`, `INVALID_ID`.
+    async fn revoke_session(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The session, as in `Viewer.sessions`.")] id: ID,
+    ) -> Result<RevokeSessionPayload, Error> {
+        let viewer = viewer(ctx)?;
+        let id = Id::session(&id)?;
+        let revoked = || graph::account::revoke(graph(ctx), &viewer, id);
+        let outcome = write(ctx, revoked).await?;
+        if id == viewer.session().id && outcome.is_ok() {
+            caller(ctx).set_viewer(None).await;
+        }
+        Ok(RevokeSessionPayload(outcome.map(|changed| (changed, id))))
+    }
+
     /// Changes the viewer's password, ends all their sessions and opens a new one.
     ///
     /// User errors: `INVALID_INPUT`, `INVALID_CREDENTIALS`, `TOO_MANY_REQUESTS`. Errors:
@@ -304,9 +351,11 @@ impl AccountMutation {
         #[graphql(desc = "The password now, and the new one.")] input: ChangePasswordInput,
     ) -> Result<AuthPayload, Error> {
         let ChangePasswordInput { current_password, new_password } = input;
+        let (current, new) =
+            (SecretString::from(current_password), SecretString::from(new_password));
         let viewer = viewer(ctx)?;
         let changed = || {
-            let (current, new) = (current_password.clone(), new_password.clone());
+            let (current, new) = (current.clone(), new.clone());
             let client = caller(ctx).client.clone();
             graph::account::change_password(graph(ctx), (&viewer, client), current, new)
         };
@@ -323,9 +372,10 @@ impl AccountMutation {
         #[graphql(desc = "The viewer's password, as confirmation.")] input: DeleteAccountInput,
     ) -> Result<DeleteAccountPayload, Error> {
         let viewer = viewer(ctx)?;
+        let password = SecretString::from(input.password);
         let deleted = || {
             let client = caller(ctx).client.clone();
-            graph::account::delete(graph(ctx), (&viewer, client), input.password.clone())
+            graph::account::delete(graph(ctx), (&viewer, client), password.clone())
         };
         let outcome = write(ctx, deleted).await?;
         if outcome.is_ok() {

@@ -5,6 +5,7 @@ use async_graphql::{Enum, ErrorExtensionValues, ErrorExtensions as _, Interface,
 use super::Outcome;
 use crate::error::{Error, UserError, UserErrorKind};
 use crate::page::MAX_SIZE;
+use crate::trace::Work;
 
 /// The codes of top-level errors, in `extensions.code`.
 pub mod code {
@@ -84,6 +85,10 @@ impl From<Error> for async_graphql::Error {
                 extensions.set("code", code::RATE_LIMITED);
                 extensions.set("retryAfterSeconds", retry_after.as_secs());
             }),
+            Error::Unwritable => coded(
+                code::UNAVAILABLE,
+                "The database cannot be written: its disk is full, or write-protected. Nothing was changed.",
+            ),
             Error::Unavailable | Error::Conflict => {
                 coded(code::UNAVAILABLE, "The service is busy. Try again in a moment.")
             }
@@ -94,7 +99,9 @@ impl From<Error> for async_graphql::Error {
             ),
             // Expected failures never leave a mutation as errors; if one does, it is our mistake.
             Error::Internal | Error::Expected(_) => {
-                coded(code::INTERNAL, "Something went wrong here. It has been logged.")
+                coded(code::INTERNAL, "Something went wrong here. It has been logged.").extend_with(
+                    |_, extensions| extensions.set("requestId", Work::current().to_string()),
+                )
             }
         }
     }
@@ -109,6 +116,8 @@ pub enum UserErrorCode {
     NotFound,
     /// The action is for other users than the viewer.
     SelfTarget,
+    /// The viewer follows as many as they may, altogether or on this day.
+    FollowLimitReached,
     /// Too much at once; try again after `retryAfterSeconds`.
     TooManyRequests,
     /// Somebody else has the username; case makes no difference.
@@ -137,6 +146,7 @@ pub enum UserErrorInterface {
     SelfTarget(SelfTargetError),
     Taken(TakenError),
     Credentials(CredentialsError),
+    FollowLimit(FollowLimitError),
     TooManyRequests(TooManyRequestsError),
 }
 
@@ -167,6 +177,11 @@ user_errors! {
     TakenError {}
     /// A password is wrong, or there is no such user.
     CredentialsError {}
+    /// The viewer follows as many as they may; nothing was changed.
+    FollowLimitError {
+        /// How many that is: altogether, or on one day in UTC, as the message says.
+        limit: i32
+    }
     /// Too much at once; nothing was changed.
     TooManyRequestsError {
         /// Try again after this many seconds.
@@ -195,6 +210,9 @@ impl From<&UserError> for UserErrorInterface {
             UserErrorKind::EmailTaken => become_a!(Taken(TakenError), EmailTaken),
             UserErrorKind::InvalidCredentials => {
                 become_a!(Credentials(CredentialsError), InvalidCredentials)
+            }
+            UserErrorKind::FollowLimit { limit } => {
+                become_a!(FollowLimit(FollowLimitError), FollowLimitReached, limit: limit)
             }
             UserErrorKind::TooManyRequests { retry_after } => become_a!(
                 TooManyRequests(TooManyRequestsError),

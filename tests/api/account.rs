@@ -2,12 +2,13 @@
 //! no trace.
 
 use entity::{session, user};
-use rookery::database::Database;
+use rookery::auth::Viewer;
+use rookery::database::{Database, Snapshot};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 use serde_json::{Value, json};
 
-use crate::app::{PASSWORD, TestApp};
+use crate::app::{PASSWORD, TestApp, config};
 use crate::cast::{Actor, texts};
 
 const REGISTER: &str = "mutation ($input: RegisterInput!) { register(input: $input) { token
@@ -81,9 +82,9 @@ async fn only_hashes_are_stored() {
     let susan = app.join("susan").await;
     let reader = app.database().reader();
     let user = user::Entity::find().one(reader).await.unwrap().unwrap();
-    assert!(user.password_hash.unwrap().starts_with("$argon2id$v=19$m=8,t=1,p=1$"));
+    assert!(user.password_hash.unwrap().0.starts_with("$argon2id$v=19$m=8,t=1,p=1$"));
     let session = session::Entity::find().one(reader).await.unwrap().unwrap();
-    assert_eq!(session.token_hash.len(), 32);
+    assert_eq!(session.token_hash.0.len(), 32);
     let token = susan.token.unwrap();
     assert_eq!(token.len(), "rookery_".len() + 43, "256 bits");
     assert!(!format!("{session:?}").contains(&token));
@@ -308,4 +309,51 @@ async fn sessions_are_their_owners_alone() {
     assert_eq!(susan.query(&node).await["node"]["__typename"], "Session");
     assert_eq!(john.query(&node).await["node"], Value::Null);
     assert_eq!(app.anonymous().query(&node).await["node"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_session_is_ended_by_its_owner() {
+    let app = TestApp::new().await;
+    let (susan, john) = (app.join("susan").await, app.join("john").await);
+    let login =
+        format!("login(input: {{username: \"susan\", password: \"{PASSWORD}\"}}) {{ token }}");
+    let phone = app.anonymous().mutate(&login).await["token"].as_str().unwrap().to_owned();
+    let phone =
+        Actor { app: &app, token: Some(phone), username: "susan".to_owned(), id: susan.id.clone() };
+    let sessions = susan.query("{ viewer { sessions { id isCurrent } } }").await;
+    let sessions = sessions["viewer"]["sessions"].as_array().unwrap().clone();
+    assert_eq!(sessions.len(), 2);
+    let of = |is_current: bool| {
+        let found = sessions.iter().find(|session| session["isCurrent"] == is_current).unwrap();
+        found["id"].as_str().unwrap()
+    };
+    let revoke = |id: &str| {
+        format!("revokeSession(id: \"{id}\") {{ changed revokedSessionId userErrors {{ code }} }}")
+    };
+    let other = revoke(of(false));
+    let done = |changed: bool, id: &str| json!({ "changed": changed, "revokedSessionId": id, "userErrors": [] });
+    assert_eq!(app.anonymous().error(&format!("mutation {{ {other} }}")).await, "UNAUTHENTICATED");
+    assert_eq!(john.mutate(&other).await, done(false, of(false)), "not his");
+    phone.query("{ viewer { email } }").await;
+    assert_eq!(susan.error(&format!("mutation {{ {} }}", revoke(&susan.id))).await, "INVALID_ID");
+    assert_eq!(susan.mutate(&other).await, done(true, of(false)));
+    assert_eq!(phone.error("{ viewer { email } }").await, "UNAUTHENTICATED");
+    assert_eq!(susan.mutate(&other).await, done(false, of(false)), "again");
+    assert_eq!(susan.mutate(&revoke(of(true))).await, done(true, of(true)));
+    assert_eq!(susan.error("{ viewer { email } }").await, "UNAUTHENTICATED");
+}
+
+/// Whoever prints what the service has in hand does not print what it keeps for others.
+#[tokio::test]
+async fn secrets_are_not_printed() {
+    let app = TestApp::new().await;
+    let susan = app.join("susan").await;
+    let snapshot = Snapshot::new(app.database());
+    let viewer = Viewer::authenticate(&snapshot, susan.token.as_ref().unwrap()).await.unwrap();
+    let printed = format!("{viewer:?} {:?}", config("postgres://rookery:secret@db/rookery", &[]));
+    assert!(printed.contains("susan") && printed.contains("PasswordHash(…)"), "{printed}");
+    let hash = format!("{:?}", viewer.session().token_hash.0);
+    for secret in ["argon2id", "secret@", &hash] {
+        assert!(!printed.contains(secret), "{printed}");
+    }
 }

@@ -114,7 +114,7 @@ impl TestApp {
         let patience = Patience::from(&config(&self.place.url(), options));
         let mut stopping = self.app.stopping.subscribe();
         let stop = async move {
-            let _ = stopping.wait_for(|stopping| *stopping).await;
+            http::stopped(&mut stopping).await;
         };
         let (router, stopping) = (self.app.router.clone(), self.app.stopping.clone());
         tokio::spawn(http::serve(listener, router, (stop, stopping), patience));

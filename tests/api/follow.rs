@@ -2,6 +2,7 @@
 //! at the same time.
 
 use futures_util::future::join_all;
+use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
 
 use crate::app::{PASSWORD, TestApp};
@@ -206,4 +207,37 @@ async fn two_mutations_in_one_request_each_tell_their_own_moment() {
     assert_eq!(data["a"]["relationship"]["followState"], "FOLLOWING");
     assert_eq!(data["b"]["user"]["followers"], json!({ "totalCount": 0, "nodes": [] }));
     assert_eq!(data["b"]["relationship"]["followState"], "NOT_FOLLOWING");
+}
+
+#[tokio::test]
+async fn nobody_follows_more_than_they_may() {
+    let app = TestApp::with(&["--max-following", "3", "--max-follows-a-day", "4"]).await;
+    let cast = app.cast().await;
+    let (john, susan) = (&cast.john, &cast.susan);
+    let kate = app.join("kate").await;
+    for other in [susan, &cast.mary, &cast.david] {
+        assert!(john.follow(other).await);
+    }
+    let ask = "follow(user: {username: \"kate\"}) { changed user { id } userErrors { code message path \
+        ... on FollowLimitError { limit } } }";
+    let refused = |limit: i32, what: &str| {
+        json!({ "changed": false, "user": null, "userErrors": [{ "code": "FOLLOW_LIMIT_REACHED",
+            "message": format!("You may follow no more than {limit} users {what}."),
+            "path": ["user"], "limit": limit }] })
+    };
+    assert_eq!(john.mutate(ask).await, refused(3, "altogether"));
+    // Whom one follows already, one may follow again.
+    assert!(!john.follow(susan).await);
+    assert!(john.unfollow(susan).await);
+    assert!(john.follow(susan).await, "the fourth of the day");
+    // What was unfollowed again counts for the day, and nothing was half done.
+    assert!(john.unfollow(susan).await);
+    assert_eq!(john.mutate(ask).await, refused(4, "a day"));
+    assert_eq!(network(john, john).await.1.len(), 2);
+    assert_eq!(network(&kate, &kate).await.0.len(), 0);
+    // On another day it goes on.
+    let yesterday = r#"UPDATE "user" SET follows_day = follows_day - 1 WHERE username = 'john'"#;
+    app.database().writer().execute_unprepared(yesterday).await.unwrap();
+    assert!(john.follow(&kate).await);
+    assert!(susan.follow(&kate).await, "nobody else is concerned");
 }

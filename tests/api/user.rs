@@ -160,3 +160,20 @@ async fn a_name_with_a_strange_character_is_nobodys() {
         assert_eq!(john.user_error(&login).await, "INVALID_CREDENTIALS");
     }
 }
+
+/// It would turn around what stands beside a name; in a text of one's own, it is one's own affair.
+#[tokio::test]
+async fn names_do_not_turn_the_direction_of_writing() {
+    let app = TestApp::new().await;
+    let john = app.join("john").await;
+    for turn in ["\u{202e}", "\u{2066}"] {
+        let rename = format!(
+            "updateProfile(input: {{displayName: \"j{turn}ohn\"}}) {{ userErrors {{ code }} }}"
+        );
+        assert_eq!(john.user_error(&rename).await, "INVALID_INPUT");
+        john.write(&format!("a{turn}b")).await;
+    }
+    // Languages that are written from right to left need none of these.
+    let hebrew = "updateProfile(input: {displayName: \"יוחנן\"}) { user { displayName } }";
+    assert_eq!(john.mutate(hebrew).await["user"]["displayName"], "יוחנן");
+}

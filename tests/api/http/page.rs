@@ -1,6 +1,7 @@
 //! Beside `/graphql`: the playground, with every file it names, and the health check.
 
 use std::io::Read as _;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
@@ -68,9 +69,12 @@ async fn elsewhere_is_nothing() {
 #[tokio::test]
 async fn the_health_check_asks_the_database() {
     let app = TestApp::new().await;
-    assert_eq!(get(&app, "/healthz").await.0, StatusCode::OK);
+    assert_eq!(get(&app, "/readyz").await.0, StatusCode::OK);
     app.database().clone().close().await;
-    let (status, _, body) = get(&app, "/healthz").await;
+    assert_eq!(get(&app, "/readyz").await.0, StatusCode::OK, "it is asked once a second");
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let (status, _, body) = get(&app, "/readyz").await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(body, "the database does not answer\n");
+    assert_eq!(get(&app, "/livez").await.0, StatusCode::OK, "a new start would not help");
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use rookery::http::Stage;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -291,7 +292,7 @@ async fn a_service_that_stops_says_goodbye() {
     let address = app.serve(&[]).await;
     let mut socket = Socket::of(&address, &john).await;
     socket.subscribe("1", TIMELINE, json!({})).await;
-    app.app.stopping.send_replace(true);
+    app.app.stopping.send_replace(Stage::Stopping);
     assert_eq!(socket.incoming().await, Incoming::Close(1001));
     drop(socket);
     timeout(SOON, app.app.stopping.closed()).await.expect("everybody has gone");

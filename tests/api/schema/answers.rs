@@ -13,7 +13,7 @@ use crate::app::{PASSWORD, TestApp};
 use crate::cast::{Actor, texts};
 
 /// What cannot be had by asking: who is turned away for asking too much, when.
-const UNSEEN: [&str; 1] = ["TooManyRequestsError"];
+const UNSEEN: [&str; 2] = ["TooManyRequestsError", "FollowLimitError"];
 
 async fn samples(john: &Actor<'_>, susan: &Actor<'_>) -> Samples {
     let (mine, hers, gone) =
@@ -27,7 +27,7 @@ async fn samples(john: &Actor<'_>, susan: &Actor<'_>) -> Samples {
     let samples = json!({
         "first": 2, "last": 2, "cap": 2, "size": 64, "usernamePrefix": "s", "UserBy": { "username": "susan" },
         "id": susan.id, "ids": [susan.id, mine, gone, session, relationship],
-        "postId": hers, "deletePost.id": mine, "EditPostInput.id": mine, "body": "A post.",
+        "postId": hers, "revokeSession.id": session, "deletePost.id": mine, "EditPostInput.id": mine, "body": "A post.",
         "username": "newcomer", "LoginInput.username": "john", "email": "newcomer@example.com",
         "displayName": "Newcomer", "aboutMe": "New here.", "password": PASSWORD,
         "currentPassword": PASSWORD, "newPassword": "another horse battery", "gone": gone,

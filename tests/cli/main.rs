@@ -1,135 +1,18 @@
 //! The binary itself, as an operator meets it: what its commands print, how it starts and stops, and
-//! that whatever is in its way is said in one line, with exit code 1.
+//! that whatever is in its way is said in one line, with exit code 1. What it logs is in `log`.
+
+mod log;
+mod server;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
-use std::time::Duration;
 
-use serde_json::{Value, json};
-use tempfile::TempDir;
+use serde_json::json;
+
+use crate::server::{Server, complaint, end, printed, rookery, run};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-
-/// The binary in a folder of its own, knowing nothing of the environment.
-fn rookery(folder: &TempDir, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_rookery"));
-    command.args(arguments).current_dir(folder).env_clear().env("COLUMNS", "1000");
-    command
-}
-
-fn run(folder: &TempDir, arguments: &[&str]) -> Output {
-    rookery(folder, arguments).output().unwrap()
-}
-
-/// What a command that succeeds prints.
-fn printed(folder: &TempDir, arguments: &[&str]) -> String {
-    let output = run(folder, arguments);
-    assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout).unwrap()
-}
-
-/// The one line with which a command fails.
-fn complaint(output: &Output) -> String {
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
-    let text = String::from_utf8(output.stderr.clone()).unwrap();
-    assert_eq!((text.lines().count(), output.stdout.len()), (1, 0), "{output:?}");
-    text.strip_prefix("error: ").unwrap().trim_end().to_owned()
-}
-
-const SERVE: [&str; 7] =
-    ["serve", "--listen", "127.0.0.1:0", "--argon2-memory-kib", "8", "--argon2-iterations", "1"];
-
-struct Server {
-    process: Child,
-    stdout: BufReader<ChildStdout>,
-    address: String,
-}
-
-impl Server {
-    fn start(folder: &TempDir) -> Self {
-        Self::spawn(rookery(folder, &SERVE))
-    }
-
-    /// A service none of whose files may grow beyond `blocks` of 512 bytes: what a full disk is like.
-    #[cfg(unix)]
-    fn start_on_full_disk(folder: &TempDir, blocks: u32) -> Self {
-        let binary = env!("CARGO_BIN_EXE_rookery");
-        let limited =
-            format!("trap '' XFSZ; ulimit -f {blocks}; exec {binary} {}", SERVE.join(" "));
-        let mut command = Command::new("sh");
-        command.args(["-c", &limited]).current_dir(folder);
-        Self::spawn(command)
-    }
-
-    fn spawn(mut command: Command) -> Self {
-        let command = command.stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut process = command.spawn().unwrap();
-        let mut stdout = BufReader::new(process.stdout.take().unwrap());
-        let mut line = String::new();
-        while !line.contains("/graphql") {
-            line.clear();
-            assert_ne!(stdout.read_line(&mut line).unwrap(), 0, "it ended without an address");
-        }
-        let address = line.split("//").nth(1).unwrap().trim_end().replace("/graphql", "");
-        Self { process, stdout, address }
-    }
-
-    /// Sends the head of a POST; the service is reading the body when this returns.
-    fn begin(&self, token: &str, length: usize) -> TcpStream {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        write!(
-            stream,
-            "POST /graphql HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\n{token}\
-             content-length: {length}\r\nexpect: 100-continue\r\nconnection: close\r\n\r\n",
-            self.address
-        )
-        .unwrap();
-        let mut go_on = [0; "HTTP/1.1 100 Continue\r\n\r\n".len()];
-        stream.read_exact(&mut go_on).unwrap();
-        assert!(go_on.starts_with(b"HTTP/1.1 100 "));
-        stream
-    }
-
-    fn post(&self, token: &str, query: &str) -> Value {
-        let body = json!({ "query": query }).to_string();
-        let token = format!("authorization: Bearer {token}\r\n");
-        end(self.begin(if token.contains("rookery_") { &token } else { "" }, body.len()), &body)
-    }
-
-    fn terminate(&self) {
-        let pid = self.process.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-    }
-
-    /// The last words of a service that was told to stop.
-    fn wait(mut self) -> String {
-        let mut rest = String::new();
-        self.stdout.read_to_string(&mut rest).unwrap();
-        assert_eq!(self.process.wait().unwrap().code(), Some(0));
-        rest
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// Sends the body and reads the answer's.
-fn end(mut stream: TcpStream, body: &str) -> Value {
-    stream.write_all(body.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
-    serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
-}
 
 #[test]
 fn the_schema_is_printed() {

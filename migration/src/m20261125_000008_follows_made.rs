@@ -1,0 +1,25 @@
+use sea_orm_migration::prelude::*;
+
+#[derive(DeriveMigrationName)]
+pub struct Migration;
+
+/// What each user has followed on one day, whether or not they have unfollowed it since.
+const COLUMNS: [&str; 2] = ["follows_day", "follows_made"];
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for name in COLUMNS {
+            let column = ColumnDef::new(name).integer().not_null().default(0).take();
+            manager.alter_table(Table::alter().table("user").add_column(column).take()).await?;
+        }
+        Ok(())
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for name in COLUMNS {
+            manager.alter_table(Table::alter().table("user").drop_column(name).take()).await?;
+        }
+        Ok(())
+    }
+}
