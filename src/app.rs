@@ -157,5 +157,5 @@ fn passwords(config: &Config) -> Result<Passwords> {
     let params = Params::new(config.argon2_memory_kib, config.argon2_iterations, 1, None)
         .map_err(|error| anyhow::anyhow!("{error}"))
         .context("the argon2 parameters are out of range")?;
-    Passwords::new(params, config.argon2_parallel.into())
+    Passwords::new(params, config.argon2_parallel)
 }

@@ -131,10 +131,10 @@ pub struct Config {
     #[arg(long, env = "ROOKERY_ARGON2_ITERATIONS", default_value_t = 2, value_name = "N")]
     pub argon2_iterations: u32,
 
-    /// Password hashes that run at the same time; 16 more wait for each, the rest is refused
-    #[arg(long, env = "ROOKERY_ARGON2_PARALLEL", default_value_t = 2, value_name = "N",
-          value_parser = clap::value_parser!(u8).range(1..))]
-    pub argon2_parallel: u8,
+    /// Password hashes that run at the same time, and 16 more wait for each; the rest is refused. By default half as many
+    /// as there are cores: the others are left for everybody who is signed in already
+    #[arg(long, env = "ROOKERY_ARGON2_PARALLEL", default_value = "auto", value_name = "N", value_parser = hashes)]
+    pub argon2_parallel: usize,
 
     /// Seconds until a request is given up with TIMEOUT
     #[arg(long, env = "ROOKERY_REQUEST_TIMEOUT", default_value_t = 10, value_name = "SECONDS",
@@ -279,6 +279,14 @@ fn log_format(text: &str) -> Result<LogFormat, String> {
         "json" => Ok(LogFormat::Json),
         _ => Err("give 'pretty' or 'json'".to_owned()),
     }
+}
+
+fn hashes(text: &str) -> Result<usize, String> {
+    if text == "auto" {
+        return Ok(std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)));
+    }
+    let number = text.parse().ok().filter(|number| (1..=255).contains(number));
+    number.ok_or_else(|| "give a number from 1 to 255, or 'auto'".to_owned())
 }
 
 /// The number of an instance; `None` for any that is free.

@@ -39,7 +39,9 @@ class Server:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        command, environment = [self.command], {**os.environ}
+        # All load comes from one address.
+        rates = {f"ROOKERY_RATE_{name}": "0" for name in ("NETWORK", "USER", "ATTEMPTS")}
+        command, environment = [self.command], {**os.environ, **rates, "ROOKERY_MAX_NETWORK_SOCKETS": "100000"}
         if self.kind == "peer":
             environment |= {"DATABASE_URL": url, "PORT": str(self.port), "TIMELINE": self.timeline}
         else:

@@ -17,7 +17,8 @@ struct Options {
 }
 
 pub fn config(url: &str) -> Config {
-    Options::parse_from(["bench", "--database-url", url]).config
+    let rates = ["--rate-network", "0", "--rate-user", "0", "--rate-attempts", "0"];
+    Options::parse_from([&["bench", "--database-url", url], &rates[..]].concat()).config
 }
 
 /// The graph's address: `DATABASE_URL`, or the SQLite file that the load harness has as well.

@@ -52,6 +52,6 @@ impl Attempts {
 
 fn too_many(wait: Duration) -> Error {
     let retry_after = Duration::from_secs(wait.as_secs() + 1);
-    let message = format!("Too many attempts. Try again in {} seconds.", retry_after.as_secs());
+    let message = "There were too many attempts. Try again later.";
     UserErrorKind::TooManyRequests { retry_after }.at(&[], message).into()
 }

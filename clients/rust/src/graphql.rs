@@ -78,6 +78,7 @@ pub enum UserErrorCode {
     InvalidInput,
     NotFound,
     SelfTarget,
+    FollowLimitReached,
     TooManyRequests,
     UsernameTaken,
     EmailTaken,
