@@ -204,8 +204,13 @@ for (const [name, first, second] of [
 }
 await check("an id that is longer than a reason may be, twice: 4409", async () => {
   const socket = await Socket.of(john);
-  for (const _ of [1, 2]) socket.subscribe("ü".repeat(1000), TIMELINE);
+  for (const _ of [1, 2]) socket.subscribe("ü".repeat(500), TIMELINE);
   await socket.closes(4409);
+});
+await check("an id of more than 1,024 bytes: 4400", async () => {
+  const socket = await Socket.of(john);
+  socket.subscribe("ü".repeat(513), TIMELINE);
+  await socket.closes(4400);
 });
 await withSocket(john, "an id is free again after complete", async (socket) => {
   for (let n = 0; n < 20; n++) {

@@ -27,7 +27,7 @@ const LOST: News = News::Lagged { missed: None, resume_after: None };
 /// How long to wait for the hub, and for those who come back before.
 const JOINING: Duration = Duration::from_secs(10);
 /// How many of one user's subscribers may wait for what they missed.
-const MOST_WAITING: usize = 8;
+const MOST_WAITING: usize = 64;
 
 /// What a feed brings.
 #[derive(Debug)]

@@ -7,6 +7,7 @@ mod avatar;
 mod beside;
 mod bookmark;
 mod cast;
+mod corpus;
 mod database;
 mod events;
 mod federation;
