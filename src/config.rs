@@ -204,6 +204,11 @@ pub struct Config {
     #[arg(long, env = "ROOKERY_LOG_FORMAT", default_value = "pretty", value_name = "FORMAT", value_parser = log_format)]
     pub log_format: LogFormat,
 
+    /// Address of an OpenTelemetry collector that takes OTLP over HTTP, such as <http://127.0.0.1:4318>, to send a span to for
+    /// each request; by default none is sent. For a build with `--features otlp`
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", default_value = "", value_name = "URL")]
+    pub otlp_endpoint: String,
+
     /// What is logged to standard error, as in `info` or `rookery=debug`
     #[arg(
         long,
@@ -212,6 +217,13 @@ pub struct Config {
         value_name = "FILTER"
     )]
     pub log: String,
+}
+
+impl Config {
+    /// Where spans are sent.
+    pub fn collector(&self) -> Option<&str> {
+        Some(self.otlp_endpoint.as_str()).filter(|address| !address.is_empty())
+    }
 }
 
 /// Origins of sites, as browsers send them: `scheme://host[:port]`, with commas between.

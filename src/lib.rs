@@ -21,4 +21,5 @@ pub mod loader;
 pub mod page;
 pub mod place;
 pub mod schema;
+pub mod telemetry;
 pub mod trace;

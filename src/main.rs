@@ -1,7 +1,6 @@
 //! The command line of Rookery. What each command does is in `command`.
 
 use std::ffi::OsString;
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -16,8 +15,7 @@ use rookery::command::seed::{self, Plan};
 use rookery::command::{doctor, lock, serve, token};
 use rookery::config::{Config, DatabaseConfig, LogFormat};
 use rookery::database::{self, Database, Engine};
-use rookery::schema;
-use tracing_subscriber::EnvFilter;
+use rookery::{schema, telemetry};
 
 /// Answers are made of many small pieces, some of them by SQLite on a thread of its own and dropped on another: the
 /// system's allocator spends more time on that than SQLite on reading.
@@ -123,31 +121,18 @@ enum Token {
 
 fn main() -> ExitCode {
     let Cli { command } = Cli::parse_from(arguments());
-    let (filter, format) = match &command {
-        Command::Serve { config } => (config.log.as_str(), config.log_format),
-        _ => ("warn", LogFormat::Pretty),
-    };
-    let filter = match EnvFilter::builder().parse(filter) {
-        Ok(filter) => filter,
-        Err(error) => {
-            eprintln!("error: '{filter}' does not say what to log: {error}");
-            return ExitCode::FAILURE;
+    let telemetry = match &command {
+        Command::Serve { config } => {
+            telemetry::begin(&config.log, config.log_format, config.collector())
         }
+        _ => telemetry::begin("warn", LogFormat::Pretty, None),
     };
-    let stderr = std::io::stderr;
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(stderr().is_terminal())
-        .with_writer(stderr);
-    match format {
-        LogFormat::Pretty => log.init(),
-        LogFormat::Json => log.json().flatten_event(true).init(),
-    }
-    let result = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(anyhow::Error::from)
-        .and_then(|runtime| runtime.block_on(run(command)));
+    let result = telemetry.and_then(|spans| {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let result = runtime.block_on(run(command));
+        drop(spans);
+        result
+    });
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

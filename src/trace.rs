@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tracing::Instrument as _;
+use tracing::field::Empty;
 
 tokio::task_local! {
     static WORK: Arc<Work>;
@@ -35,7 +36,8 @@ impl Work {
 
     /// Does something as a part of it.
     pub async fn within<T>(self: Arc<Self>, part: impl Future<Output = T>) -> T {
-        let span = tracing::info_span!("request", id = %self);
+        let span =
+            tracing::info_span!("request", id = %self, operation = Empty, statements = Empty);
         WORK.scope(self, part.instrument(span)).await
     }
 }

@@ -17,6 +17,7 @@ use futures_util::FutureExt as _;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
+use tracing::Span;
 
 use super::documents::{Key, Known};
 use super::guard::refuse;
@@ -243,6 +244,8 @@ impl Operation {
         let name = shared.persisted.name_of(self.key.text()).or_else(|| self.known.first_field());
         let name = name.unwrap_or_default();
         shared.metrics.operation(name, ty, (took, statements));
+        let span = Span::current();
+        span.record("operation", name).record("statements", statements);
         if took >= shared.slow {
             let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
             tracing::warn!(operation = name, r#type = %ty, milliseconds, statements, "slow");

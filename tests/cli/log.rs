@@ -143,3 +143,37 @@ struct Options {
     #[command(flatten)]
     database: DatabaseConfig,
 }
+
+/// A collector hears of each request, and of no more than its name.
+#[cfg(feature = "otlp")]
+#[test]
+fn spans_are_sent_to_a_collector() {
+    use std::io::Read as _;
+
+    let collector = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", collector.local_addr().unwrap());
+    let heard = thread::spawn(move || {
+        let (mut stream, _) = collector.accept().unwrap();
+        let mut all = Vec::new();
+        let mut some = vec![0; 65_536];
+        while !all.windows(6).any(|part| part == b"viewer") {
+            let count = stream.read(&mut some).unwrap();
+            assert_ne!(count, 0, "{}", String::from_utf8_lossy(&all));
+            all.extend(&some[..count]);
+        }
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+            .unwrap();
+        String::from_utf8_lossy(&all).into_owned()
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let options = ["--otlp-endpoint", &endpoint];
+    let service = Server::spawn(rookery(&folder, &[&SERVE[..], &options[..]].concat()));
+    service.post("", "query secret($a: Boolean = true) { viewer @include(if: $a) { email } }");
+    service.terminate();
+    service.wait();
+    let heard = heard.join().unwrap();
+    assert!(heard.starts_with("POST /v1/traces HTTP/1.1\r\n"), "{heard}");
+    assert!(heard.contains("rookery") && heard.contains("request"), "{heard}");
+    assert!(!heard.contains("secret") && !heard.contains("email"), "{heard}");
+}
