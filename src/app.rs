@@ -72,7 +72,7 @@ impl App {
         let trusted = Some(&config.trusted_documents).filter(|file| !file.is_empty());
         let trusted = trusted.map(Path::new);
         let persisted = Persisted::new(trusted, config.only_trusted, &config.limits)?;
-        let schema = schema::build(graph, &live, config.limits.max_complexity, config.federation);
+        let schema = schema::build(graph, &live, config.federation);
         let sockets = Sockets::default();
         let room = Room::new(limits.max_requests);
         let metrics = Arc::new(metrics(&database, &passwords, &live, (&sockets, &room)));
@@ -86,6 +86,7 @@ impl App {
             limits: Arc::new(config.limits.clone()),
             timeout: Duration::from_secs(config.request_timeout),
             patience: Duration::from_secs(config.header_timeout),
+            reading: Duration::from_secs(config.write_timeout),
             sockets,
             room,
             quota,

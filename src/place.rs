@@ -19,11 +19,10 @@ impl<K: Copy + Eq + Hash> Places<K> {
     /// `None` when they have `most` already.
     pub fn enter(&self, whose: K, most: usize) -> Option<Place<K>> {
         let mut taken = self.taken();
-        let theirs = taken.entry(whose).or_default();
-        if *theirs >= most {
+        if taken.get(&whose).copied().unwrap_or_default() >= most {
             return None;
         }
-        *theirs += 1;
+        *taken.entry(whose).or_default() += 1;
         Some(Place { places: self.clone(), whose })
     }
 
@@ -79,6 +78,7 @@ mod tests {
         let susan = places.enter("susan", 1);
         assert!(susan.is_some());
         assert_eq!(places.count(), 3);
+        assert!(places.enter("mary", 0).is_none());
         drop(john);
         assert!(places.enter("john", 2).is_some());
         drop(susan);

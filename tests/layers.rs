@@ -34,6 +34,15 @@ const UNSPEAKABLE: [(&str, &str); 4] = [
     ("entity/src", "async_graphql"),
 ];
 
+/// Rooms that nobody can know are too large.
+#[test]
+fn files_are_short() {
+    let files = ["src", "entity/src", "migration/src"].iter().flat_map(read);
+    let long = files.filter(|(_, code)| code.lines().count() > 400);
+    let long: Vec<_> = long.map(|(file, _)| file).collect();
+    assert!(long.is_empty(), "more than 400 lines: {long:?}");
+}
+
 #[test]
 fn every_import_points_down() {
     let mut wrong = Vec::new();

@@ -22,7 +22,15 @@ impl Attempt {
 
 pub struct Attempts {
     by_network: Rate<Network>,
-    by_account: Rate<String>,
+    by_account: Rate<Account>,
+}
+
+/// What is guessed at, however it was named.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub enum Account {
+    Of(i64),
+    /// Nobody's; it is counted all the same, for the answer must not tell.
+    Nobody(String),
 }
 
 impl Attempts {
@@ -32,14 +40,14 @@ impl Attempts {
         Self { by_network: Rate::per_minute(limit), by_account }
     }
 
-    /// One more, at the account that was named, whether or not there is such a one.
+    /// One more, at an account if at any.
     ///
     /// # Errors
     /// `TOO_MANY_REQUESTS`.
-    pub fn admit(&self, network: Network, account: Option<&str>) -> Result<Attempt, Error> {
+    pub fn admit(&self, network: Network, account: Option<Account>) -> Result<Attempt, Error> {
         self.by_network.take(&network, 1).map_err(too_many)?;
         if let Some(account) = account {
-            self.by_account.take(&account.to_lowercase(), 1).map_err(too_many)?;
+            self.by_account.take(&account, 1).map_err(too_many)?;
         }
         Ok(Attempt(()))
     }

@@ -9,7 +9,7 @@ mod rate;
 mod session;
 mod viewer;
 
-pub use attempts::{Attempt, Attempts};
+pub use attempts::{Account, Attempt, Attempts};
 pub use client::{Client, Network, Who};
 pub use password::Passwords;
 pub use presence::Presence;

@@ -35,7 +35,7 @@ impl<K: Clone + Eq + Hash> Rate<K> {
         }))
     }
 
-    /// Takes from a bucket, all of `amount` or nothing; more than it ever holds empties a full one.
+    /// Takes from a bucket, all of `amount` or nothing; more than it ever holds is all but one of that.
     ///
     /// # Errors
     /// There is not enough; there will be, when as much time has gone by.
@@ -44,7 +44,7 @@ impl<K: Clone + Eq + Hash> Rate<K> {
             return Ok(None);
         };
         let taken = buckets.check_key_n(whose, amount).or_else(|most| {
-            NonZeroU32::new(most.0).map_or(Err(most), |most| buckets.check_key_n(whose, most))
+            NonZeroU32::new(most.0 - 1).map_or(Err(most), |most| buckets.check_key_n(whose, most))
         });
         match taken {
             Ok(Ok(state)) => Ok(Some(Balance::from(&state))),
@@ -86,7 +86,8 @@ mod tests {
         assert!(wait > Duration::ZERO && wait <= Duration::from_secs(12), "{wait:?}");
         assert_eq!(rate.take(&"john", 40).unwrap().unwrap().remaining, 0);
         assert_eq!(rate.take(&"susan", 1).unwrap().unwrap().remaining, 99);
-        // Nobody is kept out for ever.
+        // Nobody is kept out for ever, though the first point of what they want is taken by itself.
+        rate.take(&"mary", 1).unwrap();
         assert_eq!(rate.take(&"mary", 1_000).unwrap().unwrap().remaining, 0);
         assert!(rate.take(&"mary", 1_000).is_err());
     }

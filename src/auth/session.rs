@@ -19,6 +19,9 @@ use crate::key;
 /// Tells people and secret scanners what they are looking at.
 const PREFIX: &str = "rookery_";
 
+/// Characters behind it: 32 bytes in base64.
+const LENGTH: usize = 43;
+
 /// Clients say who they are at any length; this many characters are kept.
 const MAX_USER_AGENT: usize = 200;
 
@@ -70,6 +73,14 @@ pub async fn open_session(
     };
     let session = session.insert(transaction).await?;
     Ok(SignedIn { token: token.into(), viewer: Viewer::new(user, session) })
+}
+
+/// Whether a text may be a token: nobody is looked for by one that cannot be.
+pub(super) fn could_be(text: &str) -> bool {
+    text.strip_prefix(PREFIX).is_some_and(|rest| {
+        let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        rest.len() == LENGTH && rest.bytes().all(is_part)
+    })
 }
 
 pub(super) fn hash(token: &str) -> TokenHash {

@@ -5,7 +5,7 @@ use chrono::Utc;
 use entity::{session, user};
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 
-use super::session::hash;
+use super::session::{could_be, hash};
 use crate::database::{Lsn, Snapshot};
 use crate::error::Error;
 
@@ -23,6 +23,9 @@ impl Viewer {
     /// # Errors
     /// [`Error::Unauthenticated`] when no session has this token or it is over.
     pub async fn authenticate(snapshot: &Snapshot, token: &str) -> Result<Self, Error> {
+        if !could_be(token) {
+            return Err(wrong());
+        }
         let found = session::Entity::find()
             .filter(session::Column::TokenHash.eq(hash(token)))
             .filter(session::Column::ExpiresAt.gt(Utc::now()))
@@ -31,9 +34,7 @@ impl Viewer {
             .await?;
         match found {
             Some((session, Some(user))) => Ok(Self { user, session }),
-            _ => {
-                Err(Error::Unauthenticated("The token is not valid or has expired. Log in again."))
-            }
+            _ => Err(wrong()),
         }
     }
 
@@ -54,4 +55,8 @@ impl Viewer {
     pub fn session(&self) -> &session::Model {
         &self.session
     }
+}
+
+fn wrong() -> Error {
+    Error::Unauthenticated("The token is not valid or has expired. Log in again.")
 }

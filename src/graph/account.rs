@@ -12,7 +12,7 @@ use sea_orm::{
 use secrecy::SecretString;
 
 use super::{Graph, text};
-use crate::auth::{Attempt, Client, SignedIn, Viewer, open_session};
+use crate::auth::{Account, Attempt, Client, SignedIn, Viewer, open_session};
 use crate::database::Snapshot;
 use crate::error::{self, Error, UserError, UserErrorKind};
 use crate::key;
@@ -73,7 +73,6 @@ pub async fn login(
     password: SecretString,
     client: Client,
 ) -> Result<SignedIn, Error> {
-    let attempt = graph.attempts.admit(client.network, Some(name.trim()))?;
     let by = if name.contains('@') {
         user::Entity::find()
             .filter(user::Column::Email.eq(user::sought(&name.trim().to_lowercase())))
@@ -81,6 +80,9 @@ pub async fn login(
         user::Entity::find_by(&user::By::Username(name.to_owned()))
     };
     let found = by.one(&**Snapshot::new(&graph.db).get().await?).await?;
+    let account = found.as_ref().map(|user| Account::Of(user.id));
+    let account = account.unwrap_or_else(|| Account::Nobody(user::sought(name.trim())));
+    let attempt = graph.attempts.admit(client.network, Some(account))?;
     let stored = found.as_ref().and_then(|user| user.password_hash.clone());
     let matches = graph.passwords.verify(password, stored, &attempt).await?;
     let Some(user) = found.filter(|_| matches) else {
@@ -240,7 +242,7 @@ async fn prove(
     password: SecretString,
     field: &'static str,
 ) -> Result<Attempt, Error> {
-    let attempt = graph.attempts.admit(client.network, Some(&viewer.user().username))?;
+    let attempt = graph.attempts.admit(client.network, Some(Account::Of(viewer.id())))?;
     let stored = viewer.user().password_hash.clone();
     if graph.passwords.verify(password, stored, &attempt).await? {
         return Ok(attempt);

@@ -1,8 +1,8 @@
 //! Documents that came before: parsed, measured and laid out once. Clients send the same few texts again and
 //! again; whether one is good depends on the schema alone, and on which variables are there at all.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use async_graphql::parser::types::{OperationType, Selection};
 use async_graphql::{Name, ServerError, Variables};
@@ -17,6 +17,8 @@ use crate::schema::{FieldTypes, Shape};
 pub struct Known {
     pub admitted: Admitted,
     pub shape: Shape,
+    /// What it costs, where no variable changes that.
+    pub price: OnceLock<usize>,
     goes_live: bool,
     proven: AtomicBool,
 }
@@ -129,7 +131,8 @@ impl Documents {
         let admitted = guard::admit(&key.text, key.operation.as_deref(), limits)?;
         let shape = self.types.shape(&admitted.document, &admitted.operation);
         let goes_live = key.text.contains("streamCursor");
-        Ok(Arc::new(Known { admitted, shape, goes_live, proven: false.into() }))
+        let price = OnceLock::new();
+        Ok(Arc::new(Known { admitted, shape, price, goes_live, proven: false.into() }))
     }
 
     /// The document turned out to be valid: it is kept, unless it is secret.

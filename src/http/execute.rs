@@ -1,32 +1,27 @@
 //! What every transport does with a request that it has read: the document is admitted, its variables are
 //! coerced, the viewer is known; then it runs, once, or for as long as there are events.
 
-use std::any::Any;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use async_graphql::parser::types::{
-    ExecutableDocument, OperationDefinition, OperationType, Selection,
+    DocumentOperations, ExecutableDocument, OperationDefinition, OperationType, Selection,
 };
 use async_graphql::{
     Pos, Request as GraphQlRequest, Response as GraphQlAnswer, ServerError, Value, Variables,
 };
-use futures_util::FutureExt as _;
-use futures_util::stream::{self, BoxStream, StreamExt as _};
-use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
 use tracing::Span;
 
 use super::documents::{Key, Known};
 use super::guard::refuse;
 use super::parameters::Parameters;
+use super::task::caught;
 use super::{Shared, variables};
 use crate::auth::{Client, Viewer, Who};
 use crate::database::{Lsn, Snapshot};
 use crate::error::Error;
-use crate::schema::{Allowance, Caller, code, code_of, take_turns};
+use crate::schema::{Allowance, Caller, code, code_of};
 use crate::trace::Work;
 
 /// How long a mutation's answer waits for its place in the log.
@@ -46,18 +41,24 @@ pub struct Asker {
     pub seen: Lsn,
 }
 
+impl Asker {
+    pub fn who(&self) -> Who {
+        Who::of(self.viewer.as_ref(), &self.client)
+    }
+}
+
 /// An asker who has paid for an operation.
-struct Admitted<'a> {
+pub(super) struct Admitted<'a> {
     asker: &'a Asker,
     allowance: Option<Allowance>,
-    /// Bytes of text that the answer may have.
-    room: usize,
+    /// Bytes of text that an answer may have.
+    text: usize,
 }
 
 impl Admitted<'_> {
-    async fn caller(&self, snapshot: Snapshot) -> Arc<Caller> {
+    pub(super) async fn caller(&self, snapshot: Snapshot) -> Arc<Caller> {
         let who = (self.asker.viewer.clone(), self.asker.client.clone());
-        Arc::new(Caller::new(snapshot, who, self.allowance, self.room).await)
+        Arc::new(Caller::new(snapshot, who, self.allowance, self.text).await)
     }
 }
 
@@ -82,7 +83,7 @@ pub struct Operation {
     known: Arc<Known>,
     document: ExecutableDocument,
     variables: Variables,
-    is_proven: bool,
+    pub(super) is_proven: bool,
 }
 
 impl Operation {
@@ -115,7 +116,7 @@ impl Operation {
     ///
     /// # Errors
     /// `QUERY_TOO_COMPLEX`, `RATE_LIMITED`.
-    async fn admit<'a>(
+    pub(super) async fn admit<'a>(
         &self,
         shared: &Shared,
         asker: &'a Asker,
@@ -125,14 +126,12 @@ impl Operation {
             OperationType::Subscription => limits.max_event_complexity,
             _ => limits.max_complexity,
         };
-        let who = Who::of(asker.viewer.as_ref(), &asker.client);
-        // What is not valid costs what is refused.
-        let Some(cost) = shared.schema.price(self.request()).await else {
-            shared.quota.note_refused(asker.client.network, self.key.text().len());
-            return Ok(Admitted { asker, allowance: None, room: limits.max_answer });
+        // What has no price is not valid: it will be refused.
+        let Some(cost) = self.price(shared).await else {
+            return Ok(Admitted { asker, allowance: None, text: limits.max_answer });
         };
         if cost > most {
-            shared.quota.note_refused(asker.client.network, self.key.text().len());
+            self.note_refused(shared, asker.who());
             return Err(refuse(
                 code::QUERY_TOO_COMPLEX,
                 format!(
@@ -140,13 +139,36 @@ impl Operation {
                 ),
             ));
         }
-        let balance = shared.quota.take(who, cost)?;
+        let balance = shared.quota.charge(asker.who(), cost)?;
         let allowance = balance.map(|balance| Allowance { cost, balance });
-        Ok(Admitted { asker, allowance, room: limits.max_answer })
+        Ok(Admitted { asker, allowance, text: limits.max_answer })
     }
 
-    fn request(&self) -> GraphQlRequest {
-        let mut request = GraphQlRequest::new(self.key.text()).variables(self.variables.clone());
+    /// Of the operation that runs, whatever stands beside it; without variables, it is always the same.
+    async fn price(&self, shared: &Shared) -> Option<usize> {
+        if let Some(price) = self.known.price.get() {
+            return Some(*price);
+        }
+        let mut document = self.document.clone();
+        if let DocumentOperations::Multiple(operations) = &mut document.operations {
+            let name = self.key.operation().unwrap_or_default();
+            document.operations = DocumentOperations::Single(operations.remove(name)?);
+        }
+        let mut request = GraphQlRequest::new("").variables(self.variables.clone());
+        request.set_parsed_query(document);
+        let price = shared.schema.price(request).await?;
+        if self.definition().variable_definitions.is_empty() {
+            let _ = self.known.price.set(price);
+        }
+        Some(price)
+    }
+
+    pub(super) fn note_refused(&self, shared: &Shared, who: Who) {
+        shared.quota.note_refused(who, self.key.text().len());
+    }
+
+    pub(super) fn request(&self) -> GraphQlRequest {
+        let mut request = GraphQlRequest::new("").variables(self.variables.clone());
         request.operation_name = self.key.operation().map(str::to_owned);
         request.set_parsed_query(self.document.clone());
         request
@@ -189,57 +211,14 @@ impl Operation {
             answer = execute(&caller).await;
         }
         let retryable = is_retryable(self.definition(), &answer);
-        let answer = self.finish(shared, answer)?;
+        let answer = self.finish(shared, asker.who(), answer)?;
         self.note(shared, began, work.statements() - before);
         let lsn = if caller.has_written() { mark(shared, &caller).await } else { None };
         Ok(Executed { answer, retryable, lsn })
     }
 
-    /// Runs a subscription: an answer for each event; an error when it does not come to run. After either an error
-    /// or an answer without data, which has no place to go on from, there is none.
-    pub async fn stream(
-        self,
-        shared: Shared,
-        asker: Asker,
-    ) -> BoxStream<'static, Result<Answer, Vec<ServerError>>> {
-        let (began, work) = (Instant::now(), Work::current());
-        let caller = match self.admit(&shared, &asker).await {
-            Ok(admitted) => admitted.caller(asker.snapshot.clone()).await,
-            Err(error) => return stream::iter([Err(vec![error])]).boxed(),
-        };
-        drop(asker);
-        // Who waits keeps no connection.
-        caller.rest().await;
-        let request = self.request().data(Arc::clone(&caller));
-        let answers = shared.schema.stream(request, self.is_proven);
-        self.note(&shared, began, work.statements());
-        let all = (answers, self, shared, caller, Some(true));
-        let answers = stream::unfold(all, async |(mut answers, this, shared, caller, first)| {
-            let is_first = first?;
-            let answer = tokio::task::unconstrained(take_turns(answers.next()));
-            let answer = match caught(answer).await {
-                Ok(answer) => answer?,
-                Err(error) => {
-                    return Some((Err(vec![error]), (answers, this, shared, caller, None)));
-                }
-            };
-            // What the next event shows is read anew; until then no connection is kept.
-            caller.rest().await;
-            let is_last = answer.data == Value::Null;
-            let answer = if is_first && is_last && answer.is_err() {
-                // Without a first event there is no stream.
-                Err(named(shared.limits.max_complexity, answer.errors))
-            } else {
-                this.finish(&shared, answer)
-            };
-            let more = (!is_last && answer.is_ok()).then_some(false);
-            Some((answer, (answers, this, shared, caller, more)))
-        });
-        answers.boxed()
-    }
-
     /// How long it took, and how many statements.
-    fn note(&self, shared: &Shared, began: Instant, statements: u64) {
+    pub(super) fn note(&self, shared: &Shared, began: Instant, statements: u64) {
         let (took, ty) = (began.elapsed(), self.ty());
         let name = shared.persisted.name_of(self.key.text()).or_else(|| self.known.first_field());
         let name = name.unwrap_or_default();
@@ -254,9 +233,14 @@ impl Operation {
 
     /// # Errors
     /// When it did not run after all.
-    fn finish(&self, shared: &Shared, answer: GraphQlAnswer) -> Result<Answer, Vec<ServerError>> {
+    pub(super) fn finish(
+        &self,
+        shared: &Shared,
+        who: Who,
+        answer: GraphQlAnswer,
+    ) -> Result<Answer, Vec<ServerError>> {
         let ty = self.ty();
-        let mut errors = named(shared.limits.max_complexity, answer.errors);
+        let mut errors = named(answer.errors);
         for error in &mut errors {
             if ty == OperationType::Mutation && error.path.len() > 1 && is_temporary(error) {
                 // The verb is done; what it did could not be read.
@@ -265,56 +249,13 @@ impl Operation {
             }
         }
         if errors.iter().any(|error| is_request_error(error, ty)) {
+            self.note_refused(shared, who);
             return Err(errors);
         }
         shared.metrics.errors(&errors);
         shared.documents.keep(&self.key, &self.known);
         let data = self.known.shape.write(&answer.data, &errors);
         Ok(Answer { data, errors })
-    }
-}
-
-/// A panic is our mistake: it ends what it happens in, and nothing else.
-async fn caught<T>(work: impl Future<Output = T>) -> Result<T, ServerError> {
-    AssertUnwindSafe(work).catch_unwind().await.map_err(|panic| {
-        panicked(&*panic);
-        refusal(Error::Internal)
-    })
-}
-
-/// Logs what a panic said.
-pub fn panicked(panic: &(dyn Any + Send)) {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    let message = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("unknown");
-    tracing::error!(message, "a request panicked");
-}
-
-/// A stream that does its work on a task of its own, one item ahead: who is slow to take them keeps no connection to the
-/// database, and no lock, in the middle of one.
-pub fn on_its_own<T: Send + 'static>(
-    work: Arc<Work>,
-    mut items: BoxStream<'static, T>,
-) -> BoxStream<'static, T> {
-    let (sender, receiver) = mpsc::channel(1);
-    let task = tokio::spawn(work.within(async move {
-        while let Some(item) = items.next().await {
-            if sender.send(item).await.is_err() {
-                break;
-            }
-        }
-    }));
-    let all = (receiver, AbortOnDrop(task.abort_handle()));
-    stream::unfold(all, async |(mut receiver, task)| {
-        Some((receiver.recv().await?, (receiver, task)))
-    })
-    .boxed()
-}
-
-struct AbortOnDrop(AbortHandle);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }
 
@@ -408,16 +349,11 @@ fn is_retryable(operation: &OperationDefinition, answer: &GraphQlAnswer) -> bool
         && (operation.ty == OperationType::Query || undone)
 }
 
-/// Resolvers' errors all have a code. Without one, it is a document that costs too much, or one with an
-/// argument that the library cannot read.
-fn named(max_complexity: usize, mut errors: Vec<ServerError>) -> Vec<ServerError> {
+/// Resolvers' errors all have a code. Without one, it is a document that is not valid, or one with an argument that the
+/// library cannot read.
+pub(super) fn named(mut errors: Vec<ServerError>) -> Vec<ServerError> {
     for error in &mut errors {
-        if error.message == "Query is too complex." {
-            let message = format!(
-                "The query costs more than {max_complexity}. Ask for smaller pages or fewer levels."
-            );
-            *error = refuse(code::QUERY_TOO_COMPLEX, message);
-        } else if code_of(error).is_none() {
+        if code_of(error).is_none() {
             error.extensions.get_or_insert_default().set("code", code::VALIDATION_FAILED);
             // The library's word is hard to understand.
             let one_of = "Oneof input objects requires have exactly one field";

@@ -44,7 +44,7 @@ pub async fn handle(
             let refusal = Refusal::new(StatusCode::FORBIDDEN, code::CSRF_PREVENTED, message);
             return answer_refusal(refusal, MediaType::Json);
         }
-        return websocket::upgrade(socket, shared, client, &head.headers);
+        return websocket::upgrade(socket, shared, client, &head);
     }
     let Some(media) = MediaType::negotiate(&head.headers) else {
         let message =
@@ -87,13 +87,6 @@ async fn run(
     Incoming { head, body, client, media }: Incoming,
     writing: &AtomicBool,
 ) -> Result<Response, Refusal> {
-    let is_get = head.method == Method::GET;
-    if let Err(error) = shared.quota.take(Who::Network(client.network), 1) {
-        // Who is signed in has a quota of their own.
-        if asker(&shared, &head.headers, &client).await?.viewer.is_none() {
-            return Err(Refusal::of(vec![error]));
-        }
-    }
     let asked = match head.method {
         Method::GET => from_query(&head.uri)?,
         Method::POST => {
@@ -105,33 +98,38 @@ async fn run(
             return Err(Refusal::method_not_allowed("GET, POST", message));
         }
     };
-    let parameters = match asked {
-        Asked::One(parameters) => parameters,
+    let _place = shared.room.enter().await.map_err(refused)?;
+    match asked {
+        Asked::One(parameters) => {
+            Box::pin(one(shared, parameters, (&head, &client, media), writing)).await
+        }
         Asked::Many(all) if media == MediaType::EventStream => {
-            let message =
-                format!("Events come for one operation at a time, not for {}.", all.len());
-            return Err(Refusal::bad_request(message));
+            let message = format!("Events come for one operation at a time, not {}.", all.len());
+            Err(Refusal::bad_request(message))
         }
         Asked::Many(all) => {
-            let _place = shared.room.enter().await.map_err(refused)?;
-            return Ok(finish(
-                batch(&shared, all, (&head.headers, &client), writing).await?,
-                media,
-            ));
+            let response = batch(&shared, all, (&head.headers, &client), writing).await?;
+            Ok(finish(response, media))
         }
-    };
-    let _place = shared.room.enter().await.map_err(refused)?;
-    let bytes = parameters.query.as_ref().map_or(0, String::len);
-    let operation = Operation::new(&shared, parameters);
-    if operation.is_err() {
-        shared.quota.note_refused(client.network, bytes);
     }
-    let operation = match operation {
+}
+
+async fn one(
+    shared: Shared,
+    parameters: Parameters,
+    (head, client, media): (&Parts, &Client, MediaType),
+    writing: &AtomicBool,
+) -> Result<Response, Refusal> {
+    let is_get = head.method == Method::GET;
+    let asker = asker(&shared, &head.headers, client).await?;
+    let operation = match admit(&shared, &asker, parameters)? {
+        Ok(operation) => operation,
         // The protocol tells of what cannot be read by the status, and of all else by an event.
         Err(error) if media == MediaType::EventStream && is_readable(&error) => {
+            shared.metrics.errors(std::slice::from_ref(&error));
             return Ok(sse::refused(vec![error]));
         }
-        operation => operation.map_err(|error| Refusal::of(vec![error]))?,
+        Err(error) => return Err(Refusal::of(vec![error])),
     };
     if is_get && operation.ty() == OperationType::Mutation {
         let message = "Mutations cannot be sent with GET; use POST.";
@@ -142,7 +140,6 @@ async fn run(
                        'GraphQL-Require-Preflight: 1' with a GET, or POST.";
         return Err(Refusal::new(StatusCode::FORBIDDEN, code::CSRF_PREVENTED, message));
     }
-    let asker = asker(&shared, &head.headers, &client).await?;
     if media == MediaType::EventStream {
         return Ok(sse::answer(operation, shared, asker, writing).await);
     }
@@ -155,6 +152,22 @@ async fn run(
         return Ok(cacheable(executed.answer.into_json(), media, &head.headers));
     }
     Ok(answer_executed(executed, media))
+}
+
+/// Reads a document for whoever has not used up their share.
+fn admit(
+    shared: &Shared,
+    asker: &Asker,
+    parameters: Parameters,
+) -> Result<Result<Operation, ServerError>, Refusal> {
+    let who = asker.who();
+    shared.quota.admit(who).map_err(|error| Refusal::of(vec![error]))?;
+    let bytes = parameters.query.as_ref().map_or(0, String::len);
+    let operation = Operation::new(shared, parameters);
+    if operation.is_err() {
+        shared.quota.note_refused(who, bytes);
+    }
+    Ok(operation)
 }
 
 fn refused(error: Error) -> Refusal {
@@ -181,8 +194,11 @@ async fn batch(
             Err(refusal) => Err(refusal.errors),
             Ok(asker) => Ok(Asker { seen: asker.seen.max(last.unwrap_or_default()), ..asker }),
         };
-        let operation = Operation::new(shared, parameters).map_err(|error| vec![error]);
-        let executed = match asker.and_then(|asker| Ok((asker, operation?))) {
+        let admitted = asker.and_then(|asker| {
+            let operation = admit(shared, &asker, parameters).map_err(|refusal| refusal.errors)?;
+            Ok((asker, operation.map_err(|error| vec![error])?))
+        });
+        let executed = match admitted {
             Ok((_, operation)) if operation.ty() == OperationType::Subscription => {
                 Err(vec![refuse(code::BAD_REQUEST, SUBSCRIPTION.to_owned())])
             }
@@ -194,7 +210,10 @@ async fn batch(
                 last = executed.lsn.or(last);
                 executed.answer.into_json()
             }
-            Err(errors) => errors_as_json(errors),
+            Err(errors) => {
+                shared.metrics.errors(&errors);
+                errors_as_json(errors)
+            }
         };
         json.extend(if json.len() > 1 { &b","[..] } else { b"" });
         json.extend(answer);
@@ -234,7 +253,10 @@ async fn asker(shared: &Shared, headers: &HeaderMap, client: &Client) -> Result<
     if let Some(value) = headers.get(header::AUTHORIZATION) {
         let found = authenticate(shared, &snapshot, value.to_str().ok()).await;
         if matches!(found, Err(Error::Unauthenticated(_))) {
-            shared.quota.note_refused(client.network, 0);
+            // Who has used up their network's share is not told whether a token is good.
+            let network = Who::Network(client.network);
+            shared.quota.admit(network).map_err(|error| Refusal::of(vec![error]))?;
+            shared.quota.note_refused(network, 0);
         }
         viewer = Some(found.map_err(refused)?);
     }

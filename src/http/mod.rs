@@ -19,6 +19,8 @@ mod room;
 mod serve;
 mod sockets;
 mod sse;
+mod stream;
+mod task;
 mod variables;
 mod websocket;
 
@@ -69,6 +71,8 @@ pub struct Shared {
     pub timeout: Duration,
     /// How long a client may take to begin.
     pub patience: Duration,
+    /// How long it may take to read what it is sent.
+    pub reading: Duration,
     pub sockets: Sockets,
     pub room: Room,
     pub quota: Arc<Quota>,
@@ -143,7 +147,7 @@ pub fn metrics_router(metrics: Arc<Metrics>) -> Router {
 /// A panic outside of resolvers: logged with its message, answered without.
 #[allow(clippy::needless_pass_by_value, reason = "the layer hands it over like this")]
 fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
-    execute::panicked(&*panic);
+    task::panicked(&*panic);
     Refusal::of(vec![execute::refusal(Error::Internal)]).into_response(MediaType::Json)
 }
 

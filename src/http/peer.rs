@@ -2,28 +2,47 @@
 //! whoever the proxy says it passes on.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use axum::http::{HeaderName, header, request};
 use ipnet::IpNet;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::auth::{Client, Network};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The other end of the connection, beside each of its requests.
-#[derive(Clone, Copy)]
-pub struct Peer(pub IpAddr);
+/// The other end of the connection, beside each of its requests; and the connection's place among all, which a socket
+/// keeps when it takes the connection over.
+#[derive(Clone)]
+pub struct Peer {
+    address: IpAddr,
+    _place: Option<Arc<OwnedSemaphorePermit>>,
+}
+
+impl Peer {
+    pub fn new(address: IpAddr, place: OwnedSemaphorePermit) -> Self {
+        Self { address, _place: Some(Arc::new(place)) }
+    }
+}
+
+/// Without a connection.
+impl From<IpAddr> for Peer {
+    fn from(address: IpAddr) -> Self {
+        Self { address, _place: None }
+    }
+}
 
 pub fn client(head: &request::Parts, trusted: &[IpNet]) -> Client {
     let user_agent = head.headers.get(header::USER_AGENT);
     let user_agent = user_agent.and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let Some(Peer(peer)) = head.extensions.get().copied() else {
+    let Some(Peer { address, .. }) = head.extensions.get() else {
         return Client { network: Network::default(), user_agent };
     };
     // Each proxy adds whom it speaks to at the end; what stands before a stranger's address, the stranger has written.
     let values = head.headers.get_all(FORWARDED_FOR).iter().rev();
-    let mut hops = values.filter_map(|value| value.to_str().ok()).flat_map(|text| text.rsplit(','));
-    let mut address = peer.to_canonical();
+    let mut hops = values.flat_map(|value| value.as_bytes().rsplit(|byte| *byte == b','));
+    let mut address = address.to_canonical();
     while trusted.iter().any(|network| network.contains(&address)) {
         let Some(next) = hops.next().and_then(parse) else { break };
         address = next;
@@ -32,8 +51,8 @@ pub fn client(head: &request::Parts, trusted: &[IpNet]) -> Client {
 }
 
 /// With a port or without.
-fn parse(text: &str) -> Option<IpAddr> {
-    let text = text.trim();
+fn parse(text: &[u8]) -> Option<IpAddr> {
+    let text = str::from_utf8(text).ok()?.trim();
     let socket = || text.parse().ok().map(|socket: SocketAddr| socket.ip());
     Some(text.parse().ok().or_else(socket)?.to_canonical())
 }
@@ -50,9 +69,10 @@ mod tests {
         let of = |peer: &str, forwarded: &[&str]| {
             let mut request = Request::get("/");
             for value in forwarded {
-                request = request.header(FORWARDED_FOR, HeaderValue::try_from(*value).unwrap());
+                let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
+                request = request.header(FORWARDED_FOR, value);
             }
-            let peer = Peer(peer.parse().unwrap());
+            let peer = Peer::from(peer.parse::<IpAddr>().unwrap());
             let (head, ()) = request.extension(peer).body(()).unwrap().into_parts();
             client(&head, &trusted).network
         };
@@ -68,6 +88,9 @@ mod tests {
             ("10.0.0.1", &[], "10.0.0.1"),
             ("10.0.0.1", &["nonsense, 10.0.0.2"], "10.0.0.2"),
             ("10.0.0.1", &["unknown"], "10.0.0.1"),
+            ("10.0.0.1", &["ÿ, 198.51.100.1"], "198.51.100.1"),
+            ("10.0.0.1", &["203.0.113.9", "ÿ, 198.51.100.1"], "198.51.100.1"),
+            ("10.0.0.1", &["203.0.113.9", "ÿ"], "10.0.0.1"),
         ] {
             assert_eq!(of(peer, forwarded), network(expected), "{peer} {forwarded:?}");
         }

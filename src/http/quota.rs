@@ -22,9 +22,23 @@ impl Quota {
         Self { networks: Rate::per_minute(network), users: Rate::per_minute(user) }
     }
 
+    /// Takes the first point of what a request costs: whoever has none left is not read.
+    ///
     /// # Errors
     /// `RATE_LIMITED`.
-    pub fn take(&self, who: Who, cost: usize) -> Result<Option<Balance>, ServerError> {
+    pub fn admit(&self, who: Who) -> Result<(), ServerError> {
+        self.take(who, 1).map(drop)
+    }
+
+    /// Takes the rest of what it costs.
+    ///
+    /// # Errors
+    /// `RATE_LIMITED`.
+    pub fn charge(&self, who: Who, cost: usize) -> Result<Option<Balance>, ServerError> {
+        self.take(who, cost.saturating_sub(1))
+    }
+
+    fn take(&self, who: Who, cost: usize) -> Result<Option<Balance>, ServerError> {
         let cost = u32::try_from(cost).unwrap_or(u32::MAX);
         let taken = match who {
             Who::User(user) => self.users.take(&user, cost),
@@ -37,10 +51,10 @@ impl Quota {
     }
 
     /// Notes a request that did not come to run, with a document of so many bytes.
-    pub fn note_refused(&self, network: Network, bytes: usize) {
-        let mut cost = u32::try_from(REFUSED + bytes / BYTES).unwrap_or(u32::MAX);
+    pub fn note_refused(&self, who: Who, bytes: usize) {
+        let mut cost = REFUSED + bytes / BYTES;
         // Whoever has less left keeps little of it.
-        while cost > 0 && self.networks.take(&network, cost).is_err() {
+        while cost > 0 && self.take(who, cost).is_err() {
             cost /= 2;
         }
     }

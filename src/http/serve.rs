@@ -55,13 +55,14 @@ pub async fn serve(
     loop {
         let accepted = async {
             // Whoever finds none waits where the system keeps them.
-            let place = Arc::clone(&places).acquire_owned().await;
-            (listener.accept().await, place)
+            let place = Arc::clone(&places).acquire_owned().await.ok()?;
+            Some((listener.accept().await, place))
         };
-        let (accepted, place) = tokio::select! {
+        let next = tokio::select! {
             accepted = accepted => accepted,
-            () = &mut stop => break,
+            () = &mut stop => None,
         };
+        let Some((accepted, place)) = next else { break };
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -73,7 +74,8 @@ pub async fn serve(
         let _ = stream.set_nodelay(true);
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(patience.write));
-        let service = TowerToHyperService::new(router.clone().layer(Extension(Peer(peer.ip()))));
+        let service =
+            TowerToHyperService::new(router.clone().layer(Extension(Peer::new(peer.ip(), place))));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(patience.head)
@@ -82,7 +84,6 @@ pub async fn serve(
             .with_upgrades();
         let mut stopping = stopping.subscribe();
         tokio::spawn(async move {
-            let _place = place;
             let mut connection = pin!(connection);
             let ended = tokio::select! {
                 ended = connection.as_mut() => ended,

@@ -13,9 +13,9 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use tokio::time::timeout;
 
-use super::execute::{Answer, Asker, Operation, errors_as_json, on_its_own};
+use super::execute::{Answer, Asker, Operation, errors_as_json};
+use super::task::on_its_own;
 use super::{NOSNIFF, Shared, guard, set_lsn, stopped};
-use crate::auth::Who;
 use crate::schema::code;
 use crate::trace::Work;
 
@@ -39,11 +39,13 @@ pub async fn answer(
                 set_lsn(&mut response, executed.lsn);
                 response
             }
-            Err(errors) => refused(errors),
+            Err(errors) => {
+                shared.metrics.errors(&errors);
+                refused(errors)
+            }
         };
     }
-    let who = Who::of(asker.viewer.as_ref(), &asker.client);
-    let place = match shared.sockets.open(who, &shared.limits) {
+    let place = match shared.sockets.open(asker.who(), &shared.limits) {
         Ok(place) => place,
         Err(message) => {
             return refused(vec![guard::refuse(code::TOO_MANY_OPERATIONS, message)]);

@@ -7,7 +7,7 @@ use entity::session;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::bookmark::BookmarkEdge;
-use super::connection::{Connection, PageArgs, cost};
+use super::connection::{Connection, PageArgs, cost, times};
 use super::error::{UserErrorInterface, user_errors};
 use super::scalar::DateTime;
 use super::user::User;
@@ -41,7 +41,7 @@ impl Viewer {
     }
 
     /// The sessions that are open now, newest first; at most 100. Another login ends the oldest.
-    #[graphql(complexity = "1 + 100 * child_complexity")]
+    #[graphql(complexity = "times(100, child_complexity)")]
     async fn sessions(&self, ctx: &Context<'_>) -> Result<Vec<Session>, Error> {
         let sessions = graph::account::sessions(&loaders(ctx).snapshot, &self.0).await?;
         Ok(sessions.into_iter().map(Session).collect())

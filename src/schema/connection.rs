@@ -58,7 +58,14 @@ impl PageArgs {
 /// What a connection field costs: what stands below it, once for each row of the page.
 pub fn cost(first: Option<i32>, last: Option<i32>, below: usize) -> usize {
     let size = first.or(last).unwrap_or(DEFAULT_SIZE).clamp(1, MAX_SIZE);
-    1 + below.saturating_mul(size.unsigned_abs() as usize)
+    times(size.unsigned_abs() as usize, below)
+}
+
+/// What a field costs: what stands below it, so many times. The library adds such costs up without a look at how
+/// large they become: more than anybody may ask for is enough, and as many as fit into a document do not run over.
+pub fn times(count: usize, below: usize) -> usize {
+    const ENOUGH: usize = 1 << 40;
+    below.saturating_mul(count.max(1)).saturating_add(1).min(ENOUGH)
 }
 
 /// An entry of a list: the row it is made from, the node it leads to.

@@ -7,8 +7,10 @@ use async_graphql::{Any, Context, MergedObject, Object, SimpleObject, Union, Val
 use futures_util::future::try_join_all;
 
 use super::account::AccountQuery;
+use super::connection::times;
 use super::node::{self, Node, NodeQuery};
 use super::post::{Post, PostQuery};
+use super::rate_limit::RateLimitQuery;
 use super::sdl;
 use super::user::{User, UserQuery};
 use crate::error::Error;
@@ -40,7 +42,14 @@ pub fn subgraph() -> &'static str {
 /// Everything that can be read, by clients and by the router.
 #[derive(Default, MergedObject)]
 #[graphql(name = "Query")]
-pub struct SubgraphQuery(NodeQuery, AccountQuery, UserQuery, PostQuery, FederationQuery);
+pub struct SubgraphQuery(
+    NodeQuery,
+    AccountQuery,
+    UserQuery,
+    PostQuery,
+    RateLimitQuery,
+    FederationQuery,
+);
 
 /// An object to which other subgraphs may add fields.
 #[derive(Union)]
@@ -73,10 +82,7 @@ impl FederationQuery {
     ///
     /// Errors: `INVALID_ID` in place of an entity whose key is not a `__typename` with an `id`;
     /// `ARGUMENT_OUT_OF_RANGE` for more than 1000.
-    #[graphql(
-        name = "_entities",
-        complexity = "1 + representations.len().max(1) * child_complexity"
-    )]
+    #[graphql(name = "_entities", complexity = "times(representations.len(), child_complexity)")]
     async fn entities(
         &self,
         ctx: &Context<'_>,

@@ -135,34 +135,25 @@ pub struct Mutation(
     bookmark::BookmarkMutation,
 );
 
-/// The schema over a graph and what happens in it; documents that cost more than `max_complexity` do not run. With
-/// `federation`, it is a subgraph.
-pub fn build(graph: Graph, live: &Live, max_complexity: usize, federation: bool) -> Schema {
+/// The schema over a graph and what happens in it. With `federation`, it is a subgraph.
+pub fn build(graph: Graph, live: &Live, federation: bool) -> Schema {
     let graph = Arc::new(graph);
     let answering = |mode| {
         let (graph, live) = (Arc::clone(&graph), live.clone());
         if federation {
-            Executor::Subgraph(finished(base().data(graph).data(live), max_complexity, mode))
+            Executor::Subgraph(base().data(graph).data(live).validation_mode(mode).finish())
         } else {
-            Executor::Whole(finished(base().data(graph).data(live), max_complexity, mode))
+            Executor::Whole(base().data(graph).data(live).validation_mode(mode).finish())
         }
     };
     let pricing = if federation {
-        Executor::Subgraph(finished(base().extension(Pricing), usize::MAX, ValidationMode::Fast))
+        Executor::Subgraph(base().extension(Pricing).validation_mode(ValidationMode::Fast).finish())
     } else {
-        Executor::Whole(finished(base().extension(Pricing), usize::MAX, ValidationMode::Fast))
+        Executor::Whole(base().extension(Pricing).validation_mode(ValidationMode::Fast).finish())
     };
     let (validating, trusting) =
         (answering(ValidationMode::Strict), answering(ValidationMode::Fast));
     Schema { validating, trusting, pricing }
-}
-
-fn finished<Q: Default + ObjectType + 'static>(
-    builder: SchemaBuilder<Q, Mutation, Subscription>,
-    max_complexity: usize,
-    mode: ValidationMode,
-) -> Executable<Q> {
-    builder.limit_complexity(max_complexity).validation_mode(mode).finish()
 }
 
 /// The schema in the Schema Definition Language, as checked in at `schema.graphql`.
@@ -187,18 +178,19 @@ pub struct Caller {
     loaders: Loaders,
     client: Client,
     allowance: Option<Allowance>,
-    /// Bytes of text that the answer may still have.
-    room: AtomicUsize,
+    /// Bytes of text that an answer may have, and that this one may still have.
+    most_text: usize,
+    text: AtomicUsize,
     has_written: AtomicBool,
 }
 
 impl Caller {
-    /// What the request sees is of one moment: that of `snapshot`. Its texts may have `room` bytes together.
+    /// What the request sees is of one moment: that of `snapshot`. The texts of an answer may have so many bytes together.
     pub async fn new(
         snapshot: Snapshot,
         (viewer, client): (Option<Viewer>, Client),
         allowance: Option<Allowance>,
-        room: usize,
+        most_text: usize,
     ) -> Self {
         let loaders = Loaders::new(snapshot, viewer.as_ref().map(Viewer::user)).await;
         Self {
@@ -206,7 +198,8 @@ impl Caller {
             loaders,
             client,
             allowance,
-            room: room.into(),
+            most_text,
+            text: most_text.into(),
             has_written: AtomicBool::new(false),
         }
     }
@@ -225,8 +218,9 @@ impl Caller {
         self.loaders.snapshot.is_on_replica().await
     }
 
-    /// Keeps no connection, and nothing that was read: between the events of a subscription.
+    /// Keeps no connection, and nothing that was read: between the events of a subscription, each of which is an answer.
     pub async fn rest(&self) {
+        self.text.store(self.most_text, Ordering::Relaxed);
         self.loaders.clear().await;
     }
 
@@ -235,8 +229,8 @@ impl Caller {
     /// # Errors
     /// There is no room for it: answers are kept in memory until they are sent.
     fn spend<'a>(&self, text: &'a str) -> Result<&'a str, Error> {
-        let spent = self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |room| {
-            room.checked_sub(text.len())
+        let spent = self.text.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+            left.checked_sub(text.len())
         });
         spent.map(|_| text).map_err(|_| Error::AnswerTooLarge)
     }

@@ -4,7 +4,7 @@ use async_graphql::{Context, ID, Interface, Object};
 use futures_util::future::try_join_all;
 
 use super::account::Session;
-use super::connection::int;
+use super::connection::{int, times};
 use super::follow::Relationship;
 use super::post::Post;
 use super::user::User;
@@ -47,7 +47,7 @@ impl NodeQuery {
     /// The objects behind many ids: same length and order, null where nothing is found or visible.
     ///
     /// Errors: `INVALID_ID`; `ARGUMENT_OUT_OF_RANGE` for more than 100 ids.
-    #[graphql(complexity = "1 + ids.len().max(1) * child_complexity")]
+    #[graphql(complexity = "times(ids.len(), child_complexity)")]
     async fn nodes(
         &self,
         ctx: &Context<'_>,

@@ -1,9 +1,11 @@
 //! The schema as a subgraph: what a router asks for.
 
 use async_graphql::parser::parse_schema;
+use async_graphql::parser::types::{TypeKind, TypeSystemDefinition};
 use serde_json::{Value, json};
 
 use crate::app::TestApp;
+use crate::cast::texts;
 
 const ENTITIES: &str = "query ($representations: [_Any!]!) { _entities(representations: $representations) {
     __typename ... on User { username followersCount } ... on Post { body author { username } } } }";
@@ -88,4 +90,34 @@ async fn a_router_is_told_the_keys() {
     let alone = TestApp::new().await;
     let answer = alone.post(None, &json!({ "query": "{ _service { sdl } }" })).await;
     assert_eq!(answer["errors"][0]["extensions"]["code"], "GRAPHQL_VALIDATION_FAILED");
+}
+
+/// What the router composes from is what the service answers.
+#[tokio::test]
+async fn what_is_told_is_there() {
+    let app = TestApp::with(&["--federation", "--rate-network", "100000"]).await;
+    let roots = app
+        .anonymous()
+        .query("{ __schema { queryType { fields { name } } } _service { sdl } }")
+        .await;
+    let fields = texts(&roots["__schema"]["queryType"]["fields"], "name");
+    let sdl = parse_schema(roots["_service"]["sdl"].as_str().unwrap()).unwrap();
+    let told: Vec<String> = sdl
+        .definitions
+        .iter()
+        .filter_map(|definition| match definition {
+            TypeSystemDefinition::Type(ty) if ty.node.name.node == "Query" => Some(&ty.node.kind),
+            _ => None,
+        })
+        .flat_map(|kind| match kind {
+            TypeKind::Object(object) => object.fields.iter(),
+            _ => [].iter(),
+        })
+        .map(|field| field.node.name.node.to_string())
+        .collect();
+    assert!(told.len() >= 7, "{told:?}");
+    for field in told {
+        assert!(fields.contains(&field), "{field} is told of, and not there");
+    }
+    assert!(app.anonymous().query("{ rateLimit { cost } }").await["rateLimit"].is_object());
 }

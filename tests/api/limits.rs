@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
+use http_body_util::BodyExt as _;
 use rookery::database::Snapshot;
 use rookery::http::Peer;
 use serde_json::{Value, json};
@@ -19,7 +20,7 @@ const RATE: &str = "{ rateLimit { cost limit used remaining resetAt } }";
 
 /// As a connection from an address brings it.
 async fn from(app: &TestApp, address: &str, document: &str) -> (StatusCode, Option<u64>, Value) {
-    let peer = Peer(address.parse::<IpAddr>().unwrap());
+    let peer = Peer::from(address.parse::<IpAddr>().unwrap());
     let request = Request::post("/graphql").header(header::CONTENT_TYPE, "application/json");
     let body = Body::from(json!({ "query": document }).to_string());
     let (status, headers, body) = app.send(request.extension(peer).body(body).unwrap()).await;
@@ -63,7 +64,7 @@ async fn what_is_asked_for_is_counted() {
     }
     assert_eq!(
         from(&app, "2001:db8::2", RATE).await.2["data"]["rateLimit"]["used"],
-        14,
+        12,
         "one network"
     );
 }
@@ -85,7 +86,7 @@ async fn refusals_are_counted() {
     let mine = Request::post("/graphql")
         .header(header::CONTENT_TYPE, "application/json")
         .header(header::AUTHORIZATION, format!("Bearer {}", john.token.as_ref().unwrap()))
-        .extension(Peer("192.0.2.1".parse().unwrap()));
+        .extension(Peer::from("192.0.2.1".parse::<IpAddr>().unwrap()));
     let (status, ..) =
         app.send(mine.body(Body::from("{\"query\": \"{ __typename }\"}")).unwrap()).await;
     assert_eq!(status, StatusCode::OK);
@@ -142,7 +143,7 @@ async fn guesses_at_one_account_are_counted_from_everywhere() {
     app.join("john").await;
     let mut counted = 0;
     for n in 1..=20 {
-        let name = if n % 2 == 0 { "john" } else { "JOHN" };
+        let name = ["john", "JOHN", "john@example.com"][n % 3];
         let (_, _, answer) = from(&app, &format!("198.51.100.{n}"), &guesses(name, 1)).await;
         counted += usize::from(codes(&answer) == ["INVALID_CREDENTIALS"]);
     }
@@ -270,4 +271,131 @@ async fn streams_of_nobody_in_particular_are_counted_by_network() {
     drop(open);
     tokio::time::sleep(Duration::from_millis(50)).await;
     nobody.watch(&watch, json!({})).await;
+}
+
+/// Whatever its size, a price is more than anybody may ask for, and never less for being more.
+#[tokio::test]
+async fn a_price_does_not_run_over() {
+    let app = TestApp::with(&["--rate-network", "1000000"]).await;
+    let john = app.join("john").await;
+    for (lists, bodies, levels) in [(6, 368, 7), (5, 400, 6), (7, 300, 8), (6, 369, 7)] {
+        let mut inside = format!("posts(first: 100) {{ nodes {{ {} }} }}", "body ".repeat(bodies));
+        for level in 0..lists {
+            let ids = "id ".repeat(20 * level % levels);
+            inside = format!("followers(first: 100) {{ nodes {{ {ids} {inside} }} }}");
+        }
+        let ask = format!(
+            "query ($ids: [ID!]!) {{ nodes(ids: $ids) {{ ... on User {{ {inside} }} }} rateLimit {{ cost }} }}"
+        );
+        let answer = app.anonymous().ask(&ask, json!({ "ids": vec![john.id.as_str(); 100] })).await;
+        assert_eq!(answer["errors"][0]["extensions"]["code"], "QUERY_TOO_COMPLEX", "{answer:#}");
+    }
+}
+
+/// Names that clients make up are no labels; what did not run has none.
+#[tokio::test]
+async fn metrics_are_few_whatever_is_asked() {
+    let app = TestApp::new().await;
+    let john = app.join("john").await;
+    for n in 0..20 {
+        app.anonymous().ask(&format!("query made_up_{n} {{ unknown_{n} }}"), json!({})).await;
+        john.refused(&format!("subscription made_up_{n} {{ unknown_{n} }}"), json!({})).await;
+        john.query(&format!("query made_up_{n} {{ alias_{n}: users {{ totalCount }} }}")).await;
+    }
+    let metrics = app.app.metrics.answer().into_body().collect().await.unwrap().to_bytes();
+    let metrics = String::from_utf8_lossy(&metrics);
+    assert!(metrics.contains("operation=\"users\""), "{metrics}");
+    for made_up in ["made_up", "unknown", "alias"] {
+        assert!(!metrics.contains(made_up), "{metrics}");
+    }
+}
+
+#[tokio::test]
+async fn each_event_is_an_answer_of_its_own() {
+    let app = TestApp::with(&["--max-answer", "1000"]).await;
+    let john = app.join("john").await;
+    let mut news = john
+        .watch("subscription { timelineEvents { ... on TimelinePostAdded { edge { node { body } } } } }", json!({}))
+        .await;
+    for n in 0..8 {
+        john.write(&format!("{n}{}", "x".repeat(299))).await;
+        let answer = news.answer().await.unwrap();
+        assert!(answer.get("errors").is_none(), "{n}: {answer}");
+    }
+}
+
+/// A document of several operations costs what the one costs that runs.
+#[tokio::test]
+async fn others_in_the_document_cost_nothing() {
+    let app = TestApp::with(&["--rate-network", "100000"]).await;
+    let dear = "query b { users(first: 100) { nodes { followers(first: 100) { nodes { id username } } } } }";
+    let document =
+        format!("query a {{ rateLimit {{ cost }} }} {dear} {}", dear.replace(" b ", " c "));
+    let body = json!({ "query": document, "operationName": "a" });
+    let answer = app.post(None, &body).await;
+    assert_eq!(answer["data"]["rateLimit"]["cost"], 2, "{answer:#}");
+    let all = json!({ "query": document, "operationName": "b" });
+    assert!(app.post(None, &all).await["data"]["users"].is_object());
+}
+
+/// However little is allowed in a minute, what is allowed at all can be had when a minute has gone by.
+#[tokio::test]
+async fn what_costs_more_than_a_minute_gives_is_not_refused_for_ever() {
+    let app = TestApp::with(&["--rate-network", "100"]).await;
+    let dear = "{ users(first: 100) { nodes { id username } } }";
+    assert_eq!(from(&app, "192.0.2.1", dear).await.0, StatusCode::OK);
+    let (status, after, _) = from(&app, "192.0.2.1", dear).await;
+    assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(after.is_some_and(|seconds| seconds <= 60));
+}
+
+/// The sender is charged for what is refused, wherever it is refused: read or not, valid or not, alone or in a batch.
+#[tokio::test]
+async fn whoever_sends_what_is_refused_pays_for_it() {
+    let app =
+        TestApp::with(&["--rate-user", "3000", "--rate-network", "3000", "--max-batch", "5"]).await;
+    let padding = "x".repeat(8_000);
+    let refused = [
+        json!({ "query": format!("{{ wrong {padding}") }),
+        json!({ "query": format!("{{ unknown(a: \"{padding}\") }}") }),
+        json!([{ "query": format!("{{ unknown(a: \"{padding}\") }}") }]),
+    ];
+    for (n, body) in refused.iter().enumerate() {
+        let user = app.join(&format!("user{n}")).await;
+        let mut count = 0;
+        loop {
+            let answer = app.post(user.token.as_deref(), body).await;
+            let answer = answer.get(0).unwrap_or(&answer);
+            if answer["errors"][0]["extensions"]["code"] == "RATE_LIMITED" {
+                break;
+            }
+            count += 1;
+            assert!(count < 30, "{body} is for nothing");
+        }
+        // Of the network nothing was taken but for registering.
+        assert_ne!(from(&app, "0.0.0.0", "{ __typename }").await.0, StatusCode::TOO_MANY_REQUESTS);
+    }
+}
+
+/// A socket takes the connection's place with it.
+#[tokio::test]
+async fn sockets_are_connections_too() {
+    let app = TestApp::new().await;
+    let address = app.serve(&["--max-connections", "2"]).await;
+    let open = async || {
+        let mut stream = TcpStream::connect(&address).await.unwrap();
+        let upgrade = "GET /graphql HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\
+            Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\
+            Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n";
+        stream.write_all(upgrade.as_bytes()).await.unwrap();
+        let mut head = [0; 12];
+        let answered = timeout(Duration::from_millis(500), stream.read_exact(&mut head)).await;
+        answered.is_ok().then_some(stream)
+    };
+    let (one, two) = (open().await, open().await);
+    assert!(one.is_some() && two.is_some());
+    assert!(open().await.is_none(), "there is no third");
+    drop(one);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(open().await.is_some());
 }

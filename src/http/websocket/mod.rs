@@ -3,6 +3,8 @@
 //!
 //! The viewer is who the token in `connection_init` says, looked up anew for each operation.
 
+mod message;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -11,19 +13,18 @@ use async_graphql::ServerError;
 use async_graphql::parser::types::OperationType;
 use axum::body::Bytes;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
-use axum::http::{HeaderMap, header};
+use axum::http::header;
+use axum::http::request::Parts;
 use axum::response::Response;
 use futures_util::stream::{self, AbortHandle, BoxStream, SelectAll, StreamExt as _};
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
-use super::execute::{
-    Asker, Operation, authenticate, errors_as_json, on_its_own, refusal, shorten,
-};
+use super::execute::{Asker, Operation, authenticate, errors_as_json, refusal, shorten};
 use super::guard::refuse;
 use super::parameters::Parameters;
-use super::{Shared, stopped};
+use super::task::on_its_own;
+use super::{Peer, Shared, stopped};
 use crate::auth::{Client, Viewer, Who};
 use crate::database::{Lsn, Snapshot};
 use crate::error::Error;
@@ -31,88 +32,28 @@ use crate::place::Place;
 use crate::schema::code;
 use crate::trace::Work;
 
+use message::{Close, End, Incoming, Outgoing};
+
 const PROTOCOL: &str = "graphql-transport-ws";
 
 /// How often a client is asked whether it is still there; the second time without an answer, it is not.
 const PING: Duration = Duration::from_secs(20);
-/// How long a client may take to take a message, or to say goodbye.
-const SEND: Duration = Duration::from_secs(12);
+/// How long a client may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(1);
-/// Bytes that a closing frame has room for.
-const MAX_REASON: usize = 123;
 /// Bytes of an operation's id: it is kept, and comes with each answer.
 const MAX_ID: usize = 1_024;
 /// There are many sockets, and little comes in.
 const BUFFER: usize = 4 * 1024;
 
-/// What comes in.
-#[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum Incoming {
-    ConnectionInit {
-        payload: Option<Map<String, Value>>,
-    },
-    Ping {
-        payload: Option<Map<String, Value>>,
-    },
-    Pong {
-        #[serde(rename = "payload")]
-        _payload: Option<Map<String, Value>>,
-    },
-    Subscribe {
-        id: String,
-        payload: Parameters,
-    },
-    Complete {
-        id: String,
-    },
-}
-
-/// What an operation has to say.
-enum Outgoing {
-    Next(Vec<u8>),
-    /// The last: it did not come to run.
-    Failed(Vec<ServerError>),
-    Complete,
-    /// The last of all: the token is good no longer.
-    Forbidden,
-}
-
-/// Why the socket is closed, as the protocol numbers it.
-struct Close(u16, String);
-
-impl Close {
-    fn new(code: u16, reason: impl Into<String>) -> Self {
-        let reason = reason.into();
-        let end = reason.floor_char_boundary(MAX_REASON);
-        Self(code, reason[..end].to_owned())
-    }
-
-    fn forbidden() -> Self {
-        Self::new(4403, "Forbidden")
-    }
-}
-
-/// The client is gone, or goes, or must go.
-enum End {
-    Gone,
-    Closed,
-    Close(Close),
-}
-
-impl From<Close> for End {
-    fn from(close: Close) -> Self {
-        Self::Close(close)
-    }
-}
-
 pub fn upgrade(
     upgrade: WebSocketUpgrade,
     shared: Shared,
     client: Client,
-    headers: &HeaderMap,
+    head: &Parts,
 ) -> Response {
-    let token = headers.get(header::AUTHORIZATION);
+    // The connection is the socket's from now on, and so is its place.
+    let peer = head.extensions.get::<Peer>().cloned();
+    let token = head.headers.get(header::AUTHORIZATION);
     let token = token.and_then(|value| value.to_str().ok()).map(str::to_owned);
     // Up to twice as much is read, to be refused in the protocol's words.
     let limit = shared.limits.max_body.saturating_mul(2);
@@ -122,6 +63,7 @@ pub fn upgrade(
         let mut connection = Connection {
             socket,
             shared,
+            _peer: peer,
             client,
             token,
             place: None,
@@ -168,6 +110,7 @@ struct Running {
 struct Connection {
     socket: WebSocket,
     shared: Shared,
+    _peer: Option<Peer>,
     client: Client,
     /// `Bearer <token>`, as it came.
     token: Option<String>,
@@ -250,17 +193,20 @@ impl Connection {
             Some(Value::String(token)) => self.token = Some(token.clone()),
             Some(_) => return Err(Close::forbidden().into()),
         }
+        let Ok(room) = self.shared.room.enter().await else {
+            return Err(Close::new(1013, "Try again later").into());
+        };
         let snapshot = Snapshot::new(&self.shared.database);
         let viewer = match authenticated(&self.shared, &snapshot, self.token.as_deref()).await {
             Ok(viewer) => viewer,
             Err(Error::Unauthenticated(_)) => {
-                self.shared.quota.note_refused(self.client.network, 0);
+                self.shared.quota.note_refused(Who::Network(self.client.network), 0);
                 return Err(Close::forbidden().into());
             }
             Err(_) => return Err(Close::new(1013, "Try again later").into()),
         };
         // Who waits to be read keeps no connection to the database.
-        drop(snapshot);
+        drop((snapshot, room));
         let who = Who::of(viewer.as_ref(), &self.client);
         let full = |why| Close::new(4403, format!("Forbidden: {why}"));
         self.place = Some(self.shared.sockets.open(who, &self.shared.limits).map_err(full)?);
@@ -296,13 +242,13 @@ impl Connection {
             }
         };
         let bytes = parameters.query.as_ref().map_or(0, String::len);
-        if let Err(error) = self.shared.quota.take(who, 1) {
+        if let Err(error) = self.shared.quota.admit(who) {
             return self.fail(&id, vec![error]).await;
         }
         let operation = match Operation::new(&self.shared, parameters) {
             Ok(operation) => operation,
             Err(error) => {
-                self.shared.quota.note_refused(self.client.network, bytes);
+                self.shared.quota.note_refused(who, bytes);
                 return self.fail(&id, vec![error]).await;
             }
         };
@@ -361,7 +307,7 @@ impl Connection {
     }
 
     async fn send(&mut self, message: Message) -> Result<(), End> {
-        match timeout(SEND, self.socket.send(message)).await {
+        match timeout(self.shared.reading, self.socket.send(message)).await {
             Ok(Ok(())) => Ok(()),
             _ => Err(End::Gone),
         }
