@@ -36,3 +36,8 @@ bench:
 # Under load, beside hand-written endpoints and other servers (needs wrk, sqlite3, PostgreSQL; --help tells more)
 load *OPTIONS:
     benches/load/run {{OPTIONS}}
+
+# Hostile input, faults and overload, the long half (needs PostgreSQL, sqlite3, a C compiler, pip; twenty minutes)
+torture POSTGRES="postgres://postgres@127.0.0.1:5432":
+    cargo build --release --locked
+    .ci/torture/run target/release/rookery {{POSTGRES}} --long

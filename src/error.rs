@@ -149,6 +149,8 @@ fn by_code(error: &dyn DatabaseError) -> Option<Error> {
     const SQLITE_BUSY: u32 = 5;
     const SQLITE_READONLY: u32 = 8;
     const SQLITE_FULL: u32 = 13;
+    /// Extended ones: to write, sync, cut or lengthen a file.
+    const NOT_WRITTEN: [u32; 4] = [10 | 3 << 8, 10 | 4 << 8, 10 | 6 << 8, 10 | 19 << 8];
     let code = error.code()?;
     match (code.len(), &*code) {
         // Another instance made the same key at the same moment.
@@ -173,6 +175,7 @@ fn by_code(error: &dyn DatabaseError) -> Option<Error> {
             match code & 0xff {
                 SQLITE_BUSY => Some(Error::Unavailable),
                 SQLITE_READONLY | SQLITE_FULL => Some(Error::Unwritable),
+                _ if NOT_WRITTEN.contains(&code) => Some(Error::Unwritable),
                 _ => None,
             }
         }

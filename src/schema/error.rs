@@ -87,7 +87,7 @@ impl From<Error> for async_graphql::Error {
             }),
             Error::Unwritable => coded(
                 code::UNAVAILABLE,
-                "The database cannot be written: its disk is full, or write-protected. Nothing was changed.",
+                "The database cannot be written: its disk is full, or fails, or is write-protected. Nothing was changed.",
             ),
             Error::Unavailable | Error::Conflict => {
                 coded(code::UNAVAILABLE, "The service is busy. Try again in a moment.")

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::server::{Server, complaint, end, printed, rookery, run};
 
@@ -137,10 +137,14 @@ fn a_full_disk_loses_nothing_that_was_acknowledged() {
         "mutation {{ createPost(input: {{body: \"{}\"}}) {{ post {{ id }} }} }}",
         "x".repeat(4_900)
     );
-    let outcomes: Vec<bool> = (0..80)
-        .map(|_| service.post(token, &create)["data"]["createPost"]["post"]["id"].is_string())
-        .collect();
-    let acknowledged = outcomes.iter().filter(|stored| **stored).count();
+    let answers: Vec<Value> = (0..80).map(|_| service.post(token, &create)).collect();
+    let is_stored = |answer: &&Value| answer["data"]["createPost"]["post"]["id"].is_string();
+    let acknowledged = answers.iter().filter(is_stored).count();
+    for refused in answers.iter().filter(|answer| !is_stored(answer)) {
+        let error = &refused["errors"][0];
+        assert_eq!(error["extensions"]["code"], "UNAVAILABLE", "{refused}");
+        assert!(error["message"].as_str().unwrap().contains("disk is full"), "{refused}");
+    }
     assert!((1..80).contains(&acknowledged), "{acknowledged} of 80");
     let count = "{ viewer { user { postsCount posts { totalCount } } } }";
     let user = service.post(token, count)["data"]["viewer"]["user"].clone();
