@@ -150,7 +150,7 @@ fn by_code(error: &dyn DatabaseError) -> Option<Error> {
     const SQLITE_READONLY: u32 = 8;
     const SQLITE_FULL: u32 = 13;
     /// Extended ones: to write, sync, cut or lengthen a file.
-    const NOT_WRITTEN: [u32; 4] = [10 | 3 << 8, 10 | 4 << 8, 10 | 6 << 8, 10 | 19 << 8];
+    const NOT_WRITTEN: [u32; 4] = [0x030a, 0x040a, 0x060a, 0x130a];
     let code = error.code()?;
     match (code.len(), &*code) {
         // Another instance made the same key at the same moment.
