@@ -243,7 +243,7 @@ fn measure_fragment(
 
 /// The deepest nesting of brackets, strings and comments left out.
 fn nesting(text: &str) -> usize {
-    let (mut depth, mut deepest) = (0usize, 0);
+    let (mut depth, mut deepest, mut blocks_end) = (0usize, 0, true);
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
         let skip = match c {
@@ -257,6 +257,12 @@ fn nesting(text: &str) -> usize {
                 1
             }
             '#' => rest.find(['\n', '\r']).unwrap_or(rest.len()),
+            '"' if rest.starts_with("\"\"\"") => {
+                // One that does not end is to the parser an empty string with another behind it. Nor does any after it.
+                let length = if blocks_end { block_length(rest) } else { None };
+                blocks_end = length.is_some();
+                length.unwrap_or(2)
+            }
             '"' => string_length(rest),
             other => other.len_utf8(),
         };
@@ -265,26 +271,31 @@ fn nesting(text: &str) -> usize {
     deepest
 }
 
-/// The length of the string literal that `text` begins with; all of `text` when it does not end.
-fn string_length(text: &str) -> usize {
-    let (quote, escaped) =
-        if text.starts_with("\"\"\"") { ("\"\"\"", "\\\"\"\"") } else { ("\"", "\\") };
-    let mut at = quote.len();
-    while let Some(rest) = text.get(at..) {
-        if rest.is_empty() {
-            break;
+/// The length of the block string that `text` begins with, if it ends. It escapes nothing but its own end.
+fn block_length(text: &str) -> Option<usize> {
+    let mut from = 3;
+    loop {
+        let quotes = from + text.get(from..)?.find("\"\"\"")?;
+        if !text[..quotes].ends_with('\\') {
+            return Some(quotes + 3);
         }
-        if rest.starts_with(escaped) {
-            // A block string escapes only its own end; a plain one whatever follows.
-            let next = rest.chars().nth(1).map_or(0, char::len_utf8);
-            at += if quote.len() == 3 { escaped.len() } else { 1 + next };
-        } else if rest.starts_with(quote) {
-            return at + quote.len();
-        } else {
-            at += rest.chars().next().map_or(1, char::len_utf8);
+        from = quotes + 3;
+    }
+}
+
+/// The length of the string that `text` begins with; of its quote alone when it does not end on its line.
+fn string_length(text: &str) -> usize {
+    let mut characters = text.char_indices().skip(1);
+    while let Some((at, c)) = characters.next() {
+        match c {
+            '"' => return at + 1,
+            '\n' | '\r' => break,
+            // It escapes whatever follows.
+            '\\' => drop(characters.next()),
+            _ => {}
         }
     }
-    text.len()
+    1
 }
 
 fn within(what: &str, given: usize, max: usize) -> Result<(), ServerError> {

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use async_graphql::parser::types::OperationType;
+use async_graphql::parser::types::{OperationType, Selection};
+use async_graphql_value::Value;
 use clap::{Args, Command, FromArgMatches as _};
 
 use super::*;
@@ -186,8 +187,39 @@ fn brackets_in_strings_and_comments_do_not_count() {
     ] {
         assert_eq!(verdict(&text), Ok(OperationType::Query), "{text}");
     }
-    assert_eq!(nesting("{ a(b: \"never ends [[["), 2);
+    assert_eq!(nesting("{ a(b: \"never ends [[["), 5);
     assert_eq!(nesting("\"\\"), 0);
+}
+
+/// Whatever quotes, escapes and line ends stand before them: brackets are counted that the parser goes into.
+#[test]
+fn no_quote_hides_brackets_from_the_count() {
+    let deep = format!("{}{}", "[".repeat(MAX_NESTING + 1), "]".repeat(MAX_NESTING + 1));
+    let pieces = ["\"", "\"\"\"", "\\", "\n", "#", "x", &deep];
+    let (mut tried, mut read) = (0, 0);
+    for number in 0..pieces.len().pow(5) {
+        let part = |at: u32| pieces[number / pieces.len().pow(at) % pieces.len()];
+        let parts: String = (0..5).map(part).collect();
+        if !parts.contains('[') {
+            continue;
+        }
+        let text = format!("{{ nodes(ids: [{parts}]) {{ id }} }}");
+        tried += 1;
+        let Ok(document) = super::read(&text, &limits()) else { continue };
+        read += 1;
+        let (_, operation) = document.operations.iter().next().unwrap();
+        let Selection::Field(field) = &operation.node.selection_set.node.items[0].node else {
+            unreachable!("{text}")
+        };
+        let mut values: Vec<_> = field.node.arguments.iter().map(|(_, v)| (&v.node, 0)).collect();
+        while let Some((value, level)) = values.pop() {
+            assert!(level < MAX_NESTING, "{text}");
+            if let Value::List(all) = value {
+                values.extend(all.iter().map(|value| (value, level + 1)));
+            }
+        }
+    }
+    assert!(read > 100 && read < tried, "{read} of {tried} were read");
 }
 
 #[test]

@@ -114,6 +114,10 @@ async fn depths() {
             ("objects", format!("{{ user(by: {}) {{ id }} }}", nest("{ id: ", "}"))),
             ("types", format!("query ($a: {}) {{ nodes(ids: $a) {{ id }} }}", nest("[", "]"))),
             ("open lists", format!("{{ nodes(ids: {}", "[".repeat(depth))),
+            (
+                "lists behind a block string that does not end",
+                format!("{{ nodes(ids: [\"\"\"x\" {}]) {{ id }} }}", nest("[", "]")),
+            ),
         ] {
             let answer = send(&app, post(MODERN), query(&document)).await;
             assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{attack}, {depth} deep");
