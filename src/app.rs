@@ -10,6 +10,7 @@ use axum::Router;
 use chrono::TimeDelta;
 
 use crate::auth::{Attempts, Passwords, Presence};
+use crate::budget::Budget;
 use crate::config::Config;
 use crate::database::Database;
 use crate::graph::{FollowLimits, Graph};
@@ -29,6 +30,8 @@ const UNHEARD: Duration = Duration::from_millis(500);
 #[derive(Clone)]
 pub struct App {
     pub router: Router,
+    /// For whoever watches the service, beside its metrics.
+    pub health: Router,
     pub database: Database,
     pub passwords: Passwords,
     pub live: Live,
@@ -52,7 +55,8 @@ impl App {
         let limits = &config.limits;
         let attempts = Arc::new(Attempts::per_minute(limits.rate_attempts));
         let quota = Arc::new(Quota::per_minute(limits.rate_network, limits.rate_user));
-        forget_each_minute(Arc::downgrade(&attempts), Arc::downgrade(&quota));
+        let room = Room::new(limits.max_requests);
+        forget_each_minute(Arc::downgrade(&attempts), Arc::downgrade(&quota), room.clone());
         let graph = Graph {
             keys: Keys::new(node, database.largest_key().await?),
             db: database.clone(),
@@ -74,9 +78,9 @@ impl App {
         let persisted = Persisted::new(trusted, config.only_trusted, &config.limits)?;
         let schema = schema::build(graph, &live, config.federation);
         let sockets = Sockets::default();
-        let room = Room::new(limits.max_requests);
-        let metrics = Arc::new(metrics(&database, &passwords, &live, (&sockets, &room)));
-        let router = http::router(Shared {
+        let budget = Budget::new(limits.max_answer, limits.max_answers);
+        let metrics = Arc::new(metrics(&database, &passwords, &live, (&sockets, &room, &budget)));
+        let shared = Shared {
             documents: Arc::new(Documents::new(schema.types()?, &config.limits)),
             schema,
             persisted: Arc::new(persisted),
@@ -89,14 +93,17 @@ impl App {
             reading: Duration::from_secs(config.write_timeout),
             sockets,
             room,
+            budget,
             quota,
             proxies: config.trusted_proxies.0.clone().into(),
             metrics: Arc::clone(&metrics),
             slow: Duration::from_millis(config.slow),
             asked: Asked::default(),
             stopping: Arc::clone(&stopping),
-        });
-        Ok(Self { router, database, passwords, live, metrics, stopping })
+        };
+        let health = http::health_router().with_state(shared.clone());
+        let router = http::router(shared);
+        Ok(Self { router, health, database, passwords, live, metrics, stopping })
     }
 }
 
@@ -105,7 +112,7 @@ fn metrics(
     database: &Database,
     passwords: &Passwords,
     live: &Live,
-    (sockets, room): (&Sockets, &Room),
+    (sockets, room, budget): (&Sockets, &Room, &Budget),
 ) -> Metrics {
     let mut metrics = Metrics::default();
     let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
@@ -137,17 +144,24 @@ fn metrics(
     let sockets = sockets.clone();
     metrics.read("sockets", "Sockets and streams of events", move || count(sockets.count()));
     let room = room.clone();
-    metrics.read("requests", "Requests that are worked on", move || count(room.taken()));
+    let (here, budget) = (room.clone(), budget.clone());
+    metrics.read("requests", "Requests that are worked on", move || count(here.taken()));
+    let room = room.clone();
+    let read = move || i64::try_from(room.turned_away()).unwrap_or(i64::MAX);
+    metrics.read("requests_turned_away", "Requests that found no room since the start", read);
+    let help = "Bytes of large answers that are made or not yet sent";
+    metrics.read("answer_bytes", help, move || count(budget.taken()));
     metrics
 }
 
 /// Who has not come for a while is not remembered.
-fn forget_each_minute(attempts: Weak<Attempts>, quota: Weak<Quota>) {
+fn forget_each_minute(attempts: Weak<Attempts>, quota: Weak<Quota>, room: Room) {
     tokio::spawn(async move {
         let mut minutes = tokio::time::interval(Duration::from_mins(1));
         while let (Some(attempts), Some(quota)) = (attempts.upgrade(), quota.upgrade()) {
             attempts.forget();
             quota.forget();
+            room.forget();
             drop((attempts, quota));
             minutes.tick().await;
         }

@@ -10,6 +10,9 @@ use crate::error::{Error, UserErrorKind};
 /// Guesses at one account may come from everywhere; somebody who keeps guessing should not lock its owner out.
 const PLACES: u32 = 5;
 
+/// Bytes of an e-mail address, which may be longer than a username.
+const MAX_NAME: usize = 254;
+
 /// The proof that it was counted.
 pub struct Attempt(());
 
@@ -29,8 +32,17 @@ pub struct Attempts {
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Account {
     Of(i64),
+    /// The same, by somebody who has a session of it: strangers who guess do not keep them from changing the password.
+    Own(i64),
     /// Nobody's; it is counted all the same, for the answer must not tell.
     Nobody(String),
+}
+
+impl Account {
+    /// Of that name. What is longer than any name or address is remembered as one.
+    pub fn nobody(name: String) -> Self {
+        Self::Nobody(if name.len() <= MAX_NAME { name } else { String::new() })
+    }
 }
 
 impl Attempts {

@@ -16,6 +16,9 @@ use crate::http::{self, Patience, Stage, Stopping};
 /// The password of john, susan, mary and david in the demo data.
 pub const DEMO_PASSWORD: &str = "correct horse battery";
 
+/// Files that are open beside connections.
+const OTHER_FILES: u64 = 128;
+
 /// # Errors
 /// When the port or the database is taken, cannot be opened or written, or is from a newer version.
 pub async fn serve(config: Config) -> Result<()> {
@@ -36,7 +39,7 @@ pub async fn serve(config: Config) -> Result<()> {
         Some(address) => {
             let listener = TcpListener::bind(address).await;
             let listener = listener.with_context(|| format!("cannot listen on {address}"))?;
-            (app.router, Some((listener, http::metrics_router(app.metrics))))
+            (app.router, Some((listener, http::metrics_router(app.metrics).merge(app.health))))
         }
     };
     let address = listener.local_addr()?;
@@ -51,17 +54,39 @@ pub async fn serve(config: Config) -> Result<()> {
     if !playground::OFFLINE {
         println!("  (built without npm: the playground loads its files from a CDN)");
     }
-    let patience = Patience::from(&config);
+    let mut patience = Patience::from(&config);
+    patience.connections = room_for(patience.connections);
     if let Some((listener, router)) = metrics {
         let mut stopping = app.stopping.subscribe();
         let stopped = async move { http::stopped(&mut stopping).await };
-        tokio::spawn(http::serve(listener, router, (stopped, Stopping::default()), patience));
+        tokio::spawn(http::serve(
+            listener,
+            router,
+            (stopped, Stopping::default()),
+            patience.clone(),
+        ));
     }
+    let grace = patience.grace;
     http::serve(listener, router, (stop, app.stopping), patience).await;
     // A server that has vanished would keep us waiting.
-    let _ = tokio::time::timeout(patience.grace, app.database.close()).await;
+    let _ = tokio::time::timeout(grace, app.database.close()).await;
     println!("Rookery has stopped.");
     Ok(())
+}
+
+/// So many connections, or as many as the system lets us have open: each is a file to it.
+fn room_for(connections: usize) -> usize {
+    let wanted = u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(OTHER_FILES);
+    let files = rlimit::increase_nofile_limit(wanted).unwrap_or(wanted);
+    let most = usize::try_from(files.saturating_sub(OTHER_FILES)).unwrap_or(usize::MAX).max(1);
+    if most < connections {
+        tracing::warn!(
+            most,
+            files,
+            "fewer connections than --max-connections: raise the limit of open files (ulimit -n)"
+        );
+    }
+    most.min(connections)
 }
 
 async fn fill_with_demo(app: &App) -> Result<()> {

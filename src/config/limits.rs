@@ -67,7 +67,8 @@ pub struct Limits {
     #[arg(long, env = "ROOKERY_MAX_USER_OPERATIONS", default_value_t = 500, value_name = "N")]
     pub max_user_operations: usize,
 
-    /// Cost of an operation: one for each field (five for a post's text), multiplied by the page sizes above it
+    /// Cost of an operation: one for each field and four more for each post of a list, multiplied by the page sizes above
+    /// it; 250 for a list without a stored count
     #[arg(long, env = "ROOKERY_MAX_COMPLEXITY", default_value_t = 50_000, value_name = "N")]
     pub max_complexity: usize,
 
@@ -79,8 +80,14 @@ pub struct Limits {
     #[arg(long, env = "ROOKERY_MAX_ANSWER", default_value_t = 8_388_608, value_name = "BYTES")]
     pub max_answer: usize,
 
-    /// Requests that are worked on at the same time; more are answered with UNAVAILABLE, status 503
-    #[arg(long, env = "ROOKERY_MAX_REQUESTS", default_value_t = 256, value_name = "N",
+    /// The same in all answers together, until they are sent; more fail with UNAVAILABLE, status 503. Answers with less
+    /// than 64 KiB are not counted
+    #[arg(long, env = "ROOKERY_MAX_ANSWERS", default_value_t = 134_217_728, value_name = "BYTES")]
+    pub max_answers: usize,
+
+    /// Requests that are worked on at the same time, half of them from one network. More wait for up to a second, and when
+    /// there are too many for longer, for 50 milliseconds; then they are answered with UNAVAILABLE, status 503
+    #[arg(long, env = "ROOKERY_MAX_REQUESTS", default_value_t = 64, value_name = "N",
           value_parser = at_least_one)]
     pub max_requests: usize,
 
@@ -88,6 +95,12 @@ pub struct Limits {
     #[arg(long, env = "ROOKERY_MAX_CONNECTIONS", default_value_t = 10_000, value_name = "N",
           value_parser = at_least_one)]
     pub max_connections: usize,
+
+    /// Connections from one network that are open at the same time; more are closed at once. Those of trusted proxies are
+    /// not counted
+    #[arg(long, env = "ROOKERY_MAX_NETWORK_CONNECTIONS", default_value_t = 1_000, value_name = "N",
+          value_parser = at_least_one)]
+    pub max_network_connections: usize,
 
     /// Cost of all operations in a minute of those who come from one network and are not signed in; 0 for no limit.
     /// More fail with `RATE_LIMITED`, status 429. A network is an IPv4 address or the /64 of an IPv6 address

@@ -151,7 +151,7 @@ pub struct Config {
           value_parser = clap::value_parser!(u64).range(1..=604_800))]
     pub event_retention: u64,
 
-    /// Seconds that a client may take to send the head of a request, or to begin on a WebSocket
+    /// Seconds that a client may take to send the head of a request, then its body, or to begin on a WebSocket
     #[arg(long, env = "ROOKERY_HEADER_TIMEOUT", default_value_t = 10, value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub header_timeout: u64,

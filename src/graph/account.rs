@@ -81,7 +81,7 @@ pub async fn login(
     };
     let found = by.one(&**Snapshot::new(&graph.db).get().await?).await?;
     let account = found.as_ref().map(|user| Account::Of(user.id));
-    let account = account.unwrap_or_else(|| Account::Nobody(user::sought(name.trim())));
+    let account = account.unwrap_or_else(|| Account::nobody(user::sought(name.trim())));
     let attempt = graph.attempts.admit(client.network, Some(account))?;
     let stored = found.as_ref().and_then(|user| user.password_hash.clone());
     let matches = graph.passwords.verify(password, stored, &attempt).await?;
@@ -242,7 +242,7 @@ async fn prove(
     password: SecretString,
     field: &'static str,
 ) -> Result<Attempt, Error> {
-    let attempt = graph.attempts.admit(client.network, Some(Account::Of(viewer.id())))?;
+    let attempt = graph.attempts.admit(client.network, Some(Account::Own(viewer.id())))?;
     let stored = viewer.user().password_hash.clone();
     if graph.passwords.verify(password, stored, &attempt).await? {
         return Ok(attempt);

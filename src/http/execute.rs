@@ -3,33 +3,30 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_graphql::parser::types::{
     DocumentOperations, ExecutableDocument, OperationDefinition, OperationType, Selection,
 };
 use async_graphql::{
-    Pos, Request as GraphQlRequest, Response as GraphQlAnswer, ServerError, Value, Variables,
+    Pos, Request as GraphQlRequest, Response as GraphQlAnswer, ServerError, Variables,
 };
-use tracing::Span;
 
+use super::answer::Answer;
 use super::documents::{Key, Known};
 use super::guard::refuse;
+use super::note::{Began, Noted};
 use super::parameters::Parameters;
 use super::task::caught;
 use super::{Shared, variables};
 use crate::auth::{Client, Viewer, Who};
+use crate::budget::Budget;
 use crate::database::{Lsn, Snapshot};
 use crate::error::Error;
 use crate::schema::{Allowance, Caller, code, code_of};
-use crate::trace::Work;
 
 /// How long a mutation's answer waits for its place in the log.
 const MARK: Duration = Duration::from_secs(1);
-
-/// However much is wrong, an answer stays small.
-const MAX_ERRORS: usize = 20;
-const MAX_MESSAGE: usize = 300;
 
 /// Who asks.
 #[derive(Clone)]
@@ -51,21 +48,14 @@ impl Asker {
 pub(super) struct Admitted<'a> {
     asker: &'a Asker,
     allowance: Option<Allowance>,
-    /// Bytes of text that an answer may have.
-    text: usize,
+    budget: &'a Budget,
 }
 
 impl Admitted<'_> {
     pub(super) async fn caller(&self, snapshot: Snapshot) -> Arc<Caller> {
         let who = (self.asker.viewer.clone(), self.asker.client.clone());
-        Arc::new(Caller::new(snapshot, who, self.allowance, self.text).await)
+        Arc::new(Caller::new(snapshot, who, self.allowance, self.budget).await)
     }
-}
-
-/// Data in JSON, and errors.
-pub struct Answer {
-    pub data: Vec<u8>,
-    pub errors: Vec<ServerError>,
 }
 
 /// A request that ran.
@@ -118,17 +108,17 @@ impl Operation {
     /// `QUERY_TOO_COMPLEX`, `RATE_LIMITED`.
     pub(super) async fn admit<'a>(
         &self,
-        shared: &Shared,
+        shared: &'a Shared,
         asker: &'a Asker,
     ) -> Result<Admitted<'a>, ServerError> {
-        let limits = &shared.limits;
+        let (limits, budget) = (&shared.limits, &shared.budget);
         let most = match self.ty() {
             OperationType::Subscription => limits.max_event_complexity,
             _ => limits.max_complexity,
         };
         // What has no price is not valid: it will be refused.
         let Some(cost) = self.price(shared).await else {
-            return Ok(Admitted { asker, allowance: None, text: limits.max_answer });
+            return Ok(Admitted { asker, allowance: None, budget });
         };
         if cost > most {
             self.note_refused(shared, asker.who());
@@ -141,7 +131,7 @@ impl Operation {
         }
         let balance = shared.quota.charge(asker.who(), cost)?;
         let allowance = balance.map(|balance| Allowance { cost, balance });
-        Ok(Admitted { asker, allowance, text: limits.max_answer })
+        Ok(Admitted { asker, allowance, budget })
     }
 
     /// Of the operation that runs, whatever stands beside it; without variables, it is always the same.
@@ -184,8 +174,7 @@ impl Operation {
         asker: Asker,
         writing: &AtomicBool,
     ) -> Result<Executed, Vec<ServerError>> {
-        let (began, work) = (Instant::now(), Work::current());
-        let before = work.statements();
+        let began = Began::now();
         let admitted = self.admit(shared, &asker).await.map_err(|error| vec![error])?;
         let is_query = self.ty() == OperationType::Query;
         let since = asker.viewer.as_ref().map_or(asker.seen, |viewer| asker.seen.max(viewer.lsn()));
@@ -203,6 +192,7 @@ impl Operation {
         let mut caller = admitted.caller(snapshot).await;
         // What an earlier operation of the same request has written stays written.
         writing.fetch_or(!is_query, Ordering::Relaxed);
+        let noted = Noted::new(&self, shared, began);
         let mut answer = execute(&caller).await;
         let unavailable = |error| code_of(error) == Some(code::UNAVAILABLE);
         if caller.is_on_replica().await && answer.errors.iter().any(unavailable) {
@@ -210,25 +200,20 @@ impl Operation {
             caller = admitted.caller(Snapshot::new(&shared.database)).await;
             answer = execute(&caller).await;
         }
+        let finished = self.finish(shared, asker.who(), answer);
+        noted.end(finished.is_ok());
+        let mut answer = finished?;
         let retryable = is_retryable(self.definition(), &answer);
-        let answer = self.finish(shared, asker.who(), answer)?;
-        self.note(shared, began, work.statements() - before);
+        answer.share = caller.share();
+        shared.metrics.user_errors(&caller.failures());
         let lsn = if caller.has_written() { mark(shared, &caller).await } else { None };
         Ok(Executed { answer, retryable, lsn })
     }
 
-    /// How long it took, and how many statements.
-    pub(super) fn note(&self, shared: &Shared, began: Instant, statements: u64) {
-        let (took, ty) = (began.elapsed(), self.ty());
-        let name = shared.persisted.name_of(self.key.text()).or_else(|| self.known.first_field());
-        let name = name.unwrap_or_default();
-        shared.metrics.operation(name, ty, (took, statements));
-        let span = Span::current();
-        span.record("operation", name).record("statements", statements);
-        if took >= shared.slow {
-            let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-            tracing::warn!(operation = name, r#type = %ty, milliseconds, statements, "slow");
-        }
+    /// What it is called where that may be one of many: by the operator, or else by the schema.
+    pub(super) fn name<'a>(&'a self, shared: &'a Shared) -> &'a str {
+        let trusted = shared.persisted.name_of(self.key.text());
+        trusted.or_else(|| self.known.first_field()).unwrap_or_default()
     }
 
     /// # Errors
@@ -255,29 +240,8 @@ impl Operation {
         shared.metrics.errors(&errors);
         shared.documents.keep(&self.key, &self.known);
         let data = self.known.shape.write(&answer.data, &errors);
-        Ok(Answer { data, errors })
+        Ok(Answer { data, errors, share: None })
     }
-}
-
-impl Answer {
-    pub fn into_json(mut self) -> Vec<u8> {
-        let mut json = Vec::with_capacity(self.data.len() + 16);
-        json.extend_from_slice(b"{\"data\":");
-        json.extend_from_slice(&self.data);
-        if !self.errors.is_empty() {
-            shorten(&mut self.errors);
-            json.extend_from_slice(b",\"errors\":");
-            json.extend(serde_json::to_vec(&self.errors).unwrap_or_else(|_| b"[]".to_vec()));
-        }
-        json.push(b'}');
-        json
-    }
-}
-
-/// The answer to a request that did not run.
-pub fn errors_as_json(mut errors: Vec<ServerError>) -> Vec<u8> {
-    shorten(&mut errors);
-    serde_json::json!({ "errors": errors }).to_string().into_bytes()
 }
 
 /// Whoever has this token.
@@ -308,16 +272,6 @@ pub fn refusal(error: Error) -> ServerError {
     error
 }
 
-pub fn shorten(errors: &mut Vec<ServerError>) {
-    errors.truncate(MAX_ERRORS);
-    for error in errors {
-        if let Some((end, _)) = error.message.char_indices().nth(MAX_MESSAGE) {
-            error.message.truncate(end);
-            error.message.push('…');
-        }
-    }
-}
-
 /// Where the log stands after a mutation; kept with the session too. Only with replicas. The answer does
 /// not wait for it for long: without it, the session reads from the primary.
 async fn mark(shared: &Shared, caller: &Caller) -> Option<Lsn> {
@@ -340,11 +294,11 @@ fn is_temporary(error: &ServerError) -> bool {
 
 /// Whether the request failed for a reason that passes, and may be sent again: nothing of it was done. Of
 /// a mutation, that is known when its only field did not come to write.
-fn is_retryable(operation: &OperationDefinition, answer: &GraphQlAnswer) -> bool {
+fn is_retryable(operation: &OperationDefinition, answer: &Answer) -> bool {
     let fields = &operation.selection_set.node.items;
     let only_field = matches!(&fields[..], [one] if matches!(one.node, Selection::Field(_)));
     let undone = only_field && answer.errors.iter().all(|error| error.path.len() <= 1);
-    answer.data == Value::Null
+    answer.data == b"null"
         && answer.errors.iter().any(is_temporary)
         && (operation.ty == OperationType::Query || undone)
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use async_graphql::ServerError;
 use async_graphql::parser::types::OperationType;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
@@ -18,7 +18,8 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 
 use super::accept::MediaType;
-use super::execute::{Asker, Executed, Operation, authenticate, errors_as_json, refusal};
+use super::answer::{Told, errors_as_json};
+use super::execute::{Asker, Executed, Operation, authenticate, refusal};
 use super::guard::refuse;
 use super::parameters::{Asked, Parameters, from_body, from_query};
 use super::refusal::Refusal;
@@ -52,63 +53,77 @@ pub async fn handle(
         let refusal = Refusal::new(StatusCode::NOT_ACCEPTABLE, code::BAD_REQUEST, message);
         return answer_refusal(refusal, MediaType::Json);
     };
-    let writing = AtomicBool::new(false);
-    let timeout = shared.timeout;
-    let request = Incoming { head, body, client, media };
     let metrics = Arc::clone(&shared.metrics);
-    let refusal =
-        match tokio::time::timeout(timeout, Box::pin(run(shared, request, &writing))).await {
-            Ok(Ok(response)) => return response,
-            Ok(Err(refusal)) => refusal,
-            Err(_) if writing.into_inner() => {
-                let message = "The request took too long. Look whether the change was made.";
-                Refusal::of(vec![refuse(code::OUTCOME_UNKNOWN, message.to_owned())])
+    let answered = match read(&shared, (&head, body), &client).await {
+        Ok(asked) => {
+            let (timeout, writing) = (shared.timeout, AtomicBool::new(false));
+            let running = run(shared, (&head, &client, media), asked, &writing);
+            match tokio::time::timeout(timeout, Box::pin(running)).await {
+                Ok(answered) => answered,
+                Err(_) if writing.into_inner() => {
+                    let message = "The request took too long. Look whether the change was made.";
+                    Err(Refusal::of(vec![refuse(code::OUTCOME_UNKNOWN, message.to_owned())]))
+                }
+                Err(_) => {
+                    let message = "The request took too long and was given up.";
+                    Err(Refusal::of(vec![refuse(code::TIMEOUT, message.to_owned())]))
+                }
             }
-            Err(_) => {
-                let message = "The request took too long and was given up.";
-                Refusal::of(vec![refuse(code::TIMEOUT, message.to_owned())])
-            }
-        };
-    metrics.errors(&refusal.errors);
-    answer_refusal(refusal, media)
+        }
+        Err(refusal) => Err(refusal),
+    };
+    answered.unwrap_or_else(|refusal| {
+        metrics.errors(&refusal.errors);
+        answer_refusal(refusal, media)
+    })
 }
 
-struct Incoming {
-    head: Parts,
-    body: Body,
-    client: Client,
-    /// What it is to be answered in.
-    media: MediaType,
+/// What is asked; not of whoever has used up their share, and not for nothing when it cannot be read.
+async fn read(
+    shared: &Shared,
+    (head, body): (&Parts, Body),
+    client: &Client,
+) -> Result<Asked, Refusal> {
+    let network = Who::Network(client.network);
+    if is_anonymous(&head.headers) {
+        shared.quota.admit(network).map_err(|error| Refusal::of(vec![error]))?;
+    }
+    let asked = match head.method {
+        Method::GET => from_query(&head.uri),
+        Method::POST => {
+            let limits = (shared.limits.max_body, shared.limits.max_batch);
+            from_body(&head.headers, body, limits, shared.patience).await
+        }
+        _ => {
+            let message = "Send queries with GET or POST, mutations with POST.";
+            Err(Refusal::method_not_allowed("GET, POST", message))
+        }
+    };
+    asked.inspect_err(|_| shared.quota.note_refused(network, 0))
+}
+
+fn is_anonymous(headers: &HeaderMap) -> bool {
+    !headers.contains_key(header::AUTHORIZATION)
 }
 
 /// Says by `writing` when something may have been written from now on.
 async fn run(
     shared: Shared,
-    Incoming { head, body, client, media }: Incoming,
+    (head, client, media): (&Parts, &Client, MediaType),
+    asked: Asked,
     writing: &AtomicBool,
 ) -> Result<Response, Refusal> {
-    let asked = match head.method {
-        Method::GET => from_query(&head.uri)?,
-        Method::POST => {
-            let limits = &shared.limits;
-            from_body(&head.headers, body, limits.max_body, limits.max_batch).await?
-        }
-        _ => {
-            let message = "Send queries with GET or POST, mutations with POST.";
-            return Err(Refusal::method_not_allowed("GET, POST", message));
-        }
-    };
-    let _place = shared.room.enter().await.map_err(refused)?;
+    let _place = shared.room.enter(client.network).await.map_err(refused)?;
     match asked {
         Asked::One(parameters) => {
-            Box::pin(one(shared, parameters, (&head, &client, media), writing)).await
+            Box::pin(one(shared, parameters, (head, client, media), writing)).await
         }
         Asked::Many(all) if media == MediaType::EventStream => {
             let message = format!("Events come for one operation at a time, not {}.", all.len());
             Err(Refusal::bad_request(message))
         }
         Asked::Many(all) => {
-            let response = batch(&shared, all, (&head.headers, &client), writing).await?;
+            let response = batch(&shared, all, (&head.headers, client), writing).await?;
             Ok(finish(response, media))
         }
     }
@@ -122,7 +137,8 @@ async fn one(
 ) -> Result<Response, Refusal> {
     let is_get = head.method == Method::GET;
     let asker = asker(&shared, &head.headers, client).await?;
-    let operation = match admit(&shared, &asker, parameters)? {
+    let is_paid = asker.viewer.is_none();
+    let operation = match admit(&shared, &asker, parameters, is_paid)? {
         Ok(operation) => operation,
         // The protocol tells of what cannot be read by the status, and of all else by an event.
         Err(error) if media == MediaType::EventStream && is_readable(&error) => {
@@ -149,19 +165,22 @@ async fn one(
     let is_for_all = is_get && asker.viewer.is_none();
     let executed = operation.run(&shared, asker, writing).await.map_err(Refusal::of)?;
     if is_for_all && executed.answer.errors.is_empty() {
-        return Ok(cacheable(executed.answer.into_json(), media, &head.headers));
+        return Ok(cacheable(executed.answer.tell(), media, &head.headers));
     }
     Ok(answer_executed(executed, media))
 }
 
-/// Reads a document for whoever has not used up their share.
+/// Reads a document for whoever has not used up their share. Who is not signed in has paid for the first already.
 fn admit(
     shared: &Shared,
     asker: &Asker,
     parameters: Parameters,
+    is_paid: bool,
 ) -> Result<Result<Operation, ServerError>, Refusal> {
     let who = asker.who();
-    shared.quota.admit(who).map_err(|error| Refusal::of(vec![error]))?;
+    if !is_paid {
+        shared.quota.admit(who).map_err(|error| Refusal::of(vec![error]))?;
+    }
     let bytes = parameters.query.as_ref().map_or(0, String::len);
     let operation = Operation::new(shared, parameters);
     if operation.is_err() {
@@ -185,17 +204,19 @@ async fn batch(
     (headers, client): (&HeaderMap, &Client),
     writing: &AtomicBool,
 ) -> Result<Response, Refusal> {
-    let mut json = vec![b'['];
+    let mut told = Vec::with_capacity(all.len());
     let mut last = None;
     for parameters in all {
         // Each sees what those before it have written, and none runs in a session that one of them has ended.
         let asker = match asker(shared, headers, client).await {
-            Err(refusal) if json.len() == 1 => return Err(refusal),
+            Err(refusal) if told.is_empty() => return Err(refusal),
             Err(refusal) => Err(refusal.errors),
             Ok(asker) => Ok(Asker { seen: asker.seen.max(last.unwrap_or_default()), ..asker }),
         };
         let admitted = asker.and_then(|asker| {
-            let operation = admit(shared, &asker, parameters).map_err(|refusal| refusal.errors)?;
+            let is_paid = asker.viewer.is_none() && told.is_empty();
+            let operation = admit(shared, &asker, parameters, is_paid);
+            let operation = operation.map_err(|refusal| refusal.errors)?;
             Ok((asker, operation.map_err(|error| vec![error])?))
         });
         let executed = match admitted {
@@ -205,36 +226,33 @@ async fn batch(
             Ok((asker, operation)) => operation.run(shared, asker, writing).await,
             Err(errors) => Err(errors),
         };
-        let answer = match executed {
+        told.push(match executed {
             Ok(executed) => {
                 last = executed.lsn.or(last);
-                executed.answer.into_json()
+                executed.answer.tell()
             }
             Err(errors) => {
                 shared.metrics.errors(&errors);
-                errors_as_json(errors)
+                errors_as_json(errors).into()
             }
-        };
-        json.extend(if json.len() > 1 { &b","[..] } else { b"" });
-        json.extend(answer);
+        });
     }
-    json.push(b']');
-    let mut response = json.into_response();
+    let mut response = Bytes::from(Told::all(told)).into_response();
     set_lsn(&mut response, last);
     Ok(response)
 }
 
 /// An answer that is the same for everybody, as long as nothing is written: whoever has it asks whether it still holds.
-fn cacheable(json: Vec<u8>, media: MediaType, asked: &HeaderMap) -> Response {
+fn cacheable(told: Told, media: MediaType, asked: &HeaderMap) -> Response {
     // Weak: the same answer in the other media type has it too.
-    let tag = format!("W/\"{}\"", URL_SAFE_NO_PAD.encode(Sha256::digest(&json)));
+    let tag = format!("W/\"{}\"", URL_SAFE_NO_PAD.encode(Sha256::digest(told.as_ref())));
     let had = asked.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let is_same = |known: &str| {
         let known = known.trim();
         known == "*" || known.trim_start_matches("W/") == tag.trim_start_matches("W/")
     };
     let unchanged = had.flat_map(|value| value.split(',')).any(is_same);
-    let mut response = finish(json.into_response(), media);
+    let mut response = finish(Bytes::from(told).into_response(), media);
     if unchanged {
         *response.body_mut() = Body::empty();
         *response.status_mut() = StatusCode::NOT_MODIFIED;
@@ -271,7 +289,7 @@ fn seen_lsn(headers: &HeaderMap) -> Result<Lsn, Refusal> {
 }
 
 fn answer_executed(executed: Executed, media: MediaType) -> Response {
-    let mut response = executed.answer.into_json().into_response();
+    let mut response = Bytes::from(executed.answer.tell()).into_response();
     if executed.retryable {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

@@ -42,6 +42,7 @@ pub struct Metrics {
     seconds: Family<Operation, Histogram>,
     statements: Family<Operation, Histogram>,
     errors: Family<Code, Counter>,
+    user_errors: Family<Code, Counter>,
     /// What is looked up when somebody asks.
     readings: Vec<(Gauge, Reading)>,
 }
@@ -58,7 +59,10 @@ impl Default for Metrics {
         registry.register("operation_statements", help, statements.clone());
         let help = "Errors that clients were told, by extensions.code";
         registry.register("errors", help, errors.clone());
-        Self { registry, seconds, statements, errors, readings: vec![] }
+        let user_errors = Family::default();
+        let help = "Failures that mutations told of as data, by their code";
+        registry.register("user_errors", help, user_errors.clone());
+        Self { registry, seconds, statements, errors, user_errors, readings: vec![] }
     }
 }
 
@@ -91,6 +95,13 @@ impl Metrics {
         for error in errors {
             let code = code_of(error).unwrap_or_default().to_owned();
             self.errors.get_or_create(&Code { code }).inc();
+        }
+    }
+
+    pub(super) fn user_errors(&self, codes: &[&'static str]) {
+        for code in codes {
+            let code = (*code).to_owned();
+            self.user_errors.get_or_create(&Code { code }).inc();
         }
     }
 

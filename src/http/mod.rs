@@ -2,12 +2,14 @@
 //! them. `execute` runs what `graphql`, `sse` and `websocket` have read.
 
 mod accept;
+mod answer;
 mod documents;
 mod execute;
 mod graphql;
 mod guard;
 mod health;
 mod metrics;
+mod note;
 mod origin;
 mod parameters;
 mod peer;
@@ -39,6 +41,7 @@ use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::auth::Presence;
+use crate::budget::Budget;
 use crate::config::{Limits, Origins};
 use crate::database::{Database, Lsn};
 use crate::error::Error;
@@ -75,6 +78,7 @@ pub struct Shared {
     pub reading: Duration,
     pub sockets: Sockets,
     pub room: Room,
+    pub budget: Budget,
     pub quota: Arc<Quota>,
     pub proxies: Arc<[IpNet]>,
     pub metrics: Arc<Metrics>,
@@ -108,8 +112,7 @@ pub fn router(shared: Shared) -> Router {
     }
     Router::new()
         .route("/graphql", graphql)
-        .route("/livez", get(health::alive))
-        .route("/readyz", get(health::ready))
+        .merge(health_router())
         .fallback(get(playground::handle))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(known))
@@ -142,6 +145,11 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The metrics alone, for a listener of their own or beside the rest.
 pub fn metrics_router(metrics: Arc<Metrics>) -> Router {
     Router::new().route("/metrics", get(async move || metrics.answer()))
+}
+
+/// Whether the service is alive and ready.
+pub fn health_router() -> Router<Shared> {
+    Router::new().route("/livez", get(health::alive)).route("/readyz", get(health::ready))
 }
 
 /// A panic outside of resolvers: logged with its message, answered without.

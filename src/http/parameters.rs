@@ -1,11 +1,15 @@
 //! The parameters of a request, as GraphQL over HTTP names them, and where they are read from.
 
+use std::time::Duration;
+
 use async_graphql::Variables;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::Query;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::Deserialize;
 use serde_json::Value;
+use tokio::time::timeout;
 
 use super::refusal::Refusal;
 use crate::schema::code;
@@ -88,13 +92,13 @@ pub fn from_query(uri: &Uri) -> Result<Asked, Refusal> {
 }
 
 /// # Errors
-/// What of the body cannot be read; or that it is larger than `limit` bytes, or asks for more than `most`
-/// operations.
+/// What of the body cannot be read; or that it is larger than `limit` bytes, was cut off or did not come in time, or asks
+/// for more than `most` operations.
 pub async fn from_body(
     headers: &HeaderMap,
     body: Body,
-    limit: usize,
-    most: usize,
+    (limit, most): (usize, usize),
+    patience: Duration,
 ) -> Result<Asked, Refusal> {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let media = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
@@ -102,10 +106,18 @@ pub async fn from_body(
         let message = "Send the request as application/json.";
         return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code::BAD_REQUEST, message));
     }
-    let bytes = to_bytes(body, limit).await.map_err(|_| {
-        let message = format!("The body is larger than {limit} bytes, or was cut off.");
-        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, code::BAD_REQUEST, message)
+    let read = timeout(patience, Limited::new(body, limit).collect()).await.map_err(|_| {
+        let message = "The body did not come in time.";
+        Refusal::new(StatusCode::REQUEST_TIMEOUT, code::BAD_REQUEST, message)
     })?;
+    let bytes = read.map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            let message = format!("The body is larger than {limit} bytes.");
+            return Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, code::BAD_REQUEST, message);
+        }
+        Refusal::bad_request("The body was cut off.")
+    })?;
+    let bytes = bytes.to_bytes();
     let body: Value = serde_json::from_slice(&bytes)
         .map_err(|error| Refusal::bad_request(format!("The body is not JSON: {error}.")))?;
     match body {

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::auth::{Client, Network};
+use crate::place::Place;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -17,11 +18,14 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 #[derive(Clone)]
 pub struct Peer {
     address: IpAddr,
-    _place: Option<Arc<OwnedSemaphorePermit>>,
+    _place: Option<Arc<Connected>>,
 }
 
+/// A connection's place among all, and among those of its network.
+pub type Connected = (OwnedSemaphorePermit, Place<Network>);
+
 impl Peer {
-    pub fn new(address: IpAddr, place: OwnedSemaphorePermit) -> Self {
+    pub fn new(address: IpAddr, place: Connected) -> Self {
         Self { address, _place: Some(Arc::new(place)) }
     }
 }

@@ -5,7 +5,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
 use super::accept::MediaType;
-use super::execute::errors_as_json;
+use super::answer::errors_as_json;
 use super::guard::refuse;
 use crate::schema::{code, code_of};
 

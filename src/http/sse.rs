@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use async_graphql::ServerError;
 use async_graphql::parser::types::OperationType;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use tokio::time::timeout;
 
-use super::execute::{Answer, Asker, Operation, errors_as_json};
+use super::answer::{Answer, Told, errors_as_json};
+use super::execute::{Asker, Operation};
 use super::task::on_its_own;
 use super::{NOSNIFF, Shared, guard, set_lsn, stopped};
 use crate::schema::code;
@@ -35,7 +36,7 @@ pub async fn answer(
     if operation.ty() != OperationType::Subscription {
         return match operation.run(&shared, asker, writing).await {
             Ok(executed) => {
-                let mut response = events(once(executed.answer.into_json()));
+                let mut response = events(once(executed.answer.tell()));
                 set_lsn(&mut response, executed.lsn);
                 response
             }
@@ -57,8 +58,8 @@ pub async fn answer(
     let json = move |answer: Result<Answer, _>| {
         let _open = &place;
         match answer {
-            Ok(answer) => answer.into_json(),
-            Err(errors) => errors_as_json(errors),
+            Ok(answer) => answer.tell(),
+            Err(errors) => errors_as_json(errors).into(),
         }
     };
     events(on_its_own(Work::current(), answers).map(json).take_until(stopped).boxed())
@@ -66,24 +67,23 @@ pub async fn answer(
 
 /// The one event of a request that did not come to run.
 pub fn refused(errors: Vec<ServerError>) -> Response {
-    events(once(errors_as_json(errors)))
+    events(once(errors_as_json(errors).into()))
 }
 
-fn once(json: Vec<u8>) -> BoxStream<'static, Vec<u8>> {
-    stream::iter([json]).boxed()
+fn once(told: Told) -> BoxStream<'static, Told> {
+    stream::iter([told]).boxed()
 }
 
-fn events(answers: BoxStream<'static, Vec<u8>>) -> Response {
+fn events(answers: BoxStream<'static, Told>) -> Response {
     let events = stream::unfold(Some(answers), async |answers| {
         let mut answers = answers?;
         Some(match timeout(ALIVE, answers.next()).await {
-            Ok(Some(json)) => {
-                let json = String::from_utf8_lossy(&json);
-                (format!("event: next\ndata: {json}\n\n"), Some(answers))
+            Ok(Some(told)) => {
+                (Bytes::from(told.framed("event: next\ndata: ", "\n\n")), Some(answers))
             }
             // Browsers do not hear an event without any data.
-            Ok(None) => ("event: complete\ndata:\n\n".to_owned(), None),
-            Err(_) => (":\n\n".to_owned(), Some(answers)),
+            Ok(None) => (Bytes::from_static(b"event: complete\ndata:\n\n"), None),
+            Err(_) => (Bytes::from_static(b":\n\n"), Some(answers)),
         })
     });
     let mut response = Body::from_stream(events.map(Ok::<_, Infallible>)).into_response();

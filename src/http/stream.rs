@@ -1,17 +1,17 @@
 //! Subscriptions: an answer for each event, for as long as there are events.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use async_graphql::{Response as GraphQlAnswer, ServerError, Value};
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 
 use super::Shared;
-use super::execute::{Answer, Asker, Operation, named};
+use super::answer::Answer;
+use super::execute::{Asker, Operation, named};
+use super::note::Began;
 use super::task::caught;
 use crate::auth::Who;
 use crate::schema::{Caller, take_turns};
-use crate::trace::Work;
 
 /// An answer; or why it did not come to run.
 type Answered = Result<Answer, Vec<ServerError>>;
@@ -22,7 +22,7 @@ struct Subscription {
     who: Who,
     caller: Arc<Caller>,
     answers: BoxStream<'static, GraphQlAnswer>,
-    began: Instant,
+    began: Began,
     is_first: bool,
     is_over: bool,
 }
@@ -31,7 +31,7 @@ impl Operation {
     /// Runs a subscription: an answer for each event; an error when it does not come to run. After either an error
     /// or an answer without data, which has no place to go on from, there is none.
     pub async fn stream(self, shared: Shared, asker: Asker) -> BoxStream<'static, Answered> {
-        let began = Instant::now();
+        let began = Began::now();
         let caller = match self.admit(&shared, &asker).await {
             Ok(admitted) => admitted.caller(asker.snapshot.clone()).await,
             Err(error) => return stream::iter([Err(vec![error])]).boxed(),
@@ -73,6 +73,7 @@ impl Subscription {
     }
 
     async fn answered(&mut self, answer: GraphQlAnswer) -> Answered {
+        let share = self.caller.share();
         // What the next event shows is read anew; until then no connection is kept.
         self.caller.rest().await;
         let is_first = std::mem::take(&mut self.is_first);
@@ -82,10 +83,10 @@ impl Subscription {
             self.operation.note_refused(&self.shared, self.who);
             return Err(named(answer.errors));
         }
-        let answer = self.operation.finish(&self.shared, self.who, answer)?;
+        let mut answer = self.operation.finish(&self.shared, self.who, answer)?;
+        answer.share = share;
         if is_first {
-            let statements = Work::current().statements();
-            self.operation.note(&self.shared, self.began, statements);
+            self.operation.note(&self.shared, &self.began);
         }
         Ok(answer)
     }

@@ -7,7 +7,7 @@ use entity::session;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::bookmark::BookmarkEdge;
-use super::connection::{Connection, PageArgs, cost, times};
+use super::connection::{Connection, PageArgs, cost_of_posts, times, with_count};
 use super::error::{UserErrorInterface, user_errors};
 use super::scalar::DateTime;
 use super::user::User;
@@ -50,7 +50,7 @@ impl Viewer {
     /// The posts that the viewer has put aside, newest bookmark first.
     ///
     /// Errors: `PAGE_SIZE_OUT_OF_RANGE`, `INVALID_CURSOR`.
-    #[graphql(complexity = "cost(first, last, child_complexity)")]
+    #[graphql(complexity = "with_count(cost_of_posts(first, last, child_complexity))")]
     async fn bookmarks(
         &self,
         ctx: &Context<'_>,

@@ -61,6 +61,16 @@ pub fn cost(first: Option<i32>, last: Option<i32>, below: usize) -> usize {
     times(size.unsigned_abs() as usize, below)
 }
 
+/// The same for a list of posts: each brings its text along, whether or not that is asked for.
+pub fn cost_of_posts(first: Option<i32>, last: Option<i32>, below: usize) -> usize {
+    cost(first, last, below.saturating_add(4))
+}
+
+/// The same for a list that has no stored count: somebody may ask how long it is.
+pub fn with_count(cost: usize) -> usize {
+    cost.saturating_add(250)
+}
+
 /// What a field costs: what stands below it, so many times. The library adds such costs up without a look at how
 /// large they become: more than anybody may ask for is enough, and as many as fit into a document do not run over.
 pub fn times(count: usize, below: usize) -> usize {

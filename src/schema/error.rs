@@ -1,5 +1,6 @@
 //! Errors as clients see them: top-level errors with a code, and the typed `userErrors`.
 
+use async_graphql::resolver_utils::EnumType as _;
 use async_graphql::{Enum, ErrorExtensionValues, ErrorExtensions as _, Interface, SimpleObject};
 
 use super::Outcome;
@@ -189,12 +190,34 @@ user_errors! {
     }
 }
 
+impl From<&UserErrorKind> for UserErrorCode {
+    fn from(kind: &UserErrorKind) -> Self {
+        match kind {
+            UserErrorKind::InvalidInput => Self::InvalidInput,
+            UserErrorKind::NotFound => Self::NotFound,
+            UserErrorKind::SelfTarget => Self::SelfTarget,
+            UserErrorKind::UsernameTaken => Self::UsernameTaken,
+            UserErrorKind::EmailTaken => Self::EmailTaken,
+            UserErrorKind::InvalidCredentials => Self::InvalidCredentials,
+            UserErrorKind::FollowLimit { .. } => Self::FollowLimitReached,
+            UserErrorKind::TooManyRequests { .. } => Self::TooManyRequests,
+        }
+    }
+}
+
+/// The code of an expected failure, as clients read it.
+pub fn user_code_of(error: &UserError) -> &'static str {
+    let code = UserErrorCode::from(&error.kind);
+    let item = UserErrorCode::items().iter().find(|item| item.value == code);
+    item.map_or("", |item| item.name)
+}
+
 impl From<&UserError> for UserErrorInterface {
     fn from(error: &UserError) -> Self {
         macro_rules! become_a {
-            ($variant:ident($type:ident), $code:ident $(, $field:ident: $value:expr)?) => {
+            ($variant:ident($type:ident) $(, $field:ident: $value:expr)?) => {
                 Self::$variant($type {
-                    code: UserErrorCode::$code,
+                    code: UserErrorCode::from(&error.kind),
                     message: error.message.clone(),
                     path: (!error.path.is_empty())
                         .then(|| error.path.iter().map(ToString::to_string).collect()),
@@ -203,20 +226,19 @@ impl From<&UserError> for UserErrorInterface {
             };
         }
         match error.kind {
-            UserErrorKind::InvalidInput => become_a!(InvalidInput(InvalidInputError), InvalidInput),
-            UserErrorKind::NotFound => become_a!(NotFound(NotFoundError), NotFound),
-            UserErrorKind::SelfTarget => become_a!(SelfTarget(SelfTargetError), SelfTarget),
-            UserErrorKind::UsernameTaken => become_a!(Taken(TakenError), UsernameTaken),
-            UserErrorKind::EmailTaken => become_a!(Taken(TakenError), EmailTaken),
+            UserErrorKind::InvalidInput => become_a!(InvalidInput(InvalidInputError)),
+            UserErrorKind::NotFound => become_a!(NotFound(NotFoundError)),
+            UserErrorKind::SelfTarget => become_a!(SelfTarget(SelfTargetError)),
+            UserErrorKind::UsernameTaken => become_a!(Taken(TakenError)),
+            UserErrorKind::EmailTaken => become_a!(Taken(TakenError)),
             UserErrorKind::InvalidCredentials => {
-                become_a!(Credentials(CredentialsError), InvalidCredentials)
+                become_a!(Credentials(CredentialsError))
             }
             UserErrorKind::FollowLimit { limit } => {
-                become_a!(FollowLimit(FollowLimitError), FollowLimitReached, limit: limit)
+                become_a!(FollowLimit(FollowLimitError), limit: limit)
             }
             UserErrorKind::TooManyRequests { retry_after } => become_a!(
                 TooManyRequests(TooManyRequestsError),
-                TooManyRequests,
                 retry_after_seconds: i32::try_from(retry_after.as_secs()).unwrap_or(i32::MAX)
             ),
         }

@@ -23,7 +23,7 @@ mod timeline;
 mod user;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_graphql::{
@@ -33,6 +33,7 @@ use async_graphql::{
 use futures_util::stream::{BoxStream, StreamExt as _};
 
 use crate::auth::{Client, Viewer};
+use crate::budget::{Budget, Share, Spent};
 use crate::database::Snapshot;
 use crate::error::{Error, UserError};
 use crate::graph::Graph;
@@ -41,6 +42,7 @@ use crate::loader::Loaders;
 
 pub use crate::loader::take_turns;
 pub use complete::{FieldTypes, Shape};
+use error::user_code_of;
 pub use error::{code, code_of};
 use federation::SubgraphQuery;
 pub use federation::subgraph;
@@ -178,19 +180,19 @@ pub struct Caller {
     loaders: Loaders,
     client: Client,
     allowance: Option<Allowance>,
-    /// Bytes of text that an answer may have, and that this one may still have.
-    most_text: usize,
-    text: AtomicUsize,
+    text: Mutex<Spent>,
+    /// Codes of what mutations told of as data.
+    failures: Mutex<Vec<&'static str>>,
     has_written: AtomicBool,
 }
 
 impl Caller {
-    /// What the request sees is of one moment: that of `snapshot`. The texts of an answer may have so many bytes together.
+    /// What the request sees is of one moment: that of `snapshot`.
     pub async fn new(
         snapshot: Snapshot,
         (viewer, client): (Option<Viewer>, Client),
         allowance: Option<Allowance>,
-        most_text: usize,
+        budget: &Budget,
     ) -> Self {
         let loaders = Loaders::new(snapshot, viewer.as_ref().map(Viewer::user)).await;
         Self {
@@ -198,8 +200,8 @@ impl Caller {
             loaders,
             client,
             allowance,
-            most_text,
-            text: most_text.into(),
+            text: budget.begin().into(),
+            failures: Mutex::default(),
             has_written: AtomicBool::new(false),
         }
     }
@@ -220,8 +222,26 @@ impl Caller {
 
     /// Keeps no connection, and nothing that was read: between the events of a subscription, each of which is an answer.
     pub async fn rest(&self) {
-        self.text.store(self.most_text, Ordering::Relaxed);
         self.loaders.clear().await;
+    }
+
+    /// The codes of the expected failures so far.
+    pub fn failures(&self) -> Vec<&'static str> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note_failures(&self, errors: &[UserError]) {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        failures.extend(errors.iter().map(user_code_of));
+    }
+
+    /// What the answer that is made has taken, until it is sent.
+    pub fn share(&self) -> Option<Share> {
+        self.spent().end()
+    }
+
+    fn spent(&self) -> MutexGuard<'_, Spent> {
+        self.text.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A text that goes into the answer.
@@ -229,10 +249,7 @@ impl Caller {
     /// # Errors
     /// There is no room for it: answers are kept in memory until they are sent.
     fn spend<'a>(&self, text: &'a str) -> Result<&'a str, Error> {
-        let spent = self.text.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-            left.checked_sub(text.len())
-        });
-        spent.map(|_| text).map_err(|_| Error::AnswerTooLarge)
+        self.spent().spend(text.len()).map(|()| text)
     }
 
     /// What follows in this request is seen by `viewer`.
@@ -296,7 +313,10 @@ where
     loaders(ctx).clear().await;
     match result {
         Ok(value) => Ok(Ok(value)),
-        Err(Error::Expected(errors)) => Ok(Err(errors)),
+        Err(Error::Expected(errors)) => {
+            caller(ctx).note_failures(&errors);
+            Ok(Err(errors))
+        }
         Err(error) => Err(error),
     }
 }

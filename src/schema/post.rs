@@ -3,7 +3,7 @@
 use async_graphql::{ComplexObject, Context, ID, InputObject, Object, SimpleObject};
 use entity::post;
 
-use super::connection::{Connection, Edge, PageArgs, cost, int};
+use super::connection::{Connection, Edge, PageArgs, cost_of_posts, int, with_count};
 use super::error::{UserErrorInterface, user_errors};
 use super::prompt::Prompt;
 use super::scalar::DateTime;
@@ -47,7 +47,6 @@ impl Post {
     /// The text, 1 to 5000 characters, plain.
     ///
     /// Errors: `QUERY_TOO_COMPLEX` when the answer has more text than it has room for.
-    #[graphql(complexity = 5)]
     async fn body(&self, ctx: &Context<'_>) -> Result<&str, Error> {
         caller(ctx).spend(&self.row.body)
     }
@@ -141,7 +140,7 @@ impl PostQuery {
     /// Everybody's posts, newest first. `totalCount` counts them when it is asked for.
     ///
     /// Errors: `PAGE_SIZE_OUT_OF_RANGE`, `INVALID_CURSOR`.
-    #[graphql(complexity = "cost(first, last, child_complexity)")]
+    #[graphql(complexity = "with_count(cost_of_posts(first, last, child_complexity))")]
     async fn posts(
         &self,
         ctx: &Context<'_>,

@@ -6,7 +6,7 @@ use async_graphql::{ComplexObject, Context, ID, Object, OneofObject};
 use entity::user;
 use md5::{Digest as _, Md5};
 
-use super::connection::{Connection, Edge, PageArgs, cost, int};
+use super::connection::{Connection, Edge, PageArgs, cost, cost_of_posts, int, with_count};
 use super::follow::{FollowerEdge, FollowingEdge, Relationship, neighbours};
 use super::post::PostEdge;
 use super::scalar::{DateTime, Url};
@@ -134,7 +134,7 @@ impl User {
     /// This user's own posts, newest first.
     ///
     /// Errors: `PAGE_SIZE_OUT_OF_RANGE`, `INVALID_CURSOR`.
-    #[graphql(complexity = "cost(first, last, child_complexity)")]
+    #[graphql(complexity = "cost_of_posts(first, last, child_complexity)")]
     async fn posts(
         &self,
         ctx: &Context<'_>,
@@ -207,7 +207,7 @@ impl User {
     /// Computed when it is read: right on the very next read after any follow, unfollow or post.
     ///
     /// Errors: `PAGE_SIZE_OUT_OF_RANGE`, `INVALID_CURSOR`.
-    #[graphql(complexity = "cost(first, last, child_complexity)")]
+    #[graphql(complexity = "cost_of_posts(first, last, child_complexity)")]
     async fn timeline(
         &self,
         ctx: &Context<'_>,
@@ -360,7 +360,7 @@ impl UserQuery {
     /// All users by username from a to z. `totalCount` counts them when it is asked for.
     ///
     /// Errors: `PAGE_SIZE_OUT_OF_RANGE`, `INVALID_CURSOR`.
-    #[graphql(complexity = "cost(first, last, child_complexity)")]
+    #[graphql(complexity = "with_count(cost(first, last, child_complexity))")]
     async fn users(
         &self,
         ctx: &Context<'_>,

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tower::ServiceExt as _;
 
 use crate::app::TestApp;
 use crate::cast::Actor;
@@ -46,9 +47,37 @@ async fn an_answer_has_so_much_text_and_no_more() {
     assert_eq!(john.error(&twice).await, "QUERY_TOO_COMPLEX");
 }
 
+/// Somebody who does not read an answer keeps it in memory: that there is room for so much, and no more.
+#[tokio::test]
+async fn answers_that_are_not_read_have_so_much_text_together() {
+    let app = TestApp::with(&["--max-answers", "131072"]).await;
+    let john = app.join("john").await;
+    for _ in 0..30 {
+        john.write(&"x".repeat(5_000)).await;
+    }
+    let ask = |accept: &str| {
+        let body = json!({ "query": "{ posts(first: 20) { nodes { body } } }" }).to_string();
+        let post = Request::post("/graphql").header(header::CONTENT_TYPE, "application/json");
+        let request = post.header(header::ACCEPT, accept).body(Body::from(body)).unwrap();
+        app.app.router.clone().oneshot(request)
+    };
+    for accept in ["application/json", "text/event-stream"] {
+        let unread = [ask(accept).await.unwrap(), ask(accept).await.unwrap()];
+        assert!(unread.iter().all(|answer| answer.status() == StatusCode::OK));
+        let (status, after, answer) =
+            from(&app, "192.0.2.1", "{ posts(first: 20) { nodes { body } } }").await;
+        assert_eq!((status, after), (StatusCode::SERVICE_UNAVAILABLE, Some(1)), "{accept}");
+        assert_eq!(answer["errors"][0]["extensions"]["code"], "UNAVAILABLE");
+        john.query("{ posts(first: 2) { nodes { body } } }").await;
+        drop(unread);
+        let (status, ..) = from(&app, "192.0.2.1", "{ posts(first: 20) { nodes { body } } }").await;
+        assert_eq!(status, StatusCode::OK);
+    }
+}
+
 #[tokio::test]
 async fn who_finds_no_room_is_told_at_once() {
-    let app = TestApp::with(&["--max-requests", "2", "--database-readers", "1"]).await;
+    let app = TestApp::with(&["--max-requests", "4", "--database-readers", "1"]).await;
     // The only connection for reading is taken: whoever reads waits for it.
     let taken = Snapshot::new(app.database());
     let open = taken.get().await.unwrap();
@@ -62,6 +91,8 @@ async fn who_finds_no_room_is_told_at_once() {
     assert_eq!((status, after), (StatusCode::SERVICE_UNAVAILABLE, Some(1)));
     assert_eq!(answer["errors"][0]["extensions"]["code"], "UNAVAILABLE");
     assert!(start.elapsed() < Duration::from_secs(2), "it does not wait for the others");
+    let (status, ..) = from(&app, "192.0.2.2", "{ __typename }").await;
+    assert_eq!(status, StatusCode::OK, "one network does not take all the room");
     drop((open, taken));
     for one in first {
         assert_eq!(one.await.unwrap(), StatusCode::OK);
@@ -106,6 +137,10 @@ async fn slow_clients_keep_no_connection() {
         let answered = timeout(Duration::from_secs(8), next.read_exact(&mut answer)).await;
         assert!(answered.is_ok(), "{what} keeps the connection");
         assert_eq!(&answer, b"HTTP/1.1 200");
+        if what == "a slow body" {
+            slow.read_exact(&mut answer).await.unwrap();
+            assert_eq!(&answer, b"HTTP/1.1 408");
+        }
         drop((slow, next));
     }
 }
@@ -146,6 +181,30 @@ async fn each_event_is_an_answer_of_its_own() {
         let answer = news.answer().await.unwrap();
         assert!(answer.get("errors").is_none(), "{n}: {answer}");
     }
+}
+
+#[tokio::test]
+async fn a_network_has_so_many_connections() {
+    let app = TestApp::new().await;
+    let is_served = async |address: &str| {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let _ = stream.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        let mut answer = [0; 12];
+        let answered = timeout(Duration::from_secs(2), stream.read_exact(&mut answer)).await;
+        answered.unwrap().is_ok().then_some(stream)
+    };
+    let most = ["--max-network-connections", "2"];
+    let address = app.serve(&most).await;
+    let (one, two) = (is_served(&address).await, is_served(&address).await);
+    assert!(one.is_some() && two.is_some());
+    assert!(is_served(&address).await.is_none(), "there is no third");
+    drop(one);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(is_served(&address).await.is_some());
+    // A proxy's are many people's.
+    let address = app.serve(&[&most[..], &["--trusted-proxies", "127.0.0.0/8"]].concat()).await;
+    let all = [is_served(&address).await, is_served(&address).await, is_served(&address).await];
+    assert!(all.iter().all(Option::is_some));
 }
 
 /// A socket takes the connection's place with it.

@@ -4,6 +4,7 @@ use async_graphql::ServerError;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::http::answer::Told;
 use crate::http::parameters::Parameters;
 
 /// Bytes that a closing frame has room for.
@@ -34,7 +35,7 @@ pub enum Incoming {
 
 /// What an operation has to say.
 pub enum Outgoing {
-    Next(Vec<u8>),
+    Next(Told),
     /// The last: it did not come to run.
     Failed(Vec<ServerError>),
     Complete,

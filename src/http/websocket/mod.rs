@@ -20,7 +20,8 @@ use futures_util::stream::{self, AbortHandle, BoxStream, SelectAll, StreamExt as
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
-use super::execute::{Asker, Operation, authenticate, errors_as_json, refusal, shorten};
+use super::answer::{errors_as_json, shorten};
+use super::execute::{Asker, Operation, authenticate, refusal};
 use super::guard::refuse;
 use super::parameters::Parameters;
 use super::task::on_its_own;
@@ -193,7 +194,7 @@ impl Connection {
             Some(Value::String(token)) => self.token = Some(token.clone()),
             Some(_) => return Err(Close::forbidden().into()),
         }
-        let Ok(room) = self.shared.room.enter().await else {
+        let Ok(room) = self.shared.room.enter(self.client.network).await else {
             return Err(Close::new(1013, "Try again later").into());
         };
         let snapshot = Snapshot::new(&self.shared.database);
@@ -270,9 +271,9 @@ impl Connection {
     /// What an operation says, to the client.
     async fn pass_on(&mut self, id: String, outgoing: Outgoing) -> Result<(), End> {
         match outgoing {
-            Outgoing::Next(answer) => {
+            Outgoing::Next(told) => {
                 let id = Value::from(id).to_string();
-                let answer = String::from_utf8_lossy(&answer);
+                let answer = told.json();
                 let message = format!(r#"{{"id":{id},"type":"next","payload":{answer}}}"#);
                 self.send(Message::text(message)).await
             }
@@ -333,7 +334,7 @@ fn answers(
     client: Client,
 ) -> BoxStream<'static, Outgoing> {
     let begun = async move {
-        let _place = match shared.room.enter().await {
+        let _place = match shared.room.enter(client.network).await {
             Ok(place) => place,
             Err(error) => return once(Outgoing::Failed(vec![refusal(error)])),
         };
@@ -349,7 +350,7 @@ fn answers(
         }
         let answers = operation.stream(shared, asker).await;
         let outgoing = answers.map(|answer| match answer {
-            Ok(answer) => Outgoing::Next(answer.into_json()),
+            Ok(answer) => Outgoing::Next(answer.tell()),
             Err(errors) => Outgoing::Failed(errors),
         });
         outgoing.boxed()
@@ -365,11 +366,11 @@ fn once(outgoing: Outgoing) -> BoxStream<'static, Outgoing> {
 async fn answer(operation: Operation, shared: &Shared, asker: Asker) -> Outgoing {
     let writing = AtomicBool::new(false);
     match timeout(shared.timeout, operation.run(shared, asker, &writing)).await {
-        Ok(Ok(executed)) => Outgoing::Next(executed.answer.into_json()),
+        Ok(Ok(executed)) => Outgoing::Next(executed.answer.tell()),
         Ok(Err(errors)) => Outgoing::Failed(errors),
         Err(_) => {
             let error = if writing.into_inner() { Error::OutcomeUnknown } else { Error::Timeout };
-            Outgoing::Next(errors_as_json(vec![refusal(error)]))
+            Outgoing::Next(errors_as_json(vec![refusal(error)]).into())
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Guesses at passwords and addresses, counted one by one.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::from;
 use crate::app::{PASSWORD, TestApp};
@@ -47,7 +47,7 @@ async fn guesses_are_counted_one_by_one() {
 #[tokio::test]
 async fn guesses_at_one_account_are_counted_from_everywhere() {
     let app = TestApp::with(&["--rate-attempts", "2"]).await;
-    app.join("john").await;
+    let john = app.join("john").await;
     let mut counted = 0;
     for n in 1..=20 {
         let name = ["john", "JOHN", "john@example.com"][n % 3];
@@ -55,6 +55,13 @@ async fn guesses_at_one_account_are_counted_from_everywhere() {
         counted += usize::from(codes(&answer) == ["INVALID_CREDENTIALS"]);
     }
     assert!((10..=11).contains(&counted), "{counted}");
+    // That keeps nobody from leaving a password that others guess at.
+    let change = format!(
+        "mutation {{ a: changePassword(input: {{currentPassword: \"{PASSWORD}\", newPassword: \"kingfisher!\"}}) \
+        {{ token userErrors {{ code }} }} }}"
+    );
+    let changed = john.ask(&change, json!({})).await;
+    assert!(changed["data"]["a"]["token"].is_string(), "{changed}");
 }
 
 #[tokio::test]

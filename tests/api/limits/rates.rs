@@ -1,10 +1,13 @@
 //! What everybody may ask for in a minute, and what it costs.
 
+use std::io;
 use std::net::IpAddr;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
+use futures_util::stream;
 use http_body_util::BodyExt as _;
+use rookery::database::Snapshot;
 use rookery::http::Peer;
 use serde_json::json;
 
@@ -22,11 +25,11 @@ async fn what_is_asked_for_is_counted() {
     assert_eq!((&rate["used"], &rate["remaining"]), (&json!(6), &json!(1994)));
     assert!(rate["resetAt"].is_string());
 
-    // Page sizes multiply: a hundred entries, of a text for five and a name for two.
+    // Page sizes multiply: a hundred posts for four, each a node with a text, and a name for two.
     let timeline = "{ viewer { user { timeline(first: 100) { nodes { body author { username } } } } } \
         rateLimit { cost remaining } }";
     let dear = john.query(timeline).await["rateLimit"].take();
-    assert_eq!(dear["cost"], 2 + 1 + 100 * (1 + 5 + 2) + 3);
+    assert_eq!(dear["cost"], 2 + 1 + 100 * (4 + 1 + 1 + 2) + 3);
     assert!(dear["remaining"].as_i64().unwrap() <= 2000 - 6 - 806 + 100);
     john.query(timeline).await;
     let body = json!({ "query": timeline });
@@ -101,6 +104,56 @@ async fn a_price_does_not_run_over() {
     }
 }
 
+/// Neither is it read what somebody sends who has used up their share, nor is it for nothing what cannot be read.
+#[tokio::test]
+async fn bodies_that_cannot_be_read_are_counted() {
+    let app = TestApp::with(&["--rate-network", "1000"]).await;
+    let send = async |body: Body| {
+        let request = Request::post("/graphql").header(header::CONTENT_TYPE, "application/json");
+        app.send(request.body(body).unwrap()).await.0
+    };
+    let cut_off = || {
+        let parts = [Ok(Vec::from("{\"query\"")), Err(io::Error::other("cut off"))];
+        Body::from_stream(stream::iter(parts))
+    };
+    assert_eq!(send(cut_off()).await, StatusCode::BAD_REQUEST);
+    let mut refused = 1;
+    while send(Body::from("[".repeat(1_000))).await == StatusCode::BAD_REQUEST {
+        refused += 1;
+        assert!(refused < 30, "they are for nothing");
+    }
+    // It never comes, and nobody waits for it.
+    let never = Body::from_stream(stream::pending::<Result<Vec<u8>, io::Error>>());
+    assert_eq!(send(never).await, StatusCode::TOO_MANY_REQUESTS);
+}
+
+async fn metrics(app: &TestApp) -> String {
+    let metrics = app.app.metrics.answer().into_body().collect().await.unwrap().to_bytes();
+    String::from_utf8_lossy(&metrics).into_owned()
+}
+
+/// An operation that was given up is there too, and so are failures that are no errors.
+#[tokio::test]
+async fn what_goes_wrong_is_measured() {
+    let app = TestApp::with(&["--request-timeout", "1", "--database-readers", "1"]).await;
+    let john = app.join("john").await;
+    let wrong = "login(input: {username: \"john\", password: \"wrong\"}) { userErrors { code } }";
+    john.mutate(wrong).await;
+    let taken = Snapshot::new(app.database());
+    let open = taken.get().await.unwrap();
+    let (status, ..) = from(&app, "192.0.2.1", "{ users { totalCount } }").await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    drop((open, taken));
+    let metrics = metrics(&app).await;
+    for line in [
+        "rookery_user_errors_total{code=\"INVALID_CREDENTIALS\"} 1",
+        "rookery_errors_total{code=\"TIMEOUT\"} 1",
+        "rookery_operation_seconds_count{operation=\"users\",type=\"query\"} 1",
+    ] {
+        assert!(metrics.contains(line), "{line}: {metrics}");
+    }
+}
+
 /// Names that clients make up are no labels; what did not run has none.
 #[tokio::test]
 async fn metrics_are_few_whatever_is_asked() {
@@ -111,8 +164,7 @@ async fn metrics_are_few_whatever_is_asked() {
         john.refused(&format!("subscription made_up_{n} {{ unknown_{n} }}"), json!({})).await;
         john.query(&format!("query made_up_{n} {{ alias_{n}: users {{ totalCount }} }}")).await;
     }
-    let metrics = app.app.metrics.answer().into_body().collect().await.unwrap().to_bytes();
-    let metrics = String::from_utf8_lossy(&metrics);
+    let metrics = metrics(&app).await;
     assert!(metrics.contains("operation=\"users\""), "{metrics}");
     for made_up in ["made_up", "unknown", "alias"] {
         assert!(!metrics.contains(made_up), "{metrics}");
