@@ -1,6 +1,6 @@
 """An honest client beside the others, in a process of its own: asks one thing again and again, until its input ends.
 
-canary.py PORT TOKEN DOCUMENT [PAUSE]: prints how often it was answered how, and how long that took, as JSON."""
+canary.py PORT TOKEN DOCUMENT PAUSE ADDRESS, which it comes from: prints how often it was answered how, and how long that took, as JSON."""
 
 import http.client
 import json
@@ -18,8 +18,8 @@ from figures import percentile
 class Canary:
     """The other end of it: `with Canary(...) as canary: ...; print(canary.told())`."""
 
-    def __init__(self, server, token, document="{ viewer { email } }", pause=0.01):
-        command = [sys.executable, Path(__file__), str(server.address[1]), token, document, str(pause)]
+    def __init__(self, server, token, document="{ viewer { email } }", pause=0.01, address="127.0.0.1"):
+        command = [sys.executable, Path(__file__), str(server.address[1]), token, document, str(pause), address]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.result = None
 
@@ -46,10 +46,10 @@ class Canary:
         return told["answered"] > 10 and told["failed"] == 0 and told["p99"] < 2000
 
 
-def main(port, token, document, pause):
+def main(port, token, document, pause, address):
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
     body = json.dumps({"query": document})
-    connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=30, source_address=(address, 0))
     took, failed = [], 0
     while not select.select([sys.stdin], [], [], float(pause))[0]:
         began = time.perf_counter()
@@ -70,4 +70,4 @@ def main(port, token, document, pause):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:4], sys.argv[4] if len(sys.argv) > 4 else "0.01")
+    main(*sys.argv[1:])

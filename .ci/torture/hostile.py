@@ -147,7 +147,7 @@ def errors():
     yield Attack("a field of 16,000 letters", document(f"{{ {'e' * 16000} }}"), INVALID)
     yield Attack("a line of 16,000 letters", document(f'{{ a(b: "{"x" * 16000}") !! }}'), PARSE)
     yield Attack("fields that overlap", of_user("a: id a: username " * 15), INVALID)
-    overlap = each(400, lambda n: f"posts(first: {n % 100 + 1}) {{ totalCount }}")
+    overlap = each(400, lambda n: f"posts(first: {n % 2 + 1}) {{ totalCount }}")
     yield Attack("400 fields that overlap", of_user(overlap), INVALID)
     name = "a\r\nSet-Cookie: hostile=1\r\n\r\n<script>"
     text = document("query a { __typename }", operationName=name)

@@ -8,12 +8,16 @@ from collections import defaultdict, deque
 
 from figures import percentile
 
+# Seconds after which a crowd is no crowd any more.
+SETTLES = 1.5
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
 class Tally:
     def __init__(self):
         self.seconds = defaultdict(list)
+        # Of what was asked when it had gone on for so long.
+        self.settles, self.settled = float("inf"), defaultdict(list)
         self.asked = self.broken = self.without_retry_after = self.late = 0
         self.bodies = defaultdict(int)
 
@@ -24,9 +28,15 @@ class Tally:
         return {status: len(all_of) for status, all_of in self.seconds.items() if status not in statuses}
 
     def latency(self, status):
-        ordered = self.seconds[status]
-        figures = ((name, percentile(ordered, part) * 1000) for name, part in (("p50", 0.5), ("p99", 0.99)))
-        return ", ".join(f"{name} {value:.1f} ms" for name, value in figures)
+        return told(self.seconds[status])
+
+    def settled_latency(self, status):
+        return told(self.settled[status])
+
+
+def told(seconds):
+    figures = ((name, percentile(seconds, part) * 1000) for name, part in (("p50", 0.5), ("p99", 0.99)))
+    return ", ".join(f"{name} {value:.1f} ms" for name, value in figures)
 
 
 class Lane(asyncio.Protocol):
@@ -56,7 +66,10 @@ class Lane(asyncio.Protocol):
             if self.status == 503 and b"\r\nretry-after:" not in head.lower():
                 self.tally.without_retry_after += 1
         if len(self.received) >= self.needed:
-            self.tally.seconds[self.status].append(time.perf_counter() - self.began)
+            took = time.perf_counter() - self.began
+            self.tally.seconds[self.status].append(took)
+            if self.began > self.tally.settles:
+                self.tally.settled[self.status].append(took)
             for mark in self.marks:
                 self.tally.bodies[mark] += mark in self.received
             self.received, self.needed, self.began = bytearray(), None, None
@@ -121,6 +134,7 @@ def at_a_rate(address, request, rate, lanes, seconds):
         opened = await open_lanes(address, lanes, lambda: Lane(request, tally, free.append))
         free.extend(opened)
         began, due = time.monotonic(), 0
+        tally.settles = time.perf_counter() + SETTLES
         while (elapsed := time.monotonic() - began) < seconds:
             while due < rate * elapsed:
                 due += 1

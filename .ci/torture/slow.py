@@ -17,7 +17,7 @@ CLOSED_WITHIN = 15
 OPTIONS = ("--header-timeout", "2", "--write-timeout", "2", "--request-timeout", "2")
 # This is not about how many there are.
 ROOM = ("--rate-network", "0", "--rate-user", "0", "--max-user-sockets", "1000", "--max-network-sockets", "1000")
-ROOM += ("--max-requests", "5000")
+ROOM += ("--max-requests", "5000", "--max-network-connections", "5000")
 
 LARGE = {"query": "{ posts(first: 100) { nodes { body author { username } } } }"}
 # The system takes some megabytes for somebody who does not read before it makes the service wait.

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use crate::auth::Network;
 use crate::error::Error;
 
-/// For so long after there was room for more, it is a crowd, and not yet too much.
+/// For so long after somebody has to wait, it is a crowd, and not yet too much; and for so long nobody does when it is over.
 const CROWD: Duration = Duration::from_secs(1);
 /// So long may everybody wait.
 const MOMENT: Duration = Duration::from_millis(50);
@@ -32,8 +32,14 @@ struct Inner {
 struct Places {
     free: Arc<Semaphore>,
     most: usize,
-    /// When half of them were free last.
-    calm: Mutex<Instant>,
+    waiting: Mutex<Waiting>,
+}
+
+/// When somebody had to wait, first and last, with no calm between.
+#[derive(Clone, Copy)]
+struct Waiting {
+    first: Instant,
+    last: Instant,
 }
 
 /// A place among all, and among those of the network.
@@ -84,25 +90,32 @@ impl Room {
 
 impl Places {
     fn new(most: usize) -> Self {
-        Self { free: Arc::new(Semaphore::new(most)), most, calm: Mutex::new(Instant::now()) }
+        let now = Instant::now();
+        let waiting = Mutex::new(Waiting { first: now, last: now });
+        Self { free: Arc::new(Semaphore::new(most)), most, waiting }
     }
 
     async fn enter(&self) -> Option<OwnedSemaphorePermit> {
-        let patience = CROWD.saturating_sub(self.last_calm().elapsed()).max(MOMENT);
+        if let Ok(place) = Arc::clone(&self.free).try_acquire_owned() {
+            return Some(place);
+        }
         let place = Arc::clone(&self.free).acquire_owned();
-        timeout(patience, place).await.ok()?.ok()
+        timeout(self.patience(), place).await.ok()?.ok()
+    }
+
+    /// Of somebody who has to wait.
+    fn patience(&self) -> Duration {
+        let now = Instant::now();
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.duration_since(waiting.last) > CROWD {
+            waiting.first = now;
+        }
+        waiting.last = now;
+        CROWD.saturating_sub(now.duration_since(waiting.first)).max(MOMENT)
     }
 
     fn taken(&self) -> usize {
         self.most - self.free.available_permits()
-    }
-
-    fn last_calm(&self) -> Instant {
-        let mut calm = self.calm.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.taken() <= self.most / 2 {
-            *calm = Instant::now();
-        }
-        *calm
     }
 }
 
@@ -127,10 +140,9 @@ mod tests {
         tokio::time::sleep(2 * MOMENT).await;
         drop(one);
         let three = waiting.await.unwrap().expect("there was room a moment ago");
-        let long_ago = Instant::now().checked_sub(CROWD).unwrap();
-        *room.networks()[&here].calm.lock().unwrap() = long_ago;
+        room.networks()[&here].waiting.lock().unwrap().first -= CROWD;
         let start = Instant::now();
-        assert!(room.enter(here).await.is_err() && start.elapsed() < CROWD / 2, "full for long");
+        assert!(room.enter(here).await.is_err() && start.elapsed() < CROWD / 2, "crowded for long");
         assert_eq!(room.turned_away(), 1);
         let there = room.enter(network("192.0.2.2")).await;
         assert!(there.is_ok(), "one network does not take it all");
@@ -147,7 +159,7 @@ mod tests {
     async fn a_steady_load_is_not_turned_away() {
         let (room, here) = (Room::new(8), network("192.0.2.1"));
         room.enter(here).await.unwrap();
-        *room.networks()[&here].calm.lock().unwrap() = Instant::now().checked_sub(CROWD).unwrap();
+        room.networks()[&here].waiting.lock().unwrap().first -= CROWD;
         let client = || {
             let room = room.clone();
             tokio::spawn(async move {
