@@ -4,6 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use tracing::Instrument as _;
 use tracing::field::Empty;
@@ -39,6 +40,29 @@ impl Work {
         let span =
             tracing::info_span!("request", id = %self, operation = Empty, statements = Empty);
         WORK.scope(self, part.instrument(span)).await
+    }
+}
+
+/// When something began that is a part of a piece of work.
+#[derive(Debug)]
+pub struct Began {
+    at: Instant,
+    work: Arc<Work>,
+    /// Of what was there before it.
+    statements: u64,
+}
+
+impl Began {
+    #[must_use]
+    pub fn now() -> Self {
+        let work = Work::current();
+        Self { at: Instant::now(), statements: work.statements(), work }
+    }
+
+    /// How long it has taken, and how many statements.
+    #[must_use]
+    pub fn took(&self) -> (Duration, u64) {
+        (self.at.elapsed(), self.work.statements() - self.statements)
     }
 }
 

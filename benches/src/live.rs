@@ -171,6 +171,9 @@ impl Instance {
                 "127.0.0.1:0",
                 "--log",
                 "warn",
+                // Everybody comes from one address here.
+                "--max-network-connections",
+                "20000",
                 "--database-url",
                 &options.database_url,
             ])

@@ -31,7 +31,7 @@ use sea_orm::{
     ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr,
     SqliteTransactionMode, Statement, TransactionOptions, Value, sqlx,
 };
-use tokio::sync::RwLock;
+use tokio::sync::{RwLock, Semaphore};
 
 use crate::config::DatabaseConfig;
 use crate::trace;
@@ -63,6 +63,8 @@ pub struct Database {
     turn: Arc<AtomicUsize>,
     statements: Arc<AtomicU64>,
     bell: Bell,
+    /// Turns of snapshots that can wait.
+    turns: Arc<Semaphore>,
     /// Held shared by open snapshots, and alone by whoever empties SQLite's log.
     snapshots: Arc<RwLock<()>>,
 }
@@ -144,6 +146,7 @@ impl Database {
             turn: Arc::default(),
             statements,
             bell: Bell::default(),
+            turns: Arc::new(Semaphore::new(snapshot::TURNS)),
             snapshots: Arc::default(),
         }
     }

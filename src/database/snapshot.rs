@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbErr, FromQueryResult, Value};
-use tokio::sync::{Mutex, OnceCell, OwnedRwLockReadGuard};
+use tokio::sync::{Mutex, OnceCell, OwnedRwLockReadGuard, OwnedSemaphorePermit};
 
 use super::reader::Reader;
 use super::{Database, Engine, Last, Lsn, Moment};
@@ -17,7 +17,13 @@ use super::{Database, Engine, Last, Lsn, Moment};
 pub struct Snapshot {
     database: Database,
     state: Arc<Mutex<State>>,
+    /// Nobody looks at a clock.
+    can_wait: bool,
 }
+
+/// Snapshots that can wait and are open at the same time: many may be told something at once, and whoever asks something is
+/// not to wait for all of them.
+pub(super) const TURNS: usize = 2;
 
 #[derive(Debug, Default)]
 struct State {
@@ -32,6 +38,7 @@ pub struct Open {
     transaction: DatabaseTransaction,
     /// Which transactions it has seen, once somebody has asked.
     seen: OnceCell<Moment>,
+    _turn: Option<OwnedSemaphorePermit>,
     _shared: OwnedRwLockReadGuard<()>,
 }
 
@@ -46,7 +53,13 @@ impl Deref for Open {
 impl Snapshot {
     #[must_use]
     pub fn new(database: &Database) -> Self {
-        Self { database: database.clone(), state: Arc::default() }
+        Self { database: database.clone(), state: Arc::default(), can_wait: false }
+    }
+
+    /// For what is told unasked: it waits for its turn among its kind.
+    #[must_use]
+    pub fn in_turn(database: &Database) -> Self {
+        Self { can_wait: true, ..Self::new(database) }
     }
 
     /// A moment of a replica that has everything up to `lsn`, if there is one.
@@ -54,7 +67,7 @@ impl Snapshot {
     pub fn of_replica(database: &Database, lsn: Lsn) -> Option<Self> {
         let replica = Some(database.replica(lsn)?.reader.clone());
         let state = Arc::new(Mutex::new(State { replica, open: None }));
-        Some(Self { database: database.clone(), state })
+        Some(Self { state, ..Self::new(database) })
     }
 
     #[must_use]
@@ -75,11 +88,13 @@ impl Snapshot {
         if let Some(transaction) = &state.open {
             return Ok(Arc::clone(transaction));
         }
+        let turn = Arc::clone(&self.database.turns);
+        let turn = if self.can_wait { turn.acquire_owned().await.ok() } else { None };
         let shared = Arc::clone(&self.database.snapshots).read_owned().await;
         let reader = state.replica.as_ref().unwrap_or(&self.database.reader);
         let transaction = reader.begin().await?;
         let seen = OnceCell::new();
-        let moment = Arc::new(Open { transaction, seen, _shared: shared });
+        let moment = Arc::new(Open { transaction, seen, _turn: turn, _shared: shared });
         state.open = Some(Arc::clone(&moment));
         Ok(moment)
     }

@@ -15,7 +15,7 @@ use async_graphql::{
 use super::answer::Answer;
 use super::documents::{Key, Known};
 use super::guard::refuse;
-use super::note::{Began, Noted};
+use super::note::Noted;
 use super::parameters::Parameters;
 use super::task::caught;
 use super::{Shared, variables};
@@ -24,6 +24,7 @@ use crate::budget::Budget;
 use crate::database::{Lsn, Snapshot};
 use crate::error::Error;
 use crate::schema::{Allowance, Caller, code, code_of};
+use crate::trace::Began;
 
 /// How long a mutation's answer waits for its place in the log.
 const MARK: Duration = Duration::from_secs(1);

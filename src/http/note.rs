@@ -1,21 +1,10 @@
 //! What is noted of each operation that ran, be it to its end or until it was given up: in the log, its span, the metrics.
 
-use std::sync::Arc;
-use std::time::Instant;
-
 use tracing::Span;
 
 use super::Shared;
 use super::execute::Operation;
-use crate::trace::Work;
-
-/// When an operation began.
-pub struct Began {
-    at: Instant,
-    work: Arc<Work>,
-    /// Of what was there before it in the same piece of work.
-    statements: u64,
-}
+use crate::trace::Began;
 
 /// An operation that is noted when this is dropped.
 pub struct Noted<'a> {
@@ -23,13 +12,6 @@ pub struct Noted<'a> {
     shared: &'a Shared,
     began: Began,
     ran: bool,
-}
-
-impl Began {
-    pub fn now() -> Self {
-        let work = Work::current();
-        Self { at: Instant::now(), statements: work.statements(), work }
-    }
 }
 
 impl<'a> Noted<'a> {
@@ -54,7 +36,7 @@ impl Drop for Noted<'_> {
 impl Operation {
     /// How long it took, and how many statements.
     pub fn note(&self, shared: &Shared, began: &Began) {
-        let (took, statements) = (began.at.elapsed(), began.work.statements() - began.statements);
+        let (took, statements) = began.took();
         let (name, ty) = (self.name(shared), self.ty());
         shared.metrics.operation(name, ty, (took, statements));
         let span = Span::current();

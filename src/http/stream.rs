@@ -8,9 +8,9 @@ use futures_util::stream::{self, BoxStream, StreamExt as _};
 use super::Shared;
 use super::answer::Answer;
 use super::execute::{Asker, Operation, named};
-use super::note::Began;
 use super::task::caught;
 use crate::auth::Who;
+use crate::database::Snapshot;
 use crate::schema::{Caller, take_turns};
 
 /// An answer; or why it did not come to run.
@@ -22,7 +22,6 @@ struct Subscription {
     who: Who,
     caller: Arc<Caller>,
     answers: BoxStream<'static, GraphQlAnswer>,
-    began: Began,
     is_first: bool,
     is_over: bool,
 }
@@ -31,9 +30,8 @@ impl Operation {
     /// Runs a subscription: an answer for each event; an error when it does not come to run. After either an error
     /// or an answer without data, which has no place to go on from, there is none.
     pub async fn stream(self, shared: Shared, asker: Asker) -> BoxStream<'static, Answered> {
-        let began = Began::now();
         let caller = match self.admit(&shared, &asker).await {
-            Ok(admitted) => admitted.caller(asker.snapshot.clone()).await,
+            Ok(admitted) => admitted.caller(Snapshot::in_turn(&shared.database)).await,
             Err(error) => return stream::iter([Err(vec![error])]).boxed(),
         };
         let who = asker.who();
@@ -43,16 +41,8 @@ impl Operation {
         let request = self.request().data(Arc::clone(&caller));
         let answers = shared.schema.stream(request, self.is_proven);
         let (is_first, is_over) = (true, false);
-        let subscription = Subscription {
-            operation: self,
-            shared,
-            who,
-            caller,
-            answers,
-            began,
-            is_first,
-            is_over,
-        };
+        let subscription =
+            Subscription { operation: self, shared, who, caller, answers, is_first, is_over };
         stream::unfold(subscription, Subscription::next).boxed()
     }
 }
@@ -85,8 +75,8 @@ impl Subscription {
         }
         let mut answer = self.operation.finish(&self.shared, self.who, answer)?;
         answer.share = share;
-        if is_first {
-            self.operation.note(&self.shared, &self.began);
+        if let Some(began) = self.caller.woken() {
+            self.operation.note(&self.shared, &began);
         }
         Ok(answer)
     }

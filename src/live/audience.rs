@@ -110,6 +110,20 @@ impl Audience {
         self.by_author.contains_key(&author)
     }
 
+    /// The users among those whom the event is about that somebody wants to hear of.
+    pub fn persons(&self, event: &event::Model) -> Vec<i64> {
+        match event.kind {
+            Kind::Followed | Kind::Unfollowed => {
+                let both = [event.actor, event.object];
+                both.into_iter()
+                    .filter(|_| both.iter().any(|it| self.by_person.contains_key(it)))
+                    .collect()
+            }
+            Kind::UserRemoved => self.by_person.keys().copied().collect(),
+            _ => vec![],
+        }
+    }
+
     /// Whom an event concerns.
     pub fn concerned(&self, event: &event::Model) -> Vec<u64> {
         let watch = |owner| self.timelines.get(&owner).into_iter().flat_map(|it| &it.watchers);

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use entity::event::{self, Kind};
+use entity::user;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -13,7 +14,7 @@ use super::hub::signed_in;
 use super::{Happening, Interest, Live, Told, log, shows_post};
 use crate::database::{Moment, Snapshot};
 use crate::error::Error;
-use crate::loader::entries;
+use crate::loader::{entries, users};
 
 /// Events that concern a timeline are replayed up to this number; who missed more reads it anew.
 const MOST_REPLAYED: usize = 1_000;
@@ -27,7 +28,7 @@ const LOST: News = News::Lagged { missed: None, resume_after: None };
 /// How long to wait for the hub, and for those who come back before.
 const JOINING: Duration = Duration::from_secs(10);
 /// How many of one user's subscribers may wait for what they missed.
-const MOST_WAITING: usize = 64;
+const MOST_WAITING: usize = 8;
 
 /// What a feed brings.
 #[derive(Debug)]
@@ -39,6 +40,24 @@ pub enum News {
         missed: Option<u64>,
         resume_after: Option<Moment>,
     },
+}
+
+impl News {
+    /// Users whom it brings along.
+    pub fn users(&self) -> Vec<Arc<user::Model>> {
+        match self {
+            Self::Happened(happening) => happening.users(),
+            Self::Lagged { .. } => vec![],
+        }
+    }
+}
+
+impl Happening {
+    /// Whom it is about, as far as they are brought along.
+    pub fn users(&self) -> Vec<Arc<user::Model>> {
+        let both = [self.event.actor, self.event.object];
+        both.iter().filter_map(|id| self.users.get(id).cloned()).collect()
+    }
 }
 
 pub struct Feed {
@@ -114,7 +133,7 @@ impl Feed {
 
     /// Brings the posts of the next few events that come before what is told.
     async fn load(&mut self) -> Result<(), Error> {
-        let snapshot = Snapshot::new(&self.live.0.db);
+        let snapshot = Snapshot::in_turn(&self.live.0.db);
         let session: HashSet<i64> = self.session.into_iter().collect();
         if signed_in(&snapshot, &session).await? != session {
             self.is_over = true;
@@ -125,12 +144,14 @@ impl Feed {
         let shown = some.iter().filter(|event| shows_post(event));
         let posts: Vec<i64> = shown.map(|event| event.object).collect();
         let posts = entries(&snapshot, &posts).await?;
+        let authors: Vec<i64> = posts.values().map(|entry| entry.author.id).collect();
+        let users = Arc::new(users(&snapshot, &authors).await?);
         // Nothing has been told since the feed was subscribed.
         let (since, joined) = (&self.since, &self.last);
         self.replay.extend(some.into_iter().map(|event| {
             let moment = since.up_to((&event).into(), joined);
             let post = posts.get(&event.object).filter(|_| shows_post(&event)).cloned();
-            News::Happened(Arc::new(Happening { event, moment, post }))
+            News::Happened(Arc::new(Happening { event, moment, post, users: Arc::clone(&users) }))
         }));
         Ok(())
     }
@@ -175,11 +196,15 @@ impl Feed {
         }
     }
 
-    /// Takes what waits as one with what was taken last.
-    pub fn skip_waiting(&mut self) -> Result<(), Error> {
+    /// Takes what waits as one with `happening`, which was taken last: the last of all.
+    ///
+    /// # Errors
+    /// `UNAUTHENTICATED` when the session is over.
+    pub fn skip_waiting(&mut self, mut happening: Arc<Happening>) -> Result<Arc<Happening>, Error> {
         while let Ok(told) = self.told.try_recv() {
             match told {
-                Told::Happened(_) | Told::Joined(..) => {}
+                Told::Happened(later) => happening = later,
+                Told::Joined(..) => {}
                 Told::SignedOut => {
                     self.is_over = true;
                     return Err(signed_out());
@@ -187,7 +212,7 @@ impl Feed {
                 Told::Lost => self.replay.push_back(LOST),
             }
         }
-        Ok(())
+        Ok(happening)
     }
 
     /// What concerns the timeline of `owner` between `after` and the moment that the feed was subscribed, when it
@@ -199,7 +224,7 @@ impl Feed {
         mut authors: HashSet<i64>,
     ) -> Result<Option<VecDeque<event::Model>>, Error> {
         let joined = &self.last;
-        let snapshot = Snapshot::new(&self.live.0.db);
+        let snapshot = Snapshot::in_turn(&self.live.0.db);
         if !log::reaches(&snapshot, after).await? {
             return Ok(None);
         }

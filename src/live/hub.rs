@@ -15,7 +15,7 @@ use super::audience::{Audience, Index};
 use super::{Happening, Interest, Live, Told, log, shows_post};
 use crate::database::{Moment, Snapshot};
 use crate::error::Error;
-use crate::loader::entries;
+use crate::loader::{entries, users};
 
 /// How often to look whether anybody has come, when nobody rings.
 const ALONE: Duration = Duration::from_mins(1);
@@ -24,6 +24,14 @@ const MOST_JOINING: usize = 1_000;
 const AT_ONCE: usize = 100;
 /// How long to wait before the database is asked again.
 const BREATHER: Duration = Duration::from_secs(1);
+
+/// What some events are told with.
+struct Needed {
+    posts: Vec<i64>,
+    users: Vec<i64>,
+    /// Of those who are told.
+    sessions: HashSet<i64>,
+}
 
 impl Live {
     /// Looks whenever the bell rings, for as long as anybody else has this hub.
@@ -99,8 +107,9 @@ impl Live {
         told: &Moment,
         chapter: &log::Chapter,
     ) -> Result<(), Error> {
-        let (posts, sessions) = self.needed(&chapter.events);
+        let Needed { posts, users: needed, sessions } = self.needed(&chapter.events);
         let posts = entries(snapshot, &posts).await?;
+        let users = Arc::new(users(snapshot, &needed).await?);
         let signed_in = signed_in(snapshot, &sessions).await?;
         // Nothing fails from here on, so nothing is told twice.
         let mut audience = self.audience();
@@ -114,6 +123,7 @@ impl Live {
                 event: event.clone(),
                 moment: told.up_to(event.into(), &chapter.until),
                 post: posts.get(&event.object).filter(|_| shows_post(event)).cloned(),
+                users: Arc::clone(&users),
             });
             for id in concerned {
                 let Some(one) = audience.subscribers.get(&id) else { continue };
@@ -127,8 +137,8 @@ impl Live {
         Ok(())
     }
 
-    /// The posts that events are told with, and the sessions of all whom they may concern.
-    fn needed(&self, events: &[event::Model]) -> (Vec<i64>, HashSet<i64>) {
+    /// What events are told with, for all whom they may concern.
+    fn needed(&self, events: &[event::Model]) -> Needed {
         let audience = self.audience();
         let followed: HashSet<i64> = events
             .iter()
@@ -137,10 +147,13 @@ impl Live {
             .collect();
         let watched = |author| audience.shows(author) || followed.contains(&author);
         let posts = events.iter().filter(|event| shows_post(event) && watched(event.actor));
+        let authors = posts.clone().map(|event| event.actor);
+        let users =
+            authors.chain(events.iter().flat_map(|event| audience.persons(event))).collect();
         let posts = posts.map(|event| event.object).collect();
         let concerned = events.iter().flat_map(|event| audience.concerned(event));
         let sessions = concerned.filter_map(|id| audience.subscribers.get(&id)?.session);
-        (posts, sessions.collect())
+        Needed { posts, users, sessions: sessions.collect() }
     }
 
     /// Subscribes those who wait for it; timelines that have changed altogether are read anew.

@@ -13,12 +13,12 @@ mod feed;
 mod hub;
 mod log;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use entity::event;
+use entity::{event, user};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::interval;
 
@@ -47,7 +47,11 @@ pub struct Happening {
     pub moment: Moment,
     /// The post that was added or updated, as it is now.
     pub post: Option<Entry>,
+    /// Whom it concerns, as they are now: read once, however many are told.
+    pub users: Arc<Users>,
 }
+
+type Users = HashMap<i64, Arc<user::Model>>;
 
 /// How events are told.
 #[derive(Clone, Copy, Debug)]

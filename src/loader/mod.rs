@@ -41,7 +41,7 @@ pub use session::Sessions;
 pub use timeline::{
     Entry, MANY, Newer, NewerThan, TimelineOf, Timelines, WINDOW, entries, merge, walk,
 };
-pub use user::{Usernames, Users};
+pub use user::{Usernames, Users, users};
 
 /// More keys than one request can name; a batch never splits.
 const MAX_BATCH: usize = 30_000;

@@ -17,11 +17,25 @@ impl Batch for Users {
     type Value = Arc<user::Model>;
 
     async fn load(&self, keys: &[i64]) -> Result<HashMap<i64, Self::Value>, Error> {
-        let engine = self.0.engine();
-        let these = engine.one_of("id", engine.keys(keys.iter().copied()));
-        let users = user::Entity::find().filter(these).all(&**self.0.get().await?).await?;
-        Ok(users.into_iter().map(|user| (user.id, Arc::new(user))).collect())
+        users(&self.0, keys).await
     }
+}
+
+/// Users by id, read at once.
+///
+/// # Errors
+/// As the database says.
+pub async fn users(
+    snapshot: &Snapshot,
+    keys: &[i64],
+) -> Result<HashMap<i64, Arc<user::Model>>, Error> {
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let engine = snapshot.engine();
+    let these = engine.one_of("id", engine.keys(keys.iter().copied()));
+    let users = user::Entity::find().filter(these).all(&**snapshot.get().await?).await?;
+    Ok(users.into_iter().map(|user| (user.id, Arc::new(user))).collect())
 }
 
 /// Keyed by the lower-cased username.

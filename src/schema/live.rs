@@ -161,9 +161,8 @@ impl LiveSubscription {
         Ok(stream::try_unfold(feed, move |mut feed| async move {
             loop {
                 let Some(news) = feed.next().await? else { return Ok(None) };
+                caller(ctx).wake(news.users()).await;
                 if let Some(event) = timeline_event(owner, news) {
-                    // Who reads on in this event sees the moment that it is told.
-                    loaders(ctx).clear().await;
                     return Ok(Some((event, feed)));
                 }
             }
@@ -189,6 +188,7 @@ impl LiveSubscription {
                 // Who waits keeps no connection.
                 loaders(ctx).clear().await;
                 let Some(happening) = next_follow(&mut feed).await? else { return Ok(None) };
+                caller(ctx).wake(happening.users()).await;
                 let event = &happening.event;
                 let other = if event.actor == me { event.object } else { event.actor };
                 let is_follow = matches!(event.kind, Kind::Followed | Kind::Unfollowed);
@@ -223,16 +223,20 @@ impl LiveSubscription {
         Ok(stream::try_unfold(begun, move |(mut feed, shown)| async move {
             let mut is_new = shown.is_none();
             loop {
+                let mut brought = vec![];
                 if !is_new {
                     match feed.next().await? {
-                        Some(News::Happened(_)) => feed.skip_waiting()?,
+                        Some(News::Happened(one)) => {
+                            let last = feed.skip_waiting(one)?;
+                            brought.extend(last.users.get(&id).cloned());
+                        }
                         // However many were dropped, how things stand now is what is told.
                         Some(News::Lagged { .. }) => feed = subscribe().await?,
                         None => return Ok(None),
                     }
                 }
                 is_new = false;
-                loaders(ctx).clear().await;
+                caller(ctx).wake(brought).await;
                 let Some(user) = loaders(ctx).users.load(id).await? else { return Ok(None) };
                 let counts = Some((user.followers_count, user.following_count));
                 if counts != shown {
@@ -269,7 +273,7 @@ fn timeline_event(owner: i64, news: News) -> Option<TimelineEvent> {
             }));
         }
     };
-    let Happening { event, moment, post } = &*happening;
+    let Happening { event, moment, post, .. } = &*happening;
     let (cursor, occurred_at) = (stream_cursor(moment), DateTime(event.at));
     Some(match event.kind {
         Kind::Began => return None,

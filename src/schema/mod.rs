@@ -30,6 +30,7 @@ use async_graphql::{
     Context, MergedObject, ObjectType, Request, Response, SDLExportOptions, SchemaBuilder,
     ValidationMode,
 };
+use entity::user::Model as UserRow;
 use futures_util::stream::{BoxStream, StreamExt as _};
 
 use crate::auth::{Client, Viewer};
@@ -39,6 +40,7 @@ use crate::error::{Error, UserError};
 use crate::graph::Graph;
 use crate::live::Live;
 use crate::loader::Loaders;
+use crate::trace::Began;
 
 pub use crate::loader::take_turns;
 pub use complete::{FieldTypes, Shape};
@@ -184,6 +186,8 @@ pub struct Caller {
     /// Codes of what mutations told of as data.
     failures: Mutex<Vec<&'static str>>,
     has_written: AtomicBool,
+    /// When there was an event to be told.
+    woken: Mutex<Option<Began>>,
 }
 
 impl Caller {
@@ -203,6 +207,7 @@ impl Caller {
             text: budget.begin().into(),
             failures: Mutex::default(),
             has_written: AtomicBool::new(false),
+            woken: Mutex::default(),
         }
     }
 
@@ -223,6 +228,20 @@ impl Caller {
     /// Keeps no connection, and nothing that was read: between the events of a subscription, each of which is an answer.
     pub async fn rest(&self) {
         self.loaders.clear().await;
+    }
+
+    /// There is an event to be told. What it shows is read anew, but for users whom it brings along.
+    async fn wake(&self, with: Vec<Arc<UserRow>>) {
+        *self.woken.lock().unwrap_or_else(PoisonError::into_inner) = Some(Began::now());
+        self.loaders.clear().await;
+        for user in with {
+            self.loaders.users.prime(user.id, user).await;
+        }
+    }
+
+    /// When that was, since this was last asked.
+    pub fn woken(&self) -> Option<Began> {
+        self.woken.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// The codes of the expected failures so far.

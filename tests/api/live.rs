@@ -1,5 +1,6 @@
 //! What happens, told to those who watch.
 
+mod cost;
 mod exact;
 mod faults;
 mod socket;
@@ -357,40 +358,4 @@ async fn many_changes_are_told_as_one() {
     assert_eq!(words(&mut news, 1).await, ["+afterwards"]);
     let mut again = john.subscribe(TIMELINE, json!({ "after": start })).await;
     assert_eq!(words(&mut again, 2).await, ["!null", "+afterwards"]);
-}
-
-/// However many are told, and however many follow the author without being there.
-#[tokio::test]
-async fn telling_many_takes_as_many_statements_as_telling_one() {
-    let app = TestApp::new().await;
-    let susan = app.join("susan").await;
-    let names: Vec<String> = (0..30).map(|n| format!("user{n}")).collect();
-    let mut all = Vec::new();
-    for name in &names {
-        let user = app.join(name).await;
-        user.follow(&susan).await;
-        all.push(user);
-    }
-    let mut told = Vec::new();
-    let mut taken = Vec::new();
-    for many in [1, 10, 30] {
-        while told.len() < many {
-            told.push(all[told.len()].watch(TIMELINE, json!({})).await);
-        }
-        // The table may be looked at in between for other reasons; not each time.
-        let mut least = u64::MAX;
-        for _ in 0..4 {
-            let write = async {
-                susan.write("news").await;
-                let heard = told.iter_mut().map(|events| async { word(&events.next().await) });
-                assert_eq!(join_all(heard).await, vec!["+news"; many]);
-            };
-            least = least.min(app.statements(write).await.1);
-            for events in &mut told {
-                events.nothing().await;
-            }
-        }
-        taken.push(least);
-    }
-    assert_eq!(taken, [taken[0]; 3], "for 1, 10 and 30");
 }

@@ -25,7 +25,7 @@ use super::execute::{Asker, Operation, authenticate, refusal};
 use super::guard::refuse;
 use super::parameters::Parameters;
 use super::task::on_its_own;
-use super::{Peer, Shared, stopped};
+use super::{Peer, Shared, Stage, stopped};
 use crate::auth::{Client, Viewer, Who};
 use crate::database::{Lsn, Snapshot};
 use crate::error::Error;
@@ -201,7 +201,12 @@ impl Connection {
         let viewer = match authenticated(&self.shared, &snapshot, self.token.as_deref()).await {
             Ok(viewer) => viewer,
             Err(Error::Unauthenticated(_)) => {
-                self.shared.quota.note_refused(Who::Network(self.client.network), 0);
+                let network = Who::Network(self.client.network);
+                // Who has used up their network's share is not told whether a token is good.
+                if self.shared.quota.admit(network).is_err() {
+                    return Err(Close::new(1013, "Try again later").into());
+                }
+                self.shared.quota.note_refused(network, 0);
                 return Err(Close::forbidden().into());
             }
             Err(_) => return Err(Close::new(1013, "Try again later").into()),
@@ -254,6 +259,9 @@ impl Connection {
             }
         };
         if operation.ty() != OperationType::Subscription {
+            if *self.shared.stopping.borrow() == Stage::Stopping {
+                return self.fail(&id, vec![refusal(Error::Unavailable)]).await;
+            }
             self.singles.insert(id.clone());
         }
         let answers =
