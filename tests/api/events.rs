@@ -14,7 +14,7 @@ use crate::cast::Actor;
 /// Whatever is due comes within this time.
 const SOON: Duration = Duration::from_secs(10);
 /// Whatever has not come by then does not come.
-const A_WHILE: Duration = Duration::from_millis(150);
+pub const A_WHILE: Duration = Duration::from_millis(150);
 
 pub struct Events {
     body: BodyDataStream,

@@ -1,5 +1,6 @@
 //! What happens, told to those who watch.
 
+mod applied;
 mod cost;
 mod exact;
 mod faults;

@@ -147,11 +147,15 @@ async fn play(acts: &[Act]) {
     }
     for (person, watcher) in watchers.iter().enumerate() {
         check(&model, &model.due[person], &watcher.told);
-        let ask = "{ viewer { user { timeline(first: 100) { nodes { id } } } } }";
-        let data = people[person].query(ask).await;
-        let ids = crate::cast::texts(&data["viewer"]["user"]["timeline"]["nodes"], "id");
-        assert_eq!(ids, model.timeline(person));
+        assert_eq!(shown(people[person]).await, model.timeline(person));
     }
+}
+
+/// The ids of what a person's page shows.
+async fn shown(person: &Actor<'_>) -> Vec<String> {
+    let ask = "{ viewer { user { timeline(first: 100) { nodes { id } } } } }";
+    let data = person.query(ask).await;
+    crate::cast::texts(&data["viewer"]["user"]["timeline"]["nodes"], "id")
 }
 
 async fn come_back(person: &Actor<'_>, watcher: &mut Watcher) {
@@ -209,6 +213,7 @@ async fn apply(act: &Act, people: &[&Actor<'_>], model: &mut Model, watchers: &m
         }
         Act::Reload(person) => {
             let (cursor, _) = page(people[person]).await;
+            assert_eq!(shown(people[person]).await, model.timeline(person));
             let watcher = &mut watchers[person];
             watcher.told.clone_from(&model.due[person]);
             watcher.cursor = Some(cursor);
