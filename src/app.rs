@@ -77,6 +77,15 @@ impl App {
         let trusted = trusted.map(Path::new);
         let persisted = Persisted::new(trusted, config.only_trusted, &config.limits)?;
         let schema = schema::build(graph, &live, config.federation);
+        for (id, text) in persisted.trusted() {
+            if let Some(error) = schema.validate(text).await {
+                anyhow::bail!(
+                    "document {id} in {} is not valid: {}",
+                    config.trusted_documents,
+                    error.message
+                );
+            }
+        }
         let sockets = Sockets::default();
         let budget = Budget::new(limits.max_answer, limits.max_answers);
         let metrics = Arc::new(metrics(&database, &passwords, &live, (&sockets, &room, &budget)));

@@ -1,8 +1,11 @@
-//! Places that are few: each somebody has so many of them at a time, and gives them back by leaving.
+//! Places that are few: each somebody has so many of them at a time, and gives them back by leaving. Turns: each somebody has
+//! one at a time, and the next waits for it.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Cheap to clone; all clones count together.
 #[derive(Debug)]
@@ -66,6 +69,56 @@ impl<K> Default for Places<K> {
     }
 }
 
+/// Cheap to clone; all clones are one.
+#[derive(Debug)]
+pub struct Turns<K>(Arc<Mutex<HashMap<K, Arc<Semaphore>>>>);
+
+/// Somebody's turn, for as long as it is kept.
+#[derive(Debug)]
+pub struct Turn<K: Copy + Eq + Hash> {
+    turns: Turns<K>,
+    whose: K,
+    taken: Option<OwnedSemaphorePermit>,
+}
+
+impl<K: Copy + Eq + Hash> Turns<K> {
+    /// Waits until those who came before and are the same somebody have had theirs.
+    pub async fn take(&self, whose: K) -> Turn<K> {
+        let new = || Arc::new(Semaphore::new(1));
+        let own = Arc::clone(self.all().entry(whose).or_insert_with(new));
+        let mut turn = Turn { turns: self.clone(), whose, taken: None };
+        turn.taken = own.acquire_owned().await.ok();
+        turn
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<K, Arc<Semaphore>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whoever gives up waiting leaves too.
+impl<K: Copy + Eq + Hash> Drop for Turn<K> {
+    fn drop(&mut self) {
+        let mut all = self.turns.all();
+        self.taken = None;
+        if all.get(&self.whose).is_some_and(|own| Arc::strong_count(own) == 1) {
+            all.remove(&self.whose);
+        }
+    }
+}
+
+impl<K> Clone for Turns<K> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<K> Default for Turns<K> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,5 +136,22 @@ mod tests {
         assert!(places.enter("john", 2).is_some());
         drop(susan);
         assert!(places.taken().is_empty(), "nobody is remembered who has none");
+    }
+
+    #[tokio::test]
+    async fn each_has_one_turn_at_a_time() {
+        use futures_util::FutureExt as _;
+
+        let turns = Turns::default();
+        let john = turns.take("john").await;
+        let mut next = Box::pin(turns.take("john"));
+        assert!(next.as_mut().now_or_never().is_none(), "john has his");
+        let susan = turns.take("susan").now_or_never();
+        assert!(susan.is_some(), "susan waits for nobody");
+        let gives_up = Box::pin(turns.take("john"));
+        drop((john, gives_up));
+        drop(next.await);
+        drop(susan);
+        assert!(turns.all().is_empty(), "nobody is remembered who has none");
     }
 }

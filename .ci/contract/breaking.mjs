@@ -30,9 +30,9 @@ const entries = [...chapter.matchAll(/^[*-] ([^:]*):/gm)].map(([, names]) => nam
 const paths = entries.flatMap((names) => [...names.matchAll(/`([^`]+)`/g)].map(([, path]) => path));
 
 const changes = await diff(buildSchema(released), buildSchema(present));
-// To the library, a default that is gone is not breaking; to whoever relied on it, it is.
-const lostDefault = ({ meta }) => "oldDefaultValue" in meta && !("newDefaultValue" in meta);
-const isBreaking = (change) => change.criticality.level === CriticalityLevel.Breaking || lostDefault(change);
+// To the library, a default that is gone or another is not breaking; to whoever relied on it, it is.
+const losesDefault = ({ meta }) => (meta.oldDefaultValue ?? undefined) !== undefined;
+const isBreaking = (change) => change.criticality.level === CriticalityLevel.Breaking || losesDefault(change);
 const breaking = changes.filter(isBreaking);
 
 const isTold = ({ path }) => paths.includes(path);

@@ -22,8 +22,9 @@ const sdl = readFileSync(file, "utf8");
 // Somebody else's subgraph: it adds to users and posts, and has pages of its own.
 const REVIEWS = `
   extend schema @link(url: "https://specs.apollo.dev/federation/v2.5", import: ["@key", "@shareable"])
-  type Query { reviews: [Review!]! }
-  type Review { text: String! author: User post: Post }
+  type Query { reviews: [Review!]! node(id: ID!): Node nodes(ids: [ID!]!): [Node]! }
+  interface Node { id: ID! }
+  type Review implements Node { id: ID! text: String! author: User post: Post }
   type User @key(fields: "id") { id: ID! reviews: ReviewConnection! }
   type Post @key(fields: "id") { id: ID! stars: Int! }
   type ReviewConnection { edges: [ReviewEdge!]! pageInfo: PageInfo! }

@@ -53,6 +53,27 @@ await check("a wrong token is a 4403", async () => {
   assert.deepEqual([refused?.code, refused?.reason], [4403, "Forbidden"]);
   await one.dispose();
 });
+// The client keeps to the rules, so what it sends is changed on its way.
+const altered = (change) => class extends WebSocket {
+  send(text, ...rest) {
+    for (const one of change(JSON.parse(text).type, text)) super.send(one, ...rest);
+  }
+};
+const early = JSON.stringify({ id: "1", type: "subscribe", payload: { query: "{ __typename }" } });
+for (const [code, what, change] of [
+  [4400, "a message that is none", (type, text) => (type === "subscribe" ? ["{}"] : [text])],
+  [4401, "an operation before connection_init", (type, text) => (type === "connection_init" ? [early] : [text])],
+  [4408, "no connection_init", () => []],
+  [4409, "an id that is taken", (type, text) => (type === "subscribe" ? [text, text] : [text])],
+  [4429, "connection_init twice", (type, text) => (type === "connection_init" ? [text, text] : [text])],
+]) {
+  await check(`${what} is a ${code}`, async () => {
+    const one = client({ webSocketImpl: altered(change) });
+    const refused = await once(one, { query: TIMELINE }).then(() => null, (event) => event);
+    assert.equal(refused?.code, code, `${refused?.code} ${refused?.reason}`);
+    await one.dispose();
+  });
+}
 await check("an invalid document is a list of errors", async () => {
   const one = client();
   const errors = await once(one, { query: "{ nope }" }).then(() => null, (errors) => errors);

@@ -187,6 +187,33 @@ await withSocket(john, "complete by both at the same time: nothing half said, an
   assert(seen.has(0) && seen.has(2), `it was always the same: ${[...seen]}`);
 });
 
+await withSocket(john, "complete of a subscription while an event comes: the event or not, and nothing after", async (socket) => {
+  const seen = new Set();
+  let trip = 0;
+  for (let n = 0; n < 60; n++) {
+    await listen(socket, john, "1");
+    await socket.untilNow();
+    const begun = performance.now();
+    const writing = write(url, susan, "news");
+    if (n < 10) {
+      const id = await writing;
+      assert.deepEqual(await socket.next(), post("1", id));
+      trip = Math.max(trip, performance.now() - begun);
+    } else {
+      await sleep(2 * trip * ((n % 25) / 25));
+    }
+    socket.send({ id: "1", type: "complete" });
+    const came = await socket.untilNow();
+    const id = await writing;
+    await sleep(trip);
+    assert.deepEqual(await socket.untilNow(), []);
+    if (n < 10) continue;
+    assert.deepEqual(came, came.length ? [post("1", id)] : []);
+    seen.add(came.length);
+  }
+  assert(seen.has(0) && seen.has(1), `it was always the same: ${[...seen]}`);
+});
+
 // -- Ids, and many operations
 for (const [name, first, second] of [
   ["a subscription while a subscription has its id", [TIMELINE], [TIMELINE]],

@@ -17,27 +17,34 @@ impl MediaType {
     /// Without a preference it is `application/json`, as the specification asks of servers until 2025
     /// clients are gone.
     pub fn negotiate(headers: &HeaderMap) -> Option<Self> {
-        let mut named = false;
+        let accept: Vec<String> = headers
+            .get_all(header::ACCEPT)
+            .iter()
+            .flat_map(|value| value.to_str().unwrap_or_default().split(','))
+            .map(|range| range.trim().to_ascii_lowercase())
+            .filter(|range| !range.is_empty())
+            .collect();
+        if accept.is_empty() {
+            return Some(Self::Json);
+        }
+        let ranges: Vec<(&str, f32)> = accept.iter().map(|range| with_quality(range)).collect();
+        let is_refused =
+            |name| ranges.iter().any(|(range, quality)| *range == name && *quality <= 0.0);
         let mut best: Option<(f32, Self)> = None;
-        for value in headers.get_all(header::ACCEPT) {
-            for range in value.to_str().unwrap_or_default().split(',') {
-                named = true;
-                let mut parts = range.split(';').map(str::trim);
-                let media = match parts.next().unwrap_or_default().to_ascii_lowercase().as_str() {
-                    "application/graphql-response+json" => Self::GraphQlResponse,
-                    "application/json" | "application/*" | "*/*" => Self::Json,
-                    "text/event-stream" => Self::EventStream,
-                    _ => continue,
-                };
-                let quality = parts
-                    .find_map(|parameter| parameter.strip_prefix("q="))
-                    .map_or(1.0, |quality| quality.parse().unwrap_or(0.0));
-                if quality > best.map_or(0.0, |(quality, _)| quality) {
-                    best = Some((quality, media));
-                }
+        for (range, quality) in &ranges {
+            let media = match *range {
+                "application/graphql-response+json" => Self::GraphQlResponse,
+                // Whoever takes anything gets what they did not refuse.
+                "application/*" | "*/*" if is_refused("application/json") => Self::GraphQlResponse,
+                "application/json" | "application/*" | "*/*" => Self::Json,
+                "text/event-stream" | "text/*" => Self::EventStream,
+                _ => continue,
+            };
+            if *quality > best.map_or(0.0, |(quality, _)| quality) {
+                best = Some((*quality, media));
             }
         }
-        if named { best.map(|(_, media)| media) } else { Some(Self::Json) }
+        best.map(|(_, media)| media)
     }
 
     pub fn content_type(self) -> HeaderValue {
@@ -47,6 +54,14 @@ impl MediaType {
             Self::Json | Self::EventStream => "application/json; charset=utf-8",
         })
     }
+}
+
+/// A range of media, and how much it is liked.
+fn with_quality(range: &str) -> (&str, f32) {
+    let mut parts = range.split(';').map(str::trim);
+    let media = parts.next().unwrap_or_default();
+    let quality = parts.find_map(|parameter| parameter.strip_prefix("q="));
+    (media, quality.map_or(1.0, |quality| quality.parse().unwrap_or(0.0)))
 }
 
 #[cfg(test)]
@@ -72,6 +87,10 @@ mod tests {
             (Some("text/event-stream"), Some(MediaType::EventStream)),
             (Some("application/json, text/event-stream;q=0.9"), Some(MediaType::Json)),
             (Some("application/json;q=0"), None),
+            (Some("application/json;q=0, */*"), Some(MediaType::GraphQlResponse)),
+            (Some("application/json;Q=0.1, Text/*;q=0.2"), Some(MediaType::EventStream)),
+            (Some(""), Some(MediaType::Json)),
+            (Some(" , "), Some(MediaType::Json)),
         ];
         for (accept, expected) in cases {
             let mut headers = HeaderMap::new();

@@ -157,7 +157,7 @@ async fn one(
         return Err(Refusal::new(StatusCode::FORBIDDEN, code::CSRF_PREVENTED, message));
     }
     if media == MediaType::EventStream {
-        return Ok(sse::answer(operation, shared, asker, writing).await);
+        return Ok(Box::pin(sse::answer(operation, shared, asker, writing)).await);
     }
     if operation.ty() == OperationType::Subscription {
         return Err(Refusal::bad_request(SUBSCRIPTION));

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
-use tower_http::cors::CorsLayer;
+use tower_http::cors::{AllowHeaders, CorsLayer};
 
-use super::LSN;
+use super::{LSN, REQUEST_ID};
 use crate::config::Origins;
 
 /// How long a browser may remember what it was told.
@@ -30,12 +30,12 @@ impl Origins {
         if self.0.is_empty() {
             return None;
         }
-        let more = [header::ACCEPT, header::CONTENT_TYPE, header::IF_NONE_MATCH];
         let layer = CorsLayer::new()
             .allow_origin(self.0.clone())
             .allow_methods([Method::GET, Method::POST])
-            .allow_headers(more.into_iter().chain(FORCING).collect::<Vec<_>>())
-            .expose_headers([LSN, header::ETAG, header::RETRY_AFTER])
+            // Clients and what watches them send headers of their own; there are no cookies that could come along.
+            .allow_headers(AllowHeaders::mirror_request())
+            .expose_headers([LSN, REQUEST_ID, header::ETAG, header::RETRY_AFTER])
             .max_age(REMEMBERED);
         Some(layer)
     }

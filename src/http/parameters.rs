@@ -101,9 +101,14 @@ pub async fn from_body(
     patience: Duration,
 ) -> Result<Asked, Refusal> {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let media = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-    if !media.eq_ignore_ascii_case("application/json") {
-        let message = "Send the request as application/json.";
+    let mut parts = content_type.unwrap_or_default().split(';').map(str::trim);
+    let is_json = parts.next().is_some_and(|media| media.eq_ignore_ascii_case("application/json"));
+    let is_utf8 = |charset: &str| charset.trim_matches('"').eq_ignore_ascii_case("utf-8");
+    let is_named = |name: &str| name.trim().eq_ignore_ascii_case("charset");
+    let mut charsets =
+        parts.filter_map(|part| part.split_once('=')).filter(|(name, _)| is_named(name));
+    if !is_json || !charsets.all(|(_, charset)| is_utf8(charset.trim())) {
+        let message = "Send the request as application/json, in UTF-8.";
         return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code::BAD_REQUEST, message));
     }
     let read = timeout(patience, Limited::new(body, limit).collect()).await.map_err(|_| {

@@ -126,6 +126,11 @@ impl Persisted {
         Ok((self.admit(text)?, true))
     }
 
+    /// The documents of the file, by their ids.
+    pub fn trusted(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.trusted.iter().map(|(id, text)| (id.as_str(), &**text))
+    }
+
     /// The name of a trusted document's operation.
     pub fn name_of(&self, text: &str) -> Option<&str> {
         self.names.get(text).map(String::as_str).filter(|name| !name.is_empty())

@@ -28,7 +28,7 @@ const LOST: News = News::Lagged { missed: None, resume_after: None };
 /// How long to wait for the hub, and for those who come back before.
 const JOINING: Duration = Duration::from_secs(10);
 /// How many of one user's subscribers may wait for what they missed.
-const MOST_WAITING: usize = 8;
+const MOST_WAITING: usize = 64;
 
 /// What a feed brings.
 #[derive(Debug)]
@@ -120,9 +120,11 @@ impl Feed {
         if let (Some(after), Interest::Timeline(owner)) = (after, self.interest) {
             let place = self.live.0.replaying.enter(owner, MOST_WAITING);
             let _place = place.ok_or(Error::Unavailable)?;
-            let Ok(Ok(_turn)) = timeout(JOINING, self.live.0.replays.acquire()).await else {
-                return Err(Error::Unavailable);
+            let turn = async {
+                let own = self.live.0.turns.take(owner).await;
+                (own, self.live.0.replays.acquire().await)
             };
+            let _turn = timeout(JOINING, turn).await.map_err(|_| Error::Unavailable)?;
             match self.missed_since(owner, &after, authors).await? {
                 Some(missed) => (self.missed_before, self.since) = (missed, after),
                 None => self.replay.push_back(LOST),

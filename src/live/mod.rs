@@ -26,7 +26,7 @@ use crate::auth::Viewer;
 use crate::database::{Database, Moment};
 use crate::error::Error;
 use crate::loader::Entry;
-use crate::place::Places;
+use crate::place::{Places, Turns};
 use audience::{Audience, Subscriber};
 
 pub use feed::{Feed, News};
@@ -74,7 +74,9 @@ struct Inner {
     joined: AtomicU64,
     /// Who comes back waits for those before them,
     replays: Semaphore,
-    /// among whom no owner of a timeline has many.
+    /// among whom each owner of a timeline is once,
+    turns: Turns<i64>,
+    /// and so many of one wait for each other.
     replaying: Places<i64>,
 }
 
@@ -111,6 +113,7 @@ impl Live {
             subscribed: AtomicU64::new(0),
             joined: AtomicU64::new(0),
             replays: Semaphore::new(REPLAYS),
+            turns: Turns::default(),
             replaying: Places::default(),
         }));
         tokio::spawn(live.clone().run());

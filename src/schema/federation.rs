@@ -11,7 +11,7 @@ use super::connection::times;
 use super::node::{self, Node, NodeQuery};
 use super::post::{Post, PostQuery};
 use super::rate_limit::RateLimitQuery;
-use super::sdl;
+use super::sdl_of;
 use super::user::{User, UserQuery};
 use crate::error::Error;
 use crate::id::Id;
@@ -30,9 +30,16 @@ const KNOWN: [(&str, &str); 3] = [
     ("type PageInfo {", "type PageInfo @shareable {"),
 ];
 
+/// What the router gives its clients. Every graph of Relay's has a `node`, which knows its own ids alone: of those of several
+/// graphs there cannot be one.
+#[derive(Default, MergedObject)]
+#[graphql(name = "Query")]
+struct Composed(AccountQuery, UserQuery, PostQuery, RateLimitQuery);
+
 /// The subgraph's schema as the router composes it.
 static SUBGRAPH: LazyLock<String> = LazyLock::new(|| {
-    KNOWN.iter().fold(LINK.to_owned() + &sdl(), |sdl, (plain, known)| sdl.replace(plain, known))
+    let sdl = LINK.to_owned() + &sdl_of::<Composed>();
+    KNOWN.iter().fold(sdl, |sdl, (plain, known)| sdl.replace(plain, known))
 });
 
 pub fn subgraph() -> &'static str {

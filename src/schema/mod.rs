@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use async_graphql::{
     Context, MergedObject, ObjectType, Request, Response, SDLExportOptions, SchemaBuilder,
-    ValidationMode,
+    ServerError, ValidationMode,
 };
 use entity::user::Model as UserRow;
 use futures_util::stream::{BoxStream, StreamExt as _};
@@ -111,6 +111,15 @@ impl Schema {
         })
     }
 
+    /// What is wrong with a document, if anything. Nothing of it runs.
+    pub async fn validate(&self, document: &str) -> Option<ServerError> {
+        // The library looks for the operation when the document has turned out to be valid.
+        const NOT_THERE: &str = "";
+        let request = Request::new(document).operation_name(NOT_THERE);
+        let response = self.execute(request, false).await;
+        response.errors.into_iter().find(|error| !error.message.starts_with("Unknown operation"))
+    }
+
     fn of(&self, is_proven: bool) -> &Executor {
         if is_proven { &self.trusting } else { &self.validating }
     }
@@ -162,11 +171,15 @@ pub fn build(graph: Graph, live: &Live, federation: bool) -> Schema {
 
 /// The schema in the Schema Definition Language, as checked in at `schema.graphql`.
 pub fn sdl() -> String {
+    sdl_of::<Query>()
+}
+
+fn sdl_of<Q: Default + ObjectType + 'static>() -> String {
     let options = SDLExportOptions::new()
         .include_specified_by()
         .use_space_ident()
         .prefer_single_line_descriptions();
-    base::<Query>().finish().sdl_with_options(options)
+    base::<Q>().finish().sdl_with_options(options)
 }
 
 fn base<Q: Default + ObjectType + 'static>() -> SchemaBuilder<Q, Mutation, Subscription> {

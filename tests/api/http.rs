@@ -148,6 +148,8 @@ async fn only_json_is_read() {
         "application/x-www-form-urlencoded",
         "multipart/form-data; boundary=x",
         "application/graphql",
+        "application/json; charset=utf-16",
+        "application/json;Charset = \"latin1\"",
     ] {
         let mut request = Request::post("/graphql").header(header::ACCEPT, MODERN);
         if !content_type.is_empty() {
@@ -159,7 +161,11 @@ async fn only_json_is_read() {
     }
     let eve = app.anonymous().query("{ user(by: {username: \"eve\"}) { id } }").await;
     assert_eq!(eve["user"], Value::Null);
-    for content_type in ["APPLICATION/JSON", "application/json; charset=utf-8"] {
+    for content_type in [
+        "APPLICATION/JSON",
+        "application/json; charset=utf-8",
+        "application/json;charset=\"UTF-8\"",
+    ] {
         let request = Request::post("/graphql").header(header::CONTENT_TYPE, content_type);
         let answer = send(&app, request, "{\"query\": \"{ __typename }\"}").await;
         assert_eq!(answer.status, StatusCode::OK, "{content_type}");

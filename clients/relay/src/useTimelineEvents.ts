@@ -43,17 +43,26 @@ const subscription = graphql`
  */
 export function useTimelineEvents(connection: string, streamCursor: string, onReset: () => void) {
   // Where to (re)start; later pages of the timeline bring later cursors, which would leave a gap.
-  const [from, setFrom] = useState<{ after?: string | null }>({ after: streamCursor });
+  const [from, setFrom] = useState<{ after?: string | null; tries: number }>({
+    after: streamCursor,
+    tries: 0,
+  });
 
   const config = useMemo((): GraphQLSubscriptionConfig<Subscription> => {
     let after: string | null | undefined = from.after;
-    // Whatever ended the stream: behind the last event nothing is lost, and nothing comes twice.
-    const resume = () => void setTimeout(() => setFrom({ after }), 1000);
+    let tries = from.tries;
+    // Whatever ended the stream: behind the last event nothing is lost, and nothing comes twice. Each time it does
+    // without an event, the pause is twice as long, up to half a minute.
+    const resume = () => {
+      const pause = 1000 * Math.min(2 ** tries, 30);
+      setTimeout(() => setFrom({ after, tries: tries + 1 }), pause);
+    };
     return {
       subscription,
       variables: { after, connections: [connection] },
       onNext(response) {
         if (!response) return;
+        tries = 0;
         const { __typename, cursor, resumeAfter } = response.timelineEvents;
         // Who is too late even for that goes on from now; what was missed comes with the page.
         after = __typename === "StreamLagged" ? resumeAfter : cursor;

@@ -246,13 +246,13 @@ function removePost(cache: ApolloCache, id: string): void {
   cache.evict({ id: `Post:${id}` })
 }
 
-/**
- * A busy service says UNAVAILABLE, a lost connection has no code; any other code will be the same next time. So will a
- * token that is good no longer: the socket is closed with 4403, which Apollo's link says in words only.
- */
+/** What passes; any other code will be the same next time. A lost connection has none, and passes too. */
+const PASSING: readonly unknown[] = ['UNAVAILABLE', 'TIMEOUT', 'RATE_LIMITED', 'TOO_MANY_OPERATIONS', 'INTERNAL']
+
+/** A token that is good no longer is not good next time: the socket is closed with 4403, which Apollo's link says in words only. */
 function isFinal(error: unknown): boolean {
   if (CombinedGraphQLErrors.is(error))
-    return error.errors.some(({ extensions }) => extensions?.['code'] !== 'UNAVAILABLE')
+    return error.errors.some(({ extensions }) => !PASSING.includes(extensions?.['code']))
   return error instanceof Error && error.message.startsWith('Socket closed with event 4403')
 }
 

@@ -65,6 +65,17 @@ pub enum End {
     Close(Close),
 }
 
+/// What cannot be read.
+impl From<axum::Error> for End {
+    fn from(error: axum::Error) -> Self {
+        match error.into_inner().downcast_ref() {
+            Some(tungstenite::Error::Capacity(_)) => Close::new(1009, "Message too big").into(),
+            Some(tungstenite::Error::Utf8(_)) => Close::new(1007, "Texts must be UTF-8").into(),
+            _ => Self::Gone,
+        }
+    }
+}
+
 impl From<Close> for End {
     fn from(close: Close) -> Self {
         Self::Close(close)

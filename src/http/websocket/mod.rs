@@ -55,7 +55,8 @@ pub fn upgrade(
     // The connection is the socket's from now on, and so is its place.
     let peer = head.extensions.get::<Peer>().cloned();
     let token = head.headers.get(header::AUTHORIZATION);
-    let token = token.and_then(|value| value.to_str().ok()).map(str::to_owned);
+    // What is no text is no good token, and not none.
+    let token = token.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     // Up to twice as much is read, to be refused in the protocol's words.
     let limit = shared.limits.max_body.saturating_mul(2);
     let upgrade = upgrade.protocols([PROTOCOL]).max_message_size(limit).max_frame_size(limit);
@@ -134,7 +135,7 @@ impl Connection {
             tokio::select! {
                 message = self.socket.recv() => {
                     is_there = true;
-                    self.receive(message.and_then(Result::ok).ok_or(End::Gone)?).await?;
+                    self.receive(message.ok_or(End::Gone)?.map_err(End::from)?).await?;
                 }
                 Some((id, outgoing)) = self.operations.next() => self.pass_on(id, outgoing).await?,
                 () = &mut late, if self.place.is_none() => {

@@ -52,7 +52,10 @@ async fn only_sites_that_are_named_may_read() {
             .uri("/graphql")
             .header(header::ORIGIN, origin)
             .header(header::ACCESS_CONTROL_REQUEST_METHOD, "POST")
-            .header(header::ACCESS_CONTROL_REQUEST_HEADERS, "authorization,content-type")
+            .header(
+                header::ACCESS_CONTROL_REQUEST_HEADERS,
+                "authorization,content-type,apollographql-client-name,traceparent",
+            )
     };
     let open = TestApp::with(&["--cors-origins", &format!("http://localhost:5173,{OURS}")]).await;
     let closed = TestApp::new().await;
@@ -68,9 +71,14 @@ async fn only_sites_that_are_named_may_read() {
         assert_eq!(answer.header(header::ACCESS_CONTROL_ALLOW_CREDENTIALS), "");
         if may {
             let headers = asked.header(header::ACCESS_CONTROL_ALLOW_HEADERS);
-            assert!(headers.contains("authorization") && headers.contains("content-type"));
+            for name in
+                ["authorization", "content-type", "apollographql-client-name", "traceparent"]
+            {
+                assert!(headers.contains(name), "{headers}");
+            }
             let exposed = answer.header(header::ACCESS_CONTROL_EXPOSE_HEADERS);
             assert!(exposed.contains("rookery-lsn") && exposed.contains("etag"), "{exposed}");
+            assert!(exposed.contains("x-request-id"), "{exposed}");
         }
         let vary: Vec<_> = answer.headers.get_all(header::VARY).iter().collect();
         assert!(vary.iter().any(|value| value.to_str().unwrap().contains("Authorization")));

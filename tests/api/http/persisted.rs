@@ -1,11 +1,12 @@
 //! Documents that are named in place of being sent.
 
 use axum::http::StatusCode;
+use rookery::app::App;
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
 use super::{Answer, CLASSIC, MODERN, get, post, send};
-use crate::app::TestApp;
+use crate::app::{Place, TestApp, config};
 
 const NAMES: &str = "query Names { users { nodes { username } } }";
 /// `printf '%s' "$NAMES" | sha256sum`
@@ -76,6 +77,29 @@ async fn a_mutation_with_texts_in_it_is_sent_each_time() {
     let hash = "f424fc835219bea9a218822a032678150a46b9eac5549af594d7156e83856ba5";
     assert!(ask(&app, by_hash(hash, Some(secret))).await.body["data"]["login"].is_object());
     assert_eq!(ask(&app, by_hash(hash, None)).await.refusal(), "PERSISTED_QUERY_NOT_FOUND");
+}
+
+/// Nobody finds out by running into it.
+#[tokio::test]
+async fn trusted_documents_are_valid() {
+    let place = Place::new().await;
+    for (text, right) in [
+        (NAMES, true),
+        ("mutation { logout { changed } }", true),
+        ("query ($after: String!) { users(after: $after) { nodes { id } } }", true),
+        ("subscription S($a: String) { timelineEvents(after: $a) { __typename } }", true),
+        ("{ users { nodes { email } } }", false),
+        ("mutation { logout { gone } }", false),
+        ("query ($after: String) { users(behind: $after) { nodes { id } } }", false),
+        ("{ users", false),
+    ] {
+        let file = file(&json!({ "names": text }));
+        let options = ["--trusted-documents", file.path().to_str().unwrap()];
+        let built = App::build(&config(&place.url(), &options)).await;
+        let refusal = built.err().map(|error| format!("{error:#}"));
+        assert_eq!(refusal.is_none(), right, "{text}: {refusal:?}");
+        assert!(refusal.is_none_or(|refusal| refusal.contains("document names")), "{text}");
+    }
 }
 
 #[tokio::test]

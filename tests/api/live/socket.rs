@@ -184,6 +184,10 @@ async fn rules_that_are_broken_close_the_socket() {
             vec![init.clone(), json!({ "type": "ping", "payload": { "a": "x".repeat(65_536) } })],
             1009,
         ),
+        (
+            vec![init.clone(), json!({ "type": "ping", "payload": { "a": "x".repeat(140_000) } })],
+            1009,
+        ),
         (vec![init.clone(), no_query], 4400),
         (vec![subscribe.clone()], 4401),
         (vec![with(json!({ "authorization": "Bearer wrong" }))], 4403),
