@@ -28,11 +28,12 @@ struct Arguments {
     config: Config,
 }
 
-/// A config with everything at its default, but a cheap argon2, and no rates: all tests come from one network.
+/// A config with everything at its default, but a cheap argon2, and neither rates nor a lack of room: all tests come from one
+/// network.
 pub fn config(url: &str, more: &[&str]) -> Config {
     let arguments = ["test", "--database-url", url, "--argon2-memory-kib", "8"];
     let cheap = ["--argon2-iterations", "1", "--rate-attempts", "0"];
-    let unlimited = ["--rate-network", "0", "--rate-user", "0"];
+    let unlimited = ["--rate-network", "0", "--rate-user", "0", "--max-requests", "1000"];
     let all = arguments.iter().chain(&cheap).chain(&unlimited).chain(more);
     Arguments::parse_from(all).config
 }

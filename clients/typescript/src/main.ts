@@ -1,6 +1,7 @@
 import { cacheStory } from './cache-story'
 import { check } from './check'
 import { newClient } from './client'
+import { persistedStory } from './persisted'
 import { installWebSocket } from './socket'
 import { story } from './story'
 import { newTrustedClient } from './trusted'
@@ -18,6 +19,8 @@ await cacheStory(connect)
 if (mode === '--trusted') {
   const texts = bodies.filter((body) => body.includes('"query":'))
   check('requests over HTTP have ids in place of texts', [bodies.length > 50, texts], [true, []])
+} else {
+  await persistedStory(address)
 }
 
 /** What goes over HTTP from now on. */
