@@ -56,7 +56,9 @@ impl App {
         let attempts = Arc::new(Attempts::per_minute(limits.rate_attempts));
         let quota = Arc::new(Quota::per_minute(limits.rate_network, limits.rate_user));
         let room = Room::new(limits.max_requests);
-        forget_each_minute(Arc::downgrade(&attempts), Arc::downgrade(&quota), room.clone());
+        let budget = Budget::new(limits.max_answer, limits.max_answers);
+        let places = (room.clone(), budget.clone());
+        forget_each_minute(Arc::downgrade(&attempts), Arc::downgrade(&quota), places);
         let graph = Graph {
             keys: Keys::new(node, database.largest_key().await?),
             db: database.clone(),
@@ -87,7 +89,6 @@ impl App {
             }
         }
         let sockets = Sockets::default();
-        let budget = Budget::new(limits.max_answer, limits.max_answers);
         let metrics = Arc::new(metrics(&database, &passwords, &live, (&sockets, &room, &budget)));
         let shared = Shared {
             documents: Arc::new(Documents::new(schema.types()?, &config.limits)),
@@ -164,13 +165,18 @@ fn metrics(
 }
 
 /// Who has not come for a while is not remembered.
-fn forget_each_minute(attempts: Weak<Attempts>, quota: Weak<Quota>, room: Room) {
+fn forget_each_minute(
+    attempts: Weak<Attempts>,
+    quota: Weak<Quota>,
+    (room, budget): (Room, Budget),
+) {
     tokio::spawn(async move {
         let mut minutes = tokio::time::interval(Duration::from_mins(1));
         while let (Some(attempts), Some(quota)) = (attempts.upgrade(), quota.upgrade()) {
             attempts.forget();
             quota.forget();
             room.forget();
+            budget.forget();
             drop((attempts, quota));
             minutes.tick().await;
         }

@@ -15,7 +15,7 @@ const ALLOWED: [(&str, &str); 19] = [
     ("graph", "auth database error key page"),
     ("loader", "database error key page"),
     ("auth", "database error key"),
-    ("budget", "error"),
+    ("budget", "auth error"),
     ("config", ""),
     ("database", "config error id key page trace"),
     ("error", "database id key page"),

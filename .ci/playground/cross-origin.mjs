@@ -102,9 +102,17 @@ for (const [home, may] of [[named, true], [foreign, false]]) {
   await check(`${whose} opens a socket${ends}`, async () => {
     assert.equal(await tab.evaluate(socket, address), may ? 'connection_ack' : 'refused');
   });
-  await check(`${whose} cannot do without being asked first`, async () => {
-    const plain = await tab.evaluate(post, { address, headers: { 'content-type': 'text/plain' }, body });
-    assert(plain === 'refused' || plain.status === 415, JSON.stringify(plain));
+  await check(`${whose} writes nothing without being asked first`, async () => {
+    const username = `forged${Date.now() % 1e9}`;
+    const input = `{username: "${username}", email: "${username}@example.com", password: "correct horse battery"}`;
+    const forged = JSON.stringify({ query: `mutation { register(input: ${input}) { token } }` });
+    for (const type of ['text/plain', 'application/x-www-form-urlencoded']) {
+      const plain = await tab.evaluate(post, { address, headers: { 'content-type': type }, body: forged });
+      assert(plain === 'refused' || plain.status === 415, JSON.stringify(plain));
+    }
+    const query = `{ user(by: {username: "${username}"}) { id } }`;
+    const answer = await fetch(address, { method: 'POST', headers: json, body: JSON.stringify({ query }) });
+    assert.deepEqual(await answer.json(), { data: { user: null } });
   });
   await context.close();
 }

@@ -69,6 +69,8 @@ def floods():
     yield Attack("1,000 aliases", of_user(each(1000, lambda n: f"a{n}:id")), COMPLEX)
     logins = each(100, lambda n: f'a{n}:login(input:{{username:"john",password:"guess {n}"}}){{token}}')
     yield Attack("100 logins by aliases", document(f"mutation {{ {logins} }}"), COMPLEX, ways=("post", "socket"))
+    name = "a" * 15000
+    yield Attack("a long alias in long lists", document(f"{{ {page('users', page('followers', f'{name}: id'))} }}"), COMPLEX)
     yield Attack("1,000 fields at the root", document(f"{{ {'__typename ' * 1000} }}"), COMPLEX)
     yield Attack("4,000 fields", of_user("id " * 4000), COMPLEX)
     yield Attack("800 directives", document(f"{{ __typename {'@include(if: true) ' * 800} }}"), COMPLEX)

@@ -80,8 +80,8 @@ pub struct Limits {
     #[arg(long, env = "ROOKERY_MAX_ANSWER", default_value_t = 8_388_608, value_name = "BYTES")]
     pub max_answer: usize,
 
-    /// The same in all answers together, until they are sent; more fail with UNAVAILABLE, status 503. Answers with less
-    /// than 64 KiB are not counted
+    /// Bytes of all answers together until they are sent, half of them to one network; more fail with UNAVAILABLE, status
+    /// 503. Answers with less than 64 KiB are not counted
     #[arg(long, env = "ROOKERY_MAX_ANSWERS", default_value_t = 134_217_728, value_name = "BYTES")]
     pub max_answers: usize,
 

@@ -2,10 +2,12 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbErr, FromQueryResult, Value};
 use tokio::sync::{Mutex, OnceCell, OwnedRwLockReadGuard, OwnedSemaphorePermit};
+use tokio::time::timeout;
 
 use super::reader::Reader;
 use super::{Database, Engine, Last, Lsn, Moment};
@@ -24,6 +26,9 @@ pub struct Snapshot {
 /// Snapshots that can wait and are open at the same time: many may be told something at once, and whoever asks something is
 /// not to wait for all of them.
 pub(super) const TURNS: usize = 2;
+
+/// For so long one waits. Those before it are taken for lost then: their server may have gone without a word.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Default)]
 struct State {
@@ -88,8 +93,7 @@ impl Snapshot {
         if let Some(transaction) = &state.open {
             return Ok(Arc::clone(transaction));
         }
-        let turn = Arc::clone(&self.database.turns);
-        let turn = if self.can_wait { turn.acquire_owned().await.ok() } else { None };
+        let turn = if self.can_wait { self.turn().await } else { None };
         let shared = Arc::clone(&self.database.snapshots).read_owned().await;
         let reader = state.replica.as_ref().unwrap_or(&self.database.reader);
         let transaction = reader.begin().await?;
@@ -97,6 +101,11 @@ impl Snapshot {
         let moment = Arc::new(Open { transaction, seen, _turn: turn, _shared: shared });
         state.open = Some(Arc::clone(&moment));
         Ok(moment)
+    }
+
+    async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        let turn = Arc::clone(&self.database.turns).acquire_owned();
+        timeout(PATIENCE, turn).await.ok()?.ok()
     }
 
     /// Runs a statement in the engine's own words.

@@ -205,7 +205,12 @@ impl Operation {
         noted.end(finished.is_ok());
         let mut answer = finished?;
         let retryable = is_retryable(self.definition(), &answer);
-        answer.share = caller.share();
+        answer.share = match caller.share(answer.data.len()) {
+            Ok(share) => share,
+            Err(error) if is_query => return Err(vec![refusal(error)]),
+            // It is done, and will be told.
+            Err(_) => None,
+        };
         shared.metrics.user_errors(&caller.failures());
         let lsn = if caller.has_written() { mark(shared, &caller).await } else { None };
         Ok(Executed { answer, retryable, lsn })
@@ -228,7 +233,8 @@ impl Operation {
         let ty = self.ty();
         let mut errors = named(answer.errors);
         for error in &mut errors {
-            if ty == OperationType::Mutation && error.path.len() > 1 && is_temporary(error) {
+            let is_lost = is_temporary(error) || code_of(error) == Some(code::QUERY_TOO_COMPLEX);
+            if ty == OperationType::Mutation && error.path.len() > 1 && is_lost {
                 // The verb is done; what it did could not be read.
                 "The change was made, but this could not be read.".clone_into(&mut error.message);
                 error.extensions.get_or_insert_default().set("code", code::OUTCOME_UNKNOWN);

@@ -24,6 +24,9 @@ const MAX_NESTING: usize = 96;
 /// calling itself.
 const MAX_STEPS: usize = 128;
 
+/// Bytes of an alias: it comes again with each row of the list that it is in.
+const MAX_ALIAS: usize = 128;
+
 /// What a schema is asked about itself, side by side: each is as large as the schema.
 const MAX_INTROSPECTIONS: usize = 4;
 
@@ -183,6 +186,8 @@ fn measure(
     for item in &selection.items {
         match &item.node {
             Selection::Field(Positioned { node: field, .. }) => {
+                let alias = field.alias.as_ref().map_or(0, |alias| alias.node.len());
+                within("bytes of an alias", alias, MAX_ALIAS)?;
                 let below = measure(&field.selection_set.node, document, measured)?;
                 let name = field.name.node.as_str();
                 let introspects = name.starts_with("__") && name != "__typename";

@@ -103,7 +103,10 @@ pub async fn from_body(
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let mut parts = content_type.unwrap_or_default().split(';').map(str::trim);
     let is_json = parts.next().is_some_and(|media| media.eq_ignore_ascii_case("application/json"));
-    let is_utf8 = |charset: &str| charset.trim_matches('"').eq_ignore_ascii_case("utf-8");
+    let is_utf8 = |charset: &str| {
+        let charset = charset.trim_matches('"').to_ascii_lowercase();
+        charset == "utf-8" || charset == "utf8"
+    };
     let is_named = |name: &str| name.trim().eq_ignore_ascii_case("charset");
     let mut charsets =
         parts.filter_map(|part| part.split_once('=')).filter(|(name, _)| is_named(name));

@@ -62,7 +62,9 @@ impl Room {
         let own = Arc::clone(self.networks().entry(network).or_insert_with(new));
         let places =
             async { Some(Entered { _own: own.enter().await?, _all: self.0.all.enter().await? }) };
-        places.await.ok_or_else(|| {
+        // However one is to be waited for, and then the other.
+        let places = timeout(CROWD, places).await.ok().flatten();
+        places.ok_or_else(|| {
             self.0.turned_away.fetch_add(1, Ordering::Relaxed);
             Error::Unavailable
         })

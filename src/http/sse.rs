@@ -2,6 +2,7 @@
 //! request has a connection of its own. `next` with each answer, `complete` at the end.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -49,17 +50,23 @@ pub async fn answer(
     let place = match shared.sockets.open(asker.who(), &shared.limits) {
         Ok(place) => place,
         Err(message) => {
-            return refused(vec![guard::refuse(code::TOO_MANY_OPERATIONS, message)]);
+            let errors = vec![guard::refuse(code::TOO_MANY_OPERATIONS, message)];
+            shared.metrics.errors(&errors);
+            return refused(errors);
         }
     };
+    let metrics = Arc::clone(&shared.metrics);
     let mut stopping = shared.stopping.subscribe();
     let stopped = Box::pin(async move { stopped(&mut stopping).await });
     let answers = operation.stream(shared, asker).await;
-    let json = move |answer: Result<Answer, _>| {
+    let json = move |answer: Result<Answer, Vec<ServerError>>| {
         let _open = &place;
         match answer {
             Ok(answer) => answer.tell(),
-            Err(errors) => errors_as_json(errors).into(),
+            Err(errors) => {
+                metrics.errors(&errors);
+                errors_as_json(errors).into()
+            }
         }
     };
     events(on_its_own(Work::current(), answers).map(json).take_until(stopped).boxed())

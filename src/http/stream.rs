@@ -63,7 +63,6 @@ impl Subscription {
     }
 
     async fn answered(&mut self, answer: GraphQlAnswer) -> Answered {
-        let share = self.caller.share();
         // What the next event shows is read anew; until then no connection is kept.
         self.caller.rest().await;
         let is_first = std::mem::take(&mut self.is_first);
@@ -74,7 +73,7 @@ impl Subscription {
             return Err(named(answer.errors));
         }
         let mut answer = self.operation.finish(&self.shared, self.who, answer)?;
-        answer.share = share;
+        answer.share = self.caller.share(answer.data.len()).unwrap_or_default();
         if let Some(began) = self.caller.woken() {
             self.operation.note(&self.shared, &began);
         }

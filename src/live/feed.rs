@@ -226,7 +226,7 @@ impl Feed {
         mut authors: HashSet<i64>,
     ) -> Result<Option<VecDeque<event::Model>>, Error> {
         let joined = &self.last;
-        let snapshot = Snapshot::in_turn(&self.live.0.db);
+        let snapshot = Snapshot::new(&self.live.0.db);
         if !log::reaches(&snapshot, after).await? {
             return Ok(None);
         }

@@ -148,12 +148,12 @@ impl Live {
         let watched = |author| audience.shows(author) || followed.contains(&author);
         let posts = events.iter().filter(|event| shows_post(event) && watched(event.actor));
         let authors = posts.clone().map(|event| event.actor);
-        let users =
-            authors.chain(events.iter().flat_map(|event| audience.persons(event))).collect();
+        let persons = events.iter().flat_map(|event| audience.persons(event));
+        let users: HashSet<i64> = authors.chain(persons).collect();
         let posts = posts.map(|event| event.object).collect();
         let concerned = events.iter().flat_map(|event| audience.concerned(event));
         let sessions = concerned.filter_map(|id| audience.subscribers.get(&id)?.session);
-        Needed { posts, users, sessions: sessions.collect() }
+        Needed { posts, users: users.into_iter().collect(), sessions: sessions.collect() }
     }
 
     /// Subscribes those who wait for it; timelines that have changed altogether are read anew.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_graphql::{ComplexObject, Context, ID, Interface, SimpleObject, Subscription, Union};
 use chrono::Utc;
 use entity::event::Kind;
+use entity::user::Model as UserRow;
 use futures_util::stream::{self, Stream};
 
 use super::follow::Relationship;
@@ -188,7 +189,7 @@ impl LiveSubscription {
                 // Who waits keeps no connection.
                 loaders(ctx).clear().await;
                 let Some(happening) = next_follow(&mut feed).await? else { return Ok(None) };
-                caller(ctx).wake(happening.users()).await;
+                caller(ctx).wake(vec![]).await;
                 let event = &happening.event;
                 let other = if event.actor == me { event.object } else { event.actor };
                 let is_follow = matches!(event.kind, Kind::Followed | Kind::Unfollowed);
@@ -223,12 +224,15 @@ impl LiveSubscription {
         Ok(stream::try_unfold(begun, move |(mut feed, shown)| async move {
             let mut is_new = shown.is_none();
             loop {
-                let mut brought = vec![];
                 if !is_new {
                     match feed.next().await? {
                         Some(News::Happened(one)) => {
                             let last = feed.skip_waiting(one)?;
-                            brought.extend(last.users.get(&id).cloned());
+                            // Most of whoever listens is not concerned by an account that is gone.
+                            let now = last.users.get(&id).map(|user| counts(user));
+                            if now.is_some() && now == shown {
+                                continue;
+                            }
                         }
                         // However many were dropped, how things stand now is what is told.
                         Some(News::Lagged { .. }) => feed = subscribe().await?,
@@ -236,16 +240,20 @@ impl LiveSubscription {
                     }
                 }
                 is_new = false;
-                caller(ctx).wake(brought).await;
+                caller(ctx).wake(vec![]).await;
                 let Some(user) = loaders(ctx).users.load(id).await? else { return Ok(None) };
-                let counts = Some((user.followers_count, user.following_count));
-                if counts != shown {
-                    return Ok(Some((User::from(user), (feed, counts))));
+                let now = Some(counts(&user));
+                if now != shown {
+                    return Ok(Some((User::from(user), (feed, now))));
                 }
                 loaders(ctx).clear().await;
             }
         }))
     }
+}
+
+fn counts(user: &UserRow) -> (i32, i32) {
+    (user.followers_count, user.following_count)
 }
 
 fn moment(text: &str) -> Result<Moment, Error> {

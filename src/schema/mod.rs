@@ -215,9 +215,9 @@ impl Caller {
         Self {
             viewer: RwLock::new(viewer.map(Arc::new)),
             loaders,
+            text: budget.begin(client.network).into(),
             client,
             allowance,
-            text: budget.begin().into(),
             failures: Mutex::default(),
             has_written: AtomicBool::new(false),
             woken: Mutex::default(),
@@ -267,9 +267,12 @@ impl Caller {
         failures.extend(errors.iter().map(user_code_of));
     }
 
-    /// What the answer that is made has taken, until it is sent.
-    pub fn share(&self) -> Option<Share> {
-        self.spent().end()
+    /// What the answer takes that is made, of so many bytes, until it is sent.
+    ///
+    /// # Errors
+    /// `UNAVAILABLE` when all answers have too much.
+    pub fn share(&self, bytes: usize) -> Result<Option<Share>, Error> {
+        self.spent().end(bytes)
     }
 
     fn spent(&self) -> MutexGuard<'_, Spent> {

@@ -165,6 +165,7 @@ async fn only_json_is_read() {
         "APPLICATION/JSON",
         "application/json; charset=utf-8",
         "application/json;charset=\"UTF-8\"",
+        "application/json; charset=utf8",
     ] {
         let request = Request::post("/graphql").header(header::CONTENT_TYPE, content_type);
         let answer = send(&app, request, "{\"query\": \"{ __typename }\"}").await;

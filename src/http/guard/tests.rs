@@ -139,6 +139,11 @@ fn floods_are_refused() {
     let flood = |what: &str, times| format!("{{ {} }}", what.repeat(times));
     refused(&flood("a: viewer { email } ", 31), "QUERY_TOO_COMPLEX");
     refused(&flood("viewer { email } ", 21), "QUERY_TOO_COMPLEX");
+    assert!(verdict(&format!("{{ {}: viewer {{ email }} }}", "a".repeat(128))).is_ok());
+    refused(
+        &format!("{{ {}: viewer {{ email }} }}", "a".repeat(129)),
+        "QUERY_TOO_COMPLEX: The document has more bytes of an alias",
+    );
     refused(&format!("{{ viewer {{ {} }} }}", "email ".repeat(1_000)), "QUERY_TOO_COMPLEX");
     refused(
         &format!("{{ viewer {} {{ email }} }}", "@include(if: true) ".repeat(51)),

@@ -379,7 +379,9 @@ async fn answer(operation: Operation, shared: &Shared, asker: Asker) -> Outgoing
         Ok(Err(errors)) => Outgoing::Failed(errors),
         Err(_) => {
             let error = if writing.into_inner() { Error::OutcomeUnknown } else { Error::Timeout };
-            Outgoing::Next(errors_as_json(vec![refusal(error)]).into())
+            let errors = vec![refusal(error)];
+            shared.metrics.errors(&errors);
+            Outgoing::Next(errors_as_json(errors).into())
         }
     }
 }
