@@ -131,7 +131,7 @@ mod tests {
         text.parse::<IpAddr>().unwrap().into()
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_crowd_waits_and_what_is_too_much_is_turned_away() {
         let (room, here) = (Room::new(4), network("192.0.2.1"));
         let (one, two) = (room.enter(here).await.unwrap(), room.enter(here).await.unwrap());
@@ -157,7 +157,7 @@ mod tests {
     }
 
     /// A little more than there is room for, for long: all wait for a moment, and all are done.
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_steady_load_is_not_turned_away() {
         let (room, here) = (Room::new(8), network("192.0.2.1"));
         room.enter(here).await.unwrap();
