@@ -37,7 +37,7 @@ bench:
 load *OPTIONS:
     benches/load/run {{OPTIONS}}
 
-# Hostile input, faults and overload, the long half (needs PostgreSQL, sqlite3, a C compiler, pip; twenty minutes)
+# Hostile input, faults and overload, the long half (needs PostgreSQL, sqlite3, a C compiler, pip; a quarter of an hour)
 torture POSTGRES="postgres://postgres@127.0.0.1:5432":
     cargo build --release --locked
     .ci/torture/run target/release/rookery {{POSTGRES}} --long
