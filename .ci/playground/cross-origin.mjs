@@ -5,20 +5,10 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { chromium } from 'playwright-core';
+import { check, failures } from './checks.mjs';
 
 const [address, port] = process.argv.slice(2);
 if (!port) throw new Error('usage: node cross-origin.mjs http://127.0.0.1:8000/graphql 5173');
-
-let failures = 0;
-async function check(what, run) {
-  try {
-    await run();
-    console.log(`ok: ${what}`);
-  } catch (error) {
-    failures += 1;
-    console.log(`not ok: ${what} (${error.message.replace(/\s+/g, ' ').slice(0, 400)})`);
-  }
-}
 
 const page = (_, response) => response.setHeader('content-type', 'text/html').end('<title>elsewhere</title>');
 const serve = (port) => new Promise((resolve) => {

@@ -5,8 +5,8 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { stripVTControlCharacters } from 'node:util';
 import { chromium } from 'playwright-core';
+import { check, failures } from './checks.mjs';
 import { illegible } from './legible.mjs';
 
 const [address, folder] = process.argv.slice(2);
@@ -14,17 +14,6 @@ if (!address) throw new Error('usage: node playground.mjs http://127.0.0.1:8000/
 const home = new URL('.', address).href;
 const { hostname } = new URL(address);
 const password = 'correct horse battery';
-
-let failures = 0;
-async function check(what, run) {
-  try {
-    await run();
-    console.log(`ok: ${what}`);
-  } catch (error) {
-    failures += 1;
-    console.log(`not ok: ${what} (${stripVTControlCharacters(error.message).replace(/\s+/g, ' ').slice(0, 400)})`);
-  }
-}
 
 async function until(what, holds) {
   let last;
