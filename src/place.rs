@@ -70,7 +70,7 @@ impl<K> Default for Places<K> {
 }
 
 /// Cheap to clone; all clones are one.
-#[derive(Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Turns<K>(Arc<Mutex<HashMap<K, Arc<Semaphore>>>>);
 
 /// Somebody's turn, for as long as it is kept.
@@ -104,18 +104,6 @@ impl<K: Copy + Eq + Hash> Drop for Turn<K> {
         if all.get(&self.whose).is_some_and(|own| Arc::strong_count(own) == 1) {
             all.remove(&self.whose);
         }
-    }
-}
-
-impl<K> Clone for Turns<K> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
-}
-
-impl<K> Default for Turns<K> {
-    fn default() -> Self {
-        Self(Arc::default())
     }
 }
 

@@ -110,18 +110,9 @@ impl Audience {
         self.by_author.contains_key(&author)
     }
 
-    /// The users among those whom the event is about that somebody wants to hear of.
-    pub fn persons(&self, event: &event::Model) -> Vec<i64> {
-        match event.kind {
-            Kind::Followed | Kind::Unfollowed => {
-                let both = [event.actor, event.object];
-                both.into_iter()
-                    .filter(|_| both.iter().any(|it| self.by_person.contains_key(it)))
-                    .collect()
-            }
-            Kind::UserRemoved => self.by_person.keys().copied().collect(),
-            _ => vec![],
-        }
+    /// Those whose follows somebody wants to hear of.
+    pub fn persons(&self) -> impl Iterator<Item = i64> {
+        self.by_person.keys().copied()
     }
 
     /// Whom an event concerns.

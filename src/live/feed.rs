@@ -43,20 +43,12 @@ pub enum News {
 }
 
 impl News {
-    /// Users whom it brings along.
-    pub fn users(&self) -> Vec<Arc<user::Model>> {
+    /// Who did it, if they are brought along.
+    pub fn actor(&self) -> Option<Arc<user::Model>> {
         match self {
-            Self::Happened(happening) => happening.users(),
-            Self::Lagged { .. } => vec![],
+            Self::Happened(happening) => happening.users.get(&happening.event.actor).cloned(),
+            Self::Lagged { .. } => None,
         }
-    }
-}
-
-impl Happening {
-    /// Whom it is about, as far as they are brought along.
-    pub fn users(&self) -> Vec<Arc<user::Model>> {
-        let both = [self.event.actor, self.event.object];
-        both.iter().filter_map(|id| self.users.get(id).cloned()).collect()
     }
 }
 

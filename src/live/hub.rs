@@ -148,8 +148,10 @@ impl Live {
         let watched = |author| audience.shows(author) || followed.contains(&author);
         let posts = events.iter().filter(|event| shows_post(event) && watched(event.actor));
         let authors = posts.clone().map(|event| event.actor);
-        let persons = events.iter().flat_map(|event| audience.persons(event));
-        let users: HashSet<i64> = authors.chain(persons).collect();
+        let mut users: HashSet<i64> = authors.collect();
+        if events.iter().any(|event| event.kind == Kind::UserRemoved) {
+            users.extend(audience.persons());
+        }
         let posts = posts.map(|event| event.object).collect();
         let concerned = events.iter().flat_map(|event| audience.concerned(event));
         let sessions = concerned.filter_map(|id| audience.subscribers.get(&id)?.session);

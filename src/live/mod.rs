@@ -47,7 +47,8 @@ pub struct Happening {
     pub moment: Moment,
     /// The post that was added or updated, as it is now.
     pub post: Option<Entry>,
-    /// Whom it concerns, as they are now: read once, however many are told.
+    /// Authors of posts and, when an account is gone, whose follows somebody hears of: as they are now, read once, however
+    /// many are told.
     pub users: Arc<Users>,
 }
 

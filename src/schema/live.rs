@@ -162,7 +162,7 @@ impl LiveSubscription {
         Ok(stream::try_unfold(feed, move |mut feed| async move {
             loop {
                 let Some(news) = feed.next().await? else { return Ok(None) };
-                caller(ctx).wake(news.users()).await;
+                caller(ctx).wake(news.actor()).await;
                 if let Some(event) = timeline_event(owner, news) {
                     return Ok(Some((event, feed)));
                 }
@@ -189,7 +189,7 @@ impl LiveSubscription {
                 // Who waits keeps no connection.
                 loaders(ctx).clear().await;
                 let Some(happening) = next_follow(&mut feed).await? else { return Ok(None) };
-                caller(ctx).wake(vec![]).await;
+                caller(ctx).wake(None).await;
                 let event = &happening.event;
                 let other = if event.actor == me { event.object } else { event.actor };
                 let is_follow = matches!(event.kind, Kind::Followed | Kind::Unfollowed);
@@ -240,7 +240,7 @@ impl LiveSubscription {
                     }
                 }
                 is_new = false;
-                caller(ctx).wake(vec![]).await;
+                caller(ctx).wake(None).await;
                 let Some(user) = loaders(ctx).users.load(id).await? else { return Ok(None) };
                 let now = Some(counts(&user));
                 if now != shown {

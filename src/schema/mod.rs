@@ -243,11 +243,11 @@ impl Caller {
         self.loaders.clear().await;
     }
 
-    /// There is an event to be told. What it shows is read anew, but for users whom it brings along.
-    async fn wake(&self, with: Vec<Arc<UserRow>>) {
+    /// There is an event to be told. What it shows is read anew, but for a user whom it brings along.
+    async fn wake(&self, with: Option<Arc<UserRow>>) {
         *self.woken.lock().unwrap_or_else(PoisonError::into_inner) = Some(Began::now());
         self.loaders.clear().await;
-        for user in with {
+        if let Some(user) = with {
             self.loaders.users.prime(user.id, user).await;
         }
     }

@@ -47,6 +47,19 @@ async fn an_answer_has_so_much_text_and_no_more() {
     assert_eq!(john.error(&twice).await, "QUERY_TOO_COMPLEX");
 }
 
+/// The verb is done by then.
+#[tokio::test]
+async fn what_was_done_and_is_too_long_to_tell_is_not_refused() {
+    let app = TestApp::with(&["--max-answer", "100"]).await;
+    let john = app.join("john").await;
+    let body = "x".repeat(200);
+    let post =
+        format!("mutation {{ createPost(input: {{body: \"{body}\"}}) {{ post {{ id body }} }} }}");
+    assert_eq!(john.error(&post).await, "OUTCOME_UNKNOWN");
+    let posts = john.query("{ posts { totalCount } }").await;
+    assert_eq!(posts["posts"]["totalCount"], 1);
+}
+
 /// Somebody who does not read an answer keeps it in memory: that there is room for so much, and no more.
 #[tokio::test]
 async fn answers_that_are_not_read_have_so_much_text_together() {
