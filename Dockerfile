@@ -5,7 +5,8 @@ FROM rust:1.94-slim-trixie AS builder
 COPY --from=node /usr/local/ /usr/local/
 WORKDIR /src
 COPY . .
-# Without npm's files the build goes on, with a playground from a CDN: not here.
+# If npm fails, the build script falls back to a playground that loads its files from a CDN. The image
+# must not contain that playground.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/root/.npm \
     --mount=type=cache,target=/src/target \
@@ -22,13 +23,13 @@ RUN useradd --uid 10001 --user-group --home-dir /data --shell /usr/sbin/nologin 
 COPY --from=builder /usr/local/bin/rookery /usr/local/bin/
 ENV DATABASE_URL=sqlite:///data/rookery.db \
     ROOKERY_LISTEN=0.0.0.0:8000
-# By number, so that Kubernetes can see that it is not root.
+# A numeric id, so that Kubernetes can verify `runAsNonRoot`.
 USER 10001:10001
 WORKDIR /data
 VOLUME /data
 EXPOSE 8000
 STOPSIGNAL SIGTERM
-# The slim image has no curl, but its bash opens sockets.
+# The slim image has no curl, so the check uses the sockets of bash.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --start-interval=1s CMD ["bash", "-c", \
     "exec 3<>/dev/tcp/127.0.0.1/${ROOKERY_LISTEN##*:}; printf 'GET /readyz HTTP/1.0\\r\\n\\r\\n' >&3; \
     read -r _ status _ <&3; [[ $status = 200 ]]"]

@@ -1,43 +1,43 @@
-# Recipes for working on Rookery; `just` lists them.
+# Recipes for developers of Rookery. `just` lists them.
 
 default:
     @just --list
 
-# Serve with demo data
+# Serve an SQLite database with demo data
 run:
     cargo run --release -- --demo
 
-# Everything the tests cover
+# Run all tests on SQLite
 test:
     cargo test --workspace
 
-# Format, lints and documentation, as CI checks them
+# Check format, lints and documentation, as CI does
 lint:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- --deny warnings
     RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps
 
-# Renew schema.graphql
+# Write schema.graphql
 schema:
     cargo run --quiet -- schema > schema.graphql
 
-# Renew the answers beside tests/queries/*.graphql
-answers:
+# Update the expected responses beside tests/queries/*.graphql
+responses:
     UPDATE_EXPECT=1 cargo test --test api queries
 
-# Licences, advisories and sources of the dependencies (needs cargo-deny)
+# Check licences, advisories and sources of the dependencies (needs cargo-deny)
 deny:
     cargo deny check
 
-# In process: the timeline's statement, whole requests, mutations (seeds a graph of 1.1 GB the first time)
+# Run the in-process benchmarks (the first run seeds a graph of 1.1 GB)
 bench:
     cargo bench -p rookery-benches
 
-# Under load, beside hand-written endpoints and other servers (needs wrk, sqlite3, PostgreSQL; --help tells more)
+# Run the load tests, beside baselines and other servers (see benches/load/run --help)
 load *OPTIONS:
     benches/load/run {{OPTIONS}}
 
-# Hostile input, faults and overload, the long half (needs PostgreSQL, sqlite3, a C compiler, pip; a quarter of an hour)
+# Run all torture tests, about 16 minutes (needs PostgreSQL, sqlite3, a C compiler, pip)
 torture POSTGRES="postgres://postgres@127.0.0.1:5432":
     cargo build --release --locked
     .ci/torture/run target/release/rookery {{POSTGRES}} --long

@@ -1,26 +1,25 @@
 //! Rookery: users, follows, posts and a home timeline over GraphQL.
 //!
-//! A request goes down the layers once, and plain values come back up once:
-//! `http` -> `schema` -> `graph` (what may happen) and `loader` (batched reads) -> `entity`.
-//! `live` tells those who watch what happens. `auth` knows who is asking. `key`, `id`, `page`, `place`, `trace`, `error` and `database` are for all.
-//! `app` puts everything together, for the binary and for the tests alike; `config` holds every
-//! setting and limit.
+//! A request goes down the rooms once, and plain values come back up once: `http` (the server and its
+//! transports), `graphql` (from a document to a response), `schema` (the GraphQL types), `domain`
+//! (rules and writes) and `loaders` (batched reads), `entity` (storage). `events` delivers live
+//! updates, `auth` verifies passwords and tokens, `limits` bounds what clients use. `app` builds the
+//! application from its `config`. `docs/architecture.md` shows the whole.
 
 pub mod app;
 pub mod auth;
-pub mod budget;
 pub mod command;
 pub mod config;
 pub mod database;
+pub mod domain;
 pub mod error;
-pub mod graph;
+pub mod events;
+pub mod graphql;
 pub mod http;
-pub mod id;
-pub mod key;
-pub mod live;
-pub mod loader;
-pub mod page;
-pub mod place;
+pub mod ids;
+pub mod limits;
+pub mod loaders;
+pub mod pagination;
+pub mod retry;
 pub mod schema;
 pub mod telemetry;
-pub mod trace;

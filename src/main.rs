@@ -1,32 +1,34 @@
 //! The command line of Rookery. What each command does is in `command`.
 
 use std::ffi::OsString;
+use std::io::stdout;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 use clap::builder::FalseyValueParser;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
 use indicatif::ProgressBar;
-use rookery::command::copy::{self, Route};
-use rookery::command::import::{edges, posts};
+use rookery::command::copy::{self, CopyOptions};
+use rookery::command::import::{follows, posts};
 use rookery::command::migrate::{Migrate, migrate};
-use rookery::command::seed::{self, Plan};
+use rookery::command::seed::{self, SeedOptions};
 use rookery::command::{doctor, lock, serve, token};
 use rookery::config::{Config, DatabaseConfig, LogFormat};
 use rookery::database::{self, Database, Engine};
 use rookery::{schema, telemetry};
 
-/// Answers are made of many small pieces, some of them by SQLite on a thread of its own and dropped on another: the
-/// system's allocator spends more time on that than SQLite on reading.
+/// Responses are built from many small allocations, some of them made by SQLite on a thread of its own
+/// and freed on another. The system's allocator would spend more time on these than SQLite on reading.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// A social graph over GraphQL: users, follows, posts and a home timeline.
+/// A social graph over GraphQL: users, follows, posts and a home timeline
 ///
-/// Without a command, `rookery` serves: it opens an SQLite file in the working directory, brings its
-/// tables up to date, and prints the address of the playground. `rookery serve --help` lists the options. Options come
-/// after the command that they are for.
+/// Without a command, `rookery` serves: it opens an SQLite file in the working directory, applies
+/// pending migrations, and prints the URL of the playground. `rookery serve --help` lists the options.
+/// Options follow the command that they belong to.
 #[derive(Parser)]
 #[command(name = "rookery", version, override_usage = "rookery [OPTIONS] [COMMAND]")]
 struct Cli {
@@ -36,12 +38,12 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve GraphQL and the playground (this is what `rookery` alone does)
+    /// Serve GraphQL and the playground; the default command
     Serve {
         #[command(flatten)]
         config: Box<Config>,
     },
-    /// Change or list the steps that the tables have gone through
+    /// Apply, revert or list the migrations of the database
     Migrate {
         #[command(flatten)]
         database: DatabaseConfig,
@@ -50,69 +52,88 @@ enum Command {
     },
     /// Print the GraphQL schema in the Schema Definition Language
     Schema {
-        /// As a subgraph of Apollo Federation 2, for composition
+        /// Print the subgraph schema of Apollo Federation 2, for composition
         #[arg(long, env = "ROOKERY_FEDERATION", value_parser = FalseyValueParser::new())]
         federation: bool,
     },
-    /// Add generated users, follows and posts, skewed as real ones are; all of them or nothing
+    /// Add generated users, follows and posts in one transaction
+    ///
+    /// Follows and posts are distributed as in real networks: few users have many of them.
     Seed {
         #[command(flatten)]
         database: DatabaseConfig,
         #[command(flatten)]
-        plan: Plan,
+        options: SeedOptions,
     },
-    /// Bring in follows or posts from a file, all of it or nothing; the same file again adds nothing
+    /// Import follows or posts from a file in one transaction
+    ///
+    /// Importing the same file again adds nothing.
     Import {
         #[command(flatten)]
         database: DatabaseConfig,
         #[command(subcommand)]
-        what: Import,
+        source: Import,
     },
-    /// Copy a whole database into an empty one, all of it or nothing; exit code 1 if the copy is not well
+    /// Copy a database into an empty one in one transaction, between engines or on the same
+    ///
+    /// Afterwards the copy is checked as by `doctor`. The exit code is 1 if the check finds problems.
     Copy {
         #[command(flatten)]
-        route: Route,
+        options: CopyOptions,
     },
-    /// Check that counts are exact and that no row refers to a missing one; exit code 1 if not
+    /// Check that counts equal their lists and that all references are valid
+    ///
+    /// The exit code is 1 if problems are found and not repaired.
     Doctor {
         #[command(flatten)]
         database: DatabaseConfig,
-        /// Set the counts right and delete rows that refer to missing ones
+        /// Correct the counts, and delete rows whose references are not valid
         #[arg(long, env = "ROOKERY_DOCTOR_REPAIR", value_parser = FalseyValueParser::new())]
         repair: bool,
     },
-    /// Bearer tokens without a password: for operators, load tests and imported users
+    /// Create bearer tokens without a password
+    ///
+    /// Tokens are for operators, load tests and imported users.
     Token {
         #[command(flatten)]
         database: DatabaseConfig,
         #[command(subcommand)]
         command: Token,
     },
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
 }
 
 #[derive(Subcommand)]
 enum Import {
-    /// Who follows whom: two numbers `a b` a line for "user ua follows user ub", `#` for comments;
-    /// plain or gzip
-    Edges {
-        /// The edge list
+    /// Import follows from an edge list, plain or gzip
+    ///
+    /// A line `a b` of two numbers means that user ua follows user ub. A line that starts with # is a
+    /// comment.
+    Follows {
+        /// Path of the edge list
         file: PathBuf,
     },
-    /// Posts of users who are there: a JSON object a line,
-    /// {"author": "susan", "body": "...", "createdAt": "2026-11-23T18:30:00Z"}; plain or gzip
+    /// Import posts of existing users from a JSON Lines file, plain or gzip
+    ///
+    /// A line is an object such as {"author": "susan", "body": "...", "createdAt":
+    /// "2026-11-23T18:30:00Z"}.
     Posts {
-        /// The posts
+        /// Path of the JSON Lines file
         file: PathBuf,
     },
 }
 
 #[derive(Subcommand)]
 enum Token {
-    /// Open a session for a user and print its bearer token
+    /// Create a session for a user and print its bearer token
     Create {
-        /// The username; case makes no difference
+        /// Username, in any case
         username: String,
-        /// Days until the token stops working, 1 to 3650
+        /// Days until the token expires, 1 to 3650
         #[arg(long, env = "ROOKERY_TOKEN_DAYS", default_value_t = 30, value_name = "DAYS",
               value_parser = clap::value_parser!(u16).range(1..=3650))]
         days: u16,
@@ -123,14 +144,15 @@ fn main() -> ExitCode {
     let Cli { command } = Cli::parse_from(arguments());
     let telemetry = match &command {
         Command::Serve { config } => {
-            telemetry::begin(&config.log, config.log_format, config.collector())
+            let options = &config.observability;
+            telemetry::init(&options.log, options.log_format, options.otlp_collector())
         }
-        _ => telemetry::begin("warn", LogFormat::Pretty, None),
+        _ => telemetry::init("warn", LogFormat::Pretty, None),
     };
-    let result = telemetry.and_then(|spans| {
+    let result = telemetry.and_then(|guard| {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let result = runtime.block_on(run(command));
-        drop(spans);
+        drop(guard);
         result
     });
     match result {
@@ -142,12 +164,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// The command line; without a command, it is `serve`'s.
+/// The arguments of the command line, with `serve` added if there is no command.
 fn arguments() -> Vec<OsString> {
     let mut arguments: Vec<OsString> = std::env::args_os().collect();
     let first = arguments.get(1).and_then(|argument| argument.to_str());
-    let about_all = matches!(first, Some("-h" | "--help" | "-V" | "--version"));
-    if first.is_none_or(|first| first.starts_with('-')) && !about_all {
+    let is_general = matches!(first, Some("-h" | "--help" | "-V" | "--version"));
+    if first.is_none_or(|first| first.starts_with('-')) && !is_general {
         arguments.insert(1, "serve".into());
     }
     arguments
@@ -157,101 +179,108 @@ async fn run(command: Command) -> Result<()> {
     match command {
         Command::Serve { config } => serve::serve(*config).await,
         Command::Schema { federation } => {
-            print!("{}", if federation { schema::subgraph().to_owned() } else { schema::sdl() });
+            let sdl = if federation { schema::subgraph_sdl().to_owned() } else { schema::sdl() };
+            print!("{sdl}");
             Ok(())
         }
-        Command::Migrate { database, command } => {
-            let _lock = match command {
-                Migrate::Status => existing(&database).map(|()| None)?,
-                Migrate::Down { .. } => existing(&database).map(|()| Some(&database))?,
-                Migrate::Up => Some(&database),
-            }
-            .map(|database| lock::take(database.url()))
-            .transpose()?
-            .flatten();
-            let database = Database::open(&database).await?;
-            let result = migrate(&database, &command).await;
-            database.close().await;
-            result
+        Command::Migrate { database, command } => migrate_database(&database, &command).await,
+        Command::Seed { database, options } => {
+            with_database(&database, SchemaMode::Migrate, async |db| seed_all(db, &options).await)
+                .await
         }
-        Command::Seed { database, plan } => {
-            with(&database, Tables::Make, async |db| {
-                let progress = ProgressBar::no_length();
-                let added = seed::run(db, &plan, &progress).await?;
-                progress.finish_and_clear();
-                println!("{} users, {} follows, {} posts", added.users, added.follows, added.posts);
-                Ok(())
-            })
-            .await
-        }
-        Command::Import { database, what } => {
-            let tables = match what {
-                Import::Edges { .. } => Tables::Make,
-                Import::Posts { .. } => Tables::Expect,
+        Command::Import { database, source } => {
+            let mode = match source {
+                Import::Follows { .. } => SchemaMode::Migrate,
+                Import::Posts { .. } => SchemaMode::RequireCurrent,
             };
-            with(&database, tables, async |db| import(db, &what).await).await
+            with_database(&database, mode, async |db| import(db, &source).await).await
         }
-        Command::Copy { route } => copy_all(&route).await,
+        Command::Copy { options } => copy_all(&options).await,
         Command::Doctor { database, repair } => {
-            with(&database, Tables::Expect, async |db| {
+            with_database(&database, SchemaMode::RequireCurrent, async |db| {
                 let progress = ProgressBar::no_length();
                 let report = doctor::run(db, repair, &progress).await?;
                 progress.finish_and_clear();
                 print!("{report}");
-                ensure!(report.is_clean(), "the database needs care");
+                ensure!(report.is_clean(), "problems found; run with --repair to fix them");
                 Ok(())
             })
             .await
         }
         Command::Token { database, command: Token::Create { username, days } } => {
-            with(&database, Tables::Expect, async |db| {
+            with_database(&database, SchemaMode::RequireCurrent, async |db| {
                 println!("{}", token::create(db, &username, days).await?);
                 Ok(())
             })
             .await
         }
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "rookery", &mut stdout());
+            Ok(())
+        }
     }
 }
 
-async fn import(db: &Database, what: &Import) -> Result<()> {
+async fn migrate_database(config: &DatabaseConfig, command: &Migrate) -> Result<()> {
+    let changes_schema = match command {
+        Migrate::Status => false,
+        Migrate::Down { .. } | Migrate::Up => true,
+    };
+    if !matches!(command, Migrate::Up) {
+        ensure_exists(config)?;
+    }
+    let _lock = if changes_schema { lock::acquire(config.url())? } else { None };
+    let database = Database::open(config).await?;
+    let result = migrate(&database, command).await;
+    database.close().await;
+    result
+}
+
+async fn seed_all(db: &Database, options: &SeedOptions) -> Result<()> {
     let progress = ProgressBar::no_length();
-    match what {
-        Import::Edges { file } => {
-            let done = edges::run(db, file, &progress).await?;
+    let added = seed::run(db, options, &progress).await?;
+    progress.finish_and_clear();
+    println!("{} users, {} follows, {} posts", added.users, added.follows, added.posts);
+    Ok(())
+}
+
+async fn import(db: &Database, source: &Import) -> Result<()> {
+    let progress = ProgressBar::no_length();
+    match source {
+        Import::Follows { file } => {
+            let done = follows::run(db, file, &progress).await?;
             progress.finish_and_clear();
             println!(
-                "{} edges: {} users and {} follows added, {} duplicates, {} follows there before",
-                done.edges,
+                "{} follows read: {} users and {} follows added, {} duplicates, {} existing",
+                done.follows_read,
                 done.users_added,
                 done.follows_added,
                 done.duplicates,
-                done.already_there
+                done.existing
             );
         }
         Import::Posts { file } => {
             let done = posts::run(db, file, &progress).await?;
             progress.finish_and_clear();
-            let (posts, added, before) = (done.posts, done.posts_added, done.already_there);
-            println!("{posts} posts: {added} added, {before} there before");
+            let (posts, added, existing) = (done.posts_read, done.posts_added, done.existing);
+            println!("{posts} posts read: {added} added, {existing} existing");
         }
     }
     Ok(())
 }
 
-async fn copy_all(route: &Route) -> Result<()> {
-    let (from, to) = (route.connections.to(&route.from), route.connections.to(&route.to));
-    with(&from, Tables::Expect, async |from| {
-        let _lock = lock::take(to.url())?;
-        with(&to, Tables::Make, async |to| {
+async fn copy_all(options: &CopyOptions) -> Result<()> {
+    let from = options.pool.with_url(&options.from);
+    let to = options.pool.with_url(&options.to);
+    with_database(&from, SchemaMode::RequireCurrent, async |from| {
+        let _lock = lock::acquire(to.url())?;
+        with_database(&to, SchemaMode::Migrate, async |to| {
             let progress = ProgressBar::no_length();
             let (copied, report) = copy::run(from, to, &progress).await?;
             progress.finish_and_clear();
-            println!(
-                "{} users, {} follows, {} posts, {} bookmarks and {} sessions copied",
-                copied.users, copied.follows, copied.posts, copied.bookmarks, copied.sessions
-            );
+            println!("{copied} copied");
             print!("{report}");
-            ensure!(report.is_clean(), "the copy needs care, and so does its source");
+            ensure!(report.is_clean(), "problems found in the copy, and so in its source");
             Ok(())
         })
         .await
@@ -259,27 +288,27 @@ async fn copy_all(route: &Route) -> Result<()> {
     .await
 }
 
-/// What a command takes for granted.
-enum Tables {
-    /// That there is a database, in this version's form.
-    Expect,
-    /// Nothing: it makes what is missing, as `serve` does.
-    Make,
+/// What a command does about the schema of the database.
+enum SchemaMode {
+    /// Fails unless the database exists and has the schema of this version.
+    RequireCurrent,
+    /// Applies pending migrations, as `serve` does.
+    Migrate,
 }
 
 /// Opens a database, works on it and closes it.
-async fn with(
+async fn with_database(
     config: &DatabaseConfig,
-    tables: Tables,
+    mode: SchemaMode,
     work: impl AsyncFnOnce(&Database) -> Result<()>,
 ) -> Result<()> {
-    if matches!(tables, Tables::Expect) {
-        existing(config)?;
+    if matches!(mode, SchemaMode::RequireCurrent) {
+        ensure_exists(config)?;
     }
     let database = Database::open(config).await?;
-    let ready = match tables {
-        Tables::Expect => database.require_current().await,
-        Tables::Make => database.migrate().await,
+    let ready = match mode {
+        SchemaMode::RequireCurrent => database.require_current().await,
+        SchemaMode::Migrate => database.migrate().await,
     };
     let result = match ready {
         Ok(()) => work(&database).await,
@@ -289,9 +318,9 @@ async fn with(
     result
 }
 
-fn existing(config: &DatabaseConfig) -> Result<()> {
-    if Engine::of(config.url()) == Some(Engine::Sqlite) {
-        let file = database::file(config.url())?;
+fn ensure_exists(config: &DatabaseConfig) -> Result<()> {
+    if Engine::from_url(config.url()) == Some(Engine::Sqlite) {
+        let file = database::database_path(config.url())?;
         ensure!(file.exists(), "there is no database at {}", file.display());
     }
     Ok(())

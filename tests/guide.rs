@@ -1,10 +1,10 @@
-//! The guide shows what the clients really say: its excerpts stand in their files to the letter.
+//! The code excerpts in `docs/guide.md` are literally in the files that they are taken from.
 
 use std::fs;
 use std::path::Path;
 
 #[test]
-fn excerpts_are_as_in_their_files() {
+fn each_excerpt_of_the_guide_is_in_its_file() {
     let guide = fs::read_to_string("docs/guide.md").unwrap();
     let mut count = 0;
     for part in guide.split("\nFrom [").skip(1) {
@@ -13,7 +13,7 @@ fn excerpts_are_as_in_their_files() {
         let (_, rest) = rest.split_once('\n').unwrap();
         let (excerpt, _) = rest.split_once("\n```").unwrap();
         let file = fs::read_to_string(Path::new("docs").join(path)).unwrap();
-        assert!(file.contains(excerpt), "no longer in {path}:\n{excerpt}");
+        assert!(file.contains(excerpt), "not in {path}:\n{excerpt}");
         count += 1;
     }
     assert!(count >= 28, "only {count} excerpts were found");

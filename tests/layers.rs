@@ -1,105 +1,274 @@
-//! Who may import whom. Reads the paths in every source file and names each one that points the wrong
-//! way, with its file and line. `docs/architecture.md` tells why the arrows are as they are.
+//! The structure of the source: which room imports which, how long files are, and which words are
+//! not used. `docs/architecture.md` explains the rooms.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Each top-level module, and the others that it may name.
-const ALLOWED: [(&str, &str); 19] = [
-    ("main", "app command config database schema telemetry"),
-    ("command", "app auth config database error graph http key schema"),
-    ("app", "auth budget config database graph http key live schema"),
-    ("http", "auth budget config database error place schema trace"),
-    ("schema", "auth budget database error graph id key live loader page trace"),
-    ("live", "auth database error loader place"),
-    ("graph", "auth database error key page"),
-    ("loader", "database error key page"),
-    ("auth", "database error key"),
-    ("budget", "auth error"),
+/// Each room from the ground up, and the rooms that it imports: all of these and no others. A room
+/// imports only rooms above it in this list.
+const ROOMS: [(&str, &str); 19] = [
+    ("error", ""),
+    ("retry", ""),
+    ("ids", "error"),
     ("config", ""),
-    ("database", "config error id key page trace"),
-    ("error", "database id key page"),
-    ("id", "database error key page"),
-    ("key", "database error id page"),
-    ("page", "database error id key"),
-    ("place", ""),
-    ("trace", ""),
     ("telemetry", "config"),
+    ("database", "config ids retry telemetry"),
+    ("pagination", "database error"),
+    ("limits", "config error"),
+    ("auth", "database error ids limits"),
+    ("loaders", "database error ids pagination retry"),
+    ("domain", "auth database error ids limits pagination"),
+    ("events", "auth database error limits loaders"),
+    ("schema", "auth database domain error events ids limits loaders pagination retry telemetry"),
+    ("graphql", "auth config database domain error events limits loaders schema telemetry"),
+    ("http", "auth config database error graphql limits schema telemetry"),
+    ("app", "auth config database domain events graphql http ids limits telemetry"),
+    ("command", "app auth config database domain error http ids limits"),
+    ("lib", ""),
+    ("main", "command config database schema telemetry"),
 ];
 
-/// Words that the files under a folder never say.
-const UNSPEAKABLE: [(&str, &str); 4] = [
-    ("src/schema", "sea_orm"),
-    ("migration/src", "entity"),
-    ("migration/src", "async_graphql"),
-    ("entity/src", "async_graphql"),
+/// Words that the code below a folder never contains, and why.
+const FORBIDDEN_WORDS: [(&str, &str, &str); 5] = [
+    ("src/schema", "sea_orm", "the schema reads through loaders and the domain"),
+    ("src/graphql", "axum", "the execution of operations knows no HTTP"),
+    ("migration/src", "entity", "a migration does not change when an entity does"),
+    ("migration/src", "async_graphql", "storage knows no GraphQL"),
+    ("entity/src", "async_graphql", "storage knows no GraphQL"),
 ];
 
-/// Rooms that nobody can know are too large.
+/// Words of earlier versions that have been replaced by standard terms. See `docs/glossary.md`.
+const RETIRED_NAMES: [&str; 28] = [
+    "Admitted",
+    "Asked",
+    "Asker",
+    "Audience",
+    "Began",
+    "Bell",
+    "Budget",
+    "Chapter",
+    "Happening",
+    "Known",
+    "Moment",
+    "News",
+    "Noted",
+    "Pace",
+    "Patience",
+    "Place",
+    "Places",
+    "Prompt",
+    "Refusal",
+    "Room",
+    "Slice",
+    "Spent",
+    "Telling",
+    "Told",
+    "Turn",
+    "Turns",
+    "Unanswered",
+    "Work",
+];
+
+/// Pronouns that hide the actor of a sentence.
+const RETIRED_PHRASES: [&str; 9] = [
+    "whoever",
+    "whomever",
+    "somebody",
+    "anybody",
+    "everybody",
+    "nobody",
+    "is told",
+    "are told",
+    "was told",
+];
+
+/// Folders and files whose prose is checked.
+const PROSE: [&str; 12] = [
+    "src",
+    "entity/src",
+    "migration/src",
+    "tests",
+    "docs",
+    "examples",
+    "web/src",
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "schema.graphql",
+    ".env.example",
+];
+
+/// Longest file in lines.
+const MAX_LINES: usize = 400;
+
 #[test]
 fn files_are_short() {
-    let files = ["src", "entity/src", "migration/src"].iter().flat_map(read);
-    let long = files.filter(|(_, code)| code.lines().count() > 400);
-    let long: Vec<_> = long.map(|(file, _)| file).collect();
-    assert!(long.is_empty(), "more than 400 lines: {long:?}");
+    let folders = ["src", "entity/src", "migration/src", "tests", "examples"];
+    let files = folders.iter().flat_map(|folder| files(Path::new(folder), &["rs"]));
+    let lines = |file: &PathBuf| fs::read_to_string(file).unwrap().lines().count();
+    let long: Vec<_> = files.filter(|file| lines(file) > MAX_LINES).collect();
+    assert!(long.is_empty(), "more than {MAX_LINES} lines: {long:?}");
 }
 
 #[test]
-fn every_import_points_down() {
-    let mut wrong = Vec::new();
-    for (file, code) in ["src", "entity/src", "migration/src"].iter().flat_map(read) {
-        let mut refuse = |at: usize, what: &str| {
-            let line = code[..at].matches('\n').count() + 1;
-            wrong.push(format!("{}:{line}: {what}", file.display()));
+fn rooms_import_exactly_the_listed_rooms() {
+    let mut problems = Vec::new();
+    let mut found = BTreeSet::new();
+    for (file, code) in code("src") {
+        let inside = file.strip_prefix("src").unwrap().iter().next().unwrap().to_str().unwrap();
+        let room = inside.trim_end_matches(".rs");
+        let Some(rank) = rank(room) else {
+            problems.push(format!("{}: the room {room} is not listed", file.display()));
+            continue;
         };
-        for (folder, word) in UNSPEAKABLE.iter().filter(|(folder, _)| file.starts_with(folder)) {
-            words(&code, word).for_each(|at| refuse(at, &format!("{folder} never names {word}")));
-        }
-        let Ok(inside) = file.strip_prefix("src") else { continue };
-        let module = inside.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs");
-        if !["schema", "http"].contains(&module) {
-            let message = "only schema and http name async_graphql";
-            words(&code, "async_graphql").for_each(|at| refuse(at, message));
-        }
-        let (_, allowed) = ALLOWED.iter().find(|(name, _)| *name == module).unwrap_or(&("", ""));
         for (at, name) in named(&code, "crate::").chain(named(&code, "rookery::")) {
-            if name != module && !allowed.split(' ').any(|allowed| allowed == name) {
-                refuse(at, &format!("{module} does not import {name}"));
+            if name == room {
+                continue;
             }
-        }
-        let siblings = named(&code, "super::").chain(named(&code, "crate::graph::"));
-        for (at, name) in siblings.filter(|_| module == "graph") {
-            if name != "text" && Path::new("src/graph").join(name).with_extension("rs").exists() {
-                refuse(at, &format!("files of graph do not import each other ({name})"));
+            found.insert((room.to_owned(), name.to_owned()));
+            let is_listed = ROOMS[rank].1.split(' ').any(|listed| listed == name);
+            if !is_listed || self::rank(name).is_none_or(|other| other > rank) {
+                let line = line(&code, at);
+                problems.push(format!("{}:{line}: {room} imports {name}", file.display()));
             }
         }
     }
-    assert!(wrong.is_empty(), "arrows that are not allowed:\n{}", wrong.join("\n"));
-}
-
-/// All files below a folder, without comments and test modules; lines stay where they are.
-fn read(folder: impl AsRef<Path>) -> Vec<(PathBuf, String)> {
-    let paths = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
-    let mut files = Vec::new();
-    for path in paths.filter(|path| !path.ends_with("tests.rs")) {
-        if path.is_dir() {
-            files.extend(read(&path));
-        } else {
-            let text = fs::read_to_string(&path).unwrap();
-            let code = text.split("#[cfg(test)]").next().unwrap().lines();
-            let code = code.map(|line| line.split("//").next().unwrap().to_owned() + "\n");
-            files.push((path, code.collect()));
+    for (room, imports) in ROOMS {
+        for import in imports.split(' ').filter(|import| !import.is_empty()) {
+            if !found.contains(&(room.to_owned(), import.to_owned())) {
+                problems.push(format!("{room} is listed to import {import}, but does not"));
+            }
         }
     }
-    files
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
-/// Where a whole word stands.
-fn words<'a>(code: &'a str, word: &'a str) -> impl Iterator<Item = usize> + 'a {
+#[test]
+fn files_of_the_domain_do_not_import_each_other() {
+    let mut problems = Vec::new();
+    for (file, code) in code("src/domain").iter().filter(|(file, _)| !file.ends_with("mod.rs")) {
+        for (at, name) in named(code, "super::").chain(named(code, "crate::domain::")) {
+            let is_file = Path::new("src/domain").join(name).with_extension("rs").exists();
+            if is_file && name != "validation" {
+                problems.push(format!("{}:{}: {name}", file.display(), line(code, at)));
+            }
+        }
+    }
+    assert!(problems.is_empty(), "imports between nouns:\n{}", problems.join("\n"));
+}
+
+#[test]
+fn rooms_do_not_contain_what_they_must_not_know() {
+    let mut problems = Vec::new();
+    let mut check = |folder: &str, word: &str, why: &str| {
+        for (file, code) in code(folder) {
+            for at in words(&code, word) {
+                let line = line(&code, at);
+                problems.push(format!("{}:{line}: {word}: {why}", file.display()));
+            }
+        }
+    };
+    for (folder, word, why) in FORBIDDEN_WORDS {
+        check(folder, word, why);
+    }
+    let below_schema = ROOMS.iter().map(|(room, _)| *room).take_while(|room| *room != "schema");
+    for room in below_schema {
+        check(&format!("src/{room}"), "async_graphql", "only schema and above know GraphQL");
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+/// A text that a resolver returns becomes part of the response, whose memory is bounded. The type
+/// `Text` reserves it; a plain string would not.
+#[test]
+fn resolvers_return_texts_only_as_text() {
+    let mut problems = Vec::new();
+    for (file, code) in code("src/schema") {
+        for (at, _) in code.match_indices("async fn ") {
+            let signature = code[at..].split(['{', ';']).next().unwrap();
+            let Some((_, returned)) = signature.rsplit_once("->") else { continue };
+            if ["String", "str"].iter().any(|word| words(returned, word).next().is_some()) {
+                let line = line(&code, at);
+                problems.push(format!("{}:{line}: {}", file.display(), returned.trim()));
+            }
+        }
+    }
+    assert!(problems.is_empty(), "return Text instead:\n{}", problems.join("\n"));
+}
+
+#[test]
+fn retired_words_are_not_used() {
+    let mut problems = Vec::new();
+    for (file, code) in ["src", "entity/src"].iter().flat_map(code) {
+        for name in RETIRED_NAMES {
+            for at in words(&code, name) {
+                problems.push(format!("{}:{}: {name}", file.display(), line(&code, at)));
+            }
+        }
+    }
+    let extensions = ["rs", "md", "graphql", "example", "js", "jsx", "toml"];
+    for file in PROSE.iter().flat_map(|path| files(Path::new(path), &extensions)) {
+        if file.ends_with("layers.rs") {
+            continue;
+        }
+        let text = fs::read_to_string(&file).unwrap().to_lowercase();
+        for phrase in RETIRED_PHRASES {
+            for at in words(&text, phrase) {
+                problems.push(format!("{}:{}: {phrase}", file.display(), line(&text, at)));
+            }
+        }
+    }
+    assert!(problems.is_empty(), "use the standard term:\n{}", problems.join("\n"));
+}
+
+fn rank(room: &str) -> Option<usize> {
+    ROOMS.iter().position(|(name, _)| *name == room)
+}
+
+fn line(text: &str, at: usize) -> usize {
+    text[..at].matches('\n').count() + 1
+}
+
+/// All files below a path with one of these extensions, or the file itself.
+fn files(path: &Path, extensions: &[&str]) -> Vec<PathBuf> {
+    let has_extension = |file: &Path| {
+        file.extension().is_some_and(|ending| extensions.iter().any(|known| ending == *known))
+    };
+    if path.is_file() {
+        return vec![path.to_owned()];
+    }
+    let Ok(entries) = fs::read_dir(path) else { return vec![] };
+    let mut all = Vec::new();
+    for entry in entries.map(|entry| entry.unwrap().path()) {
+        if entry.is_dir() {
+            all.extend(files(&entry, extensions));
+        } else if has_extension(&entry) {
+            all.push(entry);
+        }
+    }
+    all
+}
+
+/// The code of all files below a folder, without comments and unit tests; lines keep their numbers.
+fn code(folder: impl AsRef<Path>) -> Vec<(PathBuf, String)> {
+    let folder = folder.as_ref();
+    let file = folder.with_extension("rs");
+    let paths = if folder.is_dir() { files(folder, &["rs"]) } else { vec![file] };
+    let paths = paths.into_iter().filter(|path| path.is_file() && !path.ends_with("tests.rs"));
+    let without_comments = |text: &str| {
+        let code = text.split("#[cfg(test)]\nmod tests").next().unwrap().lines();
+        code.map(|line| line.split("//").next().unwrap().to_owned() + "\n").collect()
+    };
+    paths.map(|path| (path.clone(), without_comments(&fs::read_to_string(path).unwrap()))).collect()
+}
+
+/// The positions of a whole word.
+fn words<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item = usize> + 'a {
     let part = |next: Option<char>| next.is_some_and(|c| c.is_alphanumeric() || c == '_');
-    code.match_indices(word).map(|(at, _)| at).filter(move |at| {
-        let after = code[at + word.len()..].chars().next();
-        !part(code[..*at].chars().next_back()) && (word.ends_with(':') || !part(after))
+    text.match_indices(word).map(|(at, _)| at).filter(move |at| {
+        let after = text[at + word.len()..].chars().next();
+        !part(text[..*at].chars().next_back()) && (word.ends_with(':') || !part(after))
     })
 }
 

@@ -1,6 +1,7 @@
-//! Whole requests through the router, without a network: the standard queries when their document comes for the
-//! first time and when it comes again, and both mutations. Reading the text alone, and batches of the loaders,
-//! for comparison.
+//! Whole requests through the router, without a network: the benchmark queries and mutations.
+//!
+//! Each query is measured with a document that is new to the server, and with a cached document.
+//! For comparison, parsing the document and batches of a loader are measured alone.
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, header};
@@ -9,15 +10,17 @@ use futures_util::future::join_all;
 use rookery::app::App;
 use rookery::command::token;
 use rookery::database::Snapshot;
-use rookery::loader::Loaders;
+use rookery::loaders::Loaders;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tower::ServiceExt as _;
 
 fn queries() -> Vec<(String, String)> {
     let requests: Value =
-        serde_json::from_str(include_str!("../load/queries.json")).expect("the harness's queries");
-    let text = |name: &str| requests[name]["query"].as_str().expect("a query").to_owned();
+        serde_json::from_str(include_str!("../load/queries.json")).expect("queries.json is JSON");
+    let text = |name: &str| {
+        requests[name]["query"].as_str().expect("queries.json has the query").to_owned()
+    };
     ["Q1", "Q2", "Q3"].map(|name| (name.to_owned(), text(name))).to_vec()
 }
 
@@ -26,10 +29,10 @@ async fn send(app: &App, token: Option<&str>, body: Value) -> usize {
     if let Some(token) = token {
         request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
     }
-    let request = request.body(Body::from(body.to_string())).expect("a request");
-    let response = app.router.clone().oneshot(request).await.expect("an answer");
+    let request = request.body(Body::from(body.to_string())).expect("build a request");
+    let response = app.router.clone().oneshot(request).await.expect("a response");
     assert!(response.status().is_success());
-    let body = to_bytes(response.into_body(), usize::MAX).await.expect("a body");
+    let body = to_bytes(response.into_body(), usize::MAX).await.expect("read the body");
     assert!(
         !body.windows(9).any(|part| part == b"\"errors\":"),
         "{}",
@@ -39,17 +42,17 @@ async fn send(app: &App, token: Option<&str>, body: Value) -> usize {
 }
 
 fn reads(criterion: &mut Criterion) {
-    let runtime = Runtime::new().expect("a runtime");
+    let runtime = Runtime::new().expect("build a runtime");
     let (app, names, users) = runtime.block_on(async {
         let database = rookery_benches::graph().await;
-        let users = rookery_benches::followers_of(&database, 50).await;
+        let users = rookery_benches::users_following(&database, 50).await;
         database.close().await;
         let app = App::build(&rookery_benches::config(&rookery_benches::url())).await;
         let names: Vec<String> = users.iter().map(|user| user.username.clone()).collect();
-        (app.expect("an application"), names, users)
+        (app.expect("build the application"), names, users)
     });
-    let mut turns = names.iter().cycle();
-    let mut variables = || json!({ "username": turns.next() });
+    let mut names = names.iter().cycle();
+    let mut variables = || json!({ "username": names.next() });
     for (name, query) in queries() {
         let mut group = criterion.benchmark_group(format!("request {name}"));
         group.sample_size(30);
@@ -57,14 +60,14 @@ fn reads(criterion: &mut Criterion) {
             bench.iter(|| async_graphql::parser::parse_query(&query));
         });
         let mut count = 0u64;
-        group.bench_function("for the first time", |bench| {
+        group.bench_function("new document", |bench| {
             bench.to_async(&runtime).iter(|| {
                 count += 1;
                 let query = format!("{query} # {count}");
                 send(&app, None, json!({ "query": query, "variables": variables() }))
             });
         });
-        group.bench_function("again", |bench| {
+        group.bench_function("cached document", |bench| {
             bench
                 .to_async(&runtime)
                 .iter(|| send(&app, None, json!({ "query": query, "variables": variables() })));
@@ -85,23 +88,25 @@ fn reads(criterion: &mut Criterion) {
 }
 
 fn writes(criterion: &mut Criterion) {
-    let runtime = Runtime::new().expect("a runtime");
-    let folder = tempfile::tempdir().expect("a folder");
+    let runtime = Runtime::new().expect("build a runtime");
+    let folder = tempfile::tempdir().expect("create a folder");
     let url = format!("sqlite://{}", folder.path().join("writes.db").display());
     let (app, token) = runtime.block_on(async {
-        let app = App::build(&rookery_benches::config(&url)).await.expect("an application");
+        let app = App::build(&rookery_benches::config(&url)).await.expect("build the application");
         for name in ["john", "susan"] {
-            let query = "mutation ($input: RegisterInput!) { register(input: $input) { userErrors { code } } }";
+            let query = "mutation ($input: RegisterInput!) { \
+                register(input: $input) { userErrors { code } } }";
+            let email = format!("{name}@example.com");
             let password = "correct horse battery";
-            let input = json!({ "username": name, "email": format!("{name}@example.com"), "password": password });
+            let input = json!({ "username": name, "email": email, "password": password });
             send(&app, None, json!({ "query": query, "variables": { "input": input } })).await;
         }
-        let token = token::create(&app.database, "john", 30).await.expect("a token");
+        let token = token::create(&app.database, "john", 30).await.expect("create a token");
         (app, token)
     });
     let mut group = criterion.benchmark_group("mutation");
     group.sample_size(30);
-    let verbs = [
+    let mutations = [
         (
             "follow and unfollow",
             "mutation { a: follow(user: {username: \"susan\"}) { changed } \
@@ -109,7 +114,7 @@ fn writes(criterion: &mut Criterion) {
         ),
         ("createPost", "mutation { createPost(input: {body: \"a post\"}) { post { id } } }"),
     ];
-    for (name, query) in verbs {
+    for (name, query) in mutations {
         group.bench_function(name, |bench| {
             bench.to_async(&runtime).iter(|| send(&app, Some(&token), json!({ "query": query })));
         });

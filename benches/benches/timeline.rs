@@ -1,12 +1,16 @@
-//! The timeline's statement for users who follow few and many, on the first page and in the middle of all
-//! posts, beside the tutorial's own form (join, union, sort) and beside the least there is to do: 20 rows
-//! by primary key.
+//! The home timeline statement, for owners who follow few users and for owners who follow many.
+//!
+//! It reads the first page, and a page in the middle of all posts. For comparison, the form of the
+//! Flask Mega-Tutorial (join, union and sort) is measured, and 20 posts by primary key as the
+//! minimum.
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use entity::post;
 use rookery::database::{Database, Snapshot};
-use rookery::loader::{Batch as _, MANY, PageOf, TimelineOf, Timelines, WINDOW};
-use rookery::page::Page;
+use rookery::loaders::{
+    Batch as _, PageKey, SCAN_MIN_FOLLOWING, SCAN_WINDOW, TimelineKey, Timelines,
+};
+use rookery::pagination::PageRequest;
 use sea_orm::FromQueryResult as _;
 use tokio::runtime::Runtime;
 
@@ -19,20 +23,20 @@ const UNION: &str = "SELECT post.* FROM post JOIN follow ON follow.followed_id =
 
 async fn posts(database: &Database, sql: &str, values: Vec<sea_orm::Value>) -> Vec<post::Model> {
     let statement = database.statement(sql, values);
-    post::Model::find_by_statement(statement).all(database.reader()).await.expect("posts")
+    post::Model::find_by_statement(statement).all(database.reader()).await.expect("read posts")
 }
 
 async fn timeline(database: &Database, owner: &entity::user::Model, after: Option<i64>) -> usize {
-    let page = Page::new(Some(20), None, after, None).expect("a page");
-    let page = PageOf { owner: owner.id, page };
-    let key = TimelineOf { page, follows_many: owner.following_count >= MANY };
-    let timelines = Timelines::new(Snapshot::new(database), WINDOW);
-    let found = timelines.load(std::slice::from_ref(&key)).await.expect("a timeline");
-    found[&key].rows.len()
+    let page = PageRequest::new(Some(20), None, after, None).expect("a valid page request");
+    let page = PageKey { owner: owner.id, page };
+    let key = TimelineKey { page, follows_many: owner.following_count >= SCAN_MIN_FOLLOWING };
+    let timelines = Timelines::new(Snapshot::new(database), SCAN_WINDOW);
+    let pages = timelines.load(std::slice::from_ref(&key)).await.expect("read a timeline");
+    pages[&key].rows.len()
 }
 
 fn benches(criterion: &mut Criterion) {
-    let runtime = Runtime::new().expect("a runtime");
+    let runtime = Runtime::new().expect("build a runtime");
     let database = runtime.block_on(rookery_benches::graph());
     let middle = runtime.block_on(posts(
         &database,
@@ -43,17 +47,17 @@ fn benches(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group(format!("timeline, {name}"));
         group.sample_size(20);
         for followed in FOLLOWED {
-            let owners = runtime.block_on(rookery_benches::followers_of(&database, followed));
-            let mut turns = owners.iter().cycle();
+            let owners = runtime.block_on(rookery_benches::users_following(&database, followed));
+            let mut owners = owners.iter().cycle();
             group.bench_function(BenchmarkId::new("rookery", followed), |bench| {
                 bench.to_async(&runtime).iter(|| {
-                    let owner = turns.next().expect("an owner");
+                    let owner = owners.next().expect("at least one owner");
                     timeline(&database, owner, after)
                 });
             });
             group.bench_function(BenchmarkId::new("tutorial", followed), |bench| {
                 bench.to_async(&runtime).iter(|| {
-                    let owner = turns.next().expect("an owner").id;
+                    let owner = owners.next().expect("at least one owner").id;
                     posts(&database, UNION, vec![owner.into(), after.unwrap_or(i64::MAX).into()])
                 });
             });
@@ -62,8 +66,8 @@ fn benches(criterion: &mut Criterion) {
     }
     let newest =
         runtime.block_on(posts(&database, "SELECT * FROM post ORDER BY id DESC LIMIT 20", vec![]));
-    let ids = database.engine().keys(newest.iter().map(|post| post.id));
-    let sql = format!("SELECT * FROM post WHERE {}", database.engine().is_in("id", 1));
+    let ids = database.engine().bind_ids(newest.iter().map(|post| post.id));
+    let sql = format!("SELECT * FROM post WHERE {}", database.engine().in_list_sql("id", 1));
     criterion.bench_function("20 posts by primary key", |bench| {
         bench.to_async(&runtime).iter(|| posts(&database, &sql, vec![ids.clone()]));
     });

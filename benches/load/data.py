@@ -1,6 +1,7 @@
-"""The databases: seeded once and kept, and copies of them for what writes.
+"""The databases of the load tests: seeded once and kept, with temporary copies for writes.
 
-A database is made under another name and gets its own when it is complete, so what is there is whole.
+A database is seeded under another name and renamed when it is complete. A database with the final
+name is therefore always complete.
 """
 
 import os
@@ -16,14 +17,16 @@ from report import note
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "target/bench"
-PEOPLE = 1_000  # whose pages are asked for
-WRITERS = 100  # who have a bearer token
-EVENLY = """SELECT username FROM (SELECT username, row_number() OVER (ORDER BY id) AS n FROM "user") AS numbered
-            WHERE n % {step} = 0 ORDER BY n"""
+USERS = 1_000  # users that requests name
+WRITERS = 100  # users with a bearer token
+EVERY_NTH_USERNAME = """
+    SELECT username
+    FROM (SELECT username, row_number() OVER (ORDER BY id) AS n FROM "user") AS numbered
+    WHERE n % {step} = 0 ORDER BY n"""
 
 
 class Sqlite:
-    """A file in target/bench."""
+    """An SQLite file in target/bench."""
 
     engine = "sqlite"
 
@@ -34,13 +37,13 @@ class Sqlite:
     def exists(self):
         return self.path.exists()
 
-    def make(self, seed):
-        making = Sqlite(f"{self.name}-making")
-        making.drop()
-        seed(making.url)
-        making.query("PRAGMA wal_checkpoint(TRUNCATE)")
-        making.path.rename(self.path)
-        making.drop()
+    def create(self, seed):
+        unfinished = Sqlite(f"{self.name}-unfinished")
+        unfinished.drop()
+        seed(unfinished.url)
+        unfinished.query("PRAGMA wal_checkpoint(TRUNCATE)")
+        unfinished.path.rename(self.path)
+        unfinished.drop()
 
     def query(self, sql):
         with closing(sqlite3.connect(self.path)) as connection:
@@ -62,7 +65,7 @@ class Sqlite:
 
 
 class Postgres:
-    """A database of a server; statements go through psql."""
+    """A database on a PostgreSQL server, accessed by psql."""
 
     engine = "postgres"
 
@@ -73,27 +76,30 @@ class Postgres:
     def exists(self):
         return bool(self.admin(f"SELECT 1 FROM pg_database WHERE datname = '{self.name}'"))
 
-    def make(self, seed):
-        making = Postgres(self.server, self.name.removeprefix("rookery_bench_") + "_making")
-        making.drop()
-        making.admin(f"CREATE DATABASE {making.name}")
-        seed(making.url)
-        making.query("VACUUM ANALYZE")
-        making.admin(f"ALTER DATABASE {making.name} RENAME TO {self.name}")
+    def create(self, seed):
+        name = self.name.removeprefix("rookery_bench_") + "_unfinished"
+        unfinished = Postgres(self.server, name)
+        unfinished.drop()
+        unfinished.admin(f"CREATE DATABASE {unfinished.name}")
+        seed(unfinished.url)
+        unfinished.query("VACUUM ANALYZE")
+        unfinished.admin(f"ALTER DATABASE {unfinished.name} RENAME TO {self.name}")
 
     def query(self, sql):
         return psql(self.url, sql)
 
     def about(self):
         size = self.query(f"SELECT pg_size_pretty(pg_database_size('{self.name}'))")
-        shown = [f"{name} {self.query(f'SHOW {name}')[0]}" for name in ("shared_buffers", "synchronous_commit")]
+        settings = ("shared_buffers", "synchronous_commit")
+        shown = [f"{name} {self.query(f'SHOW {name}')[0]}" for name in settings]
         tls = f"PGSSLMODE={os.environ['PGSSLMODE']}"
         return ", ".join([f"PostgreSQL {self.query('SHOW server_version')[0]}", *size, *shown, tls])
 
     def copy(self):
         copy = Postgres(self.server, self.name.removeprefix("rookery_bench_") + "_copy")
         copy.drop()
-        for attempt in range(20):  # until the last connection to the original is closed
+        # Fails while a connection to the original is open.
+        for attempt in range(20):
             try:
                 copy.admin(f"CREATE DATABASE {copy.name} TEMPLATE {self.name}")
                 break
@@ -124,37 +130,41 @@ def reachable(server):
 
 
 def prepare(database, rookery, sizes):
-    """Seeds the database if it is not there."""
+    """Seeds the database if it does not exist."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     if database.exists():
         return
     note(f"seeding {database.name}")
     users, follows, posts = map(str, sizes)
-    database.make(lambda url: subprocess.run(
+    database.create(lambda url: subprocess.run(
         [rookery, "seed", "--database-url", url, "--users", users, "--follows-per-user", follows,
          "--posts-per-user", posts, "--rng-seed", "1"], check=True, stdout=subprocess.DEVNULL))
 
 
-def people(database):
-    """Usernames, evenly spread over everybody."""
+def usernames(database):
+    """At most 1,000 usernames, evenly distributed over all users."""
     count = int(database.query('SELECT count(*) FROM "user"')[0])
-    return database.query(EVENLY.format(step=max(1, count // PEOPLE)))[:PEOPLE]
+    return database.query(EVERY_NTH_USERNAME.format(step=max(1, count // USERS)))[:USERS]
 
 
 def tokens(database, rookery, usernames):
-    """Bearer tokens by username, for some of the people; made once and kept in a file beside the database."""
+    """Bearer tokens by username, for about 100 of the users.
+
+    They are created once, and kept in a file beside the database.
+    """
     path = FOLDER / f"{database.engine}-{database.name}.tokens"
     if not path.exists() or database.query("SELECT count(*) FROM session") == ["0"]:
         command = [rookery, "token", "create", "--database-url", database.url, "--days", "3650"]
         writers = usernames[:: max(1, len(usernames) // WRITERS)]
-        lines = [f"{name} {subprocess.check_output([*command, name], text=True).strip()}\n" for name in writers]
-        path.write_text("".join(lines))
+        token = lambda name: subprocess.check_output([*command, name], text=True).strip()
+        path.write_text("".join(f"{name} {token(name)}\n" for name in writers))
         os.chmod(path, 0o600)
     return dict(line.split() for line in path.read_text().splitlines())
 
 
 @contextmanager
 def copied(database):
+    """A copy of the database, which is dropped afterwards."""
     copy = database.copy()
     try:
         yield copy
@@ -164,7 +174,7 @@ def copied(database):
 
 @contextmanager
 def empty(engine, server):
-    """The address of a database without tables."""
+    """The URL of a database without tables, which is dropped afterwards."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     database = Sqlite("live") if engine == "sqlite" else Postgres(server, "live")
     database.drop()

@@ -1,4 +1,4 @@
-"""What is sent and what comes back: the requests, the check of the answers, and wrk."""
+"""The requests, the comparison of the responses, and wrk."""
 
 import json
 import os
@@ -14,20 +14,20 @@ from usage import postgres_cpu, processes
 
 READS, WRITES = ("Q1", "Q2", "Q3"), ("M1", "M2")
 SCRIPT = Path(__file__).resolve().parent / "wrk.lua"
-PAIRS = 2_000  # of follower and followed
-CHECKED = 30  # users
+PAIRS = 2_000  # pairs of follower and followed user for M1
+CHECKED = 30  # users whose responses are compared
 NOT_COMPARED = {"id", "nodeId", "__typename"}
-# Where in the answer to Q2 the count stands that a mutation changes.
+# Index of the count in the response to Q2 that a mutation changes.
 COUNT_OF = {"M1": 1, "M2": 3}
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-class Wrong(Exception):
-    """An answer that is not right."""
+class WrongResponse(Exception):
+    """A response that is not as expected."""
 
 
 def request(template, username, token=""):
-    """Method, path, token and body of a request."""
+    """Method, path, token and body of a request from queries.json or plain.json."""
     body = template.get("body", "")
     if "query" in template:
         variables = template.get("variables", {"username": username})
@@ -35,42 +35,49 @@ def request(template, username, token=""):
     return template["method"], template["path"].replace("{username}", username), token, body
 
 
-def requests(server, query, people, tokens, connections):
-    """The same for each server: random users, or random pairs for M1, in the order in which they are sent."""
+def requests(server, query, usernames, tokens, connections):
+    """The requests in their order, equal for all servers: for random users, or pairs for M1."""
     rng, template = random.Random(7), server.queries[query]
     if query == "M1":
-        return follows(template, rng, people, tokens, 2 * connections)
+        return follow_requests(template, rng, usernames, tokens, 2 * connections)
     if query == "M2":
-        return [request(template, name, tokens[name]) for name in rng.choices(list(tokens), k=len(people))]
-    return [request(template, name) for name in rng.sample(people, len(people))]
+        authors = rng.choices(list(tokens), k=len(usernames))
+        return [request(template, author, tokens[author]) for author in authors]
+    return [request(template, name) for name in rng.sample(usernames, len(usernames))]
 
 
-def follows(template, rng, people, tokens, lag):
-    """Follows and unfollows in turn. A pair is parted `lag` pairs later, when its follow has long been answered."""
-    pairs = {(who, whom) for who in tokens for whom in people if who != whom}
+def follow_requests(template, rng, usernames, tokens, lag):
+    """Alternating follows and unfollows.
+
+    The unfollow of a pair is sent `lag` pairs after its follow, so that the response to the follow
+    has arrived.
+    """
+    pairs = {(follower, followed) for follower in tokens for followed in usernames
+             if follower != followed}
     pairs = rng.sample(sorted(pairs), min(PAIRS, len(pairs)))
     found = []
     for i in range(len(pairs) + lag):
         if i < len(pairs):
-            who, whom = pairs[i]
-            found.append(request(template[0], whom, tokens[who]))
+            follower, followed = pairs[i]
+            found.append(request(template[0], followed, tokens[follower]))
         if 0 <= i - lag < len(pairs):
-            who, whom = pairs[i - lag]
-            found.append(request(template[1], whom, tokens[who]))
+            follower, followed = pairs[i - lag]
+            found.append(request(template[1], followed, tokens[follower]))
     return found
 
 
-def mixed(server, people, tokens, connections):
-    """All queries in turn, each a fifth of the requests."""
-    each = [requests(server, query, people, tokens, connections) for query in READS + WRITES]
-    length = max(map(len, each))
-    return [one[i % len(one)] for i in range(length) for one in each]
+def mixed(server, usernames, tokens, connections):
+    """All requests in turn. Each query is a fifth of them."""
+    lists = [requests(server, query, usernames, tokens, connections) for query in READS + WRITES]
+    length = max(map(len, lists))
+    return [each[i % len(each)] for i in range(length) for each in lists]
 
 
-def ask(server, query, username, token="", step=0):
-    """The answer as JSON (None when there is none)."""
+def send(server, query, username, token="", step=0):
+    """Sends one request. Returns the response as JSON, or None for an empty response."""
     template = server.queries[query]
-    method, path, token, body = request(template[step] if query == "M1" else template, username, token)
+    template = template[step] if query == "M1" else template
+    method, path, token, body = request(template, username, token)
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     if body:
         headers["Content-Type"] = "application/json" if body.startswith("{") else "text/plain"
@@ -80,35 +87,39 @@ def ask(server, query, username, token="", step=0):
         with DIRECT.open(sent, timeout=30) as response:
             text = response.read()
     except urllib.error.HTTPError as error:
-        raise OSError(f"{server.name} answers {query} with {error.code} {error.read()[:300]}") from error
-    answer = json.loads(text) if text else None
-    if isinstance(answer, dict) and answer.get("errors"):
-        raise Wrong(f"{server.name} answers {query} for {username} with {text.decode()[:500]}")
-    return answer
+        body = error.read()[:300]
+        raise OSError(f"{server.name} responds to {query} with {error.code} {body}") from error
+    found = json.loads(text) if text else None
+    if isinstance(found, dict) and found.get("errors"):
+        text = text.decode()[:500]
+        raise WrongResponse(f"{server.name} responds to {query} for {username} with {text}")
+    return found
 
 
 def leaves(value):
-    """All values of an answer in the order of the document, as text: engines differ in how they write a count."""
+    """The scalar values of a response in their order, as text: the types of counts differ."""
     if isinstance(value, dict):
-        return [leaf for key, item in value.items() if key not in NOT_COMPARED for leaf in leaves(item)]
+        compared = [item for key, item in value.items() if key not in NOT_COMPARED]
+        return [leaf for item in compared for leaf in leaves(item)]
     if isinstance(value, list):
         return [leaf for item in value for leaf in leaves(item)]
     return [str(value)]
 
 
-def check_reads(running, query, people):
-    """All servers answer as the first one does."""
+def check_reads(running, query, usernames):
+    """Checks that the responses of all servers equal those of the first."""
     if not running:
         return
     first, *others = running
-    for username in people[:: max(1, len(people) // CHECKED)][:CHECKED]:
-        expected = leaves(ask(first, query, username))
+    for username in usernames[:: max(1, len(usernames) // CHECKED)][:CHECKED]:
+        expected = leaves(send(first, query, username))
         if expected in ([], ["None"]) and query != "Q1":
-            raise Wrong(f"{first.name} does not know {username}")
+            raise WrongResponse(f"{first.name} has no user {username}")
         for server in others:
-            found = leaves(ask(server, query, username))
+            found = leaves(send(server, query, username))
             if found != expected:
-                raise Wrong(difference(query, username, (first.name, expected), (server.name, found)))
+                sides = (first.name, expected), (server.name, found)
+                raise WrongResponse(difference(query, username, *sides))
 
 
 def difference(query, username, left, right):
@@ -116,68 +127,69 @@ def difference(query, username, left, right):
     at = next((i for i, (a, b) in enumerate(pairs) if a != b), 0)
     sides = "\n".join(f"  {name} ({len(all)} values): … {' | '.join(all[max(0, at - 2):at + 4])} …"
                       for name, all in (left, right))
-    return f"{query} for {username}: the answers differ from value {at} on\n{sides}"
+    return f"{query} for {username}: the responses differ from value {at} on\n{sides}"
 
 
-def check_writes(server, query, people, tokens):
-    """A follow adds one to a count, and the unfollow takes it away; a post adds one."""
-    who, token = next(iter(tokens.items()))
-    whom = who if query == "M2" else next(name for name in people if name != who)
+def check_writes(server, query, usernames, tokens):
+    """Checks that a follow adds one to a count, an unfollow subtracts one, and a post adds one."""
+    viewer, token = next(iter(tokens.items()))
+    target = viewer if query == "M2" else next(name for name in usernames if name != viewer)
 
     def count_after(step):
         if step is not None:
-            ask(server, query, whom, token, step)
-        return int(leaves(ask(server, "Q2", whom))[COUNT_OF[query]])
+            send(server, query, target, token, step)
+        return int(leaves(send(server, "Q2", target))[COUNT_OF[query]])
 
     steps = (None, 0) if query == "M2" else (1, 0, 1)
     counts = [count_after(step) for step in steps]
     if [count - counts[0] for count in counts] != [0, 1, 0][: len(steps)]:
-        raise Wrong(f"{server.name}: counts {counts} of {whom} about {query}")
+        raise WrongResponse(f"{server.name}: counts of {target} during {query}: {counts}")
 
 
 def drive(server, sent, connections, seconds, sample=None, every=0.5):
-    """Lets wrk send the requests, and returns what it measured; `sample` is called while it does."""
+    """Sends the requests with wrk and returns its measurements. Calls `sample` periodically."""
     plan = FOLDER / "requests.tsv"
-    plan.write_text("".join("\t".join(one) + "\n" for one in sent))
+    plan.write_text("".join("\t".join(each) + "\n" for each in sent))
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "-s", SCRIPT,
                f"http://127.0.0.1:{server.port}"]
     wrk = subprocess.Popen(command, env={**os.environ, "REQUESTS": str(plan)}, text=True,
                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    own_cpu = 0
+    wrk_cpu = 0
     try:
         due = time.monotonic()
         while wrk.poll() is None:
             if sample and time.monotonic() >= due:
                 sample()
                 due += every
-            own_cpu = next((p.cpu for p in processes() if p.pid == wrk.pid), 0) or own_cpu
+            wrk_cpu = next((p.cpu for p in processes() if p.pid == wrk.pid), 0) or wrk_cpu
             time.sleep(min(every, 0.5))
         output = wrk.stdout.read()
     finally:
         wrk.kill()
-    return parsed(server, output, own_cpu)
+    return parse_result(server, output, wrk_cpu)
 
 
-def parsed(server, output, own_cpu):
+def parse_result(server, output, wrk_cpu):
     line = next((line for line in output.splitlines() if line.startswith("RESULT ")), None)
     if line is None:
-        raise Wrong(f"{server.name}: wrk failed:\n{output}")
+        raise WrongResponse(f"{server.name}: wrk failed:\n{output}")
     count, duration, p50, p99, failures, *text = line.split(maxsplit=6)[1:]
     if int(failures) or int(count) == 0:
-        raise Wrong(f"{server.name}: {failures} of {count} requests failed: {' '.join(text)}\n{output}")
+        text = f"{failures} of {count} requests failed: {' '.join(text)}"
+        raise WrongResponse(f"{server.name}: {text}\n{output}")
     seconds = int(duration) / 1e6
-    return {"requests": int(count), "rate": int(count) / seconds, "p50": int(p50) / 1000, "p99": int(p99) / 1000,
-            "wrk_cpu": own_cpu / seconds}
+    return {"requests": int(count), "rate": int(count) / seconds, "p50": int(p50) / 1000,
+            "p99": int(p99) / 1000, "wrk_cpu": wrk_cpu / seconds}
 
 
 def measure(server, sent, connections, seconds, on_postgres):
-    """One round: wrk's figures, and what the server used meanwhile."""
+    """Measures one round: latencies by wrk, and CPU and memory of the server. Times are in ms."""
     used = []
     cpu, other_cpu = server.cpu(), postgres_cpu()
     result = drive(server, sent, connections, seconds, lambda: used.append(server.memory()))
     used.append(server.memory())
-    a_request = 1000 / result["requests"]
-    result["cpu"] = (server.cpu() - cpu) * a_request
-    result["postgres_cpu"] = (postgres_cpu() - other_cpu) * a_request if on_postgres else None
+    per_request = 1000 / result["requests"]
+    result["cpu"] = (server.cpu() - cpu) * per_request
+    result["postgres_cpu"] = (postgres_cpu() - other_cpu) * per_request if on_postgres else None
     result["memory"], result["peak"] = max(used), server.peak()
     return result

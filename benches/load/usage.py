@@ -1,4 +1,4 @@
-"""What processes use of the machine, as /proc tells."""
+"""CPU time and memory of processes, from /proc."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ TICK = os.sysconf("SC_CLK_TCK")
 
 
 class Process:
-    """CPU is in seconds, that of its dead children too."""
+    """`cpu` is the CPU time in seconds, with that of exited children."""
 
     def __init__(self, pid, name, fields):
         self.pid, self.name, self.session = pid, name, int(fields[3])
@@ -26,11 +26,12 @@ def processes():
 
 
 def postgres_cpu():
-    """Seconds of all PostgreSQL processes of this machine."""
+    """CPU seconds of all PostgreSQL processes of this machine."""
     return sum(row.cpu for row in processes() if row.name == "postgres")
 
 
 def status(pid, field):
+    """A size from /proc/PID/status in bytes; 0 if the process has exited."""
     try:
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith(f"{field}:"):

@@ -1,27 +1,37 @@
-//! What the benches read: a graph of 100,000 users, 5 million follows and 2 million posts, made once.
+//! The graph that the benchmarks read: 100,000 users, 5 million follows and 2 million posts.
+//!
+//! It is seeded once, and shared with the load harness.
 
 use std::path::Path;
 
 use clap::Parser;
 use indicatif::ProgressBar;
-use rookery::command::seed::{self, Plan};
+use rookery::command::seed;
+use rookery::command::seed::SeedOptions;
 use rookery::config::Config;
 use rookery::database::Database;
 use sea_orm::FromQueryResult as _;
 
-/// Options of the service, at their defaults.
 #[derive(Parser)]
 struct Options {
     #[command(flatten)]
     config: Config,
 }
 
+/// The default configuration for a database, without rate limits.
 pub fn config(url: &str) -> Config {
-    let rates = ["--rate-network", "0", "--rate-user", "0", "--rate-attempts", "0"];
-    Options::parse_from([&["bench", "--database-url", url], &rates[..]].concat()).config
+    let rate_limits = [
+        "--rate-limit-per-network",
+        "0",
+        "--rate-limit-per-user",
+        "0",
+        "--credential-attempts-per-minute",
+        "0",
+    ];
+    Options::parse_from([&["bench", "--database-url", url], &rate_limits[..]].concat()).config
 }
 
-/// The graph's address: `DATABASE_URL`, or the SQLite file that the load harness has as well.
+/// The URL of the graph: `DATABASE_URL`, or the SQLite file that the load harness uses.
 pub fn url() -> String {
     std::env::var("DATABASE_URL").unwrap_or_else(|_| {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench");
@@ -29,33 +39,36 @@ pub fn url() -> String {
     })
 }
 
-/// The graph; seeded, which takes a minute, where there is none.
+/// Opens the graph. An empty database is seeded first, which takes about a minute.
 ///
 /// # Panics
-/// When there can be none.
+/// When the database cannot be opened, migrated or seeded.
 pub async fn graph() -> Database {
     let url = url();
-    if let Some(folder) = rookery::database::file(&url).ok().as_deref().and_then(Path::parent) {
-        std::fs::create_dir_all(folder).expect("a folder for the graph");
+    if let Some(folder) =
+        rookery::database::database_path(&url).ok().as_deref().and_then(Path::parent)
+    {
+        std::fs::create_dir_all(folder).expect("create the folder of the graph");
     }
-    let database = Database::open(&config(&url).database).await.expect("a database");
-    database.migrate().await.expect("its tables");
-    if database.largest_key().await.expect("its keys") == 0 {
+    let database = Database::open(&config(&url).database).await.expect("open the database");
+    database.migrate().await.expect("apply the migrations");
+    if database.max_id().await.expect("read the largest id") == 0 {
         eprintln!("seeding {}", database.address());
-        let plan = Plan { users: 100_000, follows_per_user: 50, posts_per_user: 20, rng_seed: 1 };
-        let seeded = seed::run(&database, &plan, &ProgressBar::hidden()).await;
-        seeded.expect("a seeded graph");
+        let options =
+            SeedOptions { users: 100_000, follows_per_user: 50, posts_per_user: 20, rng_seed: 1 };
+        let seeded = seed::run(&database, &options, &ProgressBar::hidden()).await;
+        seeded.expect("seed the graph");
     }
     database
 }
 
-/// Some users who follow about as many as that.
+/// The eight users whose number of followed users is nearest to `followed`.
 ///
 /// # Panics
 /// When the database cannot be read.
-pub async fn followers_of(database: &Database, followed: u32) -> Vec<entity::user::Model> {
+pub async fn users_following(database: &Database, followed: u32) -> Vec<entity::user::Model> {
     let sql = "SELECT * FROM \"user\" ORDER BY abs(following_count - $1), id LIMIT 8";
     let statement = database.statement(sql, [i64::from(followed).into()]);
     let users = entity::user::Model::find_by_statement(statement).all(database.reader()).await;
-    users.expect("users")
+    users.expect("read users")
 }

@@ -1,10 +1,11 @@
-//! Open subscriptions: what each costs, and how long a post takes to the last of its connected readers.
+//! Measures open subscriptions: the memory of each, and the latency of a post to all recipients.
 //!
-//! Fills an empty database, starts instances of Rookery on it, opens a socket with a subscription of `timelineEvents` for
-//! each user, and lets one of them, whom some of the others follow, write posts one after the other. Called by
-//! `benches/load/run --live`; prints a row of its table.
+//! The program seeds an empty database and starts instances of Rookery on it. It opens a WebSocket
+//! for each user, with a subscription to `timelineEvents`. Some of the users follow one author, who
+//! writes posts one after the other. `benches/load/run --live` runs the program, which prints one
+//! row of the table.
 
-#![allow(clippy::cast_precision_loss, reason = "figures to look at")]
+#![allow(clippy::cast_precision_loss, reason = "the figures are rounded for display")]
 
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
@@ -25,25 +26,33 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
-const SOON: Duration = Duration::from_mins(1);
+/// Time to wait for a message of the server.
+const MESSAGE_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// Time for a follower to receive the probe post.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+
 const TIMELINE: &str = "subscription { timelineEvents { __typename ... on TimelinePostAdded {
     edge { node { id body author { username followersCount followingCount } } } } } }";
 
 #[derive(Parser)]
 struct Options {
-    /// The program
+    /// Path of the rookery binary
     #[arg(long)]
     rookery: PathBuf,
-    /// An empty database
+    /// URL of an empty database
     #[arg(long)]
     database_url: String,
+    /// Number of subscriptions
     #[arg(long, default_value_t = 5_000)]
     subscriptions: usize,
-    /// Subscribers who follow the one who writes
+    /// Number of subscribers who follow the author
     #[arg(long, default_value_t = 1_000)]
     followers: usize,
+    /// Number of posts that the author writes
     #[arg(long, default_value_t = 200)]
     posts: usize,
+    /// Number of instances
     #[arg(long, default_value_t = 1)]
     instances: usize,
 }
@@ -51,38 +60,38 @@ struct Options {
 #[tokio::main]
 async fn main() -> Result<()> {
     let options = Options::parse();
-    let tokens = fill(&options).await?;
+    let tokens = seed_users(&options).await?;
     let start = |_| Instance::start(&options);
     let instances: Vec<Instance> = (0..options.instances).map(start).collect::<Result<_>>()?;
     let before: u64 = instances.iter().map(Instance::memory).sum::<Result<_>>()?;
 
-    // Sockets by turns; who writes is at the first instance.
+    // WebSockets are distributed round robin. The author's is at the first instance.
     let mut sockets = Vec::with_capacity(tokens.len());
     for (n, token) in tokens.iter().enumerate() {
         sockets.push(Socket::open(&instances[n % instances.len()].address, token).await?);
     }
     let author = &mut sockets.remove(0);
-    let me = author.ask("{ viewer { user { username } } }").await?;
-    let name = &me["viewer"]["user"]["username"];
+    let data = author.execute("{ viewer { user { username } } }").await?;
+    let name = &data["viewer"]["user"]["username"];
     let follow = format!("mutation {{ follow(user: {{username: {name}}}) {{ changed }} }}");
     for follower in &mut sockets[..options.followers] {
-        let answer = follower.ask(&follow).await?;
-        ensure!(answer["follow"]["changed"] == true, "{answer}");
+        let data = follower.execute(&follow).await?;
+        ensure!(data["follow"]["changed"] == true, "the follow failed: {data}");
     }
     let idle: u64 = instances.iter().map(Instance::memory).sum::<Result<_>>()?;
     for socket in &mut sockets {
         socket.subscribe().await?;
     }
-    // Everybody is there when a post comes to all who follow its author.
+    // The subscriptions are active when every follower receives a probe post.
     let (followers, others) = sockets.split_at_mut(options.followers);
     loop {
-        author.post("Is everybody there?").await?;
-        let heard = followers
+        author.start_post("probe").await?;
+        let received = followers
             .iter_mut()
-            .map(async |one| timeout(Duration::from_secs(2), one.next()).await.is_ok());
-        let all = futures_util::future::join_all(heard).await.into_iter().all(|heard| heard);
-        author.settle().await?;
-        if all {
+            .map(async |follower| timeout(PROBE_TIMEOUT, follower.next_event()).await.is_ok());
+        let received = futures_util::future::join_all(received).await;
+        author.finish_post().await?;
+        if received.into_iter().all(|received| received) {
             break;
         }
     }
@@ -91,31 +100,35 @@ async fn main() -> Result<()> {
     let (mut firsts, mut lasts, mut cpu) = (vec![], vec![], instances_cpu(&instances)?);
     for n in 0..options.posts {
         let body = format!("post {n}");
-        let began = Instant::now();
-        author.post(&body).await?;
-        let mut hearing: FuturesUnordered<_> =
-            followers.iter_mut().map(|one| hear(one, &body)).collect();
+        let start = Instant::now();
+        author.start_post(&body).await?;
+        let mut receiving: FuturesUnordered<_> =
+            followers.iter_mut().map(|follower| receive_post(follower, &body)).collect();
         let mut first = None;
-        while let Some(heard) = hearing.next().await {
-            heard?;
-            first.get_or_insert_with(|| began.elapsed());
+        while let Some(received) = receiving.next().await {
+            received?;
+            first.get_or_insert_with(|| start.elapsed());
         }
-        drop(hearing);
+        drop(receiving);
         firsts.push(first.unwrap_or_default());
-        lasts.push(began.elapsed());
-        author.settle().await?;
+        lasts.push(start.elapsed());
+        author.finish_post().await?;
     }
     cpu = instances_cpu(&instances)? - cpu;
     for other in others {
         ensure!(
-            timeout(Duration::from_millis(1), other.next()).await.is_err(),
-            "a stranger has heard"
+            timeout(Duration::from_millis(1), other.next_event()).await.is_err(),
+            "a subscriber who does not follow the author received an event"
         );
     }
     firsts.sort_unstable();
     lasts.sort_unstable();
-    let ms = |of: &[Duration], part: usize| of[(of.len() - 1) * part / 100].as_secs_f64() * 1e3;
-    let kb = |more: u64, less: u64| more.saturating_sub(less) as f64 / options.subscriptions as f64;
+    let ms = |sorted: &[Duration], percentile: usize| {
+        sorted[(sorted.len() - 1) * percentile / 100].as_secs_f64() * 1e3
+    };
+    let kb_each = |after: u64, before: u64| {
+        after.saturating_sub(before) as f64 / options.subscriptions as f64
+    };
     println!(
         "| {} | {} | {} | {:.1} | {:.1} | {:.1} | {:.1} | {:.1} | {:.1} | {:.1} | {:.1} |",
         options.instances,
@@ -123,8 +136,8 @@ async fn main() -> Result<()> {
         options.followers,
         before as f64 / 1024.0,
         open as f64 / 1024.0,
-        kb(idle, before),
-        kb(open, idle),
+        kb_each(idle, before),
+        kb_each(open, idle),
         ms(&firsts, 50),
         ms(&lasts, 50),
         ms(&lasts, 99),
@@ -133,16 +146,17 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// Users with a session each.
-async fn fill(options: &Options) -> Result<Vec<String>> {
+/// Seeds users, and returns a token for each. The first is of the user with the fewest followers.
+async fn seed_users(options: &Options) -> Result<Vec<String>> {
     let database = Database::open(&rookery_benches::config(&options.database_url).database).await?;
     database.migrate().await?;
-    ensure!(database.largest_key().await? == 0, "the database is not empty");
+    ensure!(database.max_id().await? == 0, "the database is not empty");
     let users = u32::try_from(options.subscriptions + 1)?;
-    // Of few users, each would be followed by somebody, and the one who writes must not be.
+    // Few follows per user, so that one user has no followers: the author.
     let follows_per_user = (users / 500).clamp(1, 10);
-    let plan = seed::Plan { users, follows_per_user, posts_per_user: 2, rng_seed: 1 };
-    seed::run(&database, &plan, &ProgressBar::hidden()).await?;
+    let seed_options =
+        seed::SeedOptions { users, follows_per_user, posts_per_user: 2, rng_seed: 1 };
+    seed::run(&database, &seed_options, &ProgressBar::hidden()).await?;
     let sql = "SELECT username FROM \"user\" ORDER BY followers_count, id";
     let rows =
         sea_orm::ConnectionTrait::query_all_raw(database.reader(), database.statement(sql, []))
@@ -156,6 +170,7 @@ async fn fill(options: &Options) -> Result<Vec<String>> {
     Ok(tokens)
 }
 
+/// A running server, killed when it is dropped.
 struct Instance {
     child: Child,
     _stdout: BufReader<ChildStdout>,
@@ -171,33 +186,34 @@ impl Instance {
                 "127.0.0.1:0",
                 "--log",
                 "warn",
-                // Everybody comes from one address here.
-                "--max-network-connections",
+                // All clients have one address.
+                "--max-connections-per-network",
                 "20000",
                 "--database-url",
                 &options.database_url,
             ])
             .stdout(Stdio::piped())
             .spawn()?;
-        let mut stdout = BufReader::new(child.stdout.take().context("no output")?);
+        let mut stdout =
+            BufReader::new(child.stdout.take().context("the server has no standard output")?);
         let mut line = String::new();
         while !line.contains("/graphql") {
             line.clear();
-            ensure!(stdout.read_line(&mut line)? > 0, "it ended");
+            ensure!(stdout.read_line(&mut line)? > 0, "the server exited");
         }
         let address = line.split("//").nth(1).and_then(|rest| rest.split('/').next());
-        let address = address.context("no address")?.to_owned();
+        let address = address.context("the server printed no address")?.to_owned();
         Ok(Self { child, _stdout: stdout, address })
     }
 
-    /// Of its own, in KiB.
+    /// Anonymous memory in KiB.
     fn memory(&self) -> Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let line = status.lines().find(|line| line.starts_with("RssAnon"));
         Ok(line.and_then(|line| line.split_whitespace().nth(1)).context("no RssAnon")?.parse()?)
     }
 
-    /// Seconds of the processor, in hundredths.
+    /// CPU time in seconds, with a resolution of 10 ms.
     fn cpu(&self) -> Result<f64> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
         let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
@@ -217,6 +233,7 @@ impl Drop for Instance {
     }
 }
 
+/// A WebSocket with the protocol `graphql-transport-ws`.
 struct Socket(WebSocketStream<TcpStream>);
 
 impl Socket {
@@ -229,7 +246,7 @@ impl Socket {
         let mut socket = Self(socket);
         let payload = json!({ "authorization": format!("Bearer {token}") });
         socket.send(json!({ "type": "connection_init", "payload": payload })).await?;
-        ensure!(socket.message().await?["type"] == "connection_ack", "no acknowledgement");
+        ensure!(socket.message().await?["type"] == "connection_ack", "expected connection_ack");
         Ok(socket)
     }
 
@@ -239,7 +256,10 @@ impl Socket {
 
     async fn message(&mut self) -> Result<Value> {
         loop {
-            match timeout(SOON, self.0.next()).await?.context("the socket was closed")?? {
+            match timeout(MESSAGE_TIMEOUT, self.0.next())
+                .await?
+                .context("the WebSocket was closed")??
+            {
                 Message::Text(text) => return Ok(serde_json::from_str(&text)?),
                 Message::Close(frame) => bail!("closed: {frame:?}"),
                 _ => {}
@@ -252,38 +272,39 @@ impl Socket {
         self.send(json!({ "id": id, "type": "subscribe", "payload": payload })).await
     }
 
-    async fn ask(&mut self, query: &str) -> Result<Value> {
+    /// Executes a query or a mutation, and returns its data.
+    async fn execute(&mut self, query: &str) -> Result<Value> {
         self.start("q", query).await?;
-        let answer = self.message().await?;
-        ensure!(self.message().await?["type"] == "complete", "{answer}");
-        Ok(answer["payload"]["data"].clone())
+        let message = self.message().await?;
+        ensure!(self.message().await?["type"] == "complete", "expected complete after {message}");
+        Ok(message["payload"]["data"].clone())
     }
 
     async fn subscribe(&mut self) -> Result<()> {
         self.start("t", TIMELINE).await
     }
 
-    /// Without waiting for the answer.
-    async fn post(&mut self, body: &str) -> Result<()> {
+    /// Sends the mutation that creates a post.
+    async fn start_post(&mut self, body: &str) -> Result<()> {
         let create =
             format!("mutation {{ createPost(input: {{body: \"{body}\"}}) {{ post {{ id }} }} }}");
         self.start(body, &create).await
     }
 
-    /// Takes the answer.
-    async fn settle(&mut self) -> Result<()> {
+    /// Reads the response to the mutation.
+    async fn finish_post(&mut self) -> Result<()> {
         while self.message().await?["type"] != "complete" {}
         Ok(())
     }
 
     /// The next event of the subscription.
-    async fn next(&mut self) -> Result<Value> {
+    async fn next_event(&mut self) -> Result<Value> {
         Ok(self.message().await?["payload"]["data"]["timelineEvents"].clone())
     }
 }
 
-/// Reads until the post comes.
-async fn hear(socket: &mut Socket, body: &str) -> Result<()> {
-    while socket.next().await?["edge"]["node"]["body"] != body {}
+/// Reads events until the post arrives.
+async fn receive_post(socket: &mut Socket, body: &str) -> Result<()> {
+    while socket.next_event().await?["edge"]["node"]["body"] != body {}
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! PostgreSQL through its plainest client.
+//! The driver baseline on PostgreSQL, through `tokio-postgres`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,15 +9,18 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use rookery::database::Engine;
-use rookery::id::Id;
-use rookery::loader::{Side, follows_sql, merge};
-use rookery::page::Direction;
+use rookery::ids::GlobalId;
+use rookery::loaders::{FollowList, follows_sql, merge_heads};
+use rookery::pagination::Direction;
 use tokio_postgres::{Client, Error, NoTls, Row, Statement};
 
-use crate::answer::{Author, Follower, Followers, Listed, Named, Post, Profile, Timeline};
+use crate::response::{Author, Follower, Followers, ListedUser, Post, Profile, Timeline, Username};
 
-/// A connection with its statements prepared.
-struct Session {
+/// Number of connections: the default of `--database-max-read-connections`.
+const CONNECTIONS: usize = 4;
+
+/// A connection with its prepared statements.
+struct Connection {
     client: Client,
     user: Statement,
     timeline: Statement,
@@ -25,27 +28,32 @@ struct Session {
     following: Statement,
 }
 
-/// As many as the service reads with; they take turns.
-const SESSIONS: usize = 4;
+/// The connections, used round robin.
+struct Connections {
+    connections: Vec<Connection>,
+    next: AtomicUsize,
+}
 
-struct Sessions(Vec<Session>, AtomicUsize);
-
-impl Sessions {
-    fn next(&self) -> &Session {
-        &self.0[self.1.fetch_add(1, Ordering::Relaxed) % SESSIONS]
+impl Connections {
+    fn next(&self) -> &Connection {
+        &self.connections[self.next.fetch_add(1, Ordering::Relaxed) % CONNECTIONS]
     }
 }
 
+/// Opens the connections and returns the routes.
+///
+/// # Errors
+/// Any error of the database.
 pub async fn router(url: &str) -> anyhow::Result<Router> {
-    let mut sessions = Vec::with_capacity(SESSIONS);
-    for _ in 0..SESSIONS {
-        sessions.push(Session::open(url).await?);
+    let mut connections = Vec::with_capacity(CONNECTIONS);
+    for _ in 0..CONNECTIONS {
+        connections.push(Connection::open(url).await?);
     }
     Ok(Router::new()
         .route("/q1/{username}", get(q1))
         .route("/q2/{username}", get(q2))
         .route("/q3/{username}", get(q3))
-        .with_state(Arc::new(Sessions(sessions, AtomicUsize::new(0)))))
+        .with_state(Arc::new(Connections { connections, next: AtomicUsize::new(0) })))
 }
 
 struct Failure(Error);
@@ -62,22 +70,22 @@ impl axum::response::IntoResponse for Failure {
     }
 }
 
-type Shared = State<Arc<Sessions>>;
-type Answer<T> = Result<Json<T>, Failure>;
+type SharedConnections = State<Arc<Connections>>;
+type JsonResult<T> = Result<Json<T>, Failure>;
 
-impl Session {
+impl Connection {
     async fn open(url: &str) -> anyhow::Result<Self> {
         let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
         tokio::spawn(connection);
         client.batch_execute("SET plan_cache_mode = force_generic_plan; SET jit = off").await?;
-        let follows = |side| follows_sql(Engine::Postgres, side, Direction::Forward);
+        let follows = |list| follows_sql(Engine::Postgres, list, Direction::Forward);
         let user = "SELECT id, username, followers_count, following_count, posts_count \
             FROM \"user\" WHERE lower(username) = lower($1)";
         Ok(Self {
             user: client.prepare(user).await?,
-            timeline: client.prepare(&merge(Engine::Postgres, Direction::Forward)).await?,
-            followers: client.prepare(&follows(Side::Followers)).await?,
-            following: client.prepare(&follows(Side::Following)).await?,
+            timeline: client.prepare(&merge_heads(Engine::Postgres, Direction::Forward)).await?,
+            followers: client.prepare(&follows(FollowList::Followers)).await?,
+            following: client.prepare(&follows(FollowList::Following)).await?,
             client,
         })
     }
@@ -86,86 +94,95 @@ impl Session {
         self.client.query_one(&self.user, &[&username]).await
     }
 
-    /// The newest `size` of a list of each of the `owners`: the user, with name and count of followers.
-    async fn neighbours(
+    /// The `size` newest entries of a follow list of each of the `owners`, with the users' ids.
+    async fn follow_pages(
         &self,
         statement: &Statement,
         owners: &[i64],
         size: usize,
-    ) -> Result<HashMap<i64, Vec<(i64, Listed)>>, Error> {
+    ) -> Result<HashMap<i64, Vec<(i64, ListedUser)>>, Error> {
         let limit = i64::try_from(size).unwrap_or(i64::MAX) + 1;
-        let mut found = self.client.query(statement, &[&owners, &i64::MAX, &0i64, &limit]).await?;
-        found.sort_unstable_by_key(|row| std::cmp::Reverse(row.get::<_, i64>("follow_id")));
-        let mut lists: HashMap<i64, Vec<(i64, Listed)>> = HashMap::new();
-        for row in found {
-            let list = lists.entry(row.get("owner")).or_default();
-            if list.len() < size {
+        let mut rows = self.client.query(statement, &[&owners, &i64::MAX, &0i64, &limit]).await?;
+        rows.sort_unstable_by_key(|row| std::cmp::Reverse(row.get::<_, i64>("follow_id")));
+        let mut pages: HashMap<i64, Vec<(i64, ListedUser)>> = HashMap::new();
+        for row in rows {
+            let page = pages.entry(row.get("owner")).or_default();
+            if page.len() < size {
                 let username = row.get("username");
                 let followers = row.get("followers_count");
-                list.push((row.get("id"), Listed { username, followers }));
+                page.push((row.get("id"), ListedUser { username, followers }));
             }
         }
-        Ok(lists)
+        Ok(pages)
     }
 }
 
-async fn q1(State(sessions): Shared, Path(username): Path<String>) -> Answer<Timeline> {
-    let session = sessions.next();
-    let owner: i64 = session.find(&username).await?.get("id");
+async fn q1(
+    State(connections): SharedConnections,
+    Path(username): Path<String>,
+) -> JsonResult<Timeline> {
+    let connection = connections.next();
+    let owner: i64 = connection.find(&username).await?.get("id");
     let owners: &[i64] = &[owner];
-    let timeline = &session.timeline;
-    let mut found = session.client.query(timeline, &[&owners, &i64::MAX, &0i64, &21i64]).await?;
-    found.sort_unstable_by_key(|row| std::cmp::Reverse(row.get::<_, i64>("post_id")));
-    found.truncate(20);
+    let timeline = &connection.timeline;
+    let mut rows = connection.client.query(timeline, &[&owners, &i64::MAX, &0i64, &21i64]).await?;
+    rows.sort_unstable_by_key(|row| std::cmp::Reverse(row.get::<_, i64>("post_id")));
+    rows.truncate(20);
     let post = |row: &Row| Post {
-        id: Id::Post(row.get("post_id")).encode(),
+        id: GlobalId::Post(row.get("post_id")).encode(),
         body: row.get("body"),
         author: Author {
-            id: Id::User(row.get("id")).encode(),
+            id: GlobalId::User(row.get("id")).encode(),
             username: row.get("username"),
             followers: row.get("followers_count"),
             following: row.get("following_count"),
         },
     };
-    Ok(Json(Timeline { timeline: found.iter().map(post).collect() }))
+    Ok(Json(Timeline { timeline: rows.iter().map(post).collect() }))
 }
 
-async fn q2(State(sessions): Shared, Path(username): Path<String>) -> Answer<Profile> {
-    let session = sessions.next();
-    let owner = session.find(&username).await?;
-    let key: i64 = owner.get("id");
-    let keys = [key];
+async fn q2(
+    State(connections): SharedConnections,
+    Path(username): Path<String>,
+) -> JsonResult<Profile> {
+    let connection = connections.next();
+    let user = connection.find(&username).await?;
+    let id: i64 = user.get("id");
+    let owners = [id];
     let (mut followers, mut following) = tokio::try_join!(
-        session.neighbours(&session.followers, &keys, 20),
-        session.neighbours(&session.following, &keys, 20),
+        connection.follow_pages(&connection.followers, &owners, 20),
+        connection.follow_pages(&connection.following, &owners, 20),
     )?;
-    let list = |found: &mut HashMap<i64, Vec<(i64, Listed)>>| {
-        let list = found.remove(&key).unwrap_or_default();
-        list.into_iter().map(|(_, listed)| listed).collect()
+    let page = |pages: &mut HashMap<i64, Vec<(i64, ListedUser)>>| {
+        let page = pages.remove(&id).unwrap_or_default();
+        page.into_iter().map(|(_, listed)| listed).collect()
     };
     Ok(Json(Profile {
-        username: owner.get("username"),
-        followers_count: owner.get("followers_count"),
-        following_count: owner.get("following_count"),
-        posts_count: owner.get("posts_count"),
-        followers: list(&mut followers),
-        following: list(&mut following),
+        username: user.get("username"),
+        followers_count: user.get("followers_count"),
+        following_count: user.get("following_count"),
+        posts_count: user.get("posts_count"),
+        followers: page(&mut followers),
+        following: page(&mut following),
     }))
 }
 
-async fn q3(State(sessions): Shared, Path(username): Path<String>) -> Answer<Followers> {
-    let session = sessions.next();
-    let owner: i64 = session.find(&username).await?.get("id");
-    let mut found = session.neighbours(&session.followers, &[owner], 20).await?;
-    let list = found.remove(&owner).unwrap_or_default();
-    let owners: Vec<i64> = list.iter().map(|(user, _)| *user).collect();
-    let mut below = session.neighbours(&session.following, &owners, 10).await?;
-    let followers = list.into_iter().map(|(user, listed)| {
-        let following = below.remove(&user).unwrap_or_default();
-        let named = |(_, listed): (i64, Listed)| Named { username: listed.username };
+async fn q3(
+    State(connections): SharedConnections,
+    Path(username): Path<String>,
+) -> JsonResult<Followers> {
+    let connection = connections.next();
+    let owner: i64 = connection.find(&username).await?.get("id");
+    let mut pages = connection.follow_pages(&connection.followers, &[owner], 20).await?;
+    let followers = pages.remove(&owner).unwrap_or_default();
+    let owners: Vec<i64> = followers.iter().map(|(id, _)| *id).collect();
+    let mut pages = connection.follow_pages(&connection.following, &owners, 10).await?;
+    let followers = followers.into_iter().map(|(id, listed)| {
+        let following = pages.remove(&id).unwrap_or_default();
+        let username = |(_, listed): (i64, ListedUser)| Username { username: listed.username };
         Follower {
             username: listed.username,
-            following: following.into_iter().map(named).collect(),
+            following: following.into_iter().map(username).collect(),
         }
     });
     Ok(Json(Followers { followers: followers.collect() }))

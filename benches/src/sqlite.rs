@@ -1,4 +1,4 @@
-//! SQLite through its C API, on the thread that answers the request.
+//! The driver baseline on SQLite, through its C API, on the thread that handles the request.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -9,13 +9,14 @@ use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
-use rookery::database::{self, Engine};
-use rookery::id::Id;
-use rookery::loader::{Side, follows_sql, merge};
-use rookery::page::Direction;
+use rookery::database;
+use rookery::database::Engine;
+use rookery::ids::GlobalId;
+use rookery::loaders::{FollowList, follows_sql, merge_heads};
+use rookery::pagination::Direction;
 use rusqlite::{Connection, Params, Row};
 
-use crate::answer::{Author, Follower, Followers, Listed, Named, Post, Profile, Timeline};
+use crate::response::{Author, Follower, Followers, ListedUser, Post, Profile, Timeline, Username};
 
 static FILE: OnceLock<PathBuf> = OnceLock::new();
 
@@ -23,31 +24,38 @@ thread_local! {
     static CONNECTION: RefCell<Option<Connection>> = const { RefCell::new(None) };
 }
 
+/// The routes. Each thread opens its connection with its first request.
+///
+/// # Errors
+/// When the database does not exist.
 pub fn router(url: &str) -> anyhow::Result<Router> {
-    let file = FILE.get_or_init(|| database::file(url).unwrap_or_default());
+    let file = FILE.get_or_init(|| database::database_path(url).unwrap_or_default());
     anyhow::ensure!(file.exists(), "there is no database at {}", file.display());
     Ok(Router::new()
-        .route("/q1/{username}", get(async |Path(name): Path<String>| answer(q1, &name)))
-        .route("/q2/{username}", get(async |Path(name): Path<String>| answer(q2, &name)))
-        .route("/q3/{username}", get(async |Path(name): Path<String>| answer(q3, &name))))
+        .route("/q1/{username}", get(async |Path(name): Path<String>| respond(q1, &name)))
+        .route("/q2/{username}", get(async |Path(name): Path<String>| respond(q2, &name)))
+        .route("/q3/{username}", get(async |Path(name): Path<String>| respond(q3, &name))))
 }
 
-type Answer<T> = Result<Json<T>, (StatusCode, String)>;
+type JsonResult<T> = Result<Json<T>, (StatusCode, String)>;
 
-/// One moment of the database, as the service reads it.
-fn answer<T>(query: fn(&Connection, &str) -> rusqlite::Result<T>, username: &str) -> Answer<T> {
+/// Runs a query in one read transaction, as Rookery does.
+fn respond<T>(
+    query: fn(&Connection, &str) -> rusqlite::Result<T>,
+    username: &str,
+) -> JsonResult<T> {
     let read = |connection: &mut Option<Connection>| {
         if connection.is_none() {
             *connection = Some(open()?);
         }
         let Some(connection) = connection else { return Err(rusqlite::Error::InvalidQuery) };
         connection.prepare_cached("BEGIN")?.execute([])?;
-        let answer = query(connection, username);
+        let result = query(connection, username);
         connection.prepare_cached("ROLLBACK")?.execute([])?;
-        answer
+        result
     };
-    let answer = CONNECTION.with_borrow_mut(read);
-    answer.map(Json).map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
+    let result = CONNECTION.with_borrow_mut(read);
+    result.map(Json).map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
 }
 
 fn open() -> rusqlite::Result<Connection> {
@@ -66,6 +74,7 @@ fn rows<T>(
     connection.prepare_cached(sql)?.query_map(parameters, row)?.collect()
 }
 
+/// Id and profile of a user. The lists of the profile are empty.
 fn find(connection: &Connection, username: &str) -> rusqlite::Result<(i64, Profile)> {
     let sql = "SELECT id, username, followers_count, following_count, posts_count \
         FROM \"user\" WHERE lower(username) = lower(?1)";
@@ -84,71 +93,75 @@ fn find(connection: &Connection, username: &str) -> rusqlite::Result<(i64, Profi
 
 fn q1(connection: &Connection, username: &str) -> rusqlite::Result<Timeline> {
     let (owner, _) = find(connection, username)?;
-    let sql = merge(Engine::Sqlite, Direction::Forward);
-    let mut found = rows(connection, &sql, (format!("[{owner}]"), i64::MAX, 0, 21), |row| {
+    let sql = merge_heads(Engine::Sqlite, Direction::Forward);
+    let mut posts = rows(connection, &sql, (format!("[{owner}]"), i64::MAX, 0, 21), |row| {
         let author: i64 = row.get("id")?;
         let post: i64 = row.get("post_id")?;
         let author = Author {
-            id: Id::User(author).encode(),
+            id: GlobalId::User(author).encode(),
             username: row.get("username")?,
             followers: row.get("followers_count")?,
             following: row.get("following_count")?,
         };
-        Ok((post, Post { id: Id::Post(post).encode(), body: row.get("body")?, author }))
+        Ok((post, Post { id: GlobalId::Post(post).encode(), body: row.get("body")?, author }))
     })?;
-    found.sort_unstable_by_key(|(post, _)| std::cmp::Reverse(*post));
-    found.truncate(20);
-    Ok(Timeline { timeline: found.into_iter().map(|(_, post)| post).collect() })
+    posts.sort_unstable_by_key(|(post, _)| std::cmp::Reverse(*post));
+    posts.truncate(20);
+    Ok(Timeline { timeline: posts.into_iter().map(|(_, post)| post).collect() })
 }
 
-/// The newest `size` of a list of each of the `owners`: the user, with name and count of followers.
-fn neighbours(
+/// The `size` newest entries of a follow list of each of the `owners`, with the users' ids.
+fn follow_pages(
     connection: &Connection,
-    side: Side,
+    list: FollowList,
     owners: &[i64],
     size: u32,
-) -> rusqlite::Result<HashMap<i64, Vec<(i64, Listed)>>> {
+) -> rusqlite::Result<HashMap<i64, Vec<(i64, ListedUser)>>> {
     let owners = serde_json::json!(owners).to_string();
-    let sql = follows_sql(Engine::Sqlite, side, Direction::Forward);
-    let mut found = rows(connection, &sql, (owners, i64::MAX, 0, size + 1), |row| {
+    let sql = follows_sql(Engine::Sqlite, list, Direction::Forward);
+    let mut entries = rows(connection, &sql, (owners, i64::MAX, 0, size + 1), |row| {
         let listed =
-            Listed { username: row.get("username")?, followers: row.get("followers_count")? };
-        let place: (i64, i64) = (row.get("owner")?, row.get("follow_id")?);
-        Ok((place, row.get("id")?, listed))
+            ListedUser { username: row.get("username")?, followers: row.get("followers_count")? };
+        let key: (i64, i64) = (row.get("owner")?, row.get("follow_id")?);
+        Ok((key, row.get("id")?, listed))
     })?;
-    found.sort_unstable_by_key(|((_, follow), ..)| std::cmp::Reverse(*follow));
-    let mut lists: HashMap<i64, Vec<(i64, Listed)>> = HashMap::new();
-    for ((owner, _), user, listed) in found {
-        let list = lists.entry(owner).or_default();
-        if list.len() < size as usize {
-            list.push((user, listed));
+    entries.sort_unstable_by_key(|((_, follow_id), ..)| std::cmp::Reverse(*follow_id));
+    let mut pages: HashMap<i64, Vec<(i64, ListedUser)>> = HashMap::new();
+    for ((owner, _), id, listed) in entries {
+        let page = pages.entry(owner).or_default();
+        if page.len() < size as usize {
+            page.push((id, listed));
         }
     }
-    Ok(lists)
+    Ok(pages)
 }
 
 fn q2(connection: &Connection, username: &str) -> rusqlite::Result<Profile> {
     let (owner, profile) = find(connection, username)?;
-    let list = |side| -> rusqlite::Result<Vec<Listed>> {
-        let mut found = neighbours(connection, side, &[owner], 20)?;
-        let list = found.remove(&owner).unwrap_or_default();
-        Ok(list.into_iter().map(|(_, listed)| listed).collect())
+    let page = |list| -> rusqlite::Result<Vec<ListedUser>> {
+        let mut pages = follow_pages(connection, list, &[owner], 20)?;
+        let page = pages.remove(&owner).unwrap_or_default();
+        Ok(page.into_iter().map(|(_, listed)| listed).collect())
     };
-    Ok(Profile { followers: list(Side::Followers)?, following: list(Side::Following)?, ..profile })
+    Ok(Profile {
+        followers: page(FollowList::Followers)?,
+        following: page(FollowList::Following)?,
+        ..profile
+    })
 }
 
 fn q3(connection: &Connection, username: &str) -> rusqlite::Result<Followers> {
     let (owner, _) = find(connection, username)?;
-    let mut found = neighbours(connection, Side::Followers, &[owner], 20)?;
-    let list = found.remove(&owner).unwrap_or_default();
-    let owners: Vec<i64> = list.iter().map(|(user, _)| *user).collect();
-    let mut below = neighbours(connection, Side::Following, &owners, 10)?;
-    let followers = list.into_iter().map(|(user, listed)| {
-        let following = below.remove(&user).unwrap_or_default();
-        let named = |(_, listed): (i64, Listed)| Named { username: listed.username };
+    let mut pages = follow_pages(connection, FollowList::Followers, &[owner], 20)?;
+    let followers = pages.remove(&owner).unwrap_or_default();
+    let owners: Vec<i64> = followers.iter().map(|(id, _)| *id).collect();
+    let mut pages = follow_pages(connection, FollowList::Following, &owners, 10)?;
+    let followers = followers.into_iter().map(|(id, listed)| {
+        let following = pages.remove(&id).unwrap_or_default();
+        let username = |(_, listed): (i64, ListedUser)| Username { username: listed.username };
         Follower {
             username: listed.username,
-            following: following.into_iter().map(named).collect(),
+            following: following.into_iter().map(username).collect(),
         }
     });
     Ok(Followers { followers: followers.collect() })

@@ -5,7 +5,7 @@ import relay from "vite-plugin-relay";
 export default defineConfig({
   // Relay's plugin puts what relay-compiler has generated in the place of each graphql`…`.
   plugins: [react(), relay],
-  // The service answers its own origin only, so the development server passes /graphql on.
+  // The server accepts only its own origin, so the development server forwards /graphql.
   server: { proxy: { "/graphql": "http://127.0.0.1:8000" } },
   build: { chunkSizeWarningLimit: 1000 },
 });

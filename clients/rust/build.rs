@@ -1,9 +1,9 @@
-//! Reads the schema, against which every type of `src/graphql.rs` is checked.
+//! Registers schema.graphql with cynic, which checks every type of `src/graphql.rs` against it.
 
 fn main() {
     cynic_codegen::register_schema("rookery")
         .from_sdl_file("../../schema.graphql")
-        .expect("schema.graphql is read")
+        .expect("read schema.graphql")
         .as_default()
-        .expect("schema.graphql is kept");
+        .expect("register schema.graphql");
 }

@@ -7,7 +7,8 @@ const config: CodegenConfig = {
   generates: {
     'src/gql/': {
       preset: 'client',
-      // Apollo Client asks for every `__typename`; a document that has them all is sent as it is.
+      // Apollo Client adds `__typename` to every selection. A document that has it everywhere is
+      // sent unchanged.
       documentTransforms: [addTypenameSelectionDocumentTransform],
       presetConfig: {
         fragmentMasking: { unmaskFunctionName: 'getFragmentData' },
@@ -15,7 +16,7 @@ const config: CodegenConfig = {
         persistedDocuments: { hashAlgorithm: 'sha256' },
       },
       config: {
-        // A scalar without a type here is an error, not an `any`.
+        // A scalar without a type is an error, not an `any`.
         strictScalars: true,
         scalars: { ID: 'string', DateTime: 'string', URL: 'string' },
         enumType: 'string-literal',
@@ -23,7 +24,7 @@ const config: CodegenConfig = {
         useTypeImports: true,
       },
     },
-    // Which types are behind `UserError`, `StreamEvent` and `Node`: the cache has to know.
+    // The cache needs the types that implement `UserError`, `StreamEvent` and `Node`.
     'src/gql/possible-types.ts': {
       plugins: ['fragment-matcher'],
       config: { apolloClientVersion: 3, useExplicitTyping: true },

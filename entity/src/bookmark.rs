@@ -1,16 +1,19 @@
-//! A post that a user has put aside; seen by that user alone.
+//! A post that a user has bookmarked. Only that user can see it.
 
 use sea_orm::entity::prelude::*;
 
+/// A row of the table `bookmark`.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "bookmark")]
 pub struct Model {
-    /// Time-ordered: holds the moment of the bookmark and is its position in the list.
+    /// Snowflake id: the time of the bookmark and its position in the list.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: i64,
+    /// The user who bookmarked the post.
     #[sea_orm(unique_key = "pair")]
     pub user_id: i64,
+    /// The bookmarked post.
     #[sea_orm(unique_key = "pair")]
     pub post_id: i64,
     #[sea_orm(belongs_to, from = "user_id", to = "id")]

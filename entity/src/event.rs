@@ -1,38 +1,68 @@
-//! What happened, for those who watch. Written by the transaction in which it happens, and named by that
-//! transaction's number; so nothing happens untold, and nothing is told that did not happen.
+//! The table of events, a transactional outbox for subscriptions.
+//!
+//! A transaction that changes posts or follows, or deletes an account, inserts the event itself. An
+//! event therefore exists exactly if its change was committed. It has the id of the transaction,
+//! which writes at most one event.
 
+use sea_orm::Iterable as _;
 use sea_orm::entity::prelude::*;
 
+/// A row of the table `event`.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "event")]
 pub struct Model {
-    /// The transaction's number, by the database. On PostgreSQL they are not committed in this order.
+    /// The id of the transaction.
+    ///
+    /// On PostgreSQL it is `pg_current_xact_id()`, and transactions are not committed in this
+    /// order. On SQLite it is the next rowid.
     #[sea_orm(primary_key, auto_increment = false)]
     pub txn: i64,
+    /// What happened.
     pub kind: Kind,
-    /// The user who did it.
+    /// The id of the user who made the change; 0 if there is none.
     pub actor: i64,
-    /// The post or the other user whom it was done to; 0 where there is neither.
+    /// The id of the post or of the other user concerned; 0 if there is neither.
     pub object: i64,
+    /// The time of the event.
     pub at: DateTimeUtc,
 }
 
+/// What an event reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "i16", db_type = "SmallInteger")]
 pub enum Kind {
-    /// The table begins here.
-    Began = 0,
+    /// The start of the table, inserted when the table is created or reset.
+    LogStarted = 0,
+    /// The actor added the post `object`.
     PostAdded = 1,
+    /// The actor edited the post `object`.
     PostUpdated = 2,
+    /// The actor deleted the post `object`.
     PostRemoved = 3,
-    /// The actor follows the object.
+    /// The actor followed the user `object`.
     Followed = 4,
+    /// The actor unfollowed the user `object`.
     Unfollowed = 5,
-    /// The actor's account is gone, with all posts and follows.
+    /// The actor's account was deleted, with all its posts and follows.
     UserRemoved = 6,
-    /// A command has changed more than can be told one by one.
+    /// A command changed many rows, which have no events of their own.
     ManyChanged = 7,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// Inserts an event. The parameters are kind, actor, object and time.
+pub const INSERT: &str = "INSERT INTO event (kind, actor, object, at) VALUES ($1, $2, $3, $4)";
+
+/// The columns of an event, as a select list.
+///
+/// A kind that this version does not know may have changed anything, so it is read as
+/// [`Kind::ManyChanged`], which makes subscribers read their pages again.
+#[must_use]
+pub fn columns_sql() -> String {
+    let known = Kind::iter().map(|kind| kind.into_value().to_string()).collect::<Vec<_>>();
+    let (known, unknown) = (known.join(", "), Kind::ManyChanged.into_value());
+    let kind = format!("CASE WHEN kind IN ({known}) THEN kind ELSE {unknown} END");
+    format!("txn, CAST({kind} AS smallint) AS kind, actor, object, at")
+}

@@ -1,8 +1,7 @@
-//! What is stored: one SeaORM model per table, relations declared on the struct.
+//! Storage: one SeaORM model per table with its relations, and the list of tables.
 //!
-//! A noun is a file here, in `graph` (what may happen to it), in `schema` (what clients say about
-//! it) and in `tests/api` (what is promised). Nothing here knows GraphQL, HTTP or a rule of the
-//! product; tables are made by the `migration` crate, and a test keeps the two in step.
+//! The crate depends on neither GraphQL nor HTTP and contains no rules of the product. The crate
+//! `migration` creates the tables; a test compares the two.
 
 pub mod bookmark;
 pub mod event;
@@ -10,4 +9,7 @@ pub mod follow;
 pub mod post;
 pub mod secret;
 pub mod session;
+mod tables;
 pub mod user;
+
+pub use tables::{Count, Reference, TABLES, Table};

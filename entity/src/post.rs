@@ -1,18 +1,25 @@
-//! A public post. Its id is its place in every list: newest first is `id` descending.
+//! A post, which is public.
+//!
+//! Its id is its position in every list. The newest post, with the largest id, comes first.
 
 use sea_orm::entity::prelude::*;
 
+/// A row of the table `post`.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "post")]
 pub struct Model {
+    /// Snowflake id, which contains `created_at`.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: i64,
+    /// The user who wrote the post.
     pub author_id: i64,
+    /// The text of the post.
     #[sea_orm(column_type = "Text")]
     pub body: String,
-    /// The moment inside `id`.
+    /// The time that `id` contains.
     pub created_at: DateTimeUtc,
+    /// The time of the last edit; `None` if the post was never edited.
     pub edited_at: Option<DateTimeUtc>,
     #[sea_orm(belongs_to, from = "author_id", to = "id")]
     pub author: BelongsTo<super::user::Entity>,

@@ -1,4 +1,4 @@
-//! What is stored of secrets. Whoever prints a row for debugging does not print them.
+//! Hashes of secrets, as stored. Their `Debug` output does not contain the value.
 
 use std::fmt;
 

@@ -1,4 +1,7 @@
-//! A user: profile, secrets, and the three counts that are kept in step with the rows they count.
+//! A user: profile, password hash, and three counts of other rows.
+//!
+//! The counts are stored, so that a list of users needs no aggregates. Every write of a counted row
+//! updates them in its transaction.
 
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{ExprTrait, Func, LockType};
@@ -6,31 +9,42 @@ use sea_orm::{FromQueryResult, QueryOrder, QueryResult, QuerySelect};
 
 use super::secret::PasswordHash;
 
+/// A row of the table `user`.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "user")]
 pub struct Model {
-    /// Time-ordered, made by the service.
+    /// Snowflake id, which contains `created_at`.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: i64,
-    /// As typed; unique without regard to case by an index on `lower(username)`.
+    /// The username with the case that the user chose.
+    ///
+    /// It is unique without regard to case, by an index on `lower(username)`.
     pub username: String,
-    /// Trimmed and lower-cased.
+    /// The e-mail address, trimmed and in lower case.
     #[sea_orm(unique)]
     pub email: String,
+    /// The name to display instead of the username, if the user has set one.
     pub display_name: Option<String>,
+    /// The text of the profile, if the user has set one.
     pub about_me: Option<String>,
-    /// PHC string of argon2id; `None` for imported users, who cannot log in with a password.
+    /// PHC string of argon2id.
+    ///
+    /// `None` for imported users, who cannot log in with a password.
     pub password_hash: Option<PasswordHash>,
+    /// The time of the registration.
     pub created_at: DateTimeUtc,
-    /// Written at most once a minute.
+    /// The time of the user's last request, written at most once a minute.
     pub last_seen_at: Option<DateTimeUtc>,
+    /// Number of users who follow this user.
     pub followers_count: i32,
+    /// Number of users whom this user follows.
     pub following_count: i32,
+    /// Number of posts of this user.
     pub posts_count: i32,
-    /// The last day on which the user has followed somebody, in days since 1970 in UTC,
+    /// The day of the user's last follow, in days since 1970-01-01 UTC.
     pub follows_day: i32,
-    /// and how many on that day, whether or not they still do.
+    /// Number of follows made on `follows_day`, including those that were undone.
     pub follows_made: i32,
     #[sea_orm(has_many)]
     pub posts: HasMany<super::post::Entity>,
@@ -46,9 +60,11 @@ pub struct Model {
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// What lists show of a user: a row of few columns, for many of them are read at once.
+/// The columns of a user that lists show.
+///
+/// Few and short ones, because many rows are read at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Card {
+pub struct UserSummary {
     pub id: i64,
     pub username: String,
     pub display_name: Option<String>,
@@ -57,17 +73,19 @@ pub struct Card {
     pub posts_count: i32,
 }
 
-/// The columns of a [`Card`], which stand first in the statements that read one.
-pub const CARD: &str = "\"user\".id, \"user\".username, \"user\".display_name, \
+/// The columns of a [`UserSummary`], as a select list.
+///
+/// They come first in the statements that read one, because they are read by index.
+pub const SUMMARY_COLUMNS: &str = "\"user\".id, \"user\".username, \"user\".display_name, \
     \"user\".followers_count, \"user\".following_count, \"user\".posts_count";
 
-impl Card {
-    /// How many columns it has.
+impl UserSummary {
+    /// Number of columns.
     pub const COLUMNS: usize = 6;
 }
 
-/// By the columns' places: looking for names takes longer than all the rest.
-impl FromQueryResult for Card {
+/// Reads columns by index: a look-up by name takes longer than everything else.
+impl FromQueryResult for UserSummary {
     fn from_query_result(row: &QueryResult, _: &str) -> Result<Self, DbErr> {
         Ok(Self {
             id: row.try_get_by_index(0)?,
@@ -80,7 +98,7 @@ impl FromQueryResult for Card {
     }
 }
 
-impl From<&Model> for Card {
+impl From<&Model> for UserSummary {
     fn from(user: &Model) -> Self {
         Self {
             id: user.id,
@@ -93,36 +111,44 @@ impl From<&Model> for Card {
     }
 }
 
-/// A name or an address as it is looked for: in lower case as the index has it, and without the one
-/// character that PostgreSQL's texts cannot have. Nobody's has a space.
+/// A username or an e-mail address in the form in which it is looked up.
+///
+/// It is in lower case like the index. NUL, which a text of PostgreSQL cannot contain, becomes a
+/// space, which no username and no e-mail address contains.
 #[must_use]
-pub fn sought(text: &str) -> String {
+pub fn normalize_username(text: &str) -> String {
     text.to_ascii_lowercase().replace('\0', " ")
 }
 
-/// How a user is named from outside.
+/// A reference to a user in arguments.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum By {
+pub enum UserRef {
+    /// The id of the row.
     Id(i64),
+    /// The username, in any case.
     Username(String),
 }
 
 impl Entity {
-    /// The one user that is meant, if there is one. Usernames compare without regard to case.
+    /// Selects the user of a reference. Usernames are compared without regard to case.
     #[must_use]
-    pub fn find_by(by: &By) -> Select<Self> {
-        match by {
-            By::Id(id) => Self::find_by_id(*id),
-            By::Username(username) => Self::find()
-                .filter(Expr::from(Func::lower(Expr::col(Column::Username))).eq(sought(username))),
+    pub fn find_by(reference: &UserRef) -> Select<Self> {
+        match reference {
+            UserRef::Id(id) => Self::find_by_id(*id),
+            UserRef::Username(username) => Self::find().filter(
+                Expr::from(Func::lower(Expr::col(Column::Username)))
+                    .eq(normalize_username(username)),
+            ),
         }
     }
 
-    /// Users by key, locked until the transaction ends, in the order of their keys: whoever locks several
-    /// does it like this, so that no two wait for each other.
+    /// Selects users and locks their rows (`FOR NO KEY UPDATE`).
+    ///
+    /// Rows are locked in the order of their ids. All writes lock in this order, so that they do
+    /// not deadlock.
     #[must_use]
-    pub fn locked(which: impl Into<sea_orm::Condition>) -> Select<Self> {
-        let which = which.into();
-        Self::find().filter(which).order_by_asc(Column::Id).lock(LockType::NoKeyUpdate)
+    pub fn find_for_update(condition: impl Into<sea_orm::Condition>) -> Select<Self> {
+        let condition = condition.into();
+        Self::find().filter(condition).order_by_asc(Column::Id).lock(LockType::NoKeyUpdate)
     }
 }

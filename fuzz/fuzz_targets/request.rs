@@ -1,4 +1,8 @@
-//! GraphQL over HTTP: the first byte says how the rest is sent, as a body or in the query string, and what is accepted.
+//! Fuzzes GraphQL over HTTP.
+//!
+//! The lowest two bits of the first byte select the header `Accept`. The next bit selects whether
+//! the other bytes are the body of a POST or the query string of a GET. The seed inputs are in
+//! `tests/corpus/request`.
 #![no_main]
 
 use axum::body::Body;
@@ -9,9 +13,9 @@ const ACCEPT: [&str; 4] =
     ["application/json", "application/graphql-response+json", "text/event-stream", "*/*"];
 
 fuzz_target!(|input: &[u8]| -> Corpus {
-    let Some((how, rest)) = input.split_first() else { return Corpus::Reject };
-    let accept = ACCEPT[usize::from(how & 3)];
-    let request = if how & 4 == 0 {
+    let Some((selector, rest)) = input.split_first() else { return Corpus::Reject };
+    let accept = ACCEPT[usize::from(selector & 3)];
+    let request = if selector & 4 == 0 {
         let post = Request::post("/graphql").header(header::CONTENT_TYPE, "application/json");
         post.header(header::ACCEPT, accept).body(Body::from(rest.to_vec()))
     } else {
@@ -19,8 +23,8 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         let get = Request::get(format!("/graphql?{query}")).header(header::ACCEPT, accept);
         get.header("graphql-require-preflight", "1").body(Body::empty())
     };
-    // What is no address at all is not heard.
+    // Bytes that are not valid in a URI do not make a request.
     let Ok(request) = request else { return Corpus::Reject };
-    rookery_fuzz::ask(request);
+    rookery_fuzz::send(request);
     Corpus::Keep
 });

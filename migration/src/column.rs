@@ -1,10 +1,12 @@
-//! The columns that several tables share, and what differs between the engines.
+//! Column definitions that several tables share or that differ between the engines.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;
 
-/// The 64-bit primary key `id`, its value made by the service. On SQLite the type must read exactly
-/// INTEGER: only then is the key the row's own address and not a second index.
+/// The primary key `id`, a 64-bit integer that the service generates.
+///
+/// On SQLite the type must be exactly `INTEGER`: only then is the key the rowid and not a second
+/// index.
 pub fn id(manager: &SchemaManager) -> ColumnDef {
     let mut id = ColumnDef::new("id");
     if manager.get_database_backend() == DbBackend::Sqlite {
@@ -15,7 +17,9 @@ pub fn id(manager: &SchemaManager) -> ColumnDef {
     id.not_null().primary_key().take()
 }
 
-/// Ordered by its bytes on either engine, whatever the database's language.
+/// The column `username`, ordered by bytes on both engines.
+///
+/// On PostgreSQL the collation `C` makes the order independent of the locale of the database.
 pub fn username(manager: &SchemaManager) -> ColumnDef {
     let mut username = ColumnDef::new("username");
     if manager.get_database_backend() == DbBackend::Sqlite {
@@ -31,7 +35,7 @@ pub fn reference(name: &'static str) -> ColumnDef {
     ColumnDef::new(name).big_integer().not_null().take()
 }
 
-/// A foreign key to `table.id` whose rows go when the row they point to goes.
+/// A foreign key to `table.id` with `ON DELETE CASCADE`.
 pub fn cascade(column: &'static str, table: &'static str) -> ForeignKeyCreateStatement {
     ForeignKey::create()
         .from_col(column)

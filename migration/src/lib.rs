@@ -1,7 +1,7 @@
-//! The tables, step by step: one file per step, each with a way up and a way down.
+//! The migrations: one file per step, each with `up` and `down`.
 //!
-//! A step never imports `entity`: it describes the tables of its own day. Statements are written
-//! so that SQLite and PostgreSQL both run them; what differs is in [`column`].
+//! A migration never imports `entity`, because it creates the tables of its own version. Statements
+//! run on SQLite and on PostgreSQL; definitions that differ are in [`column`].
 
 pub use sea_orm_migration::MigrationStatus;
 pub use sea_orm_migration::prelude::*;
@@ -16,6 +16,7 @@ mod m20261124_000006_session_lsn;
 mod m20261125_000007_event;
 mod m20261125_000008_follows_made;
 
+/// The list of all migrations, in order.
 pub struct Migrator;
 
 #[async_trait::async_trait]

@@ -1,3 +1,8 @@
+//! Creates the table `user`.
+//!
+//! Usernames are unique without regard to case. The counts of followers, followed users and posts
+//! are stored and cannot become negative.
+
 use sea_orm_migration::prelude::*;
 
 use crate::column;

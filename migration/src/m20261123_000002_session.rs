@@ -1,3 +1,5 @@
+//! Creates the table `session`, which has only the SHA-256 of each bearer token.
+
 use sea_orm_migration::prelude::*;
 
 use crate::column;

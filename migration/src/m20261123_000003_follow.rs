@@ -1,3 +1,7 @@
+//! Creates the table `follow`, with one covering index for each direction.
+//!
+//! A pair of users is unique, and no user follows themselves.
+
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;
 
@@ -22,22 +26,21 @@ impl MigrationTrait for Migration {
                     .take(),
             )
             .await?;
-        // The key is looked up by the pair; SQLite has it in every index.
-        let key =
+        // The id is looked up by the pair. On SQLite every index contains the id.
+        let include =
             if manager.get_database_backend() == DbBackend::Sqlite { "" } else { "INCLUDE (id)" };
-        let pair =
-            format!("CREATE UNIQUE INDEX follow_pair ON follow (follower_id, followed_id) {key}");
-        manager.get_connection().execute_unprepared(&pair).await?;
-        // Newest follow first, in both directions, without touching the table.
-        for (name, one, other) in [
+        let sql = format!(
+            "CREATE UNIQUE INDEX follow_pair ON follow (follower_id, followed_id) {include}"
+        );
+        manager.get_connection().execute_unprepared(&sql).await?;
+        // Covering indexes for both directions, newest follow first: reads do not touch the table.
+        for (name, user, other) in [
             ("follow_following", "follower_id", "followed_id"),
             ("follow_followers", "followed_id", "follower_id"),
         ] {
-            manager
-                .create_index(
-                    Index::create().name(name).table("follow").col(one).col("id").col(other).take(),
-                )
-                .await?;
+            let mut index = Index::create();
+            index.name(name).table("follow").col(user).col("id").col(other);
+            manager.create_index(index).await?;
         }
         Ok(())
     }

@@ -1,3 +1,5 @@
+//! Creates the table `post`, with the index that timelines read.
+
 use sea_orm_migration::prelude::*;
 
 use crate::column;
@@ -21,7 +23,7 @@ impl MigrationTrait for Migration {
                     .take(),
             )
             .await?;
-        // The index the timeline lives on: one probe finds an author's newest post below a cursor.
+        // For timelines: one look-up finds the newest post of an author below a cursor.
         manager
             .create_index(
                 Index::create()

@@ -1,3 +1,5 @@
+//! Creates the table `bookmark`, in which a pair of user and post is unique.
+
 use sea_orm_migration::prelude::*;
 
 use crate::column;

@@ -1,3 +1,5 @@
+//! Adds the LSN of its last write to a session, for reads from replicas.
+
 use sea_orm_migration::prelude::*;
 
 #[derive(DeriveMigrationName)]

@@ -1,4 +1,6 @@
-//! What happened, for those who watch: a row for each transaction that others may want to hear of.
+//! Creates the table `event`, the transactional outbox of subscriptions.
+//!
+//! A row has the id of the transaction that wrote it.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;
@@ -9,7 +11,7 @@ pub struct Migration;
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        // PostgreSQL numbers transactions itself. SQLite has one writer, so the next number is as good.
+        // PostgreSQL has transaction ids. SQLite has one writer, so the next rowid serves as one.
         let mut txn = ColumnDef::new("txn");
         if manager.get_database_backend() == DbBackend::Sqlite {
             txn.custom("INTEGER");
@@ -28,7 +30,7 @@ impl MigrationTrait for Migration {
                     .take(),
             )
             .await?;
-        // The oldest row that is kept says how far back the table reaches; this is the first.
+        // The oldest row marks how far back the table reaches. This is the first mark.
         let first =
             "INSERT INTO event (kind, actor, object, at) VALUES (0, 0, 0, CURRENT_TIMESTAMP)";
         manager.get_connection().execute_unprepared(first).await?;

@@ -1,9 +1,11 @@
+//! Adds the day of a user's last follow and the number of follows on that day.
+
 use sea_orm_migration::prelude::*;
 
 #[derive(DeriveMigrationName)]
 pub struct Migration;
 
-/// What each user has followed on one day, whether or not they have unfollowed it since.
+/// The day of the last follow, and the number of follows made on that day.
 const COLUMNS: [&str; 2] = ["follows_day", "follows_made"];
 
 #[async_trait::async_trait]

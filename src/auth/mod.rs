@@ -1,18 +1,16 @@
-//! Who is asking, and the proof: passwords, bearer tokens, and the viewer they lead to; where from, and how much of
-//! it they may.
+//! Authentication: passwords, sessions with bearer tokens, and the viewer.
+//!
+//! `viewer` proves that a request is authenticated, `session` issues tokens, `password` hashes
+//! passwords with bounded concurrency, `activity_tracker` writes last-seen times.
 
-mod attempts;
+mod activity_tracker;
 mod client;
 mod password;
-mod presence;
-mod rate;
 mod session;
 mod viewer;
 
-pub use attempts::{Account, Attempt, Attempts};
-pub use client::{Client, Network, Who};
+pub use activity_tracker::ActivityTracker;
+pub use client::Client;
 pub use password::Passwords;
-pub use presence::Presence;
-pub use rate::{Balance, Rate};
-pub use session::{SignedIn, open_session};
+pub use session::{IssuedSession, open_session};
 pub use viewer::Viewer;

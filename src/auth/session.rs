@@ -1,4 +1,8 @@
-//! Sessions: what a bearer token stands for. The token itself is shown once and never stored.
+//! Sessions and their bearer tokens.
+//!
+//! A token has 256 random bits and is returned once, when its session is opened. The database has
+//! only its SHA-256: the tokens cannot be read from a copy of the database, and a slow hash is not
+//! needed for a random secret.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,37 +18,40 @@ use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
 
 use super::{Client, Viewer};
-use crate::key;
+use crate::ids::snowflake;
 
-/// Tells people and secret scanners what they are looking at.
-const PREFIX: &str = "rookery_";
+/// Prefix of every token, by which people and secret scanners recognise it.
+const TOKEN_PREFIX: &str = "rookery_";
 
-/// Characters behind it: 32 bytes in base64.
-const LENGTH: usize = 43;
+/// Length of a token after its prefix, in characters: 32 bytes in base64.
+const ENCODED_LENGTH: usize = 43;
 
-/// Clients say who they are at any length; this many characters are kept.
-const MAX_USER_AGENT: usize = 200;
+/// Maximum number of characters of a `User-Agent` that are stored.
+const MAX_USER_AGENT_CHARS: usize = 200;
 
-/// Sessions of one user; the oldest goes when another one opens.
+/// Maximum number of sessions of a user. A further one replaces the oldest.
 pub const MAX_SESSIONS: u64 = 100;
 
-/// A fresh session with the token that opens it.
-pub struct SignedIn {
+/// A new session with its token.
+pub struct IssuedSession {
+    /// The bearer token for the client.
     pub token: SecretString,
+    /// The user with the new session.
     pub viewer: Viewer,
 }
 
-/// Makes a session named `id` for `user`, until it expires: 256 random bits for the client, their SHA-256 for us.
-/// The user's sessions that are over go.
+/// Opens a session for `user` with the given id and expiry.
+///
+/// Deletes the user's expired sessions, and the oldest ones over [`MAX_SESSIONS`].
 ///
 /// # Errors
-/// When the database refuses the row.
+/// Any error of the database.
 pub async fn open_session(
     transaction: &DatabaseTransaction,
     user: user::Model,
     (id, expires_at): (i64, DateTime<Utc>),
     client: Client,
-) -> Result<SignedIn, DbErr> {
+) -> Result<IssuedSession, DbErr> {
     let newest = Query::select()
         .column(session::Column::Id)
         .from(session::Entity)
@@ -52,34 +59,36 @@ pub async fn open_session(
         .order_by(session::Column::Id, Order::Desc)
         .limit(MAX_SESSIONS - 1)
         .to_owned();
-    let over = Condition::any()
-        .add(session::Column::ExpiresAt.lte(key::time_of(id)))
+    let is_obsolete = Condition::any()
+        .add(session::Column::ExpiresAt.lte(snowflake::timestamp_of(id)))
         .add(session::Column::Id.not_in_subquery(newest));
     session::Entity::delete_many()
         .filter(session::Column::UserId.eq(user.id))
-        .filter(over)
+        .filter(is_obsolete)
         .exec(transaction)
         .await?;
-    let token = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()));
+    let token = format!("{TOKEN_PREFIX}{}", URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()));
+    let user_agent = client.user_agent;
+    let user_agent = user_agent.map(|text| text.chars().take(MAX_USER_AGENT_CHARS).collect());
     let session = session::ActiveModel {
         id: Set(id),
         user_id: Set(user.id),
         token_hash: Set(hash(&token)),
-        user_agent: Set(client.user_agent.map(|text| text.chars().take(MAX_USER_AGENT).collect())),
-        created_at: Set(key::time_of(id)),
-        last_used_at: Set(key::time_of(id)),
+        user_agent: Set(user_agent),
+        created_at: Set(snowflake::timestamp_of(id)),
+        last_used_at: Set(snowflake::timestamp_of(id)),
         expires_at: Set(expires_at),
         lsn: Set(None),
     };
     let session = session.insert(transaction).await?;
-    Ok(SignedIn { token: token.into(), viewer: Viewer::new(user, session) })
+    Ok(IssuedSession { token: token.into(), viewer: Viewer::new(user, session) })
 }
 
-/// Whether a text may be a token: nobody is looked for by one that cannot be.
-pub(super) fn could_be(text: &str) -> bool {
-    text.strip_prefix(PREFIX).is_some_and(|rest| {
-        let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        rest.len() == LENGTH && rest.bytes().all(is_part)
+/// Whether a text has the form of a token; other texts need no look-up.
+pub(super) fn is_well_formed(text: &str) -> bool {
+    text.strip_prefix(TOKEN_PREFIX).is_some_and(|rest| {
+        let is_base64url = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        rest.len() == ENCODED_LENGTH && rest.bytes().all(is_base64url)
     })
 }
 

@@ -1,14 +1,17 @@
-//! The viewer: the user whose token came with the request. There is no other way to get one than by
-//! a valid token, so whoever holds a [`Viewer`] need not ask again.
+//! The viewer: the signed-in user of a request, with the session.
+//!
+//! A [`Viewer`] is created only by authenticating a token or by opening a session. A function that
+//! takes `&Viewer` therefore needs no check of its own.
 
 use chrono::Utc;
 use entity::{session, user};
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 
-use super::session::{could_be, hash};
+use super::session::{hash, is_well_formed};
 use crate::database::{Lsn, Snapshot};
 use crate::error::Error;
 
+/// An authenticated user and session.
 #[derive(Clone, Debug)]
 pub struct Viewer {
     user: user::Model,
@@ -20,43 +23,51 @@ impl Viewer {
         Self { user, session }
     }
 
+    /// Finds the session of a bearer token.
+    ///
     /// # Errors
-    /// [`Error::Unauthenticated`] when no session has this token or it is over.
+    /// [`Error::Unauthenticated`] when no session has the token, or the session has expired; any
+    /// error of the database.
     pub async fn authenticate(snapshot: &Snapshot, token: &str) -> Result<Self, Error> {
-        if !could_be(token) {
-            return Err(wrong());
+        if !is_well_formed(token) {
+            return Err(invalid_token());
         }
-        let found = session::Entity::find()
+        let row = session::Entity::find()
             .filter(session::Column::TokenHash.eq(hash(token)))
             .filter(session::Column::ExpiresAt.gt(Utc::now()))
             .find_also_related(user::Entity)
-            .one(&**snapshot.get().await?)
+            .one(&**snapshot.transaction().await?)
             .await?;
-        match found {
+        match row {
             Some((session, Some(user))) => Ok(Self { user, session }),
-            _ => Err(wrong()),
+            _ => Err(invalid_token()),
         }
     }
 
+    /// The id of the user.
     pub fn id(&self) -> i64 {
         self.user.id
     }
 
-    /// As it was when the request came in.
+    /// The row of the user, as it was when the viewer was created.
     pub fn user(&self) -> &user::Model {
         &self.user
     }
 
-    /// Where the log stood after the session's last write.
+    /// The LSN of the session's last write, or 0.
+    ///
+    /// It is larger than any LSN while the LSN of a write is not recorded, so that no replica is
+    /// read.
     pub fn lsn(&self) -> Lsn {
-        self.session.lsn.map(Lsn::stored).unwrap_or_default()
+        self.session.lsn.map(Lsn::from_column).unwrap_or_default()
     }
 
+    /// The row of the session.
     pub fn session(&self) -> &session::Model {
         &self.session
     }
 }
 
-fn wrong() -> Error {
+fn invalid_token() -> Error {
     Error::Unauthenticated("The token is not valid or has expired. Log in again.")
 }

@@ -1,41 +1,50 @@
-//! Many rows at once, all of them or none: one writing transaction that takes thousands of rows
-//! with each statement. The rows travel as one JSON array, so the text of a statement never changes.
+//! Bulk writes in one transaction, for the commands `import`, `seed`, `copy` and `doctor`.
 //!
-//! Called by the imports, the seed and the doctor. What the rows mean is theirs to know; here is how
-//! they get in.
+//! A statement writes thousands of rows, which are bound as one JSON array, so its text is the same
+//! for any number of rows. Only [`Bulk::add`], for rows of any table, binds each value. The
+//! transaction excludes other writers (`Database::begin_exclusive`), so that the counts that it
+//! stores are those at its commit.
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
 use anyhow::{Context as _, Result};
 use chrono::{DateTime, SecondsFormat, SubsecRound as _, Utc};
-use entity::event;
+use entity::{Count, TABLES, Table, event};
+use sea_orm::prelude::DateTimeUtc;
 use sea_orm::{
     ActiveEnum as _, ConnectionTrait as _, DatabaseTransaction, DbErr, EntityTrait,
-    FromQueryResult, Value, prelude::DateTimeUtc,
+    FromQueryResult, Value,
 };
 use serde::{Serialize, Serializer as _};
 
-use crate::database::{Database, Engine};
-use crate::key;
+use crate::database::{Database, Engine, max_id_sql};
+use crate::ids::snowflake;
 
-/// Rows that go into one statement.
-pub const CHUNK: usize = 4096;
+/// Maximum number of rows of one statement.
+pub const ROWS_PER_STATEMENT: usize = 4096;
 
-/// A command that writes half of the database wants 64 MiB of it at hand. Negative numbers are KiB,
-/// others pages.
-const CACHE: i64 = -64 * 1024;
+/// SQLite's page cache during a bulk write: 64 MiB. A negative number is in KiB, others in pages.
+const CACHE_SIZE: i64 = -64 * 1024;
 
-/// The last of the 13 bits of sequence in a key.
-const LAST_SEQUENCE: u16 = (1 << 13) - 1;
+/// The largest sequence number of an id, which has 13 bits.
+const MAX_SEQUENCE: u16 = (1 << 13) - 1;
 
-/// What the counts of a user must be; follows a `SET` on "user".
-pub(super) const COUNTS: &str = r#"
-    followers_count = (SELECT count(*) FROM follow WHERE followed_id = "user".id),
-    following_count = (SELECT count(*) FROM follow WHERE follower_id = "user".id),
-    posts_count = (SELECT count(*) FROM post WHERE author_id = "user".id)"#;
+/// The assignments of all stored counts of users, for `UPDATE "user" SET`.
+pub(super) fn counts_sql() -> String {
+    let counts = TABLES.iter().flat_map(|table| {
+        let assign = |count: &Count| format!("{} = {}", count.column, count_sql(table, count));
+        table.counts.iter().map(assign)
+    });
+    counts.collect::<Vec<_>>().join(", ")
+}
 
-/// A user to add. The moment of joining is the one inside `id`.
+/// The number of rows of `table` that a stored count of a user counts, as a subquery.
+pub(super) fn count_sql(table: &Table, count: &Count) -> String {
+    format!(r#"(SELECT count(*) FROM {} WHERE {} = "user".id)"#, table.name, count.key)
+}
+
+/// A user to add. The time of registration is the timestamp of `id`.
 #[derive(Clone, Debug, Default)]
 pub struct User {
     pub id: i64,
@@ -54,7 +63,7 @@ pub struct Follow {
     pub followed: i64,
 }
 
-/// A post to add. The moment of writing is the one inside `id`.
+/// A post to add. The time of creation is the timestamp of `id`.
 #[derive(Clone, Debug)]
 pub struct Post<'a> {
     pub id: i64,
@@ -62,43 +71,50 @@ pub struct Post<'a> {
     pub body: &'a str,
 }
 
-/// A writing transaction over the whole of a command. Dropped without [`Bulk::commit`], it leaves
-/// nothing behind.
+/// The transaction of a command. If it is dropped before [`Bulk::commit`], it is rolled back.
 pub struct Bulk<'a> {
     db: &'a Database,
     transaction: DatabaseTransaction,
-    /// What SQLite's connection had before.
-    cache: Option<i64>,
+    /// The cache size of SQLite's connection before, which is restored.
+    old_cache_size: Option<i64>,
 }
 
 impl<'a> Bulk<'a> {
+    /// Begins the transaction, once no other writer is active.
+    ///
+    /// # Errors
+    /// When another writer stays active for too long; any error of the database.
     pub async fn begin(db: &'a Database) -> Result<Self> {
-        let transaction = db.begin_alone().await?;
-        let mut bulk = Self { db, transaction, cache: None };
+        let transaction = db.begin_exclusive().await?;
+        let mut bulk = Self { db, transaction, old_cache_size: None };
         if bulk.engine() == Engine::Sqlite {
             let size = "SELECT cache_size AS number FROM pragma_cache_size";
-            bulk.cache = Some(bulk.number(size, []).await?);
-            bulk.set_cache(CACHE).await?;
+            bulk.old_cache_size = Some(bulk.number(size, []).await?);
+            bulk.set_cache_size(CACHE_SIZE).await?;
         }
         Ok(bulk)
     }
 
-    /// Whoever watches is told that more has changed than can be told.
+    /// Records the event that resets all subscriptions, and commits.
+    ///
+    /// # Errors
+    /// Any error of the database.
     pub async fn commit(self) -> Result<()> {
-        let sql = "INSERT INTO event (kind, actor, object, at) VALUES ($1, 0, 0, $2)";
         let now = Utc::now().trunc_subsecs(3);
-        self.execute(sql, [event::Kind::ManyChanged.into_value().into(), now.into()]).await?;
-        if let Some(size) = self.cache {
-            self.set_cache(size).await?;
+        let kind = event::Kind::ManyChanged.into_value();
+        let values = [kind.into(), 0i64.into(), 0i64.into(), now.into()];
+        self.execute(event::INSERT, values).await?;
+        if let Some(size) = self.old_cache_size {
+            self.set_cache_size(size).await?;
         }
-        self.transaction.commit().await.context("cannot write the rows to the disk")
+        self.transaction.commit().await.context("cannot commit the rows")
     }
 
     pub fn engine(&self) -> Engine {
         self.db.engine()
     }
 
-    async fn set_cache(&self, size: i64) -> Result<(), DbErr> {
+    async fn set_cache_size(&self, size: i64) -> Result<(), DbErr> {
         self.execute(&format!("PRAGMA cache_size = {size}"), []).await.map(drop)
     }
 
@@ -109,27 +125,27 @@ impl<'a> Bulk<'a> {
             SELECT CAST(value ->> 0 AS bigint), value ->> 1, value ->> 2, value ->> 3, value ->> 4,
                 value ->> 5, {}
             FROM {}"#,
-            self.engine().moment("value ->> 6"),
-            self.engine().each_element("item")
+            self.engine().timestamp_literal("value ->> 6"),
+            self.engine().unnest_json("item")
         );
         let rows = json(users.iter().map(|user| {
             let texts = (&user.display_name, &user.about_me, &user.password_hash);
-            let time = time_in(user.id);
+            let time = timestamp_sql(user.id);
             (user.id, &user.username, &user.email, texts.0, texts.1, texts.2, time)
         }))?;
         self.execute(&add, [rows]).await.map(drop)
     }
 
     pub async fn add_follows(&self, follows: &[Follow]) -> Result<(), DbErr> {
-        self.execute(&self.add_follows_sql(), [rows_of(follows)?]).await.map(drop)
+        self.execute(&self.add_follows_sql(), [follow_rows(follows)?]).await.map(drop)
     }
 
-    /// Adds the follows that are not there yet and says how many those were.
+    /// Adds the follows that do not exist yet, and returns their number.
     pub async fn add_new_follows(&self, follows: &[Follow]) -> Result<u64, DbErr> {
-        // Without the WHERE, SQLite reads the ON of the conflict as that of a join.
-        let unless_there = "WHERE true ON CONFLICT (follower_id, followed_id) DO NOTHING";
-        let add = format!("{} {unless_there}", self.add_follows_sql());
-        self.execute(&add, [rows_of(follows)?]).await
+        // Without WHERE, SQLite parses ON CONFLICT as the ON of a join.
+        let on_conflict = "WHERE true ON CONFLICT (follower_id, followed_id) DO NOTHING";
+        let add = format!("{} {on_conflict}", self.add_follows_sql());
+        self.execute(&add, [follow_rows(follows)?]).await
     }
 
     fn add_follows_sql(&self) -> String {
@@ -138,7 +154,7 @@ impl<'a> Bulk<'a> {
             SELECT CAST(value ->> 0 AS bigint), CAST(value ->> 1 AS bigint),
                 CAST(value ->> 2 AS bigint)
             FROM {}",
-            self.engine().each_element("item")
+            self.engine().unnest_json("item")
         )
     }
 
@@ -147,15 +163,16 @@ impl<'a> Bulk<'a> {
             "INSERT INTO post (id, author_id, body, created_at)
             SELECT CAST(value ->> 0 AS bigint), CAST(value ->> 1 AS bigint), value ->> 2, {}
             FROM {}",
-            self.engine().moment("value ->> 3"),
-            self.engine().each_element("item")
+            self.engine().timestamp_literal("value ->> 3"),
+            self.engine().unnest_json("item")
         );
-        let rows =
-            json(posts.iter().map(|post| (post.id, post.author, post.body, time_in(post.id))))?;
+        let rows = json(
+            posts.iter().map(|post| (post.id, post.author, post.body, timestamp_sql(post.id))),
+        )?;
         self.execute(&add, [rows]).await.map(drop)
     }
 
-    /// Rows as they are, no more than one statement has parameters for.
+    /// Inserts rows of any table, at most as many as a statement has parameters for.
     pub async fn add<E: EntityTrait>(
         &self,
         rows: impl IntoIterator<Item = E::ActiveModel>,
@@ -163,47 +180,49 @@ impl<'a> Bulk<'a> {
         E::insert_many(rows).exec_without_returning(&self.transaction).await.map(drop)
     }
 
-    /// Sets the three counts of these users to what there is.
+    /// Sets the stored counts of these users.
     pub async fn recount(&self, users: &[i64]) -> Result<(), DbErr> {
         self.analyze().await?;
-        let these = self.engine().is_in("id", 1);
-        let set = format!(r#"UPDATE "user" SET {COUNTS} WHERE {these}"#);
-        for users in users.chunks(CHUNK) {
-            self.execute(&set, [self.engine().keys(users.iter().copied())]).await?;
+        let is_listed = self.engine().in_list_sql("id", 1);
+        let update = format!(r#"UPDATE "user" SET {} WHERE {is_listed}"#, counts_sql());
+        for users in users.chunks(ROWS_PER_STATEMENT) {
+            self.execute(&update, [self.engine().bind_ids(users.iter().copied())]).await?;
         }
         Ok(())
     }
 
-    /// Tells PostgreSQL of what has come in: its plans are made for the rows that it knows of.
+    /// Updates PostgreSQL's statistics, so that its plans take the new rows into account.
     pub async fn analyze(&self) -> Result<(), DbErr> {
         if self.engine() == Engine::Postgres {
-            self.execute(r#"ANALYZE "user", session, follow, post, bookmark"#, []).await?;
+            let tables: Vec<_> = TABLES.iter().map(|table| format!("\"{}\"", table.name)).collect();
+            self.execute(&format!("ANALYZE {}", tables.join(", ")), []).await?;
         }
         Ok(())
     }
 
-    /// The keys of the users with these names, by name in lower case.
+    /// The ids of the users with these usernames, by username in lower case.
     pub async fn users_named(&self, names: &[&str]) -> Result<HashMap<String, i64>, DbErr> {
         #[derive(FromQueryResult)]
         struct Named {
             id: i64,
             name: String,
         }
-        let these = self.engine().is_in("lower(username)", 1);
-        let find = format!(r#"SELECT id, lower(username) AS name FROM "user" WHERE {these}"#);
-        let names = self.engine().texts(names.iter().map(|name| name.to_ascii_lowercase()));
+        let is_listed = self.engine().in_list_sql("lower(username)", 1);
+        let find = format!(r#"SELECT id, lower(username) AS name FROM "user" WHERE {is_listed}"#);
+        let names = self.engine().bind_strings(names.iter().map(|name| name.to_ascii_lowercase()));
         let found = self.rows::<Named>(&find, [names]).await?;
         Ok(found.into_iter().map(|user| (user.name, user.id)).collect())
     }
 
-    /// For each moment the keys of `table` that are still free in its millisecond.
-    pub async fn free_keys(
+    /// For each time, the ids of its millisecond that are larger than those in `table`.
+    pub async fn free_ids(
         &self,
         table: &'static str,
-        moments: &[DateTime<Utc>],
+        times: &[DateTime<Utc>],
     ) -> Result<Vec<RangeInclusive<i64>>> {
         #[derive(FromQueryResult)]
         struct Used {
+            /// Index of the time.
             place: i64,
             last: i64,
         }
@@ -215,45 +234,38 @@ impl<'a> Bulk<'a> {
                         AND CAST(span.value ->> 1 AS bigint)
                 ) AS last FROM {}
             ) AS used WHERE last IS NOT NULL",
-            self.engine().each_element("span")
+            self.engine().unnest_json("span")
         );
-        let spans = moments.iter().map(|moment| {
-            let span = key::at(*moment, 0).zip(last_key(*moment));
-            span.with_context(|| format!("{moment} is before 1970 or after 2109"))
+        let spans = times.iter().map(|time| {
+            let span = snowflake::first_id_at(*time, 0).zip(last_id_at(*time));
+            span.with_context(|| format!("the time {time} is before 1970 or after 2109"))
         });
         let spans = spans.collect::<Result<Vec<_>>>()?;
         let used = self.rows::<Used>(&find, [json(&spans)?]).await?;
         let mut free: Vec<_> = spans.into_iter().map(|(first, last)| first..=last).collect();
         for used in used {
-            let place = usize::try_from(used.place)?;
-            free[place] = used.last + 1..=*free[place].end();
+            let index = usize::try_from(used.place)?;
+            free[index] = used.last + 1..=*free[index].end();
         }
         Ok(free)
     }
 
-    /// A free key of `table` for each moment. No two moments may share a millisecond.
-    pub async fn keys_at(
-        &self,
-        table: &'static str,
-        moments: &[DateTime<Utc>],
-    ) -> Result<Vec<i64>> {
-        let free = self.free_keys(table, moments).await?;
-        let first = free.into_iter().map(|mut keys| keys.next());
-        first.collect::<Option<_>>().context("a millisecond has no room for another row")
+    /// A free id of `table` for each time. No two times may share a millisecond.
+    ///
+    /// # Errors
+    /// When all ids of a millisecond are in use; any error of the database.
+    pub async fn ids_at(&self, table: &'static str, times: &[DateTime<Utc>]) -> Result<Vec<i64>> {
+        let free = self.free_ids(table, times).await?;
+        let first = free.into_iter().map(|mut ids| ids.next());
+        first.collect::<Option<_>>().context("all ids of a millisecond are in use")
     }
 
-    /// The largest key that a user or a follow has.
-    pub async fn largest_key(&self) -> Result<i64, DbErr> {
-        self.number(
-            r#"SELECT coalesce(max(id), 0) AS number FROM (
-                SELECT max(id) AS id FROM "user" UNION ALL SELECT max(id) FROM follow
-            ) AS keys"#,
-            [],
-        )
-        .await
+    /// The largest id of any table; 0 in an empty database.
+    pub async fn max_id(&self) -> Result<i64, DbErr> {
+        self.number(&format!("SELECT coalesce(({}), 0) AS number", max_id_sql()), []).await
     }
 
-    /// The one number that `sql` selects as `number`.
+    /// The number that `sql` selects as `number`.
     pub async fn number(
         &self,
         sql: &str,
@@ -267,6 +279,7 @@ impl<'a> Bulk<'a> {
         Ok(rows.first().map_or(0, |row| row.number))
     }
 
+    /// The rows that `sql` selects.
     pub async fn rows<T: FromQueryResult>(
         &self,
         sql: &str,
@@ -276,7 +289,7 @@ impl<'a> Bulk<'a> {
         rows.iter().map(|row| T::from_query_result(row, "")).collect()
     }
 
-    /// Says how many rows changed.
+    /// Executes a statement and returns the number of rows that it changed.
     pub async fn execute(
         &self,
         sql: &str,
@@ -287,12 +300,12 @@ impl<'a> Bulk<'a> {
     }
 }
 
-/// The largest key that the moment's millisecond can have.
-pub fn last_key(moment: DateTime<Utc>) -> Option<i64> {
-    key::at(moment, LAST_SEQUENCE)
+/// The largest id of a time's millisecond. `None` before 1970 and after 2109.
+pub fn last_id_at(time: DateTime<Utc>) -> Option<i64> {
+    snowflake::first_id_at(time, MAX_SEQUENCE)
 }
 
-/// Rows as the one parameter of a statement.
+/// Rows as a JSON array, to be bound as one parameter.
 pub fn json<T: Serialize>(rows: impl IntoIterator<Item = T>) -> Result<Value, DbErr> {
     let mut text = Vec::new();
     let written = serde_json::Serializer::new(&mut text).collect_seq(rows);
@@ -300,12 +313,12 @@ pub fn json<T: Serialize>(rows: impl IntoIterator<Item = T>) -> Result<Value, Db
     String::from_utf8(text).map(Value::from).map_err(|error| DbErr::Json(error.to_string()))
 }
 
-fn rows_of(follows: &[Follow]) -> Result<Value, DbErr> {
+fn follow_rows(follows: &[Follow]) -> Result<Value, DbErr> {
     json(follows.iter().map(|follow| (follow.id, follow.follower, follow.followed)))
 }
 
-/// The moment inside a key, written as the entities write it.
-fn time_in(id: i64) -> String {
-    let time: DateTimeUtc = key::time_of(id);
+/// The timestamp of an id, in the format of the entities.
+fn timestamp_sql(id: i64) -> String {
+    let time: DateTimeUtc = snowflake::timestamp_of(id);
     time.to_rfc3339_opts(SecondsFormat::AutoSi, false)
 }

@@ -1,35 +1,38 @@
-//! Indexes set aside while a command fills a table: rows then come in at the speed of the disk, and
-//! an index made in one go is quicker (and smaller) than one that grows in random places.
+//! Drops the indexes of a table for the time of a bulk write, on SQLite.
 //!
-//! All inside the command's transaction: nobody else ever sees the table without them. Not on PostgreSQL,
-//! where dropping one locks out everybody who reads.
+//! Without indexes, rows are appended at the speed of the disk. An index that is created in one
+//! pass takes less time and space than one that grows in random order. Both happen in the
+//! transaction of the command, so no other connection sees the table without its indexes. On
+//! PostgreSQL the indexes stay, because `DROP INDEX` would lock out all readers of the table.
 
 use sea_orm::{DbErr, FromQueryResult};
 
 use super::bulk::Bulk;
 use crate::database::Engine;
 
-/// Which indexes a command can do without while it writes.
+/// The indexes that a command does not need while it writes.
 #[derive(Clone, Copy, Debug)]
-pub enum Which {
+pub enum IndexSet {
     All,
-    /// Those that only find rows, and keep none out.
+    /// Indexes without a uniqueness constraint.
     NotUnique,
 }
 
-/// Indexes that wait to be put back, as SQL.
+/// Dropped indexes, as the SQL that creates them.
 #[derive(Debug)]
 #[must_use]
-pub struct SetAside(Vec<String>);
+pub struct DroppedIndexes(Vec<String>);
 
-/// Drops the indexes of `table` until [`SetAside::put_back`]. Leaves them when the table has more
-/// rows than are `coming`: making them anew would take longer than it saves.
-pub async fn set_aside(
+/// Drops the indexes of `table` until [`DroppedIndexes::recreate`].
+///
+/// If the table has more rows than `new_rows`, they stay: to create them anew would take longer
+/// than it saves.
+pub async fn drop_indexes(
     bulk: &Bulk<'_>,
     table: &'static str,
-    which: Which,
-    coming: u64,
-) -> Result<SetAside, DbErr> {
+    which: IndexSet,
+    new_rows: u64,
+) -> Result<DroppedIndexes, DbErr> {
     #[derive(FromQueryResult)]
     struct Index {
         name: String,
@@ -40,22 +43,23 @@ pub async fn set_aside(
         JOIN sqlite_schema ON sqlite_schema.name = list.name
         WHERE sql IS NOT NULL AND "unique" <= $2 ORDER BY list.seq"#;
     if bulk.engine() == Engine::Postgres {
-        return Ok(SetAside(Vec::new()));
+        return Ok(DroppedIndexes(Vec::new()));
     }
-    let there = bulk.number(&format!("SELECT count(*) AS number FROM {table}"), []).await?;
-    if there.unsigned_abs() > coming {
-        return Ok(SetAside(Vec::new()));
+    let existing = bulk.number(&format!("SELECT count(*) AS number FROM {table}"), []).await?;
+    if existing.unsigned_abs() > new_rows {
+        return Ok(DroppedIndexes(Vec::new()));
     }
-    let unique = i64::from(matches!(which, Which::All));
-    let indexes = bulk.rows::<Index>(FIND, [table.into(), unique.into()]).await?;
+    let max_unique = i64::from(matches!(which, IndexSet::All));
+    let indexes = bulk.rows::<Index>(FIND, [table.into(), max_unique.into()]).await?;
     for index in &indexes {
         bulk.execute(&format!("DROP INDEX {}", index.name), []).await?;
     }
-    Ok(SetAside(indexes.into_iter().map(|index| index.sql).collect()))
+    Ok(DroppedIndexes(indexes.into_iter().map(|index| index.sql).collect()))
 }
 
-impl SetAside {
-    pub async fn put_back(self, bulk: &Bulk<'_>) -> Result<(), DbErr> {
+impl DroppedIndexes {
+    /// Creates the indexes again.
+    pub async fn recreate(self, bulk: &Bulk<'_>) -> Result<(), DbErr> {
         for sql in self.0 {
             bulk.execute(&sql, []).await?;
         }

@@ -1,23 +1,28 @@
-//! The lock beside an SQLite database: held by the service on it, and by whoever changes its tables.
-//! Two services on one file would give out the same ids.
+//! The lock file beside an SQLite database.
+//!
+//! It is held by `serve`, by `migrate up` and `migrate down`, and on the target of `copy`. Two
+//! servers on one file would create the same ids. The operating system releases the lock when the
+//! process ends.
 
 use std::fs::{self, File, TryLockError};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::database::{self, Engine};
+use crate::database;
+use crate::database::Engine;
 
-/// The lock goes with the file handle, and so with the process. On PostgreSQL there is none: many instances
-/// serve one database.
+/// Locks the database at `url` until the returned file is dropped.
+///
+/// On PostgreSQL there is no lock: many instances may serve one database.
 ///
 /// # Errors
-/// When another process has it, or the folder cannot be written.
-pub fn take(url: &str) -> Result<Option<File>> {
-    if Engine::of(url) != Some(Engine::Sqlite) {
+/// When another process holds the lock, or when the lock file cannot be created.
+pub fn acquire(url: &str) -> Result<Option<File>> {
+    if Engine::from_url(url) != Some(Engine::Sqlite) {
         return Ok(None);
     }
-    let path = database::file(url)?;
-    // The same database by any other name has the same lock.
+    let path = database::database_path(url)?;
+    // A database has the same lock through a symbolic link.
     let path = fs::canonicalize(&path).unwrap_or(path);
     let mut name = path.clone().into_os_string();
     name.push(".lock");
@@ -28,7 +33,7 @@ pub fn take(url: &str) -> Result<Option<File>> {
     match lock.try_lock() {
         Ok(()) => Ok(Some(lock)),
         Err(TryLockError::WouldBlock) => {
-            bail!("the database {} is taken: a Rookery serves it", path.display())
+            bail!("the database {} is in use by another rookery process", path.display())
         }
         Err(TryLockError::Error(error)) => {
             Err(error).with_context(|| format!("cannot lock the database {}", path.display()))

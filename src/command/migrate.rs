@@ -1,4 +1,4 @@
-//! `rookery migrate`: the tables, step by step, without a service.
+//! `rookery migrate`: applies, reverts and lists migrations.
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -6,33 +6,36 @@ use migration::{MigrationStatus, Migrator, MigratorTrait as _};
 
 use crate::database::Database;
 
+/// The subcommands of `migrate`.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Migrate {
-    /// Apply all steps that are missing; `serve` does this by itself
+    /// Apply all pending migrations, as `serve` does at start
     Up,
-    /// Take back the latest steps, and the data in their tables with them
+    /// Revert the latest migrations; the data in their tables are deleted
     Down {
-        /// How many steps to take back
+        /// Number of migrations to revert
         #[arg(long, env = "ROOKERY_MIGRATE_STEPS", default_value_t = 1, value_name = "N")]
         steps: u32,
     },
-    /// List the steps, and which of them are applied
+    /// List all migrations and whether they are applied
     Status,
 }
 
+/// Executes a subcommand and prints the state of all migrations.
+///
 /// # Errors
-/// When the database comes from a newer version, or cannot be written.
+/// When the database has migrations of a newer version; any error of the database.
 pub async fn migrate(database: &Database, command: &Migrate) -> Result<()> {
     match command {
         Migrate::Up => database.migrate().await?,
         Migrate::Down { steps } => {
             database.migrate_down(*steps).await?;
         }
-        Migrate::Status => database.refuse_newer().await?,
+        Migrate::Status => database.ensure_not_newer().await?,
     }
     for migration in Migrator::get_migration_with_status(database.writer()).await? {
         let applied = migration.status() == MigrationStatus::Applied;
-        println!("{}  {}", if applied { "applied" } else { "missing" }, migration.name());
+        println!("{}  {}", if applied { "applied" } else { "pending" }, migration.name());
     }
     Ok(())
 }

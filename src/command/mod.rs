@@ -1,5 +1,7 @@
-//! What the binary can do besides answering requests, a file or a folder for each command. `main`
-//! reads the command line; the work is here, where tests can call it.
+//! The commands of the binary, one file or folder each.
+//!
+//! `main` parses the command line, opens databases and prints results. The work is done here, so
+//! that tests can call it.
 
 mod bulk;
 pub mod copy;

@@ -1,4 +1,4 @@
-//! How the progress of a long command looks: how far, how fast, how long to go.
+//! The progress bar of commands: position, rate and time left, in bytes or in rows.
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -6,10 +6,12 @@ const BYTES: &str = "{bar:32} {binary_bytes} of {binary_total_bytes}, {binary_by
                      {eta} left  {msg}";
 const ROWS: &str = "{bar:32} {human_pos} of {human_len}, {per_sec:0}, {eta} left  {msg}";
 
+/// Starts a progress bar of `total` bytes.
 pub fn bytes(progress: &ProgressBar, total: u64) {
     start(progress, BYTES, total);
 }
 
+/// Starts a progress bar of `total` rows or checks.
 pub fn rows(progress: &ProgressBar, total: u64) {
     start(progress, ROWS, total);
 }

@@ -1,96 +1,110 @@
-//! `rookery serve`: the service on an address, until it is told to stop.
+//! `rookery serve`: runs the server until it receives a signal.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use axum::Router;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::lock;
 use crate::app::App;
-use crate::auth::Attempt;
 use crate::config::Config;
-use crate::http::{self, Patience, Stage, Stopping};
+use crate::http::{self, ServerLimits, Shutdown};
+use crate::limits::AttemptPermit;
 
 /// The password of john, susan, mary and david in the demo data.
 pub const DEMO_PASSWORD: &str = "correct horse battery";
 
-/// Files that are open beside connections.
-const OTHER_FILES: u64 = 128;
+/// Open files that are reserved for everything but connections.
+const RESERVED_FILES: u64 = 128;
 
+/// Serves until SIGTERM or ctrl-c.
+///
 /// # Errors
-/// When the port or the database is taken, cannot be opened or written, or is from a newer version.
+/// When the port or the database is in use; when the database cannot be opened or written, or is
+/// from a newer version.
 pub async fn serve(config: Config) -> Result<()> {
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}", config.listen))?;
-    let _lock = lock::take(config.database.url())?;
+    let listen = config.http.listen;
+    let listener = bind(listen).await?;
+    let _lock = lock::acquire(config.database.url())?;
     let app = App::build(&config).await?;
     if config.demo {
-        fill_with_demo(&app).await?;
+        add_demo_data(&app).await?;
     }
-    let stop = stop(Arc::clone(&app.stopping), Duration::from_secs(config.shutdown_delay))?;
-    let (router, metrics) = match config.metrics_listen {
-        None => (app.router, None),
-        Some(address) if address == config.listen => {
-            (app.router.merge(http::metrics_router(app.metrics)), None)
+    let delay = Duration::from_secs(config.http.shutdown_delay);
+    let stop = shutdown_signal(app.shutdown.clone(), delay)?;
+    let mut router = app.router.clone();
+    let mut metrics = None;
+    match config.observability.metrics_listen {
+        None => {}
+        Some(address) if address == listen => {
+            router = router.merge(http::metrics_router(app.metrics.clone()));
         }
         Some(address) => {
-            let listener = TcpListener::bind(address).await;
-            let listener = listener.with_context(|| format!("cannot listen on {address}"))?;
-            (app.router, Some((listener, http::metrics_router(app.metrics).merge(app.health))))
+            let router = http::metrics_router(app.metrics.clone()).merge(app.health.clone());
+            metrics = Some((bind(address).await?, router));
         }
-    };
+    }
+    print_addresses(&app, &listener, metrics.as_ref().map(|(listener, _)| listener))?;
+    let mut limits = ServerLimits::from(&config);
+    limits.connections = fit_connections_to_file_limit(limits.connections);
+    if let Some((listener, router)) = metrics {
+        serve_metrics(listener, router, app.shutdown.clone(), limits.clone());
+    }
+    let shutdown_timeout = limits.shutdown_timeout;
+    http::serve(listener, router, (stop, app.shutdown), limits).await;
+    // Closing waits for the database server, which may be unreachable.
+    let _ = tokio::time::timeout(shutdown_timeout, app.database.close()).await;
+    println!("Rookery has stopped.");
+    Ok(())
+}
+
+async fn bind(address: std::net::SocketAddr) -> Result<TcpListener> {
+    let listener = TcpListener::bind(address).await;
+    listener.with_context(|| format!("cannot listen on {address}"))
+}
+
+fn print_addresses(app: &App, listener: &TcpListener, metrics: Option<&TcpListener>) -> Result<()> {
     let address = listener.local_addr()?;
     println!("Rookery is ready.");
     println!("  Playground       http://{address}/");
     println!("  GraphQL          http://{address}/graphql");
     println!("  Subscriptions    ws://{address}/graphql");
-    if let Some((listener, _)) = &metrics {
+    if let Some(listener) = metrics {
         println!("  Metrics          http://{}/metrics", listener.local_addr()?);
     }
     println!("  Database         {}", app.database.address());
     if !playground::OFFLINE {
         println!("  (built without npm: the playground loads its files from a CDN)");
     }
-    let mut patience = Patience::from(&config);
-    patience.connections = room_for(patience.connections);
-    if let Some((listener, router)) = metrics {
-        let mut stopping = app.stopping.subscribe();
-        let stopped = async move { http::stopped(&mut stopping).await };
-        tokio::spawn(http::serve(
-            listener,
-            router,
-            (stopped, Stopping::default()),
-            patience.clone(),
-        ));
-    }
-    let grace = patience.grace;
-    http::serve(listener, router, (stop, app.stopping), patience).await;
-    // A server that has vanished would keep us waiting.
-    let _ = tokio::time::timeout(grace, app.database.close()).await;
-    println!("Rookery has stopped.");
     Ok(())
 }
 
-/// So many connections, or as many as the system lets us have open: each is a file to it.
-fn room_for(connections: usize) -> usize {
-    let wanted = u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(OTHER_FILES);
-    let files = rlimit::increase_nofile_limit(wanted).unwrap_or(wanted);
-    let most = usize::try_from(files.saturating_sub(OTHER_FILES)).unwrap_or(usize::MAX).max(1);
-    if most < connections {
-        tracing::warn!(
-            most,
-            files,
-            "fewer connections than --max-connections: raise the limit of open files (ulimit -n)"
-        );
-    }
-    most.min(connections)
+/// Serves the metrics for as long as the server runs.
+fn serve_metrics(listener: TcpListener, router: Router, shutdown: Shutdown, limits: ServerLimits) {
+    let stop = async move { shutdown.shutting_down().await };
+    tokio::spawn(http::serve(listener, router, (stop, Shutdown::default()), limits));
 }
 
-async fn fill_with_demo(app: &App) -> Result<()> {
-    let password = app.passwords.hash(DEMO_PASSWORD.into(), &Attempt::of_operator()).await;
+/// Raises the limit of open files, and returns how many of `connections` fit into it.
+fn fit_connections_to_file_limit(connections: usize) -> usize {
+    let wanted = u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(RESERVED_FILES);
+    let files = rlimit::increase_nofile_limit(wanted).unwrap_or(wanted);
+    let max = usize::try_from(files.saturating_sub(RESERVED_FILES)).unwrap_or(usize::MAX).max(1);
+    if max < connections {
+        tracing::warn!(
+            max,
+            files,
+            "the limit of open files allows fewer connections than --max-connections; \
+             raise it with ulimit -n"
+        );
+    }
+    max.min(connections)
+}
+
+async fn add_demo_data(app: &App) -> Result<()> {
+    let password = app.passwords.hash(DEMO_PASSWORD.into(), &AttemptPermit::unlimited()).await;
     let password = password.map_err(|_| anyhow::anyhow!("cannot hash the demo password"))?;
     if super::seed::demo(&app.database, &password.0).await? {
         println!("Demo data: log in as john, susan, mary or david, password \"{DEMO_PASSWORD}\".");
@@ -100,19 +114,19 @@ async fn fill_with_demo(app: &App) -> Result<()> {
     Ok(())
 }
 
-/// Resolves some time after the first SIGTERM or ctrl-c, or with the second.
-fn stop(stopping: Stopping, delay: Duration) -> Result<impl Future<Output = ()>> {
+/// Resolves `delay` after the first SIGTERM or ctrl-c, or with the second.
+fn shutdown_signal(shutdown: Shutdown, delay: Duration) -> Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {
-        let mut told = async || {
+        let mut received = async || {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
         };
-        told().await;
-        stopping.send_replace(Stage::Leaving);
-        let _ = tokio::time::timeout(delay, told()).await;
+        received().await;
+        shutdown.drain();
+        let _ = tokio::time::timeout(delay, received()).await;
     })
 }

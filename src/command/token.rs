@@ -1,4 +1,6 @@
-//! `rookery token`: bearer tokens without a password, for operators, load tests and imported users.
+//! `rookery token`: creates bearer tokens without a password.
+//!
+//! They are for operators, load tests and imported users.
 
 use anyhow::{Context as _, Result};
 use chrono::{TimeDelta, Utc};
@@ -6,21 +8,22 @@ use entity::user;
 use secrecy::ExposeSecret as _;
 
 use crate::auth::{Client, open_session};
-use crate::database::{Database, Node};
-use crate::key::{COMMAND_NODE, Keys};
+use crate::database::Database;
+use crate::ids::{COMMAND_INSTANCE, IdGenerator, InstanceId};
 
-/// Opens a session for `username` and returns its token.
+/// Creates a session of a user that expires after `days`, and returns its token.
 ///
 /// # Errors
-/// When there is no such user, or the database is busy.
+/// When there is no such user, or when another command writes for too long; any error of the
+/// database.
 pub async fn create(database: &Database, username: &str, days: u16) -> Result<String> {
-    let transaction = database.begin_turn().await?;
-    let user = user::Entity::find_by(&user::By::Username(username.to_owned()))
+    let transaction = database.begin_serialized().await?;
+    let user = user::Entity::find_by(&user::UserRef::Username(username.to_owned()))
         .one(&transaction)
         .await?
         .with_context(|| format!("there is no user '{username}'"))?;
-    // Above what another command may have made within this millisecond.
-    let id = Keys::new(Node::fixed(COMMAND_NODE), database.largest_key().await?).next();
+    // Larger than the ids of another command within the same millisecond.
+    let id = IdGenerator::new(InstanceId::fixed(COMMAND_INSTANCE), database.max_id().await?).next();
     let user_agent = Some("rookery token create".to_owned());
     let client = Client { user_agent, ..Client::default() };
     let expires_at = Utc::now() + TimeDelta::days(days.into());
@@ -38,27 +41,27 @@ mod tests {
 
     use super::*;
     use crate::command::seed;
-    use crate::command::testing::Bench;
+    use crate::command::testing::TestDatabase;
 
     #[tokio::test]
-    async fn tokens_made_at_the_same_moment_are_different_sessions() {
-        let bench = Bench::new().await;
-        seed::demo(&bench.db, "hash").await.unwrap();
-        let tokens = (0..8).map(|_| create(&bench.db, "susan", 1));
+    async fn concurrent_tokens_have_different_sessions() {
+        let database = TestDatabase::new().await;
+        seed::demo(&database.db, "hash").await.unwrap();
+        let tokens = (0..8).map(|_| create(&database.db, "susan", 1));
         let tokens = HashSet::<String>::from_iter(try_join_all(tokens).await.unwrap());
-        assert_eq!((tokens.len(), bench.count("session").await), (8, 8));
+        assert_eq!((tokens.len(), database.count("session").await), (8, 8));
     }
 
     #[tokio::test]
-    async fn a_token_waits_for_its_turn() {
-        let bench = Bench::new().await;
-        seed::demo(&bench.db, "hash").await.unwrap();
-        let turn = bench.db.begin_turn().await.unwrap();
-        let moment = Duration::from_millis(300);
-        let early = tokio::time::timeout(moment, create(&bench.db, "susan", 1)).await;
-        assert!(early.is_err(), "its key may be the other command's");
-        turn.rollback().await.unwrap();
-        create(&bench.db, "susan", 1).await.unwrap();
-        assert_eq!(bench.count("session").await, 1);
+    async fn creation_waits_for_another_command() {
+        let database = TestDatabase::new().await;
+        seed::demo(&database.db, "hash").await.unwrap();
+        let other_command = database.db.begin_serialized().await.unwrap();
+        let wait = Duration::from_millis(300);
+        let token = tokio::time::timeout(wait, create(&database.db, "susan", 1)).await;
+        assert!(token.is_err(), "the other command may have created the same id");
+        other_command.rollback().await.unwrap();
+        create(&database.db, "susan", 1).await.unwrap();
+        assert_eq!(database.count("session").await, 1);
     }
 }

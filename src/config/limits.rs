@@ -1,134 +1,194 @@
-//! What clients may ask for, one by one and all together.
+//! Options that bound what clients may use, each client alone and all together.
 
 use clap::Args;
 
-/// What a request may ask for. Whatever goes beyond is refused before it runs; the defaults let the
-/// full introspection query and honest clients through.
+/// Limits of requests, connections, streams and rates.
+///
+/// The defaults admit the full introspection query and the operations of ordinary frontends. The
+/// limits of a document are checked before it is executed.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Limits")]
 pub struct Limits {
-    /// Bytes of a request's body
-    #[arg(long, env = "ROOKERY_MAX_BODY", default_value_t = 65_536, value_name = "BYTES")]
-    pub max_body: usize,
+    /// Maximum size of a request body in bytes
+    #[arg(long, env = "ROOKERY_MAX_BODY_BYTES", default_value_t = 65_536, value_name = "BYTES")]
+    pub max_body_bytes: usize,
 
-    /// Operations in one request, as a JSON array of them; 1 for no batching
+    /// Maximum number of operations in a batched request; 1 disables batching
+    ///
+    /// A batch is a JSON array of requests.
     #[arg(long, env = "ROOKERY_MAX_BATCH", default_value_t = 1, value_name = "N")]
     pub max_batch: usize,
 
-    /// Bytes of a GraphQL document
-    #[arg(long, env = "ROOKERY_MAX_DOCUMENT", default_value_t = 16_384, value_name = "BYTES")]
-    pub max_document: usize,
-
-    /// Bytes of memory, about, for documents that are kept ready for when they come again. 0 for none
+    /// Maximum size of a GraphQL document in bytes
     #[arg(
         long,
-        env = "ROOKERY_MAX_KNOWN_DOCUMENTS",
-        default_value_t = 16_777_216,
+        env = "ROOKERY_MAX_DOCUMENT_BYTES",
+        default_value_t = 16_384,
         value_name = "BYTES"
     )]
-    pub max_known_documents: usize,
+    pub max_document_bytes: usize,
 
-    /// Operations and fragments in a document
+    /// Maximum number of operations and fragments in a document
     #[arg(long, env = "ROOKERY_MAX_DEFINITIONS", default_value_t = 64, value_name = "N")]
     pub max_definitions: usize,
 
-    /// Fields of a document, each fragment counted wherever it is spread
+    /// Maximum number of fields in a document; a fragment counts at each spread
     #[arg(long, env = "ROOKERY_MAX_FIELDS", default_value_t = 1_000, value_name = "N")]
     pub max_fields: usize,
 
-    /// Levels of fields
+    /// Maximum depth of nested fields
     #[arg(long, env = "ROOKERY_MAX_DEPTH", default_value_t = 16, value_name = "N")]
     pub max_depth: usize,
 
-    /// Aliases, each fragment counted wherever it is spread
+    /// Maximum number of aliases in a document; a fragment counts at each spread
     #[arg(long, env = "ROOKERY_MAX_ALIASES", default_value_t = 30, value_name = "N")]
     pub max_aliases: usize,
 
-    /// Fields at the root of an operation
+    /// Maximum number of root fields of an operation
     #[arg(long, env = "ROOKERY_MAX_ROOT_FIELDS", default_value_t = 20, value_name = "N")]
     pub max_root_fields: usize,
 
-    /// Directives, each fragment counted wherever it is spread
+    /// Maximum number of directives in a document; a fragment counts at each spread
     #[arg(long, env = "ROOKERY_MAX_DIRECTIVES", default_value_t = 50, value_name = "N")]
     pub max_directives: usize,
 
-    /// Operations that run at the same time on one WebSocket
-    #[arg(long, env = "ROOKERY_MAX_SOCKET_OPERATIONS", default_value_t = 100, value_name = "N")]
-    pub max_socket_operations: usize,
-
-    /// Sockets and streams of events that one user has open at the same time, on one instance
-    #[arg(long, env = "ROOKERY_MAX_USER_SOCKETS", default_value_t = 32, value_name = "N")]
-    pub max_user_sockets: usize,
-
-    /// The same for all together who come from one network and are not signed in
-    #[arg(long, env = "ROOKERY_MAX_NETWORK_SOCKETS", default_value_t = 128, value_name = "N")]
-    pub max_network_sockets: usize,
-
-    /// Operations that run at the same time on all sockets of one user, or of a network's who are not signed in
-    #[arg(long, env = "ROOKERY_MAX_USER_OPERATIONS", default_value_t = 500, value_name = "N")]
-    pub max_user_operations: usize,
-
-    /// Cost of an operation: one for each field and four more for each post of a list, multiplied by the page sizes above
-    /// it; 250 for a list without a stored count
-    #[arg(long, env = "ROOKERY_MAX_COMPLEXITY", default_value_t = 50_000, value_name = "N")]
+    /// Maximum cost of a query or mutation; more fails with `QUERY_TOO_COMPLEX`
+    ///
+    /// A field costs 1. A post of a list costs 4 more. A list multiplies the cost of its entries by
+    /// the page size. A list without a stored count costs 250 more.
+    #[arg(long, env = "ROOKERY_MAX_COMPLEXITY", default_value_t = 50_000, value_name = "COST")]
     pub max_complexity: usize,
 
-    /// Cost of what a subscription answers to each event
-    #[arg(long, env = "ROOKERY_MAX_EVENT_COMPLEXITY", default_value_t = 2_500, value_name = "N")]
+    /// Maximum cost of the response to one event of a subscription
+    #[arg(
+        long,
+        env = "ROOKERY_MAX_EVENT_COMPLEXITY",
+        default_value_t = 2_500,
+        value_name = "COST"
+    )]
     pub max_event_complexity: usize,
 
-    /// Bytes of posts and profiles in one answer
-    #[arg(long, env = "ROOKERY_MAX_ANSWER", default_value_t = 8_388_608, value_name = "BYTES")]
-    pub max_answer: usize,
+    /// Maximum text of posts and profiles in one response, in bytes; more fails with `QUERY_TOO_COMPLEX`
+    #[arg(
+        long,
+        env = "ROOKERY_MAX_RESPONSE_TEXT_BYTES",
+        default_value_t = 8_388_608,
+        value_name = "BYTES"
+    )]
+    pub max_response_text_bytes: usize,
 
-    /// Bytes of all answers together until they are sent, half of them to one network; more fail with UNAVAILABLE, status
-    /// 503. Answers with less than 64 KiB are not counted
-    #[arg(long, env = "ROOKERY_MAX_ANSWERS", default_value_t = 134_217_728, value_name = "BYTES")]
-    pub max_answers: usize,
+    /// Memory for response bodies that are not yet sent, in bytes; more fails with UNAVAILABLE
+    ///
+    /// One client network may use at most half. The first 64 KiB of each response are not counted.
+    /// The status is 503.
+    #[arg(
+        long,
+        env = "ROOKERY_RESPONSE_MEMORY_BYTES",
+        default_value_t = 134_217_728,
+        value_name = "BYTES"
+    )]
+    pub response_memory_bytes: usize,
 
-    /// Requests that are worked on at the same time, half of them from one network. More wait for up to a second, and when
-    /// there are too many for longer, for 50 milliseconds; then they are answered with UNAVAILABLE, status 503
-    #[arg(long, env = "ROOKERY_MAX_REQUESTS", default_value_t = 64, value_name = "N",
-          value_parser = at_least_one)]
-    pub max_requests: usize,
+    /// Maximum number of requests executed concurrently, 1 to 1000000
+    ///
+    /// A single client network may use at most half. Excess requests queue for up to 1 s (50 ms under
+    /// sustained overload) and then fail with UNAVAILABLE (503).
+    #[arg(long, env = "ROOKERY_MAX_CONCURRENT_REQUESTS", default_value_t = 64, value_name = "N",
+          value_parser = parse_at_least_one)]
+    pub max_concurrent_requests: usize,
 
-    /// Connections that are open at the same time; more wait until one is closed
+    /// Maximum number of open connections, 1 to 1000000
+    ///
+    /// Further connections wait in the system's queue until one is closed.
     #[arg(long, env = "ROOKERY_MAX_CONNECTIONS", default_value_t = 10_000, value_name = "N",
-          value_parser = at_least_one)]
+          value_parser = parse_at_least_one)]
     pub max_connections: usize,
 
-    /// Connections from one network that are open at the same time; more are closed at once. Those of trusted proxies are
-    /// not counted
-    #[arg(long, env = "ROOKERY_MAX_NETWORK_CONNECTIONS", default_value_t = 1_000, value_name = "N",
-          value_parser = at_least_one)]
-    pub max_network_connections: usize,
+    /// Maximum number of open connections from one client network, 1 to 1000000
+    ///
+    /// Further connections are closed at once. Connections from trusted proxies are not counted.
+    #[arg(long, env = "ROOKERY_MAX_CONNECTIONS_PER_NETWORK", default_value_t = 1_000,
+          value_name = "N", value_parser = parse_at_least_one)]
+    pub max_connections_per_network: usize,
 
-    /// Cost of all operations in a minute of those who come from one network and are not signed in; 0 for no limit.
-    /// More fail with `RATE_LIMITED`, status 429. A network is an IPv4 address or the /64 of an IPv6 address
-    #[arg(long, env = "ROOKERY_RATE_NETWORK", default_value_t = 500_000, value_name = "COST")]
-    pub rate_network: u32,
+    /// Maximum number of WebSockets and event streams of one user on one instance
+    #[arg(long, env = "ROOKERY_MAX_STREAMS_PER_USER", default_value_t = 32, value_name = "N")]
+    pub max_streams_per_user: usize,
 
-    /// The same for one user, wherever they are signed in
-    #[arg(long, env = "ROOKERY_RATE_USER", default_value_t = 1_000_000, value_name = "COST")]
-    pub rate_user: u32,
+    /// Maximum number of WebSockets and event streams of one client network's anonymous clients
+    #[arg(long, env = "ROOKERY_MAX_STREAMS_PER_NETWORK", default_value_t = 128, value_name = "N")]
+    pub max_streams_per_network: usize,
 
-    /// Users whom one user may follow; 0 for no limit. More are answered with `FOLLOW_LIMIT_REACHED`
+    /// Maximum number of concurrent operations on one WebSocket
+    #[arg(
+        long,
+        env = "ROOKERY_MAX_OPERATIONS_PER_SOCKET",
+        default_value_t = 100,
+        value_name = "N"
+    )]
+    pub max_operations_per_socket: usize,
+
+    /// Maximum number of concurrent operations on all WebSockets of one user
+    ///
+    /// The anonymous clients of one client network share the same maximum.
+    #[arg(
+        long,
+        env = "ROOKERY_MAX_STREAM_OPERATIONS_PER_USER",
+        default_value_t = 500,
+        value_name = "N"
+    )]
+    pub max_stream_operations_per_user: usize,
+
+    /// Rate limit of a client network's anonymous clients, in cost points per minute; 0 disables it
+    ///
+    /// More fails with `RATE_LIMITED` (429). A client network is an IPv4 address or an IPv6 /64.
+    #[arg(
+        long,
+        env = "ROOKERY_RATE_LIMIT_PER_NETWORK",
+        default_value_t = 500_000,
+        value_name = "COST"
+    )]
+    pub rate_limit_per_network: u32,
+
+    /// Rate limit of a signed-in user, in cost points per minute; 0 disables it
+    ///
+    /// More fails with `RATE_LIMITED` (429).
+    #[arg(
+        long,
+        env = "ROOKERY_RATE_LIMIT_PER_USER",
+        default_value_t = 1_000_000,
+        value_name = "COST"
+    )]
+    pub rate_limit_per_user: u32,
+
+    /// Credential attempts per minute from one client network; 0 disables the limit
+    ///
+    /// Attempts are registration, login, proof of a password and change of an e-mail address. One
+    /// account may receive five times as many from all networks. More fails with `TOO_MANY_REQUESTS`.
+    #[arg(
+        long,
+        env = "ROOKERY_CREDENTIAL_ATTEMPTS_PER_MINUTE",
+        default_value_t = 60,
+        value_name = "N"
+    )]
+    pub credential_attempts_per_minute: u32,
+
+    /// Maximum number of users that one user follows; 0 disables the limit
+    ///
+    /// More fails with `FOLLOW_LIMIT_REACHED`.
     #[arg(long, env = "ROOKERY_MAX_FOLLOWING", default_value_t = 10_000, value_name = "N",
           value_parser = clap::value_parser!(i32).range(0..))]
     pub max_following: i32,
 
-    /// The same for one day in UTC, whether or not they are unfollowed again
-    #[arg(long, env = "ROOKERY_MAX_FOLLOWS_A_DAY", default_value_t = 1_000, value_name = "N",
+    /// Maximum number of follows that one user makes on one day in UTC; 0 disables the limit
+    ///
+    /// Follows that are undone count too. More fails with `FOLLOW_LIMIT_REACHED`.
+    #[arg(long, env = "ROOKERY_MAX_FOLLOWS_PER_DAY", default_value_t = 1_000, value_name = "N",
           value_parser = clap::value_parser!(i32).range(0..))]
-    pub max_follows_a_day: i32,
-
-    /// Attempts in a minute, from one network, to register, to log in, to prove a password or to change an e-mail
-    /// address, and five times as many at one account from everywhere; 0 for no limit. More are answered with
-    /// `TOO_MANY_REQUESTS`
-    #[arg(long, env = "ROOKERY_RATE_ATTEMPTS", default_value_t = 60, value_name = "N")]
-    pub rate_attempts: u32,
+    pub max_follows_per_day: i32,
 }
 
-fn at_least_one(text: &str) -> Result<usize, String> {
+fn parse_at_least_one(text: &str) -> Result<usize, String> {
     let number = text.parse().ok().filter(|number| (1..=1_000_000).contains(number));
-    number.ok_or_else(|| "give a number from 1 to 1000000".to_owned())
+    number.ok_or_else(|| "expected a number from 1 to 1000000".to_owned())
 }

@@ -1,22 +1,25 @@
-//! LSN: PostgreSQL's log sequence number, a place in the write-ahead log. A replica that has replayed the
-//! log up to there has everything that was written before.
+//! LSN: PostgreSQL's log sequence number, a position in the write-ahead log (WAL).
+//!
+//! A replica that has replayed the WAL up to an LSN has every write that was committed before it.
+//! Clients receive the LSN of their writes in the header `Rookery-LSN`, in PostgreSQL's notation.
 
 use std::fmt;
 use std::num::ParseIntError;
 use std::str::FromStr;
 
+/// A position in the WAL of the primary, in bytes. 0 precedes every write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Lsn(pub u64);
 
 impl Lsn {
-    /// As a column stores it.
+    /// The LSN that a `bigint` column or expression holds.
     #[must_use]
-    pub fn stored(lsn: i64) -> Self {
+    pub fn from_column(lsn: i64) -> Self {
         Self(lsn.cast_unsigned())
     }
 }
 
-/// As PostgreSQL writes it: two hexadecimal numbers of 32 bits.
+/// PostgreSQL's notation: the upper and the lower 32 bits as hexadecimal numbers.
 impl fmt::Display for Lsn {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{:X}/{:X}", self.0 >> 32, self.0 & u64::from(u32::MAX))
@@ -28,8 +31,8 @@ impl FromStr for Lsn {
 
     fn from_str(text: &str) -> Result<Self, ParseIntError> {
         let (high, low) = text.split_once('/').unwrap_or(("", ""));
-        let part = |text| u32::from_str_radix(text, 16).map(u64::from);
-        Ok(Self(part(high)? << 32 | part(low)?))
+        let half = |text| u32::from_str_radix(text, 16).map(u64::from);
+        Ok(Self(half(high)? << 32 | half(low)?))
     }
 }
 
@@ -38,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_reads_what_it_writes_and_nothing_else() {
+    fn valid_text_round_trips_and_other_text_is_rejected() {
         for text in ["0/0", "16/B374D848", "FFFFFFFF/FFFFFFFF"] {
             assert_eq!(text.parse::<Lsn>().unwrap().to_string(), text);
         }

@@ -1,5 +1,8 @@
-//! How PostgreSQL wants to be opened. TLS is set in the address, as libpq has it (`sslmode`,
-//! `sslrootcert`, `sslcert`, `sslkey`).
+//! Connection pools of PostgreSQL: parameters, timeouts and connection checks.
+//!
+//! TLS is configured in the URL with the parameters of libpq (`sslmode`, `sslrootcert`, `sslcert`,
+//! `sslkey`). A connection is checked when it has been idle, and after each use: the server may be
+//! gone, or a transaction may still be open.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,49 +14,56 @@ use sea_orm::sqlx::{self, ConnectOptions as _, Connection as _, Executor as _, P
 use sea_orm::{DatabaseConnection, SqlxPostgresConnector};
 use tokio::time::timeout;
 
-use super::STATEMENT_CACHE;
+use super::STATEMENT_CACHE_CAPACITY;
 
-/// A connection that has been idle for longer is tried before it is used: the server may have gone.
-const FRESH: Duration = Duration::from_secs(1);
-/// Connections are made anew after this long, so that they spread over what a name resolves to.
-const LIFETIME: Duration = Duration::from_mins(30);
+/// Idle time after which a connection is pinged before it is used.
+const PING_IF_IDLE_FOR: Duration = Duration::from_secs(1);
+/// Age at which a connection is replaced.
+///
+/// Connections thereby spread over the addresses of a host name.
+const MAX_LIFETIME: Duration = Duration::from_mins(30);
 
-/// How long to wait: for a connection or a lock, and for a statement to end.
+/// Timeouts of a pool.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
+pub struct Timeouts {
+    /// Longest wait for a free connection, and for a lock.
     pub acquire: Duration,
+    /// Longest execution of a statement.
     pub statement: Duration,
 }
 
-/// What a pool is for.
+/// The kind of transactions that a pool is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// Each transaction sees one moment, and cannot write.
+    /// `REPEATABLE READ` and read-only: each transaction sees one snapshot.
     Read,
+    /// `READ COMMITTED`.
     Write,
 }
 
+/// Parses a URL of PostgreSQL.
+///
 /// # Errors
-/// When the address is not PostgreSQL's. What is secret in it is not repeated.
+/// When the URL is not valid. The message has no part of it, because it may contain a password.
 pub fn options(url: &str) -> Result<PgConnectOptions> {
     let options = url.parse::<PgConnectOptions>();
-    let options = options
-        .map_err(|_| anyhow::anyhow!("not of the form postgres://USER:PASSWORD@HOST:PORT/NAME"));
-    let options = options.context("the database address cannot be read")?;
+    let options =
+        options.map_err(|_| anyhow::anyhow!("expected postgres://USER:PASSWORD@HOST:PORT/NAME"));
+    let options = options.context("the database URL is not valid")?;
     Ok(options
         .application_name("rookery")
-        .statement_cache_capacity(STATEMENT_CACHE)
+        .statement_cache_capacity(STATEMENT_CACHE_CAPACITY)
         .disable_statement_logging())
 }
 
-/// The address without user and password.
+/// The URL of a database without user and password.
 pub fn address(options: &PgConnectOptions) -> String {
     let name = options.get_database().unwrap_or_else(|| options.get_username());
     format!("postgres://{}:{}/{name}", options.get_host(), options.get_port())
 }
 
 /// A pool that connects when it is first used.
-pub fn pool(options: PgConnectOptions, size: u32, patience: Patience, purpose: Purpose) -> PgPool {
+pub fn pool(options: PgConnectOptions, size: u32, timeouts: Timeouts, purpose: Purpose) -> PgPool {
     let isolation = match purpose {
         Purpose::Read => "repeatable read",
         Purpose::Write => "read committed",
@@ -61,69 +71,79 @@ pub fn pool(options: PgConnectOptions, size: u32, patience: Patience, purpose: P
     let options = options.options([
         ("default_transaction_isolation", isolation.to_owned()),
         ("default_transaction_read_only", (purpose == Purpose::Read).to_string()),
-        ("statement_timeout", patience.statement.as_millis().to_string()),
-        ("lock_timeout", patience.acquire.as_millis().to_string()),
+        ("statement_timeout", timeouts.statement.as_millis().to_string()),
+        ("lock_timeout", timeouts.acquire.as_millis().to_string()),
         ("idle_in_transaction_session_timeout", "60s".to_owned()),
-        // Our statements are planned once: for any number of keys the plan is the same.
+        // A statement is planned once: its plan does not depend on the number of ids.
         ("plan_cache_mode", "force_generic_plan".to_owned()),
-        // It costs more than any of our statements is worth.
+        // Compilation takes longer than the statements of Rookery.
         ("jit", "off".to_owned()),
     ]);
     PgPoolOptions::new()
         .max_connections(size)
-        .acquire_timeout(patience.acquire)
+        .acquire_timeout(timeouts.acquire)
         .idle_timeout(None)
-        .max_lifetime(LIFETIME)
+        .max_lifetime(MAX_LIFETIME)
         .test_before_acquire(false)
         .before_acquire(|connection, usage| {
             Box::pin(async move {
-                if usage.idle_for > FRESH {
+                if usage.idle_for > PING_IF_IDLE_FOR {
                     connection.ping().await?;
                 }
                 Ok(true)
             })
         })
         .after_release(move |connection, _| {
-            // Without a limit, a connection to a host that has vanished would keep its place for ever.
-            let limit = patience.statement + FRESH;
+            // Without a timeout, a connection to an unreachable host would stay in the pool.
+            let limit = timeouts.statement + PING_IF_IDLE_FOR;
             Box::pin(async move {
-                let settled = timeout(limit, is_settled(connection));
-                settled.await.map_err(|_| sqlx::Error::PoolTimedOut)?
+                let check = timeout(limit, has_no_open_transaction(connection));
+                check.await.map_err(|_| sqlx::Error::PoolTimedOut)?
             })
         })
         .connect_lazy_with(options)
 }
 
-/// Until when there is doubt, in seconds since [`START`].
-static DOUBT: AtomicU64 = AtomicU64::new(0);
+/// End of the period in which a connection may have an open transaction.
+///
+/// In seconds since [`START`].
+static SUSPECT_UNTIL: AtomicU64 = AtomicU64::new(0);
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-/// For how long; the connection in question comes back at once.
-const DOUBTFUL: u64 = 60;
+/// Length of that period in seconds.
+///
+/// The connection in question returns to its pool immediately, so one minute is ample.
+const SUSPECT_FOR: u64 = 60;
 
-/// A BEGIN was given up between question and answer: its connection may have a transaction open that the
-/// driver does not know of.
-pub fn note_given_up() {
-    DOUBT.store(START.elapsed().as_secs() + DOUBTFUL, Ordering::SeqCst);
+/// Records that a `BEGIN` was cancelled before its response arrived.
+///
+/// Its connection may have a transaction open that the driver does not know of.
+pub fn mark_begin_cancelled() {
+    SUSPECT_UNTIL.store(START.elapsed().as_secs() + SUSPECT_FOR, Ordering::SeqCst);
 }
 
-/// Whether the server is there and no transaction is open. The latter is asked only when there is doubt: the
-/// moment of an open transaction is not that of the statement.
-async fn is_settled(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    if START.elapsed().as_secs() < DOUBT.load(Ordering::SeqCst) {
+/// Whether no transaction is open on the connection.
+///
+/// Fails when the server does not respond. The transaction is checked only after a cancelled
+/// `BEGIN`; otherwise the connection is pinged. `now()` is the start of the transaction, so in an
+/// open one it differs from the statement's time.
+async fn has_no_open_transaction(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    if START.elapsed().as_secs() < SUSPECT_UNTIL.load(Ordering::SeqCst) {
         connection.fetch_one("SELECT now() = statement_timestamp()").await?.try_get(0)
     } else {
         connection.ping().await.map(|()| true)
     }
 }
 
-/// Whether our settings came through. A pooler between us and the server drops them; then transactions
-/// must say themselves what they are.
-pub async fn keeps_settings(pool: &PgPool) -> Result<bool, sqlx::Error> {
+/// Whether the server has the parameters that [`pool`] sets.
+///
+/// A connection pooler drops them. Transactions must then set isolation level and access mode.
+pub async fn applies_startup_options(pool: &PgPool) -> Result<bool, sqlx::Error> {
     let sql = "SELECT current_setting('default_transaction_isolation')";
     let isolation: String = sqlx::query_scalar(sql).fetch_one(pool).await?;
     Ok(isolation == "repeatable read")
 }
 
+/// The pool as a connection of SeaORM.
 pub fn connection(pool: PgPool) -> DatabaseConnection {
     SqlxPostgresConnector::from_sqlx_postgres_pool(pool)
 }

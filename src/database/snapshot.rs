@@ -1,4 +1,8 @@
-//! One moment of the database for everything that a request reads.
+//! A snapshot: one read transaction for everything that a request reads.
+//!
+//! All statements of the transaction see the same state of the database (`REPEATABLE READ` on
+//! PostgreSQL, a WAL read transaction on SQLite). A count therefore equals the list that it counts,
+//! whatever is written meanwhile.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -9,45 +13,52 @@ use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbErr, FromQueryResult,
 use tokio::sync::{Mutex, OnceCell, OwnedRwLockReadGuard, OwnedSemaphorePermit};
 use tokio::time::timeout;
 
-use super::reader::Reader;
-use super::{Database, Engine, Last, Lsn, Moment};
+use super::read_pool::ReadPool;
+use super::{Database, Engine, EventRef, Lsn, StreamPosition};
 
-/// One request's reads: all statements see the database as it was at the first of them, so that a
-/// count and the list it counts agree whatever others write meanwhile. The connection goes back with
-/// the last clone. Opened by the first read; cheap when nothing is read.
+/// A snapshot of the database, opened by the first read. Clones share it.
+///
+/// Its connection returns to the pool when the last clone is dropped or the snapshot is reset.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     database: Database,
     state: Arc<Mutex<State>>,
-    /// Nobody looks at a clock.
-    can_wait: bool,
+    /// Whether opening it waits for a background permit.
+    is_background: bool,
 }
 
-/// Snapshots that can wait and are open at the same time: many may be told something at once, and whoever asks something is
-/// not to wait for all of them.
-pub(super) const TURNS: usize = 2;
+/// Maximum number of open background snapshots.
+///
+/// One event for many subscribers thereby leaves connections to requests.
+pub(super) const MAX_BACKGROUND: usize = 2;
 
-/// For so long one waits. Those before it are taken for lost then: their server may have gone without a word.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Longest wait for a background permit.
+///
+/// After it the snapshot opens without one, because the holders of the permits may be waiting for a
+/// server that no longer responds.
+const BACKGROUND_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Default)]
 struct State {
-    /// Where it is opened, if not on the database itself.
-    replica: Option<Reader>,
-    open: Option<Arc<Open>>,
+    /// The pool of a replica, if the snapshot is not on the primary.
+    replica: Option<ReadPool>,
+    open: Option<Arc<ReadTransaction>>,
 }
 
-/// An open moment. Its transaction ends before it lets the log be emptied.
+/// An open snapshot. Dereferences to its transaction.
+///
+/// Fields are dropped in the order of their declaration: the transaction ends before the lock that
+/// holds off the truncation of the WAL is released.
 #[derive(Debug)]
-pub struct Open {
+pub struct ReadTransaction {
     transaction: DatabaseTransaction,
-    /// Which transactions it has seen, once somebody has asked.
-    seen: OnceCell<Moment>,
-    _turn: Option<OwnedSemaphorePermit>,
-    _shared: OwnedRwLockReadGuard<()>,
+    /// The position of the snapshot in the event stream, once it has been read.
+    position: OnceCell<StreamPosition>,
+    _background_permit: Option<OwnedSemaphorePermit>,
+    _open_snapshot: OwnedRwLockReadGuard<()>,
 }
 
-impl Deref for Open {
+impl Deref for ReadTransaction {
     type Target = DatabaseTransaction;
 
     fn deref(&self) -> &DatabaseTransaction {
@@ -56,95 +67,110 @@ impl Deref for Open {
 }
 
 impl Snapshot {
+    /// A snapshot on the primary, for a request.
     #[must_use]
     pub fn new(database: &Database) -> Self {
-        Self { database: database.clone(), state: Arc::default(), can_wait: false }
+        Self { database: database.clone(), state: Arc::default(), is_background: false }
     }
 
-    /// For what is told unasked: it waits for its turn among its kind.
+    /// A snapshot for background reads, such as the events of subscriptions.
+    ///
+    /// At most two of these are open at a time, and others wait up to 5 s, so that requests find a
+    /// connection.
     #[must_use]
-    pub fn in_turn(database: &Database) -> Self {
-        Self { can_wait: true, ..Self::new(database) }
+    pub fn background(database: &Database) -> Self {
+        Self { is_background: true, ..Self::new(database) }
     }
 
-    /// A moment of a replica that has everything up to `lsn`, if there is one.
+    /// A snapshot on a replica that has replayed the WAL up to `lsn`, if there is one.
     #[must_use]
-    pub fn of_replica(database: &Database, lsn: Lsn) -> Option<Self> {
+    pub fn on_replica(database: &Database, lsn: Lsn) -> Option<Self> {
         let replica = Some(database.replica(lsn)?.reader.clone());
         let state = Arc::new(Mutex::new(State { replica, open: None }));
         Some(Self { state, ..Self::new(database) })
     }
 
+    /// The engine of the database.
     #[must_use]
     pub fn engine(&self) -> Engine {
         self.database.engine
     }
 
+    /// Whether the snapshot reads from a replica.
+    ///
+    /// After [`Self::reset`] it reads from the primary.
     pub async fn is_on_replica(&self) -> bool {
         self.state.lock().await.replica.is_some()
     }
 
-    /// The transaction to read in. A write through it fails.
+    /// The read-only transaction of the snapshot, opened by the first call.
     ///
     /// # Errors
-    /// When no connection gets free in time.
-    pub async fn get(&self) -> Result<Arc<Open>, DbErr> {
+    /// When no connection becomes free in time; any error of the database.
+    pub async fn transaction(&self) -> Result<Arc<ReadTransaction>, DbErr> {
         let mut state = self.state.lock().await;
         if let Some(transaction) = &state.open {
             return Ok(Arc::clone(transaction));
         }
-        let turn = if self.can_wait { self.turn().await } else { None };
-        let shared = Arc::clone(&self.database.snapshots).read_owned().await;
+        let permit = if self.is_background { self.background_permit().await } else { None };
+        let open_snapshot = Arc::clone(&self.database.open_snapshots).read_owned().await;
         let reader = state.replica.as_ref().unwrap_or(&self.database.reader);
-        let transaction = reader.begin().await?;
-        let seen = OnceCell::new();
-        let moment = Arc::new(Open { transaction, seen, _turn: turn, _shared: shared });
-        state.open = Some(Arc::clone(&moment));
-        Ok(moment)
+        let transaction = Arc::new(ReadTransaction {
+            transaction: reader.begin().await?,
+            position: OnceCell::new(),
+            _background_permit: permit,
+            _open_snapshot: open_snapshot,
+        });
+        state.open = Some(Arc::clone(&transaction));
+        Ok(transaction)
     }
 
-    async fn turn(&self) -> Option<OwnedSemaphorePermit> {
-        let turn = Arc::clone(&self.database.turns).acquire_owned();
-        timeout(PATIENCE, turn).await.ok()?.ok()
+    async fn background_permit(&self) -> Option<OwnedSemaphorePermit> {
+        let permit = Arc::clone(&self.database.background).acquire_owned();
+        timeout(BACKGROUND_TIMEOUT, permit).await.ok()?.ok()
     }
 
-    /// Runs a statement in the engine's own words.
+    /// Runs a query from SQL text and reads its rows.
     ///
     /// # Errors
-    /// As the database says.
+    /// Any error of the database, or of reading a row.
     pub async fn all<R, V>(&self, sql: &str, values: V) -> Result<Vec<R>, DbErr>
     where
         R: FromQueryResult,
         V: IntoIterator<Item = Value>,
     {
         let statement = self.database.statement(sql, values);
-        R::find_by_statement(statement).all(&**self.get().await?).await
+        R::find_by_statement(statement).all(&**self.transaction().await?).await
     }
 
-    /// Which transactions it has seen. Only on the primary: a replica does not know which are open.
+    /// The position of the snapshot in the event stream.
+    ///
+    /// Only on the primary: a replica does not know which transactions are in progress.
     ///
     /// # Errors
-    /// As the database says.
-    pub async fn moment(&self) -> Result<Moment, DbErr> {
-        let open = self.get().await?;
-        let seen = match self.engine() {
+    /// When the table of events is empty; any error of the database.
+    pub async fn stream_position(&self) -> Result<StreamPosition, DbErr> {
+        let transaction = self.transaction().await?;
+        let snapshot = match self.engine() {
             Engine::Sqlite => "'::'",
             Engine::Postgres => "pg_current_snapshot()::text",
         };
-        let sql = format!("SELECT txn, at, {seen} AS seen FROM event ORDER BY txn DESC LIMIT 1");
-        let ask = async || {
-            let row = open.query_one_raw(self.database.statement(&sql, [])).await?;
-            let row = row.ok_or_else(|| DbErr::RecordNotFound("the first event".to_owned()))?;
+        let sql =
+            format!("SELECT txn, at, {snapshot} AS seen FROM event ORDER BY txn DESC LIMIT 1");
+        let read = async || {
+            let row = transaction.query_one_raw(self.database.statement(&sql, [])).await?;
+            let row = row.ok_or_else(|| DbErr::RecordNotFound("an event".to_owned()))?;
             let at: DateTime<Utc> = row.try_get("", "at")?;
-            let last = Last { txn: row.try_get("", "txn")?, at: at.timestamp_micros() };
-            let seen: String = row.try_get("", "seen")?;
-            Moment::new(&seen, last).ok_or_else(|| DbErr::Custom(format!("no snapshot: {seen}")))
+            let last = EventRef { txn: row.try_get("", "txn")?, at: at.timestamp_micros() };
+            let snapshot: String = row.try_get("", "seen")?;
+            StreamPosition::new(&snapshot, last)
+                .ok_or_else(|| DbErr::Custom(format!("not a snapshot of PostgreSQL: {snapshot}")))
         };
-        open.seen.get_or_try_init(ask).await.cloned()
+        transaction.position.get_or_try_init(read).await.cloned()
     }
 
-    /// Lets go of the moment: the next read sees what has been written since.
-    pub async fn renew(&self) {
+    /// Ends the snapshot. The next read opens a new one on the primary.
+    pub async fn reset(&self) {
         *self.state.lock().await = State::default();
     }
 }

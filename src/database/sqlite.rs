@@ -1,4 +1,7 @@
-//! How SQLite wants to be opened.
+//! Connection pools of SQLite: file, parameters, and checks of their connections.
+//!
+//! The database is in WAL mode, in which reads and the one writer do not block each other. Only
+//! files are supported: with a database in memory each connection would have its own.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -10,45 +13,52 @@ use sea_orm::sqlx::Connection as _;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 use sea_orm::{ConnectOptions, Database as SeaOrm, DatabaseConnection, DbErr};
 
-use super::STATEMENT_CACHE;
+use super::STATEMENT_CACHE_CAPACITY;
 
-/// Rows that wait between SQLite's thread and ours: a page and its probes fit.
-const ROW_BUFFER: usize = 1024;
-/// As much as the engine maps.
-const MEMORY_MAP: &str = "2147418112";
+/// Rows buffered between the thread of a connection and the task.
+///
+/// More than a page needs.
+const ROW_BUFFER_SIZE: usize = 1024;
+/// Size of the memory map in bytes: the maximum of SQLite (`SQLITE_MAX_MMAP_SIZE`).
+const MMAP_SIZE: &str = "2147418112";
 
-/// The file behind an address.
+/// The path of the database file of a URL.
 ///
 /// # Errors
-/// When it is the address of no file.
-pub fn file(url: &str) -> Result<PathBuf> {
+/// When the URL is not valid, or names a database in memory.
+pub fn database_path(url: &str) -> Result<PathBuf> {
     let path = url.parse::<SqliteConnectOptions>()?.get_filename().to_path_buf();
     let on_disk = !path.as_os_str().is_empty() && !url.contains(":memory:");
     ensure!(
         on_disk,
-        "a database in memory is not supported: name a file, as in sqlite://rookery.db"
+        "a database in memory is not supported: use a file, such as sqlite://rookery.db"
     );
     Ok(path)
 }
 
-/// `patience` is how long a write waits for another one, here and in the engine, and a read for a free
-/// connection.
+/// Opens a pool of `size` connections.
+///
+/// A missing file is created, readable by its owner only. `timeout` is the longest wait for a free
+/// connection and for the lock of another writer.
+///
+/// # Errors
+/// When the file cannot be opened or created, or is not a database.
 pub async fn open(
     url: &str,
     size: u32,
-    patience: Duration,
+    timeout: Duration,
     read_only: bool,
 ) -> Result<DatabaseConnection, DbErr> {
-    if let Ok(path) = file(url) {
-        // Password hashes and e-mail addresses are nobody else's; what SQLite puts beside the file is like the file. What
-        // stands in the way is said when it is opened.
+    if let Ok(path) = database_path(url) {
+        // The file has password hashes and e-mail addresses. SQLite gives its WAL and shared memory
+        // the mode of the file. A failure here is reported when the file is opened.
         let _ = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     }
     let mut options = ConnectOptions::new(url);
     options
         .max_connections(size)
         .min_connections(1)
-        .acquire_timeout(patience)
+        .acquire_timeout(timeout)
         .idle_timeout(None::<Duration>)
         .max_lifetime(None::<Duration>)
         .test_before_acquire(false)
@@ -58,20 +68,22 @@ pub async fn open(
                 .create_if_missing(true)
                 .foreign_keys(true)
                 .journal_mode(SqliteJournalMode::Wal)
-                .busy_timeout(patience)
-                .statement_cache_capacity(STATEMENT_CACHE)
-                .row_buffer_size(ROW_BUFFER)
-                .pragma("mmap_size", MEMORY_MAP)
+                .busy_timeout(timeout)
+                .statement_cache_capacity(STATEMENT_CACHE_CAPACITY)
+                .row_buffer_size(ROW_BUFFER_SIZE)
+                .pragma("mmap_size", MMAP_SIZE)
                 .pragma("query_only", if read_only { "ON" } else { "OFF" })
         })
-        .map_sqlx_sqlite_pool_opts(only_settled);
+        .map_sqlx_sqlite_pool_opts(check_no_open_transaction);
     SeaOrm::connect(options).await
 }
 
-/// SQLite ends a transaction by itself when the disk is full or fails; the driver goes on counting it as
-/// open, and every later commit on that connection would be none. Such a connection is closed. The pool has
-/// let the rollback of what was given up go before by then.
-fn only_settled(options: SqlitePoolOptions) -> SqlitePoolOptions {
+/// Closes a connection that leaves the pool with an open transaction.
+///
+/// SQLite rolls a transaction back by itself when the disk is full or fails. The driver still
+/// counts it as open, so that a later commit on that connection would not commit anything. The
+/// rollback of a transaction that was dropped has run before this check.
+fn check_no_open_transaction(options: SqlitePoolOptions) -> SqlitePoolOptions {
     options.before_acquire(|connection, _| {
         Box::pin(std::future::ready(Ok(!connection.is_in_transaction())))
     })

@@ -1,5 +1,7 @@
-//! Whether the service is alive, which it is when it answers, and whether it is ready: the database answers, and nobody has
-//! told it to stop. However many ask, the database is asked once a second.
+//! Liveness and readiness.
+//!
+//! The server is alive if it responds. It is ready if the database responds and no shutdown has
+//! started. The database is queried at most once a second, however often readiness is requested.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,43 +12,43 @@ use sea_orm::ConnectionTrait as _;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use super::{Shared, Stage};
+use super::AppState;
 
-/// How long an answer of the database holds, and how long it may take.
-const HOLDS: Duration = Duration::from_secs(1);
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a result is reused.
+const CACHE_TTL: Duration = Duration::from_secs(1);
+/// How long the database may take to respond.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// When the database was asked last, and whether it answered.
-pub type Asked = Arc<Mutex<Option<(Instant, bool)>>>;
+/// When the database was queried last, and whether it responded.
+pub type ReadinessCache = Arc<Mutex<Option<(Instant, bool)>>>;
 
-pub async fn alive() -> &'static str {
+pub async fn livez() -> &'static str {
     "ok\n"
 }
 
-pub async fn ready(State(shared): State<Shared>) -> (StatusCode, &'static str) {
-    if *shared.stopping.borrow() != Stage::Serving {
-        return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n");
+pub async fn readyz(State(state): State<AppState>) -> (StatusCode, &'static str) {
+    if state.0.shutdown.is_draining() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n");
     }
-    if answers(&shared).await {
+    if database_is_up(&state).await {
         (StatusCode::OK, "ok\n")
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n")
+        (StatusCode::SERVICE_UNAVAILABLE, "the database does not respond\n")
     }
 }
 
-async fn answers(shared: &Shared) -> bool {
-    let mut asked = shared.asked.lock().await;
-    match *asked {
-        Some((at, answered)) if at.elapsed() < HOLDS => answered,
-        before => {
-            let answer = shared.database.reader().execute_unprepared("SELECT 1");
-            let answers = matches!(timeout(PATIENCE, answer).await, Ok(Ok(_)));
-            // Told when it changes, not each time that somebody asks.
-            if answers != before.is_none_or(|(_, answered)| answered) {
-                tracing::warn!(answers, "whether the database answers has changed");
+async fn database_is_up(state: &AppState) -> bool {
+    let mut cache = state.0.readiness.lock().await;
+    match *cache {
+        Some((at, is_up)) if at.elapsed() < CACHE_TTL => is_up,
+        previous => {
+            let query = state.0.engine.database.reader().execute_unprepared("SELECT 1");
+            let is_up = matches!(timeout(QUERY_TIMEOUT, query).await, Ok(Ok(_)));
+            if is_up != previous.is_none_or(|(_, was_up)| was_up) {
+                tracing::warn!(is_up, "database readiness changed");
             }
-            *asked = Some((Instant::now(), answers));
-            answers
+            *cache = Some((Instant::now(), is_up));
+            is_up
         }
     }
 }

@@ -1,30 +1,14 @@
-//! HTTP: the GraphQL endpoint with its transports, the playground, the health check, and the server under
-//! them. `execute` runs what `graphql`, `sse` and `websocket` have read.
+//! The HTTP server: its routes, the GraphQL endpoint with its transports, and shutdown.
 
-mod accept;
-mod answer;
-mod documents;
-mod execute;
-mod graphql;
-mod guard;
+mod client_ip;
+mod cross_origin;
+mod error;
 mod health;
-mod metrics;
-mod note;
-mod origin;
-mod parameters;
-mod peer;
-mod persisted;
+mod negotiation;
 mod playground;
-mod quota;
-mod refusal;
-mod room;
-mod serve;
-mod sockets;
-mod sse;
-mod stream;
-mod task;
-mod variables;
-mod websocket;
+mod server;
+mod shutdown;
+mod transports;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -34,138 +18,134 @@ use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{Next, from_fn};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get};
 use ipnet::IpNet;
-use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
 
-use crate::auth::Presence;
-use crate::budget::Budget;
-use crate::config::{Limits, Origins};
-use crate::database::{Database, Lsn};
+use crate::config::{HttpConfig, Origins};
+use crate::database::Lsn;
 use crate::error::Error;
-use crate::schema::Schema;
-use crate::trace::Work;
-use accept::MediaType;
-use refusal::Refusal;
+use crate::graphql::{GraphqlEngine, isolation};
+use crate::telemetry::{Metrics, RequestScope};
+use error::HttpError;
+use negotiation::MediaType;
 
-pub use documents::Documents;
-pub use health::Asked;
-pub use metrics::Metrics;
-pub use peer::Peer;
-pub use persisted::Persisted;
-pub use quota::Quota;
-pub use room::Room;
-pub use serve::{Patience, serve};
-pub use sockets::Sockets;
+pub use client_ip::Peer;
+pub use health::ReadinessCache;
+pub use server::{ServerLimits, serve};
+pub use shutdown::Shutdown;
+pub use transports::embedded;
 
-/// What the handlers share.
+/// Media type of the metrics.
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The state that all handlers share.
 #[derive(Clone)]
-pub struct Shared {
-    pub schema: Schema,
-    pub documents: Arc<Documents>,
-    pub persisted: Arc<Persisted>,
-    pub origins: Origins,
-    pub database: Database,
-    pub presence: Presence,
-    pub limits: Arc<Limits>,
-    /// How long a request may take.
-    pub timeout: Duration,
-    /// How long a client may take to begin.
-    pub patience: Duration,
-    /// How long it may take to read what it is sent.
-    pub reading: Duration,
-    pub sockets: Sockets,
-    pub room: Room,
-    pub budget: Budget,
-    pub quota: Arc<Quota>,
-    pub proxies: Arc<[IpNet]>,
-    pub metrics: Arc<Metrics>,
-    /// What takes longer is logged.
-    pub slow: Duration,
-    pub asked: Asked,
-    pub stopping: Stopping,
+pub struct AppState(Arc<AppParts>);
+
+struct AppParts {
+    engine: Arc<GraphqlEngine>,
+    origins: Origins,
+    proxies: Arc<[IpNet]>,
+    read_timeout: Duration,
+    write_timeout: Duration,
+    readiness: ReadinessCache,
+    shutdown: Shutdown,
 }
 
-/// How far the service has come. Whatever goes on for longer than a request listens, and is waited for.
-pub type Stopping = Arc<watch::Sender<Stage>>;
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Stage {
-    #[default]
-    Serving,
-    /// It still serves, and says that it soon will not.
-    Leaving,
-    Stopping,
+impl AppState {
+    pub fn new(engine: Arc<GraphqlEngine>, config: &HttpConfig, shutdown: Shutdown) -> Self {
+        Self(Arc::new(AppParts {
+            engine,
+            origins: config.cors_origins.clone(),
+            proxies: config.trusted_proxies.0.clone().into(),
+            read_timeout: Duration::from_secs(config.read_timeout),
+            write_timeout: Duration::from_secs(config.write_timeout),
+            readiness: ReadinessCache::default(),
+            shutdown,
+        }))
+    }
 }
 
-/// Waits until it stops.
-pub async fn stopped(stopping: &mut watch::Receiver<Stage>) {
-    let _ = stopping.wait_for(|stage| *stage == Stage::Stopping).await;
-}
-
-pub fn router(shared: Shared) -> Router {
-    let mut graphql = any(graphql::handle);
-    if let Some(cors) = shared.origins.cors() {
+/// All routes of the server.
+pub fn router(state: AppState) -> Router {
+    let mut graphql = any(transports::handle);
+    if let Some(cors) = state.0.origins.cors() {
         graphql = graphql.layer(cors);
     }
     Router::new()
         .route("/graphql", graphql)
-        .merge(health_router())
+        .merge(health_routes())
         .fallback(get(playground::handle))
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn(known))
-        .with_state(shared)
+        .layer(CatchPanicLayer::custom(on_panic))
+        .layer(security_headers())
+        .layer(from_fn(with_request_scope))
+        .with_state(state)
 }
 
-/// Each request is a piece of work with a number, and each answer has what browsers are to heed.
-async fn known(request: Request, next: Next) -> Response {
-    let work = Work::new();
-    let number = HeaderValue::try_from(work.to_string());
-    let mut response = work.within(next.run(request)).await;
-    let headers = response.headers_mut();
-    headers.extend(number.ok().map(|number| (REQUEST_ID, number)));
-    headers.extend([NOSNIFF]);
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    for (name, value) in [
-        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
-        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-        (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()"),
-    ] {
-        headers.entry(name).or_insert(HeaderValue::from_static(value));
-    }
+/// Liveness and readiness, without the other routes.
+pub fn health_router(state: AppState) -> Router {
+    health_routes().with_state(state)
+}
+
+fn health_routes() -> Router<AppState> {
+    Router::new().route("/livez", get(health::livez)).route("/readyz", get(health::readyz))
+}
+
+/// The metrics, for a listener of their own or beside the other routes.
+pub fn metrics_router(metrics: Arc<Metrics>) -> Router {
+    let handler = async move || {
+        let media_type = HeaderValue::from_static(OPENMETRICS);
+        ([(header::CONTENT_TYPE, media_type)], metrics.scrape()).into_response()
+    };
+    Router::new().route("/metrics", get(handler))
+}
+
+type HeaderLayer = SetResponseHeaderLayer<HeaderValue>;
+
+/// Headers that restrict what a browser does with a response. A handler may set a content security
+/// policy of its own.
+fn security_headers()
+-> (HeaderLayer, HeaderLayer, HeaderLayer, HeaderLayer, HeaderLayer, HeaderLayer) {
+    let set = |name, value| HeaderLayer::if_not_present(name, HeaderValue::from_static(value));
+    (
+        set(header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        set(header::REFERRER_POLICY, "no-referrer"),
+        set(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        set(HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        set(HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        set(
+            HeaderName::from_static("permissions-policy"),
+            "camera=(), geolocation=(), microphone=()",
+        ),
+    )
+}
+
+/// Runs each request in a scope of its own, whose id is returned to the client and logged.
+async fn with_request_scope(request: Request, next: Next) -> Response {
+    let scope = RequestScope::new();
+    let id = HeaderValue::try_from(scope.to_string());
+    let mut response = scope.scope(next.run(request)).await;
+    response.headers_mut().extend(id.ok().map(|id| (REQUEST_ID, id)));
     response
 }
 
-/// The number of a request: it is in the log, too.
+/// The header with the id of a request.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The metrics alone, for a listener of their own or beside the rest.
-pub fn metrics_router(metrics: Arc<Metrics>) -> Router {
-    Router::new().route("/metrics", get(async move || metrics.answer()))
+/// Responds to a panic outside of resolvers, whose message is logged and not sent.
+#[allow(clippy::needless_pass_by_value, reason = "the signature is the layer's")]
+fn on_panic(panic: Box<dyn Any + Send + 'static>) -> Response {
+    isolation::log_panic(&*panic);
+    HttpError::from(Error::Internal).into_response(MediaType::Json)
 }
 
-/// Whether the service is alive and ready.
-pub fn health_router() -> Router<Shared> {
-    Router::new().route("/livez", get(health::alive)).route("/readyz", get(health::ready))
-}
-
-/// A panic outside of resolvers: logged with its message, answered without.
-#[allow(clippy::needless_pass_by_value, reason = "the layer hands it over like this")]
-fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
-    task::panicked(&*panic);
-    Refusal::of(vec![execute::refusal(Error::Internal)]).into_response(MediaType::Json)
-}
-
-/// With replicas: sent with the answer to a mutation; a request that comes with it reads nothing older.
+/// The header with the WAL position of a mutation's write. A request that sends it reads no older state.
 const LSN: HeaderName = HeaderName::from_static("rookery-lsn");
 
 fn set_lsn(response: &mut Response, lsn: Option<Lsn>) {
     let lsn = lsn.and_then(|lsn| HeaderValue::try_from(lsn.to_string()).ok());
     response.headers_mut().extend(lsn.map(|lsn| (LSN, lsn)));
 }
-
-const NOSNIFF: (HeaderName, HeaderValue) =
-    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

@@ -1,29 +1,29 @@
-//! The playground at `/`: the embedded files of GraphiQL, nothing from elsewhere.
+//! Serves the embedded files of the playground, at `/` and below.
+//!
+//! The files are compressed at build time. Clients that accept gzip, such as all browsers, receive
+//! them as they are. For other clients they are decompressed.
 
 use std::io::Read as _;
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-
 use flate2::read::GzDecoder;
 
-use super::NOSNIFF;
-
-pub async fn handle(uri: Uri, request: HeaderMap) -> Response {
+/// Responds with a file of the playground, or 404.
+pub async fn handle(uri: Uri, request_headers: HeaderMap) -> Response {
     let Some(file) = playground::file(uri.path().trim_start_matches('/')) else {
-        return (StatusCode::NOT_FOUND, "There is nothing here. The playground is at /\n")
-            .into_response();
+        return (StatusCode::NOT_FOUND, "Not found. The playground is at /\n").into_response();
     };
-    let accepted = request.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
-    let packed = file.gzip && accepted.is_some_and(|encodings| encodings.contains("gzip"));
-    let mut response = if file.gzip && !packed {
-        unpacked(file.body).into_response()
+    let accepted = request_headers.get(header::ACCEPT_ENCODING);
+    let accepted = accepted.and_then(|value| value.to_str().ok());
+    let send_gzip = file.gzip && accepted.is_some_and(|encodings| encodings.contains("gzip"));
+    let mut response = if file.gzip && !send_gzip {
+        decompress(file.body).into_response()
     } else {
         file.body.into_response()
     };
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(file.content_type));
-    headers.extend([NOSNIFF]);
     headers.insert(
         header::CONTENT_SECURITY_POLICY,
         HeaderValue::from_static(playground::CONTENT_SECURITY_POLICY),
@@ -31,17 +31,16 @@ pub async fn handle(uri: Uri, request: HeaderMap) -> Response {
     let caching = if file.immutable { "public, max-age=31536000, immutable" } else { "no-cache" };
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
     headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
-    if packed {
+    if send_gzip {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     response
 }
 
-/// For clients that do not take gzip: no browser, but people with plain tools.
-fn unpacked(packed: &[u8]) -> Vec<u8> {
+fn decompress(gzip: &[u8]) -> Vec<u8> {
     let mut plain = Vec::new();
-    if let Err(error) = GzDecoder::new(packed).read_to_end(&mut plain) {
-        tracing::error!(%error, "an embedded file cannot be unpacked");
+    if let Err(error) = GzDecoder::new(gzip).read_to_end(&mut plain) {
+        tracing::error!(%error, "cannot decompress an embedded file");
     }
     plain
 }

@@ -1,4 +1,8 @@
-//! Accounts as clients see them: the viewer's private side, and coming in and going out.
+//! GraphQL types of accounts: the viewer, sessions, and the mutations for credentials.
+//!
+//! `register`, `login` and `changePassword` return a new session and make its user the viewer of
+//! the rest of the request. `logout`, `deleteAccount`, and `revokeSession` of the current session
+//! make the rest anonymous.
 
 use std::sync::Arc;
 
@@ -7,103 +11,100 @@ use entity::session;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::bookmark::BookmarkEdge;
-use super::connection::{Connection, PageArgs, cost_of_posts, times, with_count};
+use super::connection::{Connection, PageArgs, cost_of_posts, multiply_cost, with_count};
 use super::error::{UserErrorInterface, user_errors};
 use super::scalar::DateTime;
+use super::text::Text;
 use super::user::User;
-use super::{Outcome, caller, graph, loaders, viewer, write};
-use crate::auth::{self, SignedIn};
+use super::{Outcome, loaders, request, run_mutation, services, viewer};
+use crate::auth::IssuedSession;
 use crate::error::Error;
-use crate::graph;
-use crate::id::Id;
-use crate::page::List;
+use crate::ids::GlobalId;
+use crate::pagination::CursorKind;
+use crate::{auth, domain};
 
 pub struct Viewer(Arc<auth::Viewer>);
 
 impl Viewer {
-    /// Whoever is signed in at this point of the request.
-    pub fn of(ctx: &Context<'_>) -> Option<Self> {
-        caller(ctx).viewer().map(Self)
+    /// The viewer at this point of the request; mutations of the same request can change it.
+    pub fn from_context(ctx: &Context<'_>) -> Option<Self> {
+        request(ctx).viewer().map(Self)
     }
 }
 
-/// The signed-in user's private side.
+/// The signed-in user's private data.
 #[Object]
 impl Viewer {
-    /// The user, as everybody sees them.
+    /// The viewer's public profile.
     async fn user(&self, ctx: &Context<'_>) -> Result<User, Error> {
         User::load(ctx, self.0.id()).await
     }
 
-    /// The e-mail address, trimmed and lower-cased; shown to nobody else.
-    async fn email(&self, ctx: &Context<'_>) -> Result<String, Error> {
-        Ok(User::load(ctx, self.0.id()).await?.whole(ctx).await?.email.clone())
+    /// The e-mail address, trimmed and lower-cased. Only the viewer can read it.
+    async fn email(&self, ctx: &Context<'_>) -> Result<Text<'_>, Error> {
+        Ok(User::load(ctx, self.0.id()).await?.full_row(ctx).await?.email.clone().into())
     }
 
-    /// The sessions that are open now, newest first; at most 100. Another login ends the oldest.
-    #[graphql(complexity = "times(100, child_complexity)")]
+    /// The open sessions, newest first. There are at most 100: a further login ends the oldest.
+    #[graphql(complexity = "multiply_cost(100, child_complexity)")]
     async fn sessions(&self, ctx: &Context<'_>) -> Result<Vec<Session>, Error> {
-        let sessions = graph::account::sessions(&loaders(ctx).snapshot, &self.0).await?;
+        let sessions = domain::account::sessions(&loaders(ctx).snapshot, &self.0).await?;
         Ok(sessions.into_iter().map(Session).collect())
     }
 
-    /// The posts that the viewer has put aside, newest bookmark first.
+    /// The viewer's bookmarks, newest bookmark first. Only the viewer can read them.
     ///
     /// Errors: `PAGE_SIZE_OUT_OF_RANGE`, `INVALID_CURSOR`.
     #[graphql(complexity = "with_count(cost_of_posts(first, last, child_complexity))")]
     async fn bookmarks(
         &self,
         ctx: &Context<'_>,
-        #[graphql(
-            desc = "How many entries, from the start or from `after`: 1 to 100; 20 without `last`."
-        )]
+        #[graphql(desc = "Number of first entries: 1 to 100. Default: 20 unless `last` is set.")]
         first: Option<i32>,
         #[graphql(desc = "Only entries after this cursor.")] after: Option<String>,
-        #[graphql(
-            desc = "How many entries, back from the end or from `before`: 1 to 100. Not with `first`."
-        )]
+        #[graphql(desc = "Number of last entries: 1 to 100. Cannot be combined with `first`.")]
         last: Option<i32>,
         #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
     ) -> Result<Connection<BookmarkEdge>, Error> {
-        let page = PageArgs { first, after, last, before }.of(List::Bookmarks)?;
-        let slice = graph::bookmark::page(&loaders(ctx).snapshot, &self.0, &page).await?;
-        Ok(Connection { list: List::Bookmarks, slice: slice.into(), whole: () })
+        let page = PageArgs { first, after, last, before }.parse(CursorKind::Bookmarks)?;
+        let page = domain::bookmark::page(&loaders(ctx).snapshot, &self.0, &page).await?;
+        Ok(Connection { kind: CursorKind::Bookmarks, page: page.into(), count_source: () })
     }
 }
 
 pub struct Session(pub session::Model);
 
-/// A signed-in client of the viewer: what one bearer token stands for.
+/// An open session of the viewer. It has one bearer token.
 #[Object]
 impl Session {
-    /// Opaque and globally unique; only its owner can fetch it.
+    /// Opaque, globally unique id. Only the session's user can fetch the object.
     pub async fn id(&self) -> ID {
-        Id::Session(self.0.id).encode().into()
+        GlobalId::Session(self.0.id).encode().into()
     }
 
-    /// When the viewer logged in.
+    /// When the session was opened.
     async fn created_at(&self) -> DateTime {
         DateTime(self.0.created_at)
     }
 
-    /// When its token was last used; up to a minute behind.
+    /// When the token was last used. Updated at most once per minute.
     async fn last_used_at(&self) -> DateTime {
         DateTime(self.0.last_used_at)
     }
 
-    /// When its token stops working.
+    /// When the token expires.
     async fn expires_at(&self) -> DateTime {
         DateTime(self.0.expires_at)
     }
 
-    /// What the client said of itself at login, up to 200 characters; null when nothing.
-    async fn user_agent(&self) -> Option<&str> {
-        self.0.user_agent.as_deref()
+    /// The `User-Agent` header at login, cut to 200 characters. Null if there was none.
+    async fn user_agent(&self) -> Option<Text<'_>> {
+        self.0.user_agent.as_deref().map(Text::from)
     }
 
-    /// Whether this request came with its token.
+    /// Whether this is the session of the current request.
     async fn is_current(&self, ctx: &Context<'_>) -> bool {
-        caller(ctx).viewer().is_some_and(|viewer| viewer.session().id == self.0.id)
+        request(ctx).viewer().is_some_and(|viewer| viewer.session().id == self.0.id)
     }
 }
 
@@ -112,93 +113,92 @@ pub struct AccountQuery;
 
 #[Object]
 impl AccountQuery {
-    /// The signed-in user; null when the request came without a token. A wrong or expired token is an
-    /// error, not silence.
+    /// The signed-in user. Null without a token. A wrong or expired token is an error.
     async fn viewer(&self, ctx: &Context<'_>) -> Option<Viewer> {
-        Viewer::of(ctx)
+        Viewer::from_context(ctx)
     }
 }
 
-/// A new account.
+/// Input of `register`: the data of the new account.
 #[derive(InputObject)]
 pub struct RegisterInput {
-    /// 1 to 30 letters, digits and underscores; unique without regard to case, shown as typed.
+    /// 1 to 30 ASCII letters, digits and underscores. Unique without regard to case.
     username: String,
-    /// An e-mail address of at most 254 characters that nobody has registered with; shown to nobody
-    /// else.
+    /// The e-mail address, at most 254 characters. Unique. Only the viewer can read it.
     email: String,
     /// 8 to 128 characters.
     password: String,
-    /// The name to show, 1 to 50 characters.
+    /// The name to display, 1 to 50 characters. Null for none.
     display_name: Option<String>,
 }
 
-/// Who is coming in.
+/// Credentials for `login`.
 #[derive(InputObject)]
 pub struct LoginInput {
-    /// The username or the e-mail address; case makes no difference.
+    /// The username or the e-mail address. Case-insensitive.
     username: String,
-    /// The password, 8 to 128 characters.
+    /// The account's password.
     password: String,
 }
 
-/// A change of the password.
+/// Input of `changePassword`.
 #[derive(InputObject)]
 pub struct ChangePasswordInput {
-    /// The password that is valid now.
+    /// The viewer's current password.
     current_password: String,
     /// The new password, 8 to 128 characters.
     new_password: String,
 }
 
-/// What confirms that the account is to be deleted.
+/// Input of `deleteAccount`: the confirmation.
 #[derive(InputObject)]
 pub struct DeleteAccountInput {
-    /// The viewer's password, 8 to 128 characters.
+    /// The viewer's password.
     password: String,
 }
 
-struct Opened {
+struct NewSession {
     token: SecretString,
     viewer: Arc<auth::Viewer>,
 }
 
-pub struct AuthPayload(Outcome<Opened>);
+pub struct AuthPayload(Outcome<NewSession>);
 
 impl AuthPayload {
-    /// From here on, the request is the new viewer's.
-    async fn new<F>(ctx: &Context<'_>, verb: impl Fn() -> F) -> Result<Self, Error>
+    /// Runs `write` and makes the user of the new session the viewer of the rest of the request.
+    async fn new<F>(ctx: &Context<'_>, write: impl Fn() -> F) -> Result<Self, Error>
     where
-        F: Future<Output = Result<SignedIn, Error>>,
+        F: Future<Output = Result<IssuedSession, Error>>,
     {
-        let outcome = write(ctx, verb).await?;
-        if let Ok(SignedIn { viewer, .. }) = &outcome {
-            caller(ctx).set_viewer(Some(viewer.clone())).await;
+        let outcome = run_mutation(ctx, write).await?;
+        if let Ok(IssuedSession { viewer, .. }) = &outcome {
+            request(ctx).set_viewer(Some(viewer.clone())).await;
         }
-        let opened = |SignedIn { token, viewer }| Opened { token, viewer: Arc::new(viewer) };
-        Ok(Self(outcome.map(opened)))
+        let session = |IssuedSession { token, viewer }| NewSession { token, viewer: viewer.into() };
+        Ok(Self(outcome.map(session)))
     }
 }
 
-/// The answer to `register`, `login` and `changePassword`: a new session.
+/// Payload of `register`, `login` and `changePassword`: a new session.
 #[Object]
 impl AuthPayload {
-    /// The bearer token, shown this once: send it as `Authorization: Bearer <token>`.
-    async fn token(&self) -> Option<&str> {
-        self.0.as_ref().ok().map(|opened| opened.token.expose_secret())
+    /// The bearer token. Send it as `Authorization: Bearer <token>`. The server shows it only once.
+    /// Null on failure.
+    async fn token(&self) -> Option<Text<'_>> {
+        self.0.as_ref().ok().map(|session| session.token.expose_secret().into())
     }
 
-    /// When the token stops working.
+    /// When the token expires. Null on failure.
     async fn expires_at(&self) -> Option<DateTime> {
-        self.0.as_ref().ok().map(|opened| DateTime(opened.viewer.session().expires_at))
+        self.0.as_ref().ok().map(|session| DateTime(session.viewer.session().expires_at))
     }
 
-    /// Whose session it is.
+    /// The signed-in user. Null on failure.
     async fn viewer(&self) -> Option<Viewer> {
-        self.0.as_ref().ok().map(|opened| Viewer(Arc::clone(&opened.viewer)))
+        self.0.as_ref().ok().map(|session| Viewer(Arc::clone(&session.viewer)))
     }
 
-    /// Why there is no session; empty on success.
+    /// Expected failures. Empty on success.
     async fn user_errors(&self) -> Vec<UserErrorInterface> {
         user_errors(&self.0)
     }
@@ -206,15 +206,15 @@ impl AuthPayload {
 
 pub struct LogoutPayload(Outcome<u64>);
 
-/// The answer to `logout`.
+/// Payload of `logout`.
 #[Object]
 impl LogoutPayload {
-    /// Whether a session was ended. False when it was over already, a success all the same.
+    /// True if a session was ended. False if it had already ended, and on failure.
     async fn changed(&self) -> bool {
         self.0.as_ref().is_ok_and(|ended| *ended > 0)
     }
 
-    /// Why no session was ended; empty on success.
+    /// Expected failures. Empty on success.
     async fn user_errors(&self) -> Vec<UserErrorInterface> {
         user_errors(&self.0)
     }
@@ -222,20 +222,20 @@ impl LogoutPayload {
 
 pub struct RevokeSessionPayload(Outcome<(bool, i64)>);
 
-/// The answer to `revokeSession`.
+/// Payload of `revokeSession`.
 #[Object]
 impl RevokeSessionPayload {
-    /// Whether the session was ended. False when it was over already, a success all the same.
+    /// True if the session was ended. False if the viewer has no such session, and on failure.
     async fn changed(&self) -> bool {
         self.0.as_ref().is_ok_and(|(changed, _)| *changed)
     }
 
-    /// The id of the session that is over.
+    /// The session id that the mutation was given. Null on failure.
     async fn revoked_session_id(&self) -> Option<ID> {
-        self.0.as_ref().ok().map(|(_, id)| Id::Session(*id).encode().into())
+        self.0.as_ref().ok().map(|(_, id)| GlobalId::Session(*id).encode().into())
     }
 
-    /// Why no session was ended; empty on success.
+    /// Expected failures. Empty on success.
     async fn user_errors(&self) -> Vec<UserErrorInterface> {
         user_errors(&self.0)
     }
@@ -243,20 +243,20 @@ impl RevokeSessionPayload {
 
 pub struct DeleteAccountPayload(Outcome<i64>);
 
-/// The answer to `deleteAccount`.
+/// Payload of `deleteAccount`.
 #[Object]
 impl DeleteAccountPayload {
-    /// Whether the account was deleted.
+    /// True if the account was deleted. False on failure.
     async fn changed(&self) -> bool {
         self.0.is_ok()
     }
 
-    /// The id of the deleted user.
+    /// The id of the deleted user. Null on failure.
     async fn deleted_user_id(&self) -> Option<ID> {
-        self.0.as_ref().ok().map(|id| Id::User(*id).encode().into())
+        self.0.as_ref().ok().map(|id| GlobalId::User(*id).encode().into())
     }
 
-    /// Why nothing was deleted; empty on success.
+    /// Expected failures. Empty on success.
     async fn user_errors(&self) -> Vec<UserErrorInterface> {
         user_errors(&self.0)
     }
@@ -267,103 +267,101 @@ pub struct AccountMutation;
 
 #[Object]
 impl AccountMutation {
-    /// Makes an account and signs in.
+    /// Creates an account and opens a session. All invalid values are reported at once.
     ///
-    /// User errors: `INVALID_INPUT` (all of them at once), `USERNAME_TAKEN`, `EMAIL_TAKEN`,
-    /// `TOO_MANY_REQUESTS`.
+    /// User errors: `INVALID_INPUT`, `USERNAME_TAKEN`, `EMAIL_TAKEN`, `TOO_MANY_REQUESTS`.
     async fn register(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The new account.")] input: RegisterInput,
+        #[graphql(desc = "The data of the new account.")] input: RegisterInput,
     ) -> Result<AuthPayload, Error> {
         let RegisterInput { username, email, password, display_name } = input;
-        let new = graph::account::Registration {
+        let registration = domain::account::Registration {
             username,
             email,
             password: password.into(),
             display_name,
         };
-        let signed_in = || {
-            let client = caller(ctx).client.clone();
-            graph::account::register(graph(ctx), new.clone(), client)
+        let write = || {
+            let client = request(ctx).client.clone();
+            domain::account::register(services(ctx), registration.clone(), client)
         };
-        AuthPayload::new(ctx, signed_in).await
+        AuthPayload::new(ctx, write).await
     }
 
-    /// Signs in. An unknown user gets the same answer, after the same time, as a wrong password.
+    /// Opens a session. The response and its time do not show whether the user exists.
     ///
     /// User errors: `INVALID_CREDENTIALS`, `TOO_MANY_REQUESTS`.
     async fn login(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Username or e-mail address, and the password.")] input: LoginInput,
+        #[graphql(desc = "The username or e-mail address, and the password.")] input: LoginInput,
     ) -> Result<AuthPayload, Error> {
         let LoginInput { username, password } = input;
         let password = SecretString::from(password);
-        let signed_in = || {
-            let client = caller(ctx).client.clone();
-            graph::account::login(graph(ctx), &username, password.clone(), client)
+        let write = || {
+            let client = request(ctx).client.clone();
+            domain::account::login(services(ctx), &username, password.clone(), client)
         };
-        AuthPayload::new(ctx, signed_in).await
+        AuthPayload::new(ctx, write).await
     }
 
-    /// Ends the session of this request's token, or all of the viewer's sessions.
+    /// Ends the session of the current request, or all of the viewer's sessions.
     ///
     /// Errors: `UNAUTHENTICATED`.
     async fn logout(
         &self,
         ctx: &Context<'_>,
-        #[graphql(default = false, desc = "All sessions, not only this one.")] everywhere: bool,
+        #[graphql(default = false, desc = "Ends all of the viewer's sessions.")] everywhere: bool,
     ) -> Result<LogoutPayload, Error> {
         let viewer = viewer(ctx)?;
-        let ended = || graph::account::logout(graph(ctx), &viewer, everywhere);
-        let outcome = write(ctx, ended).await?;
-        caller(ctx).set_viewer(None).await;
+        let write = || domain::account::logout(services(ctx), &viewer, everywhere);
+        let outcome = run_mutation(ctx, write).await?;
+        request(ctx).set_viewer(None).await;
         Ok(LogoutPayload(outcome))
     }
 
-    /// Ends one of the viewer's sessions, whichever client it belongs to. A session that is over, or not the viewer's, is left
-    /// as it is: `changed` is false.
+    /// Ends one session of the viewer. Ending a session that does not exist succeeds.
     ///
     /// Errors: `UNAUTHENTICATED`, `INVALID_ID`.
     async fn revoke_session(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The session, as in `Viewer.sessions`.")] id: ID,
+        #[graphql(desc = "The id of a session from `Viewer.sessions`.")] id: ID,
     ) -> Result<RevokeSessionPayload, Error> {
         let viewer = viewer(ctx)?;
-        let id = Id::session(&id)?;
-        let revoked = || graph::account::revoke(graph(ctx), &viewer, id);
-        let outcome = write(ctx, revoked).await?;
+        let id = GlobalId::session(&id)?;
+        let write = || domain::account::revoke(services(ctx), &viewer, id);
+        let outcome = run_mutation(ctx, write).await?;
         if id == viewer.session().id && outcome.is_ok() {
-            caller(ctx).set_viewer(None).await;
+            request(ctx).set_viewer(None).await;
         }
         Ok(RevokeSessionPayload(outcome.map(|changed| (changed, id))))
     }
 
-    /// Changes the viewer's password, ends all their sessions and opens a new one.
+    /// Changes the viewer's password, ends all of their sessions and opens a new session.
     ///
     /// User errors: `INVALID_INPUT`, `INVALID_CREDENTIALS`, `TOO_MANY_REQUESTS`. Errors:
     /// `UNAUTHENTICATED`.
     async fn change_password(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The password now, and the new one.")] input: ChangePasswordInput,
+        #[graphql(desc = "The current and the new password.")] input: ChangePasswordInput,
     ) -> Result<AuthPayload, Error> {
         let ChangePasswordInput { current_password, new_password } = input;
         let (current, new) =
             (SecretString::from(current_password), SecretString::from(new_password));
         let viewer = viewer(ctx)?;
-        let changed = || {
+        let write = || {
             let (current, new) = (current.clone(), new.clone());
-            let client = caller(ctx).client.clone();
-            graph::account::change_password(graph(ctx), (&viewer, client), current, new)
+            let client = request(ctx).client.clone();
+            domain::account::change_password(services(ctx), (&viewer, client), current, new)
         };
-        AuthPayload::new(ctx, changed).await
+        AuthPayload::new(ctx, write).await
     }
 
-    /// Removes the viewer's account with their follows in both directions, posts, bookmarks and
-    /// sessions, and sets everybody else's counts right, in one transaction. There is no way back.
+    /// Deletes the viewer's account with its posts, bookmarks, sessions, and follows in both
+    /// directions. The same transaction updates the counts of other users. This cannot be undone.
     ///
     /// User errors: `INVALID_CREDENTIALS`, `TOO_MANY_REQUESTS`. Errors: `UNAUTHENTICATED`.
     async fn delete_account(
@@ -373,13 +371,13 @@ impl AccountMutation {
     ) -> Result<DeleteAccountPayload, Error> {
         let viewer = viewer(ctx)?;
         let password = SecretString::from(input.password);
-        let deleted = || {
-            let client = caller(ctx).client.clone();
-            graph::account::delete(graph(ctx), (&viewer, client), password.clone())
+        let write = || {
+            let client = request(ctx).client.clone();
+            domain::account::delete(services(ctx), (&viewer, client), password.clone())
         };
-        let outcome = write(ctx, deleted).await?;
+        let outcome = run_mutation(ctx, write).await?;
         if outcome.is_ok() {
-            caller(ctx).set_viewer(None).await;
+            request(ctx).set_viewer(None).await;
         }
         Ok(DeleteAccountPayload(outcome))
     }

@@ -1,37 +1,41 @@
-//! Bookmarks as their owner sees them.
+//! GraphQL types of bookmarks, which only their owner can read.
+//!
+//! The list itself is `Viewer.bookmarks` (account.rs). `totalCount` has no stored count and counts
+//! the rows.
 
 use async_graphql::{Context, ID, Object};
 use entity::bookmark;
 
-use super::connection::{Edge, int};
+use super::connection::{Edge, to_graphql_int};
 use super::post::{Post, PostPayload};
 use super::scalar::DateTime;
-use super::{graph, loaders, viewer, write};
+use super::text::Text;
+use super::{loaders, run_mutation, services, viewer};
+use crate::domain;
 use crate::error::Error;
-use crate::graph;
-use crate::id::Id;
+use crate::ids::GlobalId;
 
 pub struct BookmarkEdge {
     cursor: String,
     row: bookmark::Model,
 }
 
-/// A post that the viewer has bookmarked.
+/// An entry of the viewer's bookmarks.
 #[Object]
 impl BookmarkEdge {
-    /// The place of this entry in the list.
-    async fn cursor(&self) -> &str {
-        &self.cursor
+    /// The cursor of this entry.
+    async fn cursor(&self) -> Text<'_> {
+        self.cursor.as_str().into()
     }
 
-    /// The post.
+    /// The bookmarked post.
     async fn node(&self, ctx: &Context<'_>) -> Result<Post, Error> {
         Self::load(&self.row, ctx).await
     }
 
-    /// When the viewer bookmarked it.
+    /// When the viewer added the bookmark.
     async fn bookmarked_at(&self) -> DateTime {
-        DateTime::of(self.row.id)
+        DateTime::from_id(self.row.id)
     }
 }
 
@@ -39,14 +43,14 @@ impl Edge for BookmarkEdge {
     const CONNECTION: &'static str = "BookmarkConnection";
     type Row = bookmark::Model;
     type Node = Post;
-    type Position = i64;
-    type Whole = ();
+    type Key = i64;
+    type CountSource = ();
 
     fn new(row: &bookmark::Model, cursor: String) -> Self {
         Self { cursor, row: row.clone() }
     }
 
-    fn position(row: &bookmark::Model) -> i64 {
+    fn key(row: &bookmark::Model) -> i64 {
         row.id
     }
 
@@ -56,7 +60,7 @@ impl Edge for BookmarkEdge {
     }
 
     async fn count((): &(), ctx: &Context<'_>) -> Result<i32, Error> {
-        graph::bookmark::count(&loaders(ctx).snapshot, &*viewer(ctx)?).await.map(int)
+        domain::bookmark::count(&loaders(ctx).snapshot, &*viewer(ctx)?).await.map(to_graphql_int)
     }
 }
 
@@ -65,29 +69,29 @@ pub struct BookmarkMutation;
 
 #[Object]
 impl BookmarkMutation {
-    /// Bookmarks a post for the viewer. Nobody else sees it.
+    /// Bookmarks a post for the viewer. Only the viewer can read their bookmarks.
     ///
     /// User errors: `NOT_FOUND`. Errors: `UNAUTHENTICATED`, `INVALID_ID`.
     async fn bookmark(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The post.")] post_id: ID,
+        #[graphql(desc = "The id of the post.")] post_id: ID,
     ) -> Result<PostPayload, Error> {
-        let (viewer, id) = (viewer(ctx)?, Id::post(&post_id)?);
-        let change = || graph::bookmark::add(graph(ctx), &viewer, id);
-        Ok(PostPayload(write(ctx, change).await?))
+        let (viewer, id) = (viewer(ctx)?, GlobalId::post(&post_id)?);
+        let write = || domain::bookmark::add(services(ctx), &viewer, id);
+        Ok(PostPayload(run_mutation(ctx, write).await?))
     }
 
-    /// Takes the viewer's bookmark off a post.
+    /// Removes the viewer's bookmark of a post.
     ///
     /// User errors: `NOT_FOUND`. Errors: `UNAUTHENTICATED`, `INVALID_ID`.
     async fn unbookmark(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The post.")] post_id: ID,
+        #[graphql(desc = "The id of the post.")] post_id: ID,
     ) -> Result<PostPayload, Error> {
-        let (viewer, id) = (viewer(ctx)?, Id::post(&post_id)?);
-        let change = || graph::bookmark::remove(graph(ctx), &viewer, id);
-        Ok(PostPayload(write(ctx, change).await?))
+        let (viewer, id) = (viewer(ctx)?, GlobalId::post(&post_id)?);
+        let write = || domain::bookmark::remove(services(ctx), &viewer, id);
+        Ok(PostPayload(run_mutation(ctx, write).await?))
     }
 }

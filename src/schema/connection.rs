@@ -1,4 +1,10 @@
-//! Connections, as the Relay specification has them: one type for all lists with a `totalCount`.
+//! Relay connections: one generic type for all lists that have a `totalCount`.
+//!
+//! [`Connection`] is generic over its [`Edge`], which names the GraphQL type of the connection
+//! (<https://relay.dev/graphql/connections.htm>). async-graphql's `connection` module is not used:
+//! its edges own their nodes, so each node would be loaded and built even if it is not selected.
+//! Here, a connection has the rows of its page, and makes edges and nodes from them on request. The
+//! cost functions of list fields are in this file, too.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -6,34 +12,35 @@ use std::sync::Arc;
 use async_graphql::{Context, Object, ObjectType, SimpleObject, TypeName};
 use futures_util::future::try_join_all;
 
-use super::prompt::Prompt;
+use super::eager::Eager;
 use crate::error::Error;
-use crate::page::{
-    DEFAULT_SIZE, List, MAX_SIZE, Page, Position, Slice, decode_cursor, encode_cursor,
+use crate::pagination::{
+    CursorKey, CursorKind, DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, Page, PageRequest, decode_cursor,
+    encode_cursor,
 };
 
-/// Where this page stands in its list. Both directions are told truthfully, whichever way the page
-/// was asked for.
+/// The position of a page in its list. `hasNextPage` and `hasPreviousPage` are both accurate
+/// regardless of the paging direction.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct PageInfo {
-    /// Whether entries follow after `endCursor`.
+    /// Whether the list has entries after this page.
     has_next_page: bool,
-    /// Whether entries come before `startCursor`.
+    /// Whether the list has entries before this page.
     has_previous_page: bool,
-    /// The cursor of the first entry of the page; null when the page is empty.
+    /// The cursor of the first entry of the page. Null if the page is empty.
     start_cursor: Option<String>,
-    /// The cursor of the last entry of the page; null when the page is empty.
+    /// The cursor of the last entry of the page. Null if the page is empty.
     end_cursor: Option<String>,
 }
 
 impl PageInfo {
-    pub fn new<T, P: Position>(slice: &Slice<T>, list: List, position: impl Fn(&T) -> P) -> Self {
-        let cursor = |row: &T| encode_cursor(list, &position(row));
+    pub fn new<T, K: CursorKey>(page: &Page<T>, kind: CursorKind, key: impl Fn(&T) -> K) -> Self {
+        let cursor = |row: &T| encode_cursor(kind, &key(row));
         Self {
-            has_next_page: slice.has_next,
-            has_previous_page: slice.has_previous,
-            start_cursor: slice.rows.first().map(cursor),
-            end_cursor: slice.rows.last().map(cursor),
+            has_next_page: page.has_next,
+            has_previous_page: page.has_previous,
+            start_cursor: page.rows.first().map(cursor),
+            end_cursor: page.rows.last().map(cursor),
         }
     }
 }
@@ -47,62 +54,70 @@ pub struct PageArgs {
 }
 
 impl PageArgs {
+    /// Validates the page size and decodes the cursors of the list `kind`.
+    ///
     /// # Errors
-    /// `PAGE_SIZE_OUT_OF_RANGE`, `INVALID_CURSOR`.
-    pub fn of<P: Position>(self, list: List) -> Result<Page<P>, Error> {
-        let cursor = |text: Option<String>| text.map(|text| decode_cursor(list, &text)).transpose();
-        Page::new(self.first, self.last, cursor(self.after)?, cursor(self.before)?)
+    /// [`Error::PageSizeOutOfRange`], [`Error::InvalidCursor`].
+    pub fn parse<K: CursorKey>(self, kind: CursorKind) -> Result<PageRequest<K>, Error> {
+        let cursor = |text: Option<String>| text.map(|text| decode_cursor(kind, &text)).transpose();
+        PageRequest::new(self.first, self.last, cursor(self.after)?, cursor(self.before)?)
     }
 }
 
-/// What a connection field costs: what stands below it, once for each row of the page.
-pub fn cost(first: Option<i32>, last: Option<i32>, below: usize) -> usize {
-    let size = first.or(last).unwrap_or(DEFAULT_SIZE).clamp(1, MAX_SIZE);
-    times(size.unsigned_abs() as usize, below)
+/// Cost of a connection field: `child_cost`, the cost of its selection, times the page size.
+pub fn cost(first: Option<i32>, last: Option<i32>, child_cost: usize) -> usize {
+    let size = first.or(last).unwrap_or(DEFAULT_PAGE_SIZE).clamp(1, MAX_PAGE_SIZE);
+    multiply_cost(size.unsigned_abs() as usize, child_cost)
 }
 
-/// The same for a list of posts: each brings its text along, whether or not that is asked for.
-pub fn cost_of_posts(first: Option<i32>, last: Option<i32>, below: usize) -> usize {
-    cost(first, last, below.saturating_add(4))
+/// Cost of a list of posts. Each post costs 4 more, because its text is read even if not selected.
+pub fn cost_of_posts(first: Option<i32>, last: Option<i32>, child_cost: usize) -> usize {
+    cost(first, last, child_cost.saturating_add(4))
 }
 
-/// The same for a list that has no stored count: somebody may ask how long it is.
+/// Adds 250 for a list without a stored count, whose `totalCount` counts rows.
 pub fn with_count(cost: usize) -> usize {
     cost.saturating_add(250)
 }
 
-/// What a field costs: what stands below it, so many times. The library adds such costs up without a look at how
-/// large they become: more than anybody may ask for is enough, and as many as fit into a document do not run over.
-pub fn times(count: usize, below: usize) -> usize {
-    const ENOUGH: usize = 1 << 40;
-    below.saturating_mul(count.max(1)).saturating_add(1).min(ENOUGH)
+/// Cost of a field whose selection is resolved `count` times, at most `MAX_COST`.
+///
+/// async-graphql adds the costs of fields without an overflow check. `MAX_COST` exceeds every
+/// configurable limit, and the sum over all fields of the largest document does not overflow.
+pub fn multiply_cost(count: usize, child_cost: usize) -> usize {
+    const MAX_COST: usize = 1 << 40;
+    child_cost.saturating_mul(count.max(1)).saturating_add(1).min(MAX_COST)
 }
 
-/// An entry of a list: the row it is made from, the node it leads to.
+/// An entry of a list, made from a row.
 pub trait Edge: ObjectType + Send + Sync + Sized {
+    /// GraphQL name of the connection type.
     const CONNECTION: &'static str;
+    /// What the page has for each entry.
     type Row: Send + Sync;
     type Node: ObjectType;
-    type Position: Position;
-    /// What is needed to tell `totalCount`.
-    type Whole: Send + Sync;
+    /// The sort key of the list.
+    type Key: CursorKey;
+    /// What `totalCount` is computed from.
+    type CountSource: Send + Sync;
 
     fn new(row: &Self::Row, cursor: String) -> Self;
-    fn position(row: &Self::Row) -> Self::Position;
+    fn key(row: &Self::Row) -> Self::Key;
     fn load(
         row: &Self::Row,
         ctx: &Context<'_>,
     ) -> impl Future<Output = Result<Self::Node, Error>> + Send;
     fn count(
-        whole: &Self::Whole,
+        source: &Self::CountSource,
         ctx: &Context<'_>,
     ) -> impl Future<Output = Result<i32, Error>> + Send;
 }
 
+/// One page of a list, as the GraphQL type [`Edge::CONNECTION`].
 pub struct Connection<E: Edge> {
-    pub list: List,
-    pub slice: Arc<Slice<E::Row>>,
-    pub whole: E::Whole,
+    pub kind: CursorKind,
+    pub page: Arc<Page<E::Row>>,
+    pub count_source: E::CountSource,
 }
 
 impl<E: Edge> TypeName for Connection<E> {
@@ -111,33 +126,39 @@ impl<E: Edge> TypeName for Connection<E> {
     }
 }
 
-/// One page of a list. A page is never short while there is a next one.
+/// One page of a list. A page has fewer entries than requested only if the list, or the range
+/// between the cursors, has no more.
 #[Object(name_type)]
 impl<E: Edge> Connection<E> {
-    /// The entries of this page, each with its cursor and what else belongs to the entry.
-    async fn edges(&self) -> Vec<Prompt<E>> {
-        let cursor = |row| encode_cursor(self.list, &E::position(row));
-        self.slice.rows.iter().map(|row| Prompt(E::new(row, cursor(row)))).collect()
+    /// The entries of this page, each with its cursor.
+    async fn edges(&self) -> Vec<Eager<E>> {
+        let cursor = |row| encode_cursor(self.kind, &E::key(row));
+        self.page.rows.iter().map(|row| Eager(E::new(row, cursor(row)))).collect()
     }
 
-    /// The nodes of `edges`, in the same order, for clients that need no more.
-    async fn nodes(&self, ctx: &Context<'_>) -> Result<Vec<Prompt<E::Node>>, Error> {
-        let node = async |row| E::load(row, ctx).await.map(Prompt);
-        try_join_all(self.slice.rows.iter().map(node)).await
+    /// The nodes of `edges`, in the same order.
+    async fn nodes(&self, ctx: &Context<'_>) -> Result<Vec<Eager<E::Node>>, Error> {
+        let node = async |row| E::load(row, ctx).await.map(Eager);
+        try_join_all(self.page.rows.iter().map(node)).await
     }
 
-    /// Where this page stands in the list.
+    /// The position of this page in the list.
     async fn page_info(&self) -> PageInfo {
-        PageInfo::new(&self.slice, self.list, E::position)
+        PageInfo::new(&self.page, self.kind, E::key)
     }
 
-    /// How many entries the whole list has, on all pages.
+    /// Number of entries of the whole list, on all pages.
     async fn total_count(&self, ctx: &Context<'_>) -> Result<i32, Error> {
-        E::count(&self.whole, ctx).await
+        E::count(&self.count_source, ctx).await
     }
 }
 
-/// For a count that the database made.
-pub fn int(count: u64) -> i32 {
+/// The error of a loader that returned no page for a list, which is a bug.
+pub fn no_page() -> Error {
+    Error::internal("the loader returned no page")
+}
+
+/// A database count as a GraphQL `Int`, at most 2^31 - 1.
+pub fn to_graphql_int(count: u64) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }

@@ -1,12 +1,17 @@
-//! Errors as clients see them: top-level errors with a code, and the typed `userErrors`.
+//! Errors in responses: top-level errors with a code, and the typed `userErrors` of payloads.
+//!
+//! An [`Error`] becomes a top-level error, except [`Error::Expected`], whose [`UserError`]s are
+//! data of the mutation's payload. The codes and the HTTP statuses are listed in docs/errors.md.
 
 use async_graphql::resolver_utils::EnumType as _;
-use async_graphql::{Enum, ErrorExtensionValues, ErrorExtensions as _, Interface, SimpleObject};
+use async_graphql::{
+    Enum, ErrorExtensionValues, ErrorExtensions as _, Interface, Pos, ServerError, SimpleObject,
+};
 
 use super::Outcome;
 use crate::error::{Error, UserError, UserErrorKind};
-use crate::page::MAX_SIZE;
-use crate::trace::Work;
+use crate::pagination::MAX_PAGE_SIZE;
+use crate::telemetry::RequestScope;
 
 /// The codes of top-level errors, in `extensions.code`.
 pub mod code {
@@ -18,9 +23,10 @@ pub mod code {
     pub const INVALID_ID: &str = "INVALID_ID";
     pub const RATE_LIMITED: &str = "RATE_LIMITED";
     pub const UNAVAILABLE: &str = "UNAVAILABLE";
+    pub const TIMEOUT: &str = "TIMEOUT";
     pub const OUTCOME_UNKNOWN: &str = "OUTCOME_UNKNOWN";
     pub const INTERNAL: &str = "INTERNAL";
-    /// Before a document runs:
+    // Of requests that are rejected before their execution:
     pub const BAD_REQUEST: &str = "BAD_REQUEST";
     pub const CSRF_PREVENTED: &str = "CSRF_PREVENTED";
     pub const PERSISTED_QUERY_NOT_FOUND: &str = "PERSISTED_QUERY_NOT_FOUND";
@@ -28,17 +34,31 @@ pub mod code {
     pub const PARSE_FAILED: &str = "GRAPHQL_PARSE_FAILED";
     pub const VALIDATION_FAILED: &str = "GRAPHQL_VALIDATION_FAILED";
     pub const QUERY_TOO_COMPLEX: &str = "QUERY_TOO_COMPLEX";
-    pub const TIMEOUT: &str = "TIMEOUT";
-    /// On a WebSocket, before an operation runs:
+    // Of operations and streams over their limit, on WebSockets and server-sent events:
     pub const TOO_MANY_OPERATIONS: &str = "TOO_MANY_OPERATIONS";
 }
 
 /// The code of an error, if it has one.
-pub fn code_of(error: &async_graphql::ServerError) -> Option<&str> {
+pub fn code_of(error: &ServerError) -> Option<&str> {
     match error.extensions.as_ref()?.get("code")? {
         async_graphql::Value::String(code) => Some(code),
         _ => None,
     }
+}
+
+/// An error with a code and without a location.
+pub fn with_code(code: &str, message: impl Into<String>) -> ServerError {
+    let mut error = ServerError::new(message, None);
+    error.extensions.get_or_insert_default().set("code", code);
+    error
+}
+
+/// The error of a request that was not executed: it has a code and no location.
+pub fn server_error(error: Error) -> ServerError {
+    let error: async_graphql::Error = error.into();
+    let mut error = error.into_server_error(Pos::default());
+    error.locations.clear();
+    error
 }
 
 impl From<Error> for async_graphql::Error {
@@ -59,86 +79,91 @@ impl From<Error> for async_graphql::Error {
             Error::Forbidden(why) => coded(code::FORBIDDEN, why),
             Error::PageSizeOutOfRange => range(
                 code::PAGE_SIZE_OUT_OF_RANGE,
-                "Ask for a page with either first or last, from 1 to 100.",
-                (1, MAX_SIZE),
+                "Use either first or last, with a value from 1 to 100.",
+                (1, MAX_PAGE_SIZE),
             ),
             Error::OutOfRange { argument, min, max } => range(
                 code::ARGUMENT_OUT_OF_RANGE,
-                &format!("The argument {argument} must be from {min} to {max}."),
+                &format!(
+                    "The value or length of the argument {argument} must be from {min} to {max}."
+                ),
                 (min, max),
             ),
-            Error::InvalidCursor => coded(
-                code::INVALID_CURSOR,
-                "This is not a cursor of this field. Take cursors from edges and pageInfo.",
-            ),
-            Error::InvalidId => {
-                coded(code::INVALID_ID, "This is not an id of the kind that is wanted here.")
+            Error::InvalidCursor => {
+                coded(code::INVALID_CURSOR, "The cursor is invalid, or belongs to another field.")
             }
-            Error::AnswerTooLarge => coded(
+            Error::InvalidId => {
+                coded(code::INVALID_ID, "The id is invalid, or belongs to another type of object.")
+            }
+            Error::ResponseTooLarge => coded(
                 code::QUERY_TOO_COMPLEX,
-                "The answer is too large. Ask for smaller pages or fewer texts.",
+                "The response has too much text. Request smaller pages or fewer texts.",
             ),
             Error::RateLimited { retry_after } => Self::new(format!(
-                "This is more than you may ask for in a minute. Try again in {} seconds.",
+                "Rate limit exceeded. Retry in {} seconds.",
                 retry_after.as_secs()
             ))
             .extend_with(|_, extensions| {
                 extensions.set("code", code::RATE_LIMITED);
                 extensions.set("retryAfterSeconds", retry_after.as_secs());
             }),
-            Error::Unwritable => coded(
+            Error::StorageReadOnly => coded(
                 code::UNAVAILABLE,
-                "The database cannot be written: its disk is full, or fails, or is write-protected. Nothing was changed.",
+                "The database is not writable: its disk is full, failing or write-protected. \
+                 Nothing was changed.",
             ),
             Error::Unavailable | Error::Conflict => {
-                coded(code::UNAVAILABLE, "The service is busy. Try again in a moment.")
+                coded(code::UNAVAILABLE, "The service is temporarily unavailable. Retry later.")
             }
-            Error::Timeout => coded(code::TIMEOUT, "This took too long and was given up."),
+            Error::Timeout => coded(code::TIMEOUT, "A database statement timed out."),
             Error::OutcomeUnknown => coded(
                 code::OUTCOME_UNKNOWN,
-                "The database went away while it wrote. Look whether the change was made.",
+                "The database connection was lost during the commit. Check whether the change was \
+                 made before you send it again.",
             ),
-            // Expected failures never leave a mutation as errors; if one does, it is our mistake.
+            // `run_mutation` turns expected failures into data, so one that arrives here is a bug.
             Error::Internal | Error::Expected(_) => {
-                coded(code::INTERNAL, "Something went wrong here. It has been logged.").extend_with(
-                    |_, extensions| extensions.set("requestId", Work::current().to_string()),
-                )
+                coded(code::INTERNAL, "Internal error. The server log has the requestId.")
+                    .extend_with(|_, extensions| {
+                        extensions.set("requestId", RequestScope::current().to_string());
+                    })
             }
         }
     }
 }
 
-/// What kind of expected failure it is.
+/// The code of an expected failure of a mutation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 pub enum UserErrorCode {
-    /// A value that breaks a rule; the message says which.
+    /// A value breaks a rule. The message says which rule.
     InvalidInput,
-    /// What the arguments name does not exist.
+    /// The user or post that an argument names does not exist.
     NotFound,
-    /// The action is for other users than the viewer.
+    /// The target of the mutation is the viewer's own user.
     SelfTarget,
-    /// The viewer follows as many as they may, altogether or on this day.
+    /// The viewer has made the maximum number of follows, in total or today (UTC).
     FollowLimitReached,
-    /// Too much at once; try again after `retryAfterSeconds`.
+    /// Too many attempts. Retry after `retryAfterSeconds`.
     TooManyRequests,
-    /// Somebody else has the username; case makes no difference.
+    /// Another account has the username. Case is ignored.
     UsernameTaken,
-    /// Somebody has registered with the e-mail address.
+    /// Another account has the e-mail address.
     EmailTaken,
-    /// A password is wrong, or there is no such user.
+    /// The password is wrong, or there is no such user.
     InvalidCredentials,
 }
 
-/// An expected failure of a mutation, meant for the person at the screen.
+/// An expected failure of a mutation. Its message is meant for the user of the application.
 #[derive(Interface)]
 #[graphql(
     name = "UserError",
-    field(name = "code", ty = "&UserErrorCode", desc = "What kind of failure it is."),
-    field(name = "message", ty = "&String", desc = "What is wrong, in English, in a sentence."),
+    field(name = "code", ty = "&UserErrorCode", desc = "The code of the failure."),
+    field(name = "message", ty = "&String", desc = "The failure in one English sentence."),
     field(
         name = "path",
         ty = "&Option<Vec<String>>",
-        desc = "The argument at fault, from the field's arguments down, such as `[\"input\", \"email\"]`."
+        desc = "Names from the argument to the invalid value, such as `input`, `email`. Null if no \
+                single argument is invalid."
     )
 )]
 pub enum UserErrorInterface {
@@ -156,11 +181,12 @@ macro_rules! user_errors {
         $(#[$doc])*
         #[derive(Clone, Debug, SimpleObject)]
         pub struct $name {
-            /// What kind of failure it is.
+            /// The code of the failure.
             code: UserErrorCode,
-            /// What is wrong, in English, in a sentence.
+            /// The failure in one English sentence.
             message: String,
-            /// The argument at fault, from the field's arguments down.
+            /// Names from the argument to the invalid value, such as `input`, `email`. Null if no
+            /// single argument is invalid.
             path: Option<Vec<String>>,
             $($(#[$field_doc])* $field: $type,)?
         }
@@ -168,24 +194,25 @@ macro_rules! user_errors {
 }
 
 user_errors! {
-    /// A value that breaks a rule; nothing was changed.
+    /// A value breaks a rule. Nothing was changed.
     InvalidInputError {}
-    /// What the arguments name does not exist.
+    /// The user or post that an argument names does not exist. Nothing was changed.
     NotFoundError {}
-    /// The viewer cannot do this to themselves.
+    /// The target of the mutation is the viewer's own user. Nothing was changed.
     SelfTargetError {}
-    /// Somebody else has the username or the e-mail address.
+    /// Another account has the username or the e-mail address. Nothing was changed.
     TakenError {}
-    /// A password is wrong, or there is no such user.
+    /// The password is wrong, or there is no such user. Nothing was changed.
     CredentialsError {}
-    /// The viewer follows as many as they may; nothing was changed.
+    /// The viewer has made the maximum number of follows. Nothing was changed.
     FollowLimitError {
-        /// How many that is: altogether, or on one day in UTC, as the message says.
+        /// The maximum number of users to follow in total, or of follows per day (UTC). The message
+        /// says which.
         limit: i32
     }
-    /// Too much at once; nothing was changed.
+    /// Too many attempts with credentials. Nothing was changed.
     TooManyRequestsError {
-        /// Try again after this many seconds.
+        /// Seconds to wait before the next attempt.
         retry_after_seconds: i32
     }
 }
@@ -205,7 +232,7 @@ impl From<&UserErrorKind> for UserErrorCode {
     }
 }
 
-/// The code of an expected failure, as clients read it.
+/// The code of an expected failure, as in the schema.
 pub fn user_code_of(error: &UserError) -> &'static str {
     let code = UserErrorCode::from(&error.kind);
     let item = UserErrorCode::items().iter().find(|item| item.value == code);
@@ -214,7 +241,7 @@ pub fn user_code_of(error: &UserError) -> &'static str {
 
 impl From<&UserError> for UserErrorInterface {
     fn from(error: &UserError) -> Self {
-        macro_rules! become_a {
+        macro_rules! variant {
             ($variant:ident($type:ident) $(, $field:ident: $value:expr)?) => {
                 Self::$variant($type {
                     code: UserErrorCode::from(&error.kind),
@@ -226,18 +253,18 @@ impl From<&UserError> for UserErrorInterface {
             };
         }
         match error.kind {
-            UserErrorKind::InvalidInput => become_a!(InvalidInput(InvalidInputError)),
-            UserErrorKind::NotFound => become_a!(NotFound(NotFoundError)),
-            UserErrorKind::SelfTarget => become_a!(SelfTarget(SelfTargetError)),
-            UserErrorKind::UsernameTaken => become_a!(Taken(TakenError)),
-            UserErrorKind::EmailTaken => become_a!(Taken(TakenError)),
+            UserErrorKind::InvalidInput => variant!(InvalidInput(InvalidInputError)),
+            UserErrorKind::NotFound => variant!(NotFound(NotFoundError)),
+            UserErrorKind::SelfTarget => variant!(SelfTarget(SelfTargetError)),
+            UserErrorKind::UsernameTaken => variant!(Taken(TakenError)),
+            UserErrorKind::EmailTaken => variant!(Taken(TakenError)),
             UserErrorKind::InvalidCredentials => {
-                become_a!(Credentials(CredentialsError))
+                variant!(Credentials(CredentialsError))
             }
             UserErrorKind::FollowLimit { limit } => {
-                become_a!(FollowLimit(FollowLimitError), limit: limit)
+                variant!(FollowLimit(FollowLimitError), limit: limit)
             }
-            UserErrorKind::TooManyRequests { retry_after } => become_a!(
+            UserErrorKind::TooManyRequests { retry_after } => variant!(
                 TooManyRequests(TooManyRequestsError),
                 retry_after_seconds: i32::try_from(retry_after.as_secs()).unwrap_or(i32::MAX)
             ),

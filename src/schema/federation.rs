@@ -1,5 +1,10 @@
-//! The schema as a subgraph of Apollo Federation 2: other subgraphs may add fields to users and posts, which
-//! the router then asks for here by their ids.
+//! The schema as a subgraph of Apollo Federation 2.
+//!
+//! Other subgraphs may add fields to `User` and `Post`, whose key is `id`. The router resolves
+//! these entities here through `_entities`, and reads the subgraph's schema through `_service`.
+//!
+//! async-graphql's own `_entities` is not used: it has no cost and no maximum, and one missing
+//! entity makes the whole field fail.
 
 use std::sync::LazyLock;
 
@@ -7,46 +12,49 @@ use async_graphql::{Any, Context, MergedObject, Object, SimpleObject, Union, Val
 use futures_util::future::try_join_all;
 
 use super::account::AccountQuery;
-use super::connection::times;
-use super::node::{self, Node, NodeQuery};
+use super::connection::multiply_cost;
+use super::node::{Node, NodeQuery};
 use super::post::{Post, PostQuery};
 use super::rate_limit::RateLimitQuery;
-use super::sdl_of;
 use super::user::{User, UserQuery};
+use super::{node, sdl_of};
 use crate::error::Error;
-use crate::id::Id;
+use crate::ids::GlobalId;
 
+/// Maximum number of `representations` in one `_entities` field.
 const MAX_REPRESENTATIONS: i32 = 1_000;
 
+/// Declares the version of the federation specification.
 const LINK: &str = r#"extend schema
   @link(url: "https://specs.apollo.dev/federation/v2.5", import: ["@key", "@shareable"])
 
 "#;
 
-/// What the router is to know of some types. Every graph with Relay's pages has a `PageInfo`.
-const KNOWN: [(&str, &str); 3] = [
+/// Type headers of the exported schema, and the same with their federation directives. `PageInfo`
+/// is shareable because every subgraph with Relay connections defines it.
+const DIRECTIVES: [(&str, &str); 3] = [
     ("type User implements Node {", "type User implements Node @key(fields: \"id\") {"),
     ("type Post implements Node {", "type Post implements Node @key(fields: \"id\") {"),
     ("type PageInfo {", "type PageInfo @shareable {"),
 ];
 
-/// What the router gives its clients. Every graph of Relay's has a `node`, which knows its own ids alone: of those of several
-/// graphs there cannot be one.
+// Has no `node` and `nodes`: several subgraphs may define them, and each resolves only its own ids.
+/// Read operations that the router offers to its clients.
 #[derive(Default, MergedObject)]
 #[graphql(name = "Query")]
 struct Composed(AccountQuery, UserQuery, PostQuery, RateLimitQuery);
 
-/// The subgraph's schema as the router composes it.
-static SUBGRAPH: LazyLock<String> = LazyLock::new(|| {
+static SUBGRAPH_SDL: LazyLock<String> = LazyLock::new(|| {
     let sdl = LINK.to_owned() + &sdl_of::<Composed>();
-    KNOWN.iter().fold(sdl, |sdl, (plain, known)| sdl.replace(plain, known))
+    DIRECTIVES.iter().fold(sdl, |sdl, (plain, annotated)| sdl.replace(plain, annotated))
 });
 
-pub fn subgraph() -> &'static str {
-    &SUBGRAPH
+/// The subgraph's schema, for composition by the router.
+pub fn subgraph_sdl() -> &'static str {
+    &SUBGRAPH_SDL
 }
 
-/// Everything that can be read, by clients and by the router.
+/// Read operations for clients and for the federation router.
 #[derive(Default, MergedObject)]
 #[graphql(name = "Query")]
 pub struct SubgraphQuery(
@@ -66,11 +74,11 @@ pub enum Entity {
     Post(Post),
 }
 
-/// This subgraph.
+/// A description of this subgraph for the router.
 #[derive(SimpleObject)]
 #[graphql(name = "_Service")]
 pub struct Service {
-    /// Its schema, with its keys.
+    /// The schema of the subgraph in SDL, with federation directives.
     sdl: &'static str,
 }
 
@@ -79,21 +87,24 @@ pub struct FederationQuery;
 
 #[Object]
 impl FederationQuery {
-    /// The subgraph, for composition.
+    /// The description of this subgraph.
     #[graphql(name = "_service")]
     async fn service(&self) -> Service {
-        Service { sdl: subgraph() }
+        Service { sdl: subgraph_sdl() }
     }
 
-    /// The entities with these keys: same length and order, null where nothing is found.
+    /// The entities with the given keys, in the same order. Null for an entity that does not exist.
     ///
-    /// Errors: `INVALID_ID` in place of an entity whose key is not a `__typename` with an `id`;
-    /// `ARGUMENT_OUT_OF_RANGE` for more than 1000.
-    #[graphql(name = "_entities", complexity = "times(representations.len(), child_complexity)")]
+    /// Errors: `INVALID_ID` for an entity without a valid `__typename` and `id`,
+    /// `ARGUMENT_OUT_OF_RANGE` for more than 1000 keys.
+    #[graphql(
+        name = "_entities",
+        complexity = "multiply_cost(representations.len(), child_complexity)"
+    )]
     async fn entities(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The keys, such as `{__typename: \"User\", id: \"…\"}`: at most 1000.")]
+        #[graphql(desc = "Keys: objects with `__typename` and `id`. At most 1000.")]
         representations: Vec<Any>,
     ) -> Result<Vec<Option<Result<Entity, Error>>>, Error> {
         if representations.len() > MAX_REPRESENTATIONS.unsigned_abs() as usize {
@@ -108,19 +119,19 @@ impl FederationQuery {
     }
 }
 
-fn key(representation: &Value) -> Result<Id, Error> {
+fn key(representation: &Value) -> Result<GlobalId, Error> {
     let Value::Object(fields) = representation else { return Err(Error::InvalidId) };
     let text = |name| match fields.get(name) {
         Some(Value::String(text)) => Ok(text.as_str()),
         _ => Err(Error::InvalidId),
     };
-    match (text("__typename")?, Id::decode(text("id")?)?) {
-        ("User", id @ Id::User(_)) | ("Post", id @ Id::Post(_)) => Ok(id),
+    match (text("__typename")?, GlobalId::decode(text("id")?)?) {
+        ("User", id @ GlobalId::User(_)) | ("Post", id @ GlobalId::Post(_)) => Ok(id),
         _ => Err(Error::InvalidId),
     }
 }
 
-async fn entity(ctx: &Context<'_>, id: Id) -> Result<Option<Entity>, Error> {
+async fn entity(ctx: &Context<'_>, id: GlobalId) -> Result<Option<Entity>, Error> {
     Ok(match node::load(ctx, id).await? {
         Some(Node::User(user)) => Some(Entity::User(user)),
         Some(Node::Post(post)) => Some(Entity::Post(post)),

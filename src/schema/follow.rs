@@ -1,90 +1,96 @@
-//! Follows as clients see them: the edges of both lists, the relationship, and the verbs.
+//! GraphQL types of follows: the edges of both lists, the relationship, and the mutations.
+//!
+//! A user's `followers` and `following` are pages of one loader each. Their `totalCount` is the
+//! count stored with the user.
 
 use async_graphql::{Context, Enum, ID, Object};
 use entity::user;
 
 use super::account::Viewer;
-use super::connection::{Connection, Edge, PageArgs};
+use super::connection::{Connection, Edge, PageArgs, no_page};
+use super::eager::Eager;
 use super::error::{UserErrorInterface, user_errors};
-use super::prompt::Prompt;
 use super::scalar::DateTime;
+use super::text::Text;
 use super::user::{User, UserBy};
-use super::{Outcome, graph, loaders, viewer, write};
+use super::{Outcome, loaders, run_mutation, services, viewer};
+use crate::domain;
+use crate::domain::follow::FollowChange;
 use crate::error::Error;
-use crate::graph;
-use crate::graph::follow::FollowChange;
-use crate::id::Id;
-use crate::loader::{Follows, Loader, Neighbour, PageOf, Relationship as Between};
-use crate::page::{List, encode_cursor};
+use crate::ids::GlobalId;
+use crate::loaders::{FollowRow, Follows, Loader, PageKey, Relationship as RelationshipRow};
+use crate::pagination::{CursorKind, encode_cursor};
 
-/// A page of one of the two lists of a user.
-pub async fn neighbours<E>(
+/// A page of the followers or the followed users of `owner`.
+pub async fn follow_page<E>(
     loader: &Loader<Follows>,
-    list: List,
-    owner: &user::Card,
-    page: PageArgs,
+    kind: CursorKind,
+    owner: &user::UserSummary,
+    args: PageArgs,
 ) -> Result<Connection<E>, Error>
 where
-    E: Edge<Row = Neighbour, Whole = i32>,
+    E: Edge<Row = FollowRow, CountSource = i32>,
 {
-    let page = PageOf { owner: owner.id, page: page.of(list)? };
-    let slice = loader.load(page).await?.ok_or_else(|| Error::internal("a page is missing"))?;
-    let whole = match list {
-        List::Followers => owner.followers_count,
+    let key = PageKey { owner: owner.id, page: args.parse(kind)? };
+    let page = loader.load(key).await?.ok_or_else(no_page)?;
+    let count = match kind {
+        CursorKind::Followers => owner.followers_count,
         _ => owner.following_count,
     };
-    Ok(Connection { list, slice, whole })
+    Ok(Connection { kind, page, count_source: count })
 }
 
+/// Defines the edge type of one list. `$reverse` maps the list's owner and the entry's user to the
+/// (follower, followed) pair of the opposite direction.
 macro_rules! follow_edge {
-    ($name:ident, $connection:literal, $doc:literal, $node_doc:literal, $back:expr) => {
+    ($name:ident, $connection:literal, $doc:literal, $node_doc:literal, $reverse:expr) => {
         pub struct $name {
             cursor: String,
-            row: Neighbour,
+            row: FollowRow,
         }
 
         #[doc = $doc]
         #[Object]
         impl $name {
-            /// The place of this entry in the list.
-            async fn cursor(&self) -> &str {
-                &self.cursor
+            /// The cursor of this entry.
+            async fn cursor(&self) -> Text<'_> {
+                self.cursor.as_str().into()
             }
 
             #[doc = $node_doc]
-            async fn node(&self) -> Prompt<User> {
-                Prompt(User::from(&self.row.user))
+            async fn node(&self) -> Eager<User> {
+                Eager(User::from(&self.row.user))
             }
 
             /// When the follow was made.
             async fn followed_at(&self) -> DateTime {
-                DateTime::of(self.row.follow_id)
+                DateTime::from_id(self.row.follow_id)
             }
 
-            /// Whether the two follow each other, as of this answer. A follow the other way round changes it, and its
-            /// payload does not tell of this entry: a client that keeps answers looks at `Relationship.isMutual`.
+            /// Whether the two users follow each other, as of this response. Payloads of later
+            /// mutations update `Relationship.isMutual` in a client's cache, but not this field.
             async fn is_mutual(&self, ctx: &Context<'_>) -> Result<bool, Error> {
                 let (owner, user) = (self.row.owner, self.row.user.id);
-                Ok(loaders(ctx).pairs.load(($back)(owner, user)).await?.is_some())
+                Ok(loaders(ctx).follow_exists.load(($reverse)(owner, user)).await?.is_some())
             }
         }
 
         impl Edge for $name {
             const CONNECTION: &'static str = $connection;
-            type Row = Neighbour;
+            type Row = FollowRow;
             type Node = User;
-            type Position = i64;
-            type Whole = i32;
+            type Key = i64;
+            type CountSource = i32;
 
-            fn new(row: &Neighbour, cursor: String) -> Self {
+            fn new(row: &FollowRow, cursor: String) -> Self {
                 Self { cursor, row: row.clone() }
             }
 
-            fn position(row: &Neighbour) -> i64 {
+            fn key(row: &FollowRow) -> i64 {
                 row.follow_id
             }
 
-            async fn load(row: &Neighbour, _: &Context<'_>) -> Result<User, Error> {
+            async fn load(row: &FollowRow, _: &Context<'_>) -> Result<User, Error> {
                 Ok(User::from(&row.user))
             }
 
@@ -98,14 +104,14 @@ macro_rules! follow_edge {
 follow_edge!(
     FollowerEdge,
     "FollowerConnection",
-    "A follower of a user.",
+    "An entry of a user's followers.",
     "The follower.",
     |owner, user| (owner, user)
 );
 follow_edge!(
     FollowingEdge,
     "FollowingConnection",
-    "A user whom another one follows.",
+    "An entry of the users that a user follows.",
     "The followed user.",
     |owner, user| (user, owner)
 );
@@ -113,24 +119,24 @@ follow_edge!(
 /// Whether one user follows another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 pub enum FollowState {
-    /// No follow.
+    /// The user does not follow the other user.
     NotFollowing,
-    /// A follow in force.
+    /// The user follows the other user.
     Following,
 }
 
 pub struct Relationship {
     viewer: i64,
     user: i64,
-    between: Between,
+    row: RelationshipRow,
 }
 
-/// Everything between the viewer and one other user.
+/// The follows between the viewer and one other user, in both directions.
 #[Object]
 impl Relationship {
-    /// Opaque and globally unique; another viewer's relationship with the same user has another id.
+    /// Opaque, globally unique id. It is different for each pair of viewer and user.
     pub async fn id(&self) -> ID {
-        Id::Relationship { viewer: self.viewer, user: self.user }.encode().into()
+        GlobalId::Relationship { viewer: self.viewer, user: self.user }.encode().into()
     }
 
     /// The other user.
@@ -140,43 +146,42 @@ impl Relationship {
 
     /// Whether the viewer follows the other user.
     async fn follow_state(&self) -> FollowState {
-        match self.between.following {
+        match self.row.following {
             Some(_) => FollowState::Following,
             None => FollowState::NotFollowing,
         }
     }
 
-    /// Since when the viewer follows the other user; null when they do not.
+    /// When the viewer followed the other user. Null if the viewer does not follow them.
     async fn followed_at(&self) -> Option<DateTime> {
-        self.between.following.map(DateTime::of)
+        self.row.following.map(DateTime::from_id)
     }
 
     /// Whether the other user follows the viewer.
     async fn followed_by(&self) -> bool {
-        self.between.followed_by.is_some()
+        self.row.followed_by.is_some()
     }
 
-    /// Since when the other user follows the viewer; null when they do not.
+    /// When the other user followed the viewer. Null if they do not follow the viewer.
     async fn followed_by_at(&self) -> Option<DateTime> {
-        self.between.followed_by.map(DateTime::of)
+        self.row.followed_by.map(DateTime::from_id)
     }
 
-    /// Whether `follow` would be allowed, or is in force already. Nothing forbids it between two different
-    /// users.
+    /// Whether the viewer may follow the other user, or already does. Currently always true.
     async fn can_follow(&self) -> bool {
         self.viewer != self.user
     }
 
-    /// Whether the two follow each other.
+    /// Whether the viewer and the other user follow each other.
     async fn is_mutual(&self) -> bool {
-        self.between.following.is_some() && self.between.followed_by.is_some()
+        self.row.following.is_some() && self.row.followed_by.is_some()
     }
 }
 
 impl Relationship {
     pub async fn load(ctx: &Context<'_>, viewer: i64, user: i64) -> Result<Self, Error> {
-        let between = loaders(ctx).relationships.load(user).await?.unwrap_or_default();
-        Ok(Self { viewer, user, between })
+        let row = loaders(ctx).relationships.load(user).await?.unwrap_or_default();
+        Ok(Self { viewer, user, row })
     }
 
     async fn after(ctx: &Context<'_>, user: &user::Model) -> Result<Option<Self>, Error> {
@@ -186,26 +191,25 @@ impl Relationship {
 
 pub struct FollowPayload(Outcome<FollowChange>);
 
-/// The answer to `follow`: both users with their counts as of this mutation, and the new edge ready to
-/// be put into a client's lists.
+/// Payload of `follow`: both users with their counts as of the mutation, and the edges for caches.
 #[Object]
 impl FollowPayload {
-    /// Whether the follow is new. False when it was there already, a success all the same.
+    /// True if the follow is new. False if it already existed, and on failure.
     async fn changed(&self) -> bool {
         self.0.as_ref().is_ok_and(|change| change.changed)
     }
 
-    /// The followed user.
+    /// The followed user. Null on failure.
     async fn user(&self) -> Option<User> {
         self.0.as_ref().ok().map(|change| User::from(&change.followed))
     }
 
-    /// The viewer's own user.
+    /// The viewer's own user. Null on failure.
     async fn follower(&self) -> Option<User> {
         self.0.as_ref().ok().map(|change| User::from(&change.follower))
     }
 
-    /// What lies between the viewer and the followed user now.
+    /// The viewer's relationship with the user, after the mutation. Null on failure.
     async fn relationship(&self, ctx: &Context<'_>) -> Result<Option<Relationship>, Error> {
         match &self.0 {
             Ok(change) => Relationship::after(ctx, &change.followed).await,
@@ -213,60 +217,60 @@ impl FollowPayload {
         }
     }
 
-    /// The entry to put at the head of `follower.following`.
+    /// The entry of `follower.following`, its first entry if `changed` is true. Null on failure.
     async fn following_edge(&self) -> Option<FollowingEdge> {
-        self.edge(List::Following)
+        self.edge(CursorKind::Following)
     }
 
-    /// The entry to put at the head of `user.followers`.
+    /// The entry of `user.followers`, its first entry if `changed` is true. Null on failure.
     async fn follower_edge(&self) -> Option<FollowerEdge> {
-        self.edge(List::Followers)
+        self.edge(CursorKind::Followers)
     }
 
-    /// Why nothing was changed; empty on success.
+    /// Expected failures. Empty on success.
     async fn user_errors(&self) -> Vec<UserErrorInterface> {
         user_errors(&self.0)
     }
 }
 
 impl FollowPayload {
-    fn edge<E>(&self, list: List) -> Option<E>
+    fn edge<E>(&self, kind: CursorKind) -> Option<E>
     where
-        E: Edge<Row = Neighbour>,
+        E: Edge<Row = FollowRow>,
     {
         let Ok(FollowChange { follower, followed, edge: Some(edge), .. }) = &self.0 else {
             return None;
         };
-        let (owner, user) = match list {
-            List::Following => (follower, followed),
+        let (owner, user) = match kind {
+            CursorKind::Following => (follower, followed),
             _ => (followed, follower),
         };
-        let row = Neighbour { owner: owner.id, follow_id: edge.id, user: user.into() };
-        Some(E::new(&row, encode_cursor(list, &edge.id)))
+        let row = FollowRow { owner: owner.id, follow_id: edge.id, user: user.into() };
+        Some(E::new(&row, encode_cursor(kind, &edge.id)))
     }
 }
 
 pub struct UnfollowPayload(Outcome<FollowChange>);
 
-/// The answer to `unfollow`: both users with their counts as of this mutation.
+/// Payload of `unfollow`: both users with their counts as of the mutation.
 #[Object]
 impl UnfollowPayload {
-    /// Whether a follow was removed. False when there was none, a success all the same.
+    /// True if a follow was removed. False if there was none, and on failure.
     async fn changed(&self) -> bool {
         self.0.as_ref().is_ok_and(|change| change.changed)
     }
 
-    /// The user who is followed no longer.
+    /// The user that the viewer no longer follows. Null on failure.
     async fn user(&self) -> Option<User> {
         self.0.as_ref().ok().map(|change| User::from(&change.followed))
     }
 
-    /// The viewer's own user.
+    /// The viewer's own user. Null on failure.
     async fn follower(&self) -> Option<User> {
         self.0.as_ref().ok().map(|change| User::from(&change.follower))
     }
 
-    /// What lies between the viewer and the other user now.
+    /// The viewer's relationship with the user, after the mutation. Null on failure.
     async fn relationship(&self, ctx: &Context<'_>) -> Result<Option<Relationship>, Error> {
         match &self.0 {
             Ok(change) => Relationship::after(ctx, &change.followed).await,
@@ -274,12 +278,12 @@ impl UnfollowPayload {
         }
     }
 
-    /// The id of the user to take out of `follower.following`.
+    /// The id of the user to remove from cached pages of `follower.following`. Null on failure.
     async fn unfollowed_user_id(&self) -> Option<ID> {
-        self.0.as_ref().ok().map(|change| Id::User(change.followed.id).encode().into())
+        self.0.as_ref().ok().map(|change| GlobalId::User(change.followed.id).encode().into())
     }
 
-    /// Why nothing was changed; empty on success.
+    /// Expected failures. Empty on success.
     async fn user_errors(&self) -> Vec<UserErrorInterface> {
         user_errors(&self.0)
     }
@@ -287,25 +291,25 @@ impl UnfollowPayload {
 
 pub struct RelationshipPayload(Outcome<FollowChange>);
 
-/// The answer to `removeFollower`: what lies between the viewer and the other user now.
+/// Payload of `removeFollower`.
 #[Object]
 impl RelationshipPayload {
-    /// Whether anything changed. False when it was so already, a success all the same.
+    /// True if a follower was removed. False if the user was no follower, and on failure.
     async fn changed(&self) -> bool {
         self.0.as_ref().is_ok_and(|change| change.changed)
     }
 
-    /// The other user, with counts as of this mutation.
+    /// The other user, with counts as of the mutation. Null on failure.
     async fn user(&self) -> Option<User> {
         self.0.as_ref().ok().map(|change| User::from(&change.follower))
     }
 
-    /// The viewer, with counts as of this mutation.
+    /// The viewer, for the new `followersCount` of their user. Null on failure.
     async fn viewer(&self, ctx: &Context<'_>) -> Option<Viewer> {
-        self.0.as_ref().ok().and_then(|_| Viewer::of(ctx))
+        self.0.as_ref().ok().and_then(|_| Viewer::from_context(ctx))
     }
 
-    /// What lies between the viewer and the other user now.
+    /// The viewer's relationship with the user, after the mutation. Null on failure.
     async fn relationship(&self, ctx: &Context<'_>) -> Result<Option<Relationship>, Error> {
         match &self.0 {
             Ok(change) => Relationship::after(ctx, &change.follower).await,
@@ -313,7 +317,7 @@ impl RelationshipPayload {
         }
     }
 
-    /// Why nothing was changed; empty on success.
+    /// Expected failures. Empty on success.
     async fn user_errors(&self) -> Vec<UserErrorInterface> {
         user_errors(&self.0)
     }
@@ -324,42 +328,43 @@ pub struct FollowMutation;
 
 #[Object]
 impl FollowMutation {
-    /// The viewer follows a user; from now on their posts are in the viewer's timeline.
+    /// Makes the viewer follow a user. All posts of the user then appear in the viewer's timeline.
     ///
-    /// User errors: `NOT_FOUND`, `SELF_TARGET`. Errors: `UNAUTHENTICATED`, `INVALID_ID`.
+    /// User errors: `NOT_FOUND`, `SELF_TARGET`, `FOLLOW_LIMIT_REACHED`. Errors: `UNAUTHENTICATED`,
+    /// `INVALID_ID`.
     async fn follow(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Whom to follow.")] user: UserBy,
+        #[graphql(desc = "The user to follow.")] user: UserBy,
     ) -> Result<FollowPayload, Error> {
         let (viewer, by) = (viewer(ctx)?, user.resolve()?);
-        let change = || graph::follow::follow(graph(ctx), &viewer, &by);
-        Ok(FollowPayload(write(ctx, change).await?))
+        let write = || domain::follow::follow(services(ctx), &viewer, &by);
+        Ok(FollowPayload(run_mutation(ctx, write).await?))
     }
 
-    /// The viewer follows a user no longer; their posts leave the viewer's timeline.
+    /// Ends the viewer's follow of a user. The posts of the user leave the viewer's timeline.
     ///
     /// User errors: `NOT_FOUND`, `SELF_TARGET`. Errors: `UNAUTHENTICATED`, `INVALID_ID`.
     async fn unfollow(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Whom to follow no longer.")] user: UserBy,
+        #[graphql(desc = "The user to unfollow.")] user: UserBy,
     ) -> Result<UnfollowPayload, Error> {
         let (viewer, by) = (viewer(ctx)?, user.resolve()?);
-        let change = || graph::follow::unfollow(graph(ctx), &viewer, &by);
-        Ok(UnfollowPayload(write(ctx, change).await?))
+        let write = || domain::follow::unfollow(services(ctx), &viewer, &by);
+        Ok(UnfollowPayload(run_mutation(ctx, write).await?))
     }
 
-    /// A user follows the viewer no longer. They are not told, and may follow again.
+    /// Ends a user's follow of the viewer. The user may follow the viewer again.
     ///
     /// User errors: `NOT_FOUND`, `SELF_TARGET`. Errors: `UNAUTHENTICATED`, `INVALID_ID`.
     async fn remove_follower(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Whom to remove from the viewer's followers.")] user: UserBy,
+        #[graphql(desc = "The follower to remove.")] user: UserBy,
     ) -> Result<RelationshipPayload, Error> {
         let (viewer, by) = (viewer(ctx)?, user.resolve()?);
-        let change = || graph::follow::remove_follower(graph(ctx), &viewer, &by);
-        Ok(RelationshipPayload(write(ctx, change).await?))
+        let write = || domain::follow::remove_follower(services(ctx), &viewer, &by);
+        Ok(RelationshipPayload(run_mutation(ctx, write).await?))
     }
 }

@@ -1,26 +1,30 @@
-//! Posts as clients see them: the object, the public list, and the author's verbs.
+//! GraphQL types of posts: the object, the public list, and the author's mutations.
+//!
+//! A [`Post`] has its whole row, and its author if the row of the list has the author's summary, so
+//! that `author` needs no further statement.
 
 use async_graphql::{ComplexObject, Context, ID, InputObject, Object, SimpleObject};
 use entity::post;
 
-use super::connection::{Connection, Edge, PageArgs, cost_of_posts, int, with_count};
+use super::connection::{Connection, Edge, PageArgs, cost_of_posts, to_graphql_int, with_count};
+use super::eager::Eager;
 use super::error::{UserErrorInterface, user_errors};
-use super::prompt::Prompt;
 use super::scalar::DateTime;
+use super::text::Text;
 use super::timeline::TimelineEdge;
 use super::user::User;
-use super::{Outcome, caller, graph, loaders, viewer, write};
+use super::{Outcome, loaders, request, run_mutation, services, viewer};
+use crate::domain;
+use crate::domain::PostChange;
 use crate::error::Error;
-use crate::graph;
-use crate::graph::PostChange;
-use crate::id::Id;
-use crate::loader::Entry;
-use crate::page::List;
+use crate::ids::GlobalId;
+use crate::loaders::TimelineRow;
+use crate::pagination::CursorKind;
 
-/// A post, and its author if a row of the same list brought them along.
 #[derive(Clone)]
 pub struct Post {
     row: post::Model,
+    /// The author, if they were read in the same statement.
     author: Option<User>,
 }
 
@@ -30,53 +34,53 @@ impl From<post::Model> for Post {
     }
 }
 
-impl From<&Entry> for Post {
-    fn from(entry: &Entry) -> Self {
+impl From<&TimelineRow> for Post {
+    fn from(entry: &TimelineRow) -> Self {
         Self { row: entry.post.clone(), author: Some(User::from(&entry.author)) }
     }
 }
 
-/// Something that a user wrote for everybody to read.
+/// A public post of a user.
 #[Object]
 impl Post {
-    /// Opaque and globally unique.
+    /// Opaque, globally unique id.
     pub async fn id(&self) -> ID {
-        Id::Post(self.row.id).encode().into()
+        GlobalId::Post(self.row.id).encode().into()
     }
 
-    /// The text, 1 to 5000 characters, plain.
+    /// The plain text, 1 to 5000 characters.
     ///
-    /// Errors: `QUERY_TOO_COMPLEX` when the answer has more text than it has room for.
-    async fn body(&self, ctx: &Context<'_>) -> Result<&str, Error> {
-        caller(ctx).spend(&self.row.body)
+    /// Errors: `QUERY_TOO_COMPLEX` if the response exceeds its maximum of text.
+    async fn body(&self) -> Text<'_> {
+        self.row.body.as_str().into()
     }
 
-    /// When it was written: its place in every list.
+    /// When the post was created. Lists of posts are ordered by it, newest first.
     async fn created_at(&self) -> DateTime {
         DateTime(self.row.created_at)
     }
 
-    /// When the text was last changed; null when never.
+    /// When the text was last changed. Null if it was never changed.
     async fn edited_at(&self) -> Option<DateTime> {
         self.row.edited_at.map(DateTime)
     }
 
-    /// Who wrote it.
-    async fn author(&self, ctx: &Context<'_>) -> Result<Prompt<User>, Error> {
+    /// The user who wrote the post.
+    async fn author(&self, ctx: &Context<'_>) -> Result<Eager<User>, Error> {
         match &self.author {
-            Some(author) => Ok(Prompt(author.clone())),
-            None => User::load(ctx, self.row.author_id).await.map(Prompt),
+            Some(author) => Ok(Eager(author.clone())),
+            None => User::load(ctx, self.row.author_id).await.map(Eager),
         }
     }
 
-    /// Whether the viewer has bookmarked it; false when not signed in.
+    /// Whether the viewer has bookmarked the post. False for anonymous requests.
     async fn viewer_has_bookmarked(&self, ctx: &Context<'_>) -> Result<bool, Error> {
         Ok(loaders(ctx).bookmarked.load(self.row.id).await?.is_some())
     }
 
-    /// Whether the viewer may edit and delete it: only its author may.
+    /// Whether the viewer is the author, and may therefore edit and delete the post.
     async fn viewer_can_delete(&self, ctx: &Context<'_>) -> bool {
-        caller(ctx).viewer().is_some_and(|viewer| viewer.id() == self.row.author_id)
+        request(ctx).viewer().is_some_and(|viewer| viewer.id() == self.row.author_id)
     }
 }
 
@@ -86,11 +90,11 @@ impl Post {
     }
 }
 
-/// A post in a list.
+/// An entry of a list of posts.
 #[derive(SimpleObject)]
 #[graphql(complex)]
 pub struct PostEdge {
-    /// The place of this entry in the list.
+    /// The cursor of this entry.
     cursor: String,
     #[graphql(skip)]
     post: post::Model,
@@ -108,15 +112,15 @@ impl Edge for PostEdge {
     const CONNECTION: &'static str = "PostConnection";
     type Row = post::Model;
     type Node = Post;
-    type Position = i64;
-    /// The stored count, where the list has one.
-    type Whole = Option<i32>;
+    type Key = i64;
+    /// The stored count, if the list has one; otherwise all posts are counted.
+    type CountSource = Option<i32>;
 
     fn new(row: &post::Model, cursor: String) -> Self {
         Self { cursor, post: row.clone() }
     }
 
-    fn position(row: &post::Model) -> i64 {
+    fn key(row: &post::Model) -> i64 {
         row.id
     }
 
@@ -127,7 +131,7 @@ impl Edge for PostEdge {
     async fn count(stored: &Option<i32>, ctx: &Context<'_>) -> Result<i32, Error> {
         match stored {
             Some(count) => Ok(*count),
-            None => graph::post::count(&loaders(ctx).snapshot).await.map(int),
+            None => domain::post::count(&loaders(ctx).snapshot).await.map(to_graphql_int),
         }
     }
 }
@@ -137,63 +141,61 @@ pub struct PostQuery;
 
 #[Object]
 impl PostQuery {
-    /// Everybody's posts, newest first. `totalCount` counts them when it is asked for.
+    /// The posts of all users, newest first.
     ///
     /// Errors: `PAGE_SIZE_OUT_OF_RANGE`, `INVALID_CURSOR`.
     #[graphql(complexity = "with_count(cost_of_posts(first, last, child_complexity))")]
     async fn posts(
         &self,
         ctx: &Context<'_>,
-        #[graphql(
-            desc = "How many entries, from the start or from `after`: 1 to 100; 20 without `last`."
-        )]
+        #[graphql(desc = "Number of first entries: 1 to 100. Default: 20 unless `last` is set.")]
         first: Option<i32>,
         #[graphql(desc = "Only entries after this cursor.")] after: Option<String>,
-        #[graphql(
-            desc = "How many entries, back from the end or from `before`: 1 to 100. Not with `first`."
-        )]
+        #[graphql(desc = "Number of last entries: 1 to 100. Cannot be combined with `first`.")]
         last: Option<i32>,
         #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
     ) -> Result<Connection<PostEdge>, Error> {
-        let page = PageArgs { first, after, last, before }.of(List::Posts)?;
-        let slice = graph::post::newest(&loaders(ctx).snapshot, &page).await?;
-        Ok(Connection { list: List::Posts, slice: slice.into(), whole: None })
+        let page = PageArgs { first, after, last, before }.parse(CursorKind::Posts)?;
+        let page = domain::post::newest(&loaders(ctx).snapshot, &page).await?;
+        Ok(Connection { kind: CursorKind::Posts, page: page.into(), count_source: None })
     }
 }
 
-/// A new post.
+/// Input of `createPost`: the new post.
 #[derive(InputObject)]
 pub struct CreatePostInput {
-    /// The text: 1 to 5000 characters, not blank, no control characters save newline and tab.
+    /// The text, 1 to 5000 characters, not blank. Of control characters, only newline and tab are
+    /// allowed.
     body: String,
 }
 
-/// A change to one of the viewer's posts.
+/// Input of `editPost`.
 #[derive(InputObject)]
 pub struct EditPostInput {
-    /// The post.
+    /// The id of a post of the viewer.
     id: ID,
-    /// The new text: 1 to 5000 characters, not blank, no control characters save newline and tab.
+    /// The new text, 1 to 5000 characters, not blank. Of control characters, only newline and tab
+    /// are allowed.
     body: String,
 }
 
 pub struct CreatePostPayload(Outcome<post::Model>);
 
-/// The answer to `createPost`.
+/// Payload of `createPost`.
 #[Object]
 impl CreatePostPayload {
-    /// The new post.
+    /// The new post. Null on failure.
     async fn post(&self) -> Option<Post> {
         self.0.as_ref().ok().cloned().map(Post::from)
     }
 
-    /// The entry to put at the head of the viewer's timeline.
+    /// The first entry of the viewer's timeline: the new post. Null on failure.
     async fn timeline_edge(&self) -> Option<TimelineEdge> {
         let post = self.0.as_ref().ok()?;
         Some(TimelineEdge::new(post.author_id, Post::from(post.clone())))
     }
 
-    /// Why nothing was written; empty on success.
+    /// Expected failures. Empty on success.
     async fn user_errors(&self) -> Vec<UserErrorInterface> {
         user_errors(&self.0)
     }
@@ -201,20 +203,20 @@ impl CreatePostPayload {
 
 pub struct PostPayload(pub Outcome<PostChange>);
 
-/// The answer to a mutation of one post.
+/// Payload of `editPost`, `bookmark` and `unbookmark`.
 #[Object]
 impl PostPayload {
-    /// Whether anything changed. False when it was so already, a success all the same.
+    /// True if anything changed. False if the requested state already held, and on failure.
     async fn changed(&self) -> bool {
         self.0.as_ref().is_ok_and(|change| change.changed)
     }
 
-    /// The post, as it is now.
+    /// The post, after the mutation. Null on failure.
     async fn post(&self) -> Option<Post> {
         self.0.as_ref().ok().map(|change| Post::from(change.post.clone()))
     }
 
-    /// Why nothing was changed; empty on success.
+    /// Expected failures. Empty on success.
     async fn user_errors(&self) -> Vec<UserErrorInterface> {
         user_errors(&self.0)
     }
@@ -225,20 +227,20 @@ pub struct DeletePostPayload {
     outcome: Outcome<bool>,
 }
 
-/// The answer to `deletePost`.
+/// Payload of `deletePost`.
 #[Object]
 impl DeletePostPayload {
-    /// Whether a post was deleted. False when there was none, a success all the same.
+    /// True if the post was deleted. False if it did not exist, and on failure.
     async fn changed(&self) -> bool {
         self.outcome == Ok(true)
     }
 
-    /// The id to take out of every list.
+    /// The id of the post to remove from cached lists. Null on failure.
     async fn deleted_post_id(&self) -> Option<&ID> {
         self.outcome.is_ok().then_some(&self.id)
     }
 
-    /// Why nothing was deleted; empty on success.
+    /// Expected failures. Empty on success.
     async fn user_errors(&self) -> Vec<UserErrorInterface> {
         user_errors(&self.outcome)
     }
@@ -249,44 +251,44 @@ pub struct PostMutation;
 
 #[Object]
 impl PostMutation {
-    /// Publishes a post. It is in the timelines of the viewer and of all followers at once.
+    /// Publishes a post. It appears in the timelines of the viewer and of all followers.
     ///
     /// User errors: `INVALID_INPUT`. Errors: `UNAUTHENTICATED`.
     async fn create_post(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The post.")] input: CreatePostInput,
+        #[graphql(desc = "The new post.")] input: CreatePostInput,
     ) -> Result<CreatePostPayload, Error> {
         let viewer = viewer(ctx)?;
-        let created = || graph::post::create(graph(ctx), &viewer, input.body.clone());
-        Ok(CreatePostPayload(write(ctx, created).await?))
+        let write = || domain::post::create(services(ctx), &viewer, input.body.clone());
+        Ok(CreatePostPayload(run_mutation(ctx, write).await?))
     }
 
-    /// Changes the text of one of the viewer's posts. Its place in the lists stays the same.
+    /// Changes the text of a post of the viewer. The order of lists stays the same.
     ///
-    /// User errors: `INVALID_INPUT`, `NOT_FOUND`. Errors: `UNAUTHENTICATED`, `INVALID_ID`, `FORBIDDEN`
-    /// for somebody else's post.
+    /// User errors: `INVALID_INPUT`, `NOT_FOUND`. Errors: `UNAUTHENTICATED`, `INVALID_ID`,
+    /// `FORBIDDEN` for a post of another user.
     async fn edit_post(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The post and its new text.")] input: EditPostInput,
+        #[graphql(desc = "The id of the post, and its new text.")] input: EditPostInput,
     ) -> Result<PostPayload, Error> {
-        let (viewer, id) = (viewer(ctx)?, Id::post(&input.id)?);
-        let edited = || graph::post::edit(graph(ctx), &viewer, id, input.body.clone());
-        Ok(PostPayload(write(ctx, edited).await?))
+        let (viewer, id) = (viewer(ctx)?, GlobalId::post(&input.id)?);
+        let write = || domain::post::edit(services(ctx), &viewer, id, input.body.clone());
+        Ok(PostPayload(run_mutation(ctx, write).await?))
     }
 
-    /// Deletes one of the viewer's posts, and everybody's bookmarks of it. A post that is not there
-    /// counts as deleted.
+    /// Deletes a post of the viewer, and all bookmarks of it. Deleting a post that does not exist
+    /// succeeds.
     ///
-    /// Errors: `UNAUTHENTICATED`, `INVALID_ID`, `FORBIDDEN` for somebody else's post.
+    /// Errors: `UNAUTHENTICATED`, `INVALID_ID`, `FORBIDDEN` for a post of another user.
     async fn delete_post(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The post.")] id: ID,
+        #[graphql(desc = "The id of the post.")] id: ID,
     ) -> Result<DeletePostPayload, Error> {
-        let (viewer, key) = (viewer(ctx)?, Id::post(&id)?);
-        let deleted = || graph::post::delete(graph(ctx), &viewer, key);
-        Ok(DeletePostPayload { id, outcome: write(ctx, deleted).await? })
+        let (viewer, key) = (viewer(ctx)?, GlobalId::post(&id)?);
+        let write = || domain::post::delete(services(ctx), &viewer, key);
+        Ok(DeletePostPayload { id, outcome: run_mutation(ctx, write).await? })
     }
 }

@@ -1,4 +1,7 @@
-//! The viewer's own profile: what they change about themselves.
+//! The mutation of the viewer's own profile.
+//!
+//! `MaybeUndefined` keeps the difference between an absent input field, which changes nothing, and
+//! null, which clears the value.
 
 use async_graphql::{Context, InputObject, MaybeUndefined, Object};
 use entity::user;
@@ -6,40 +9,39 @@ use entity::user;
 use super::account::Viewer;
 use super::error::{UserErrorInterface, user_errors};
 use super::user::User;
-use super::{Outcome, caller, graph, viewer, write};
+use super::{Outcome, request, run_mutation, services, viewer};
+use crate::domain;
 use crate::error::Error;
-use crate::graph;
 
-/// What to change about oneself. An absent field stays as it is; null clears it where it may be empty.
+/// Input of `updateProfile`. An absent field is not changed.
 #[derive(InputObject)]
 pub struct UpdateProfileInput {
-    /// 1 to 30 letters, digits and underscores; unique without regard to case. Not null.
+    /// 1 to 30 ASCII letters, digits and underscores. Unique without regard to case. Not null.
     username: MaybeUndefined<String>,
-    /// 1 to 50 characters, or null for none.
+    /// The name to display, 1 to 50 characters. Null removes it.
     display_name: MaybeUndefined<String>,
-    /// 1 to 500 characters, or null for none.
+    /// The user's description of themselves, 1 to 500 characters. Null removes it.
     about_me: MaybeUndefined<String>,
-    /// An e-mail address of at most 254 characters, seen by nobody else; the avatar is made from it. Not
-    /// null.
+    /// The e-mail address, at most 254 characters. Unique. It determines the avatar. Not null.
     email: MaybeUndefined<String>,
 }
 
 pub struct UpdateProfilePayload(Outcome<user::Model>);
 
-/// The answer to `updateProfile`.
+/// Payload of `updateProfile`.
 #[Object]
 impl UpdateProfilePayload {
-    /// The viewer's own user, as it is now.
+    /// The viewer's own user, after the mutation. Null on failure.
     async fn user(&self) -> Option<User> {
         self.0.as_ref().ok().map(User::from)
     }
 
-    /// The viewer, as they are now.
+    /// The viewer, after the mutation. Null on failure.
     async fn viewer(&self, ctx: &Context<'_>) -> Option<Viewer> {
-        self.0.as_ref().ok().and_then(|_| Viewer::of(ctx))
+        self.0.as_ref().ok().and_then(|_| Viewer::from_context(ctx))
     }
 
-    /// Why nothing was changed; empty on success.
+    /// Expected failures. Empty on success.
     async fn user_errors(&self) -> Vec<UserErrorInterface> {
         user_errors(&self.0)
     }
@@ -50,25 +52,26 @@ pub struct ProfileMutation;
 
 #[Object]
 impl ProfileMutation {
-    /// Changes the viewer's own profile, all of it or nothing.
+    /// Changes the viewer's own profile. If one value is invalid, nothing is changed.
     ///
-    /// User errors: `INVALID_INPUT`, `USERNAME_TAKEN`, `EMAIL_TAKEN`, `TOO_MANY_REQUESTS`. Errors: `UNAUTHENTICATED`.
+    /// User errors: `INVALID_INPUT`, `USERNAME_TAKEN`, `EMAIL_TAKEN`, `TOO_MANY_REQUESTS`. Errors:
+    /// `UNAUTHENTICATED`.
     async fn update_profile(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "What to change.")] input: UpdateProfileInput,
+        #[graphql(desc = "The fields to change.")] input: UpdateProfileInput,
     ) -> Result<UpdateProfilePayload, Error> {
-        let profile = graph::profile::Profile {
+        let profile = domain::profile::Profile {
             username: input.username.into(),
             email: input.email.into(),
             display_name: input.display_name.into(),
             about_me: input.about_me.into(),
         };
         let viewer = viewer(ctx)?;
-        let updated = || {
-            let client = caller(ctx).client.clone();
-            graph::profile::update(graph(ctx), (&viewer, client), profile.clone())
+        let write = || {
+            let client = request(ctx).client.clone();
+            domain::profile::update(services(ctx), (&viewer, client), profile.clone())
         };
-        Ok(UpdateProfilePayload(write(ctx, updated).await?))
+        Ok(UpdateProfilePayload(run_mutation(ctx, write).await?))
     }
 }

@@ -1,34 +1,39 @@
-//! What the viewer may still ask for, as clients see it.
+//! The query `rateLimit`: the cost of the request and the state of the client's rate limit.
+//!
+//! The limiter is in `src/limits/cost.rs`. Admission charges the cost before the operation is
+//! executed and passes the resulting status on in the request context.
 
 use async_graphql::{Context, Object, SimpleObject};
 use chrono::{TimeDelta, Utc};
 
-use super::caller;
+use super::request;
 use super::scalar::DateTime;
-use crate::auth::Balance;
+use crate::limits::RateLimitStatus;
 
-/// What this request took.
+/// The cost of an operation, and the rate limit after it was charged.
 #[derive(Clone, Copy, Debug)]
-pub struct Allowance {
+pub struct RequestCost {
+    /// Cost in points.
     pub cost: usize,
-    pub balance: Balance,
+    pub status: RateLimitStatus,
 }
 
-/// What may be asked for: points, of which a request costs one for each field, multiplied by the page sizes above it.
-/// Signed-in users have points of their own; all others share those of their network, which is an IPv4 address or the
-/// /64 of an IPv6 address. They come back steadily. Counted by each instance of the service for itself.
+/// The client's rate limit. Every query costs points: one per field, multiplied by the page sizes
+/// of the lists around it. Points are replenished continuously. Signed-in users have their own
+/// limit. Anonymous clients share one limit per IPv4 address or IPv6 /64. Limits are per server
+/// instance.
 #[derive(SimpleObject)]
 pub struct RateLimit {
-    /// Points that this request has cost.
+    /// Points that this operation cost.
     cost: i32,
-    /// Points that come back in a minute, and that there are at most.
+    /// Maximum number of points, and points replenished per minute.
     limit: i32,
-    /// Points that are used up.
+    /// Points used and not yet replenished: `limit` minus `remaining`.
     used: i32,
-    /// Points that are left. What costs more fails with `RATE_LIMITED`, and with `retryAfterSeconds` in its
-    /// extensions.
+    /// Points left after this operation. An operation that costs more fails with `RATE_LIMITED`,
+    /// and with `retryAfterSeconds` in the extensions of the error.
     remaining: i32,
-    /// When all points are back.
+    /// When all points are replenished, if the client uses no more until then.
     reset_at: DateTime,
 }
 
@@ -37,16 +42,16 @@ pub struct RateLimitQuery;
 
 #[Object]
 impl RateLimitQuery {
-    /// What the viewer may still ask for, with this request taken off; null where the operator has set no limit.
+    /// The client's rate limit, after this operation. Null if the operator has turned it off.
     async fn rate_limit(&self, ctx: &Context<'_>) -> Option<RateLimit> {
-        let Allowance { cost, balance } = caller(ctx).allowance?;
-        let points = |points| i32::try_from(points).unwrap_or(i32::MAX);
-        let reset = TimeDelta::from_std(balance.reset).unwrap_or_default();
+        let RequestCost { cost, status } = request(ctx).cost?;
+        let points = |count| i32::try_from(count).unwrap_or(i32::MAX);
+        let reset = TimeDelta::from_std(status.reset).unwrap_or_default();
         Some(RateLimit {
             cost: i32::try_from(cost).unwrap_or(i32::MAX),
-            limit: points(balance.limit),
-            used: points(balance.limit - balance.remaining),
-            remaining: points(balance.remaining),
+            limit: points(status.limit),
+            used: points(status.limit - status.remaining),
+            remaining: points(status.remaining),
             reset_at: DateTime(Utc::now() + reset),
         })
     }

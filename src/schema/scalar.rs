@@ -1,20 +1,20 @@
-//! The scalars beyond GraphQL's own.
+//! Custom scalars: `DateTime` and `URL`.
 
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
 use chrono::{SecondsFormat, Utc};
 
-use crate::key;
+use crate::ids::snowflake;
 
 pub struct DateTime(pub chrono::DateTime<Utc>);
 
 impl DateTime {
-    /// The moment inside a key.
-    pub fn of(key: i64) -> Self {
-        Self(key::time_of(key))
+    /// The time of creation that a Snowflake id contains.
+    pub fn from_id(id: i64) -> Self {
+        Self(snowflake::timestamp_of(id))
     }
 }
 
-/// A moment as RFC 3339 has it, in UTC, to the millisecond: `2026-11-23T18:30:00.000Z`.
+/// An RFC 3339 timestamp in UTC with milliseconds, such as `2026-11-23T18:30:00.000Z`.
 #[Scalar(specified_by_url = "https://www.rfc-editor.org/rfc/rfc3339")]
 impl ScalarType for DateTime {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -31,7 +31,7 @@ impl ScalarType for DateTime {
 
 pub struct Url(pub String);
 
-/// An absolute web address, as the URL standard has it.
+/// An absolute URL as defined by the WHATWG URL Standard.
 #[Scalar(name = "URL", specified_by_url = "https://url.spec.whatwg.org/")]
 impl ScalarType for Url {
     fn parse(value: Value) -> InputValueResult<Self> {

@@ -1,4 +1,7 @@
-//! The home timeline as clients see it.
+//! GraphQL types of the home timeline.
+//!
+//! The timeline has a connection type of its own: it has `newerCount` and `streamCursor`, and no
+//! `totalCount`, which would have to count the posts of all followed users.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -6,33 +9,34 @@ use std::sync::Arc;
 use async_graphql::{ComplexObject, Context, Enum, Object, SimpleObject};
 
 use super::connection::PageInfo;
-use super::live::stream_cursor;
+use super::eager::Eager;
 use super::loaders;
 use super::post::Post;
-use super::prompt::Prompt;
+use super::subscription::stream_cursor;
+use super::text::Text;
 use crate::error::Error;
-use crate::loader::{Entry, NewerThan, PageOf};
-use crate::page::{List, Slice, encode_cursor};
+use crate::loaders::{NewerCountKey, PageKey, TimelineRow};
+use crate::pagination::{CursorKind, Page, encode_cursor};
 
-/// How far `newerCount` may count.
-const CAPS: RangeInclusive<i32> = 1..=1_000;
+/// Allowed values of `cap` of `newerCount`.
+const CAP_RANGE: RangeInclusive<i32> = 1..=1_000;
 
-/// Why an entry is in a timeline.
+/// Why a post is in a timeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 pub enum TimelineReason {
-    /// The timeline's owner wrote it.
+    /// The owner of the timeline wrote the post.
     Own,
-    /// Somebody whom the owner follows wrote it.
+    /// The owner of the timeline follows the author.
     Following,
 }
 
-/// A post in a timeline.
+/// An entry of a timeline.
 #[derive(SimpleObject)]
 #[graphql(complex)]
 pub struct TimelineEdge {
-    /// The place of this entry in the timeline.
+    /// The cursor of this entry.
     cursor: String,
-    /// Why the post is here.
+    /// Why the post is in this timeline.
     reason: TimelineReason,
     #[graphql(skip)]
     post: Post,
@@ -41,72 +45,72 @@ pub struct TimelineEdge {
 #[ComplexObject]
 impl TimelineEdge {
     /// The post.
-    async fn node(&self) -> Prompt<Post> {
-        Prompt(self.post.clone())
+    async fn node(&self) -> Eager<Post> {
+        Eager(self.post.clone())
     }
 }
 
 impl TimelineEdge {
     pub fn new(owner: i64, post: Post) -> Self {
-        let own = post.row().author_id == owner;
+        let is_own = post.row().author_id == owner;
         Self {
-            cursor: encode_cursor(List::Timeline, &post.row().id),
-            reason: if own { TimelineReason::Own } else { TimelineReason::Following },
+            cursor: encode_cursor(CursorKind::Timeline, &post.row().id),
+            reason: if is_own { TimelineReason::Own } else { TimelineReason::Following },
             post,
         }
     }
 }
 
 pub struct TimelineConnection {
-    pub of: PageOf,
-    pub slice: Arc<Slice<Entry>>,
+    pub key: PageKey,
+    pub page: Arc<Page<TimelineRow>>,
 }
 
-/// One page of a timeline. A page is never short while there is a next one.
+/// One page of a timeline. A page has fewer entries than requested only if the timeline, or the
+/// range between the cursors, has no more.
 #[Object]
 impl TimelineConnection {
-    /// The entries of this page, each with its cursor and the reason why it is here.
-    async fn edges(&self) -> Vec<Prompt<TimelineEdge>> {
-        let edge = |entry: &Entry| Prompt(TimelineEdge::new(entry.owner, Post::from(entry)));
-        self.slice.rows.iter().map(edge).collect()
+    /// The entries of this page, each with its cursor and its reason.
+    async fn edges(&self) -> Vec<Eager<TimelineEdge>> {
+        let edge = |entry: &TimelineRow| Eager(TimelineEdge::new(entry.owner, Post::from(entry)));
+        self.page.rows.iter().map(edge).collect()
     }
 
-    /// The posts of `edges`, in the same order, for clients that need no more.
-    async fn nodes(&self) -> Vec<Prompt<Post>> {
-        self.slice.rows.iter().map(|entry| Prompt(Post::from(entry))).collect()
+    /// The posts of `edges`, in the same order.
+    async fn nodes(&self) -> Vec<Eager<Post>> {
+        self.page.rows.iter().map(|entry| Eager(Post::from(entry))).collect()
     }
 
-    /// Where this page stands in the timeline.
+    /// The position of this page in the timeline.
     async fn page_info(&self) -> PageInfo {
-        PageInfo::new(&self.slice, List::Timeline, |entry| entry.post.id)
+        PageInfo::new(&self.page, CursorKind::Timeline, |entry| entry.post.id)
     }
 
-    /// How many entries are newer than `startCursor`, counted up to `cap`: what a button says that shows new posts. Of an
-    /// empty page, how many are before it.
+    /// Number of timeline entries that are newer than this page. Counting stops at `cap`.
     ///
     /// Errors: `ARGUMENT_OUT_OF_RANGE`.
     async fn newer_count(
         &self,
         ctx: &Context<'_>,
-        #[graphql(default = 100, desc = "Where counting stops: 1 to 1000.")] cap: i32,
+        #[graphql(default = 100, desc = "Maximum of the count: 1 to 1000.")] cap: i32,
     ) -> Result<i32, Error> {
-        if !CAPS.contains(&cap) {
-            let (min, max) = (*CAPS.start(), *CAPS.end());
+        if !CAP_RANGE.contains(&cap) {
+            let (min, max) = (*CAP_RANGE.start(), *CAP_RANGE.end());
             return Err(Error::OutOfRange { argument: "cap", min, max });
         }
-        if !self.slice.has_previous {
+        if !self.page.has_previous {
             return Ok(0);
         }
-        let first = self.slice.rows.first().map(|entry| entry.post.id);
-        // The entry that an empty page comes after counts as well.
-        let than = first.or(self.of.page.after.map(|after| after - 1)).unwrap_or(i64::MAX);
-        let newer = NewerThan { owner: self.of.owner, than, cap };
-        Ok(loaders(ctx).newer.load(newer).await?.unwrap_or_default())
+        let first = self.page.rows.first().map(|entry| entry.post.id);
+        // An empty page is preceded by the entry at its cursor `after`, which is counted, too.
+        let than = first.or(self.key.page.after.map(|after| after - 1)).unwrap_or(i64::MAX);
+        let newer = NewerCountKey { owner: self.key.owner, than, cap };
+        Ok(loaders(ctx).newer_counts.load(newer).await?.unwrap_or_default())
     }
 
-    /// Where the stream of events stood when this page was read: with it, `timelineEvents(after:)` goes on from here without
-    /// a gap.
-    async fn stream_cursor(&self, ctx: &Context<'_>) -> Result<String, Error> {
-        Ok(stream_cursor(&loaders(ctx).snapshot.moment().await?))
+    /// The position in the event stream at which this page was read. `timelineEvents(after:)`
+    /// resumes there without a gap.
+    async fn stream_cursor(&self, ctx: &Context<'_>) -> Result<Text<'_>, Error> {
+        Ok(stream_cursor(&loaders(ctx).snapshot.stream_position().await?).into())
     }
 }

@@ -1,4 +1,7 @@
-//! Users as clients see them, one by one and in the directory.
+//! GraphQL types of users: the object, and the directory of all users.
+//!
+//! Rows of lists have a summary of six columns. The other fields of a [`User`] load the whole row,
+//! in one statement for all users of a response.
 
 use std::sync::Arc;
 
@@ -6,50 +9,54 @@ use async_graphql::{ComplexObject, Context, ID, Object, OneofObject};
 use entity::user;
 use md5::{Digest as _, Md5};
 
-use super::connection::{Connection, Edge, PageArgs, cost, cost_of_posts, int, with_count};
-use super::follow::{FollowerEdge, FollowingEdge, Relationship, neighbours};
+use super::connection::{
+    Connection, Edge, PageArgs, cost, cost_of_posts, no_page, to_graphql_int, with_count,
+};
+use super::follow::{FollowerEdge, FollowingEdge, Relationship, follow_page};
 use super::post::PostEdge;
 use super::scalar::{DateTime, Url};
+use super::text::Text;
 use super::timeline::TimelineConnection;
-use super::{caller, loaders};
+use super::{loaders, request};
+use crate::domain;
 use crate::error::Error;
-use crate::graph;
-use crate::id::Id;
-use crate::loader::{MANY, PageOf, TimelineOf};
-use crate::page::List;
+use crate::ids::GlobalId;
+use crate::loaders::{PageKey, SCAN_MIN_FOLLOWING, TimelineKey};
+use crate::pagination::CursorKind;
 
+/// Allowed values of `size` of `avatarUrl`, in pixels.
 const AVATAR_SIZES: std::ops::RangeInclusive<i32> = 1..=2048;
 
-/// How to name a user: by exactly one of the two.
+/// A reference to a user. Set exactly one of the fields.
 #[derive(OneofObject)]
 pub enum UserBy {
     /// The user's id.
     Id(ID),
-    /// The username; case makes no difference.
+    /// The username. Case-insensitive.
     Username(String),
 }
 
 impl UserBy {
     /// # Errors
-    /// `INVALID_ID` when the id is not a user's.
-    pub fn resolve(self) -> Result<user::By, Error> {
+    /// [`Error::InvalidId`] when the id is not that of a user.
+    pub fn resolve(self) -> Result<user::UserRef, Error> {
         Ok(match self {
-            Self::Id(id) => user::By::Id(Id::user(&id)?),
-            Self::Username(username) => user::By::Username(username),
+            Self::Id(id) => user::UserRef::Id(GlobalId::user(&id)?),
+            Self::Username(username) => user::UserRef::Username(username),
         })
     }
 }
 
-/// A user of whom the card is at hand, and the whole row if it was read already.
 #[derive(Clone)]
 pub struct User {
-    card: user::Card,
-    whole: Option<Arc<user::Model>>,
+    summary: user::UserSummary,
+    /// The whole row, if it was read already.
+    row: Option<Arc<user::Model>>,
 }
 
 impl From<Arc<user::Model>> for User {
     fn from(user: Arc<user::Model>) -> Self {
-        Self { card: (&*user).into(), whole: Some(user) }
+        Self { summary: (&*user).into(), row: Some(user) }
     }
 }
 
@@ -59,38 +66,39 @@ impl From<&user::Model> for User {
     }
 }
 
-impl From<&user::Card> for User {
-    fn from(card: &user::Card) -> Self {
-        Self { card: card.clone(), whole: None }
+impl From<&user::UserSummary> for User {
+    fn from(summary: &user::UserSummary) -> Self {
+        Self { summary: summary.clone(), row: None }
     }
 }
 
-/// Somebody with an account: their public side.
+/// A user with their public profile.
 #[Object]
 impl User {
-    /// Opaque and globally unique.
+    /// Opaque, globally unique id.
     pub async fn id(&self) -> ID {
-        Id::User(self.card.id).encode().into()
+        GlobalId::User(self.summary.id).encode().into()
     }
 
-    /// Unique without regard to case, shown as typed: 1 to 30 letters, digits and underscores.
-    async fn username(&self) -> &str {
-        &self.card.username
+    /// 1 to 30 ASCII letters, digits and underscores. Unique without regard to case.
+    async fn username(&self) -> Text<'_> {
+        self.summary.username.as_str().into()
     }
 
-    /// The name to show, 1 to 50 characters; null when the user has not given one.
-    async fn display_name(&self) -> Option<&str> {
-        self.card.display_name.as_deref()
+    /// The name to display, 1 to 50 characters. Null if the user has none.
+    async fn display_name(&self) -> Option<Text<'_>> {
+        self.summary.display_name.as_deref().map(Text::from)
     }
 
-    /// What the user says about themselves, 1 to 500 characters; null when that is nothing.
-    async fn about_me(&self, ctx: &Context<'_>) -> Result<Option<String>, Error> {
-        let user = self.whole(ctx).await?;
-        user.about_me.as_deref().map(|text| caller(ctx).spend(text).map(str::to_owned)).transpose()
+    /// The user's description of themselves, 1 to 500 characters. Null if the user has none.
+    ///
+    /// Errors: `QUERY_TOO_COMPLEX` if the response exceeds its maximum of text.
+    async fn about_me(&self, ctx: &Context<'_>) -> Result<Option<Text<'_>>, Error> {
+        Ok(self.full_row(ctx).await?.about_me.clone().map(Text::from))
     }
 
-    /// The address of a picture at Gravatar, made from the MD5 of the trimmed, lower-cased e-mail
-    /// address; a geometric pattern when the user has none there.
+    /// The user's Gravatar picture, found by the MD5 hash of the e-mail address. Gravatar returns a
+    /// geometric pattern if the user has no picture there.
     ///
     /// Errors: `ARGUMENT_OUT_OF_RANGE`.
     async fn avatar_url(
@@ -102,166 +110,146 @@ impl User {
             let (min, max) = (*AVATAR_SIZES.start(), *AVATAR_SIZES.end());
             return Err(Error::OutOfRange { argument: "size", min, max });
         }
-        let hash = u128::from_be_bytes(Md5::digest(self.whole(ctx).await?.email.as_bytes()).into());
+        let hash =
+            u128::from_be_bytes(Md5::digest(self.full_row(ctx).await?.email.as_bytes()).into());
         Ok(Url(format!("https://www.gravatar.com/avatar/{hash:032x}?d=identicon&s={size}")))
     }
 
-    /// When the account was made.
+    /// When the account was created.
     async fn created_at(&self, ctx: &Context<'_>) -> Result<DateTime, Error> {
-        Ok(DateTime(self.whole(ctx).await?.created_at))
+        Ok(DateTime(self.full_row(ctx).await?.created_at))
     }
 
-    /// When the user last sent a request with a token; up to a minute behind, null when never.
+    /// When the user last sent a request with a token. Null if never. Updated at most once per
+    /// minute.
     async fn last_seen_at(&self, ctx: &Context<'_>) -> Result<Option<DateTime>, Error> {
-        Ok(self.whole(ctx).await?.last_seen_at.map(DateTime))
+        Ok(self.full_row(ctx).await?.last_seen_at.map(DateTime))
     }
 
-    /// How many users follow this one: always the length of `followers`.
+    /// Number of users who follow this user. Equals the length of `followers`.
     async fn followers_count(&self) -> i32 {
-        self.card.followers_count
+        self.summary.followers_count
     }
 
-    /// How many users this one follows: always the length of `following`.
+    /// Number of users that this user follows. Equals the length of `following`.
     async fn following_count(&self) -> i32 {
-        self.card.following_count
+        self.summary.following_count
     }
 
-    /// How many posts this user has written: always the length of `posts`.
+    /// Number of posts of this user. Equals the length of `posts`.
     async fn posts_count(&self) -> i32 {
-        self.card.posts_count
+        self.summary.posts_count
     }
 
-    /// This user's own posts, newest first.
+    /// The posts of this user, newest first.
     ///
     /// Errors: `PAGE_SIZE_OUT_OF_RANGE`, `INVALID_CURSOR`.
     #[graphql(complexity = "cost_of_posts(first, last, child_complexity)")]
     async fn posts(
         &self,
         ctx: &Context<'_>,
-        #[graphql(
-            desc = "How many entries, from the start or from `after`: 1 to 100; 20 without `last`."
-        )]
+        #[graphql(desc = "Number of first entries: 1 to 100. Default: 20 unless `last` is set.")]
         first: Option<i32>,
         #[graphql(desc = "Only entries after this cursor.")] after: Option<String>,
-        #[graphql(
-            desc = "How many entries, back from the end or from `before`: 1 to 100. Not with `first`."
-        )]
+        #[graphql(desc = "Number of last entries: 1 to 100. Cannot be combined with `first`.")]
         last: Option<i32>,
         #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
     ) -> Result<Connection<PostEdge>, Error> {
-        let page = PageArgs { first, after, last, before }.of(List::UserPosts)?;
-        let page = PageOf { owner: self.card.id, page };
-        let slice = loaders(ctx)
-            .post_pages
-            .load(page)
-            .await?
-            .ok_or_else(|| Error::internal("a page is missing"))?;
-        Ok(Connection { list: List::UserPosts, slice, whole: Some(self.card.posts_count) })
+        let page = PageArgs { first, after, last, before }.parse(CursorKind::UserPosts)?;
+        let key = PageKey { owner: self.summary.id, page };
+        let page = loaders(ctx).post_pages.load(key).await?.ok_or_else(no_page)?;
+        let count_source = Some(self.summary.posts_count);
+        Ok(Connection { kind: CursorKind::UserPosts, page, count_source })
     }
 
-    /// The users who follow this one, newest follow first.
+    /// The users who follow this user, newest follow first.
     ///
     /// Errors: `PAGE_SIZE_OUT_OF_RANGE`, `INVALID_CURSOR`.
     #[graphql(complexity = "cost(first, last, child_complexity)")]
     async fn followers(
         &self,
         ctx: &Context<'_>,
-        #[graphql(
-            desc = "How many entries, from the start or from `after`: 1 to 100; 20 without `last`."
-        )]
+        #[graphql(desc = "Number of first entries: 1 to 100. Default: 20 unless `last` is set.")]
         first: Option<i32>,
         #[graphql(desc = "Only entries after this cursor.")] after: Option<String>,
-        #[graphql(
-            desc = "How many entries, back from the end or from `before`: 1 to 100. Not with `first`."
-        )]
+        #[graphql(desc = "Number of last entries: 1 to 100. Cannot be combined with `first`.")]
         last: Option<i32>,
         #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
     ) -> Result<Connection<FollowerEdge>, Error> {
-        let page = PageArgs { first, after, last, before };
-        neighbours(&loaders(ctx).followers, List::Followers, &self.card, page).await
+        let args = PageArgs { first, after, last, before };
+        follow_page(&loaders(ctx).followers, CursorKind::Followers, &self.summary, args).await
     }
 
-    /// The users whom this one follows, newest follow first.
+    /// The users that this user follows, newest follow first.
     ///
     /// Errors: `PAGE_SIZE_OUT_OF_RANGE`, `INVALID_CURSOR`.
     #[graphql(complexity = "cost(first, last, child_complexity)")]
     async fn following(
         &self,
         ctx: &Context<'_>,
-        #[graphql(
-            desc = "How many entries, from the start or from `after`: 1 to 100; 20 without `last`."
-        )]
+        #[graphql(desc = "Number of first entries: 1 to 100. Default: 20 unless `last` is set.")]
         first: Option<i32>,
         #[graphql(desc = "Only entries after this cursor.")] after: Option<String>,
-        #[graphql(
-            desc = "How many entries, back from the end or from `before`: 1 to 100. Not with `first`."
-        )]
+        #[graphql(desc = "Number of last entries: 1 to 100. Cannot be combined with `first`.")]
         last: Option<i32>,
         #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
     ) -> Result<Connection<FollowingEdge>, Error> {
-        let page = PageArgs { first, after, last, before };
-        neighbours(&loaders(ctx).following, List::Following, &self.card, page).await
+        let args = PageArgs { first, after, last, before };
+        follow_page(&loaders(ctx).following, CursorKind::Following, &self.summary, args).await
     }
 
-    /// Own posts and posts of the users this user follows, newest first, back to the first one ever.
-    /// Computed when it is read: right on the very next read after any follow, unfollow or post.
+    /// The posts of this user and of all users that this user follows, newest first. Computed when
+    /// it is read, so it includes every earlier follow, unfollow and post.
     ///
     /// Errors: `PAGE_SIZE_OUT_OF_RANGE`, `INVALID_CURSOR`.
     #[graphql(complexity = "cost_of_posts(first, last, child_complexity)")]
     async fn timeline(
         &self,
         ctx: &Context<'_>,
-        #[graphql(
-            desc = "How many entries, from the start or from `after`: 1 to 100; 20 without `last`."
-        )]
+        #[graphql(desc = "Number of first entries: 1 to 100. Default: 20 unless `last` is set.")]
         first: Option<i32>,
         #[graphql(desc = "Only entries after this cursor.")] after: Option<String>,
-        #[graphql(
-            desc = "How many entries, back from the end or from `before`: 1 to 100. Not with `first`."
-        )]
+        #[graphql(desc = "Number of last entries: 1 to 100. Cannot be combined with `first`.")]
         last: Option<i32>,
         #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
     ) -> Result<TimelineConnection, Error> {
-        let page = PageArgs { first, after, last, before }.of(List::Timeline)?;
-        let of = PageOf { owner: self.card.id, page };
-        let follows_many = self.card.following_count >= MANY;
-        let slice = loaders(ctx)
-            .timelines
-            .load(TimelineOf { page: of.clone(), follows_many })
-            .await?
-            .ok_or_else(|| Error::internal("a page is missing"))?;
-        Ok(TimelineConnection { of, slice })
+        let page = PageArgs { first, after, last, before }.parse(CursorKind::Timeline)?;
+        let key = PageKey { owner: self.summary.id, page };
+        let follows_many = self.summary.following_count >= SCAN_MIN_FOLLOWING;
+        let timeline_key = TimelineKey { page: key.clone(), follows_many };
+        let page = loaders(ctx).timelines.load(timeline_key).await?.ok_or_else(no_page)?;
+        Ok(TimelineConnection { key, page })
     }
 
-    /// Whether this is the signed-in user.
+    /// Whether this is the signed-in user. False for anonymous requests.
     async fn is_viewer(&self, ctx: &Context<'_>) -> bool {
-        self.is_own(ctx)
+        self.is_current_viewer(ctx)
     }
 
-    /// Whether the viewer follows this user; false when not signed in.
+    /// Whether the viewer follows this user. False for anonymous requests.
     async fn viewer_is_following(&self, ctx: &Context<'_>) -> Result<bool, Error> {
-        let between = loaders(ctx).relationships.load(self.card.id).await?;
-        Ok(between.unwrap_or_default().following.is_some())
+        let row = loaders(ctx).relationships.load(self.summary.id).await?;
+        Ok(row.unwrap_or_default().following.is_some())
     }
 
-    /// Whether this user follows the viewer; false when not signed in.
+    /// Whether this user follows the viewer. False for anonymous requests.
     async fn is_following_viewer(&self, ctx: &Context<'_>) -> Result<bool, Error> {
-        let between = loaders(ctx).relationships.load(self.card.id).await?;
-        Ok(between.unwrap_or_default().followed_by.is_some())
+        let row = loaders(ctx).relationships.load(self.summary.id).await?;
+        Ok(row.unwrap_or_default().followed_by.is_some())
     }
 
-    /// Whether `follow` would be allowed, or is in force already: false for the viewer's own user and
-    /// when not signed in.
+    /// Whether the viewer may follow this user, or already does. False for the viewer's own user
+    /// and for anonymous requests.
     async fn viewer_can_follow(&self, ctx: &Context<'_>) -> bool {
-        caller(ctx).viewer().is_some() && !self.is_own(ctx)
+        request(ctx).viewer().is_some() && !self.is_current_viewer(ctx)
     }
 
-    /// What lies between the viewer and this user; null when not signed in and for the viewer's own
-    /// user.
+    /// The viewer's relationship with this user. Null for the viewer's own user and for anonymous
+    /// requests.
     async fn viewer_relationship(&self, ctx: &Context<'_>) -> Result<Option<Relationship>, Error> {
-        match caller(ctx).viewer() {
-            Some(viewer) if viewer.id() != self.card.id => {
-                Ok(Some(Relationship::load(ctx, viewer.id(), self.card.id).await?))
+        match request(ctx).viewer() {
+            Some(viewer) if viewer.id() != self.summary.id => {
+                Ok(Some(Relationship::load(ctx, viewer.id(), self.summary.id).await?))
             }
             _ => Ok(None),
         }
@@ -269,34 +257,34 @@ impl User {
 }
 
 impl User {
-    fn is_own(&self, ctx: &Context<'_>) -> bool {
-        caller(ctx).viewer().is_some_and(|viewer| viewer.id() == self.card.id)
+    fn is_current_viewer(&self, ctx: &Context<'_>) -> bool {
+        request(ctx).viewer().is_some_and(|viewer| viewer.id() == self.summary.id)
     }
 
-    /// A user whom a row of the same moment points to.
+    /// A user that a row of the same snapshot refers to, and who therefore exists.
     pub async fn load(ctx: &Context<'_>, id: i64) -> Result<Self, Error> {
-        Ok(whole(ctx, id).await?.into())
+        Ok(load_row(ctx, id).await?.into())
     }
 
-    /// All of the user's row.
-    pub async fn whole(&self, ctx: &Context<'_>) -> Result<Arc<user::Model>, Error> {
-        match &self.whole {
+    /// The whole row, loaded unless it was read already.
+    pub async fn full_row(&self, ctx: &Context<'_>) -> Result<Arc<user::Model>, Error> {
+        match &self.row {
             Some(user) => Ok(Arc::clone(user)),
-            None => whole(ctx, self.card.id).await,
+            None => load_row(ctx, self.summary.id).await,
         }
     }
 }
 
-async fn whole(ctx: &Context<'_>, id: i64) -> Result<Arc<user::Model>, Error> {
+async fn load_row(ctx: &Context<'_>, id: i64) -> Result<Arc<user::Model>, Error> {
     let user = loaders(ctx).users.load(id).await?;
     user.ok_or_else(|| Error::internal("a row refers to a missing user"))
 }
 
-/// A user in the directory.
+/// An entry of the directory of users.
 #[derive(async_graphql::SimpleObject)]
 #[graphql(complex)]
 pub struct UserEdge {
-    /// The place of this entry in the list.
+    /// The cursor of this entry.
     cursor: String,
     #[graphql(skip)]
     user: user::Model,
@@ -314,15 +302,15 @@ impl Edge for UserEdge {
     const CONNECTION: &'static str = "UserConnection";
     type Row = user::Model;
     type Node = User;
-    type Position = String;
-    /// The prefix that all usernames of the list share.
-    type Whole = Option<String>;
+    type Key = String;
+    /// The argument `usernamePrefix`.
+    type CountSource = Option<String>;
 
     fn new(row: &user::Model, cursor: String) -> Self {
         Self { cursor, user: row.clone() }
     }
 
-    fn position(row: &user::Model) -> String {
+    fn key(row: &user::Model) -> String {
         row.username.to_ascii_lowercase()
     }
 
@@ -331,7 +319,7 @@ impl Edge for UserEdge {
     }
 
     async fn count(prefix: &Option<String>, ctx: &Context<'_>) -> Result<i32, Error> {
-        graph::user::count(&loaders(ctx).snapshot, prefix.as_deref()).await.map(int)
+        domain::user::count(&loaders(ctx).snapshot, prefix.as_deref()).await.map(to_graphql_int)
     }
 }
 
@@ -340,48 +328,43 @@ pub struct UserQuery;
 
 #[Object]
 impl UserQuery {
-    /// One user by id or username; null when there is none.
+    /// A user by id or username. Null if the user does not exist.
     ///
     /// Errors: `INVALID_ID`.
     async fn user(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which user.")] by: UserBy,
+        #[graphql(desc = "The id or the username.")] by: UserBy,
     ) -> Result<Option<User>, Error> {
         let user = match by.resolve()? {
-            user::By::Id(id) => loaders(ctx).users.load(id).await?,
-            user::By::Username(name) => {
+            user::UserRef::Id(id) => loaders(ctx).users.load(id).await?,
+            user::UserRef::Username(name) => {
                 loaders(ctx).usernames.load(name.to_ascii_lowercase()).await?
             }
         };
         Ok(user.map(User::from))
     }
 
-    /// All users by username from a to z. `totalCount` counts them when it is asked for.
+    /// All users, ordered by lower-cased username.
     ///
     /// Errors: `PAGE_SIZE_OUT_OF_RANGE`, `INVALID_CURSOR`.
     #[graphql(complexity = "with_count(cost(first, last, child_complexity))")]
     async fn users(
         &self,
         ctx: &Context<'_>,
-        #[graphql(
-            desc = "How many entries, from the start or from `after`: 1 to 100; 20 without `last`."
-        )]
+        #[graphql(desc = "Number of first entries: 1 to 100. Default: 20 unless `last` is set.")]
         first: Option<i32>,
         #[graphql(desc = "Only entries after this cursor.")] after: Option<String>,
-        #[graphql(
-            desc = "How many entries, back from the end or from `before`: 1 to 100. Not with `first`."
-        )]
+        #[graphql(desc = "Number of last entries: 1 to 100. Cannot be combined with `first`.")]
         last: Option<i32>,
         #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
-        #[graphql(
-            desc = "Only users whose username starts with this; case makes no difference. Up to 30 characters make sense."
-        )]
+        #[graphql(desc = "Only usernames with this prefix, case-insensitive. Default: all.")]
         username_prefix: Option<String>,
     ) -> Result<Connection<UserEdge>, Error> {
-        let page = PageArgs { first, after, last, before }.of(List::Users)?;
+        let page = PageArgs { first, after, last, before }.parse(CursorKind::Users)?;
         let prefix = username_prefix.as_deref();
-        let slice = graph::user::directory(&loaders(ctx).snapshot, prefix, &page).await?;
-        Ok(Connection { list: List::Users, slice: slice.into(), whole: username_prefix })
+        let page = domain::user::directory(&loaders(ctx).snapshot, prefix, &page).await?;
+        let page = page.into();
+        Ok(Connection { kind: CursorKind::Users, page, count_source: username_prefix })
     }
 }

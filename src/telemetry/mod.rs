@@ -1,5 +1,9 @@
-//! What is said of the service while it runs: lines on standard error, and spans for an OpenTelemetry collector, where that is
-//! built in (`--features otlp`). Neither has documents or variables. Set up by `main`, before anything else.
+//! Logs, spans and metrics.
+//!
+//! Log lines are written to standard error. Builds with `--features otlp` can send spans to an
+//! OpenTelemetry collector. Neither contains documents or variables, because these may be personal
+//! or secret. [`Metrics`] are scraped in the format OpenMetrics. `main` calls [`init`] before
+//! anything else.
 
 use std::io::{IsTerminal as _, stderr};
 
@@ -10,35 +14,47 @@ use tracing_subscriber::{EnvFilter, Layer as _, fmt};
 
 use crate::config::LogFormat;
 
+mod metrics;
+pub mod request_scope;
 #[cfg(feature = "otlp")]
 mod spans;
 
-/// Sends what is left when it is dropped.
-pub type Spans = Box<dyn Send>;
+pub use metrics::Metrics;
+pub use request_scope::{OperationTimer, RequestScope};
 
-/// Logs what the filter says. With the address of a collector, spans are sent there until what is returned is dropped.
+/// Sends the spans that are left when it is dropped.
+pub type TelemetryGuard = Box<dyn Send>;
+
+/// Starts logging by `filter`, and sending spans to the OpenTelemetry collector at `collector`.
+///
+/// Spans are sent until the returned guard is dropped. Without a collector there is no guard.
 ///
 /// # Errors
-/// When the filter cannot be read, or the address; when there is an address and this build sends no spans.
-pub fn begin(filter: &str, format: LogFormat, collector: Option<&str>) -> Result<Option<Spans>> {
-    let wrong = || format!("'{filter}' does not say what to log");
-    let filter = EnvFilter::builder().parse(filter).with_context(wrong)?;
+/// When the filter or the URL is malformed, or when there is a collector and this build cannot send
+/// spans.
+pub fn init(
+    filter: &str,
+    format: LogFormat,
+    collector: Option<&str>,
+) -> Result<Option<TelemetryGuard>> {
+    let malformed = || format!("'{filter}' is not a log filter");
+    let filter = EnvFilter::builder().parse(filter).with_context(malformed)?;
     let lines = fmt::layer().with_ansi(stderr().is_terminal()).with_writer(stderr);
     let lines = match format {
         LogFormat::Pretty => lines.boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
-    let log = tracing_subscriber::registry().with(filter).with(lines);
+    let subscriber = tracing_subscriber::registry().with(filter).with(lines);
     let Some(collector) = collector else {
-        log.init();
+        subscriber.init();
         return Ok(None);
     };
     #[cfg(feature = "otlp")]
     {
-        let (layer, spans) = spans::to(collector)?;
-        log.with(layer).init();
-        Ok(Some(Box::new(spans)))
+        let (layer, guard) = spans::otlp_layer(collector)?;
+        subscriber.with(layer).init();
+        Ok(Some(Box::new(guard)))
     }
     #[cfg(not(feature = "otlp"))]
-    anyhow::bail!("this build sends no spans to {collector}: build it with --features otlp")
+    anyhow::bail!("this build cannot send spans to {collector}; it needs --features otlp")
 }

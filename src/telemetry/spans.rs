@@ -1,4 +1,4 @@
-//! Spans, sent over HTTP in the protocol OTLP.
+//! Export of spans to an OpenTelemetry collector, by OTLP over HTTP.
 
 use anyhow::{Context as _, Result};
 use opentelemetry::trace::TracerProvider as _;
@@ -9,20 +9,22 @@ use tracing::Subscriber;
 use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
 
-/// Sends what is left when it is dropped.
-pub struct Sender(SdkTracerProvider);
+/// Sends the spans that are left when it is dropped.
+pub struct SpanGuard(SdkTracerProvider);
 
-impl Drop for Sender {
+impl Drop for SpanGuard {
     fn drop(&mut self) {
         if let Err(error) = self.0.shutdown() {
-            eprintln!("the last spans were not sent: {error}");
+            eprintln!("could not send the last spans: {error}");
         }
     }
 }
 
+/// A layer that sends the spans of a subscriber to the collector at the URL `collector`.
+///
 /// # Errors
-/// When the address cannot be read.
-pub fn to<S>(collector: &str) -> Result<(impl Layer<S>, Sender)>
+/// When the URL is malformed.
+pub fn otlp_layer<S>(collector: &str) -> Result<(impl Layer<S>, SpanGuard)>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
@@ -35,5 +37,5 @@ where
     let provider = provider.with_resource(service).build();
     let tracer = provider.tracer("rookery");
     let layer = tracing_opentelemetry::layer().with_location(false).with_tracer(tracer);
-    Ok((layer, Sender(provider)))
+    Ok((layer, SpanGuard(provider)))
 }

@@ -1,5 +1,6 @@
-//! Accounts: the tutorial's password test in its GraphQL form, coming in and going out, and leaving
-//! no trace.
+//! Accounts: registration, passwords, sessions and account deletion.
+//!
+//! The first test is the password test of the Flask Mega-Tutorial, in GraphQL.
 
 use entity::{session, user};
 use rookery::auth::Viewer;
@@ -8,8 +9,8 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 use serde_json::{Value, json};
 
-use crate::app::{PASSWORD, TestApp, config};
-use crate::cast::{Actor, texts};
+use crate::support::actors::{Actor, texts};
+use crate::support::app::{PASSWORD, TestApp, config};
 
 const REGISTER: &str = "mutation ($input: RegisterInput!) { register(input: $input) { token
     userErrors { __typename code path } } }";
@@ -28,58 +29,65 @@ fn with_token<'a>(actor: &Actor<'a>, payload: &Value) -> Actor<'a> {
 }
 
 #[tokio::test]
-async fn susans_password_is_cat_not_dog() {
+async fn login_accepts_only_the_right_password_and_any_spelling_of_the_name() {
     let app = TestApp::new().await;
-    app.join("susan").await;
+    app.register("susan").await;
     let wrong = login(&app, "susan", "dog dog dog").await;
-    let unknown = login(&app, "nobody", "dog dog dog").await;
+    let unknown = login(&app, "unknown", "dog dog dog").await;
     let expected = json!({
         "token": null, "expiresAt": null, "viewer": null,
         "userErrors": [{ "__typename": "CredentialsError", "code": "INVALID_CREDENTIALS",
             "message": "The username or the password is wrong.", "path": ["input"] }],
     });
     assert_eq!(wrong, expected);
-    assert_eq!(unknown, expected, "an unknown user looks the same");
+    assert_eq!(unknown, expected, "an unknown user gets the same error");
 
     for name in ["susan", "SUSAN", "susan@example.com", " Susan@Example.com "] {
         let payload = login(&app, name, PASSWORD).await;
         assert!(payload["token"].as_str().unwrap().starts_with("rookery_"), "{name}");
         let user = json!({ "username": "susan", "isViewer": true });
-        assert_eq!(payload["viewer"]["user"], user, "the payload is seen by who logged in");
+        assert_eq!(
+            payload["viewer"]["user"], user,
+            "the viewer of the payload is the user who logged in"
+        );
         let current = json!({ "isCurrent": true, "userAgent": "tests" });
         assert_eq!(payload["viewer"]["sessions"][0], current);
     }
 }
 
 #[tokio::test]
-async fn an_unknown_user_costs_as_much_as_a_wrong_password() {
+async fn login_hashes_once_for_known_and_unknown_users() {
     let app = TestApp::new().await;
-    app.join("susan").await;
-    let mut costs = vec![];
-    for name in ["susan", "nobody", "nobody@example.com", "\u{1F426}"] {
-        let before = app.app.passwords.hashed();
+    app.register("susan").await;
+    let mut hashes = vec![];
+    for name in ["susan", "unknown", "unknown@example.com", "\u{1F426}"] {
+        let before = app.app.passwords.hashes_total();
         login(&app, name, "dog dog dog").await;
-        costs.push(app.app.passwords.hashed() - before);
+        hashes.push(app.app.passwords.hashes_total() - before);
     }
-    assert_eq!(costs, [1, 1, 1, 1]);
+    assert_eq!(hashes, [1, 1, 1, 1]);
 }
 
 #[tokio::test]
-async fn a_user_has_a_hundred_sessions_at_most() {
+async fn the_oldest_session_ends_when_a_user_has_more_than_a_hundred() {
     let app = TestApp::new().await;
-    let susan = app.join("susan").await;
+    let susan = app.register("susan").await;
     for _ in 0..100 {
         rookery::command::token::create(app.database(), "susan", 1).await.unwrap();
     }
-    assert_eq!(susan.error("{ viewer { email } }").await, "UNAUTHENTICATED", "the oldest is over");
+    assert_eq!(
+        susan.error("{ viewer { email } }").await,
+        "UNAUTHENTICATED",
+        "the oldest session has ended"
+    );
     let sessions = session::Entity::find().all(app.database().reader()).await.unwrap();
     assert_eq!(sessions.len(), 100);
 }
 
 #[tokio::test]
-async fn only_hashes_are_stored() {
+async fn passwords_and_tokens_are_stored_as_hashes() {
     let app = TestApp::new().await;
-    let susan = app.join("susan").await;
+    let susan = app.register("susan").await;
     let reader = app.database().reader();
     let user = user::Entity::find().one(reader).await.unwrap().unwrap();
     assert!(user.password_hash.unwrap().0.starts_with("$argon2id$v=19$m=8,t=1,p=1$"));
@@ -91,10 +99,10 @@ async fn only_hashes_are_stored() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_registered() {
+async fn register_rejects_taken_and_invalid_input() {
     let app = TestApp::new().await;
-    app.join("john").await;
-    let refused = async |input: Value| {
+    app.register("john").await;
+    let errors_of = async |input: Value| {
         let data = app.anonymous().run(REGISTER, json!({ "input": input })).await;
         assert_eq!(data["register"]["token"], Value::Null);
         let errors = data["register"]["userErrors"].as_array().unwrap().clone();
@@ -104,35 +112,35 @@ async fn what_cannot_be_registered() {
             .collect::<Vec<_>>()
     };
     let input = |username: &str, email: &str, password: &str| json!({ "username": username, "email": email, "password": password });
-    let taken = refused(input("JOHN", "other@example.com", PASSWORD)).await;
-    assert_eq!(taken, ["USERNAME_TAKEN [\"input\",\"username\"]"]);
-    let taken = refused(input("other", " JOHN@example.com", PASSWORD)).await;
-    assert_eq!(taken, ["EMAIL_TAKEN [\"input\",\"email\"]"]);
+    let errors = errors_of(input("JOHN", "other@example.com", PASSWORD)).await;
+    assert_eq!(errors, ["USERNAME_TAKEN [\"input\",\"username\"]"]);
+    let errors = errors_of(input("other", " JOHN@example.com", PASSWORD)).await;
+    assert_eq!(errors, ["EMAIL_TAKEN [\"input\",\"email\"]"]);
     let long = "x".repeat(31);
     for username in ["", "two words", "h\u{e9}lo", "a-b", &long] {
-        let invalid = refused(input(username, "new@example.com", PASSWORD)).await;
-        assert_eq!(invalid, ["INVALID_INPUT [\"input\",\"username\"]"], "{username:?}");
+        let errors = errors_of(input(username, "new@example.com", PASSWORD)).await;
+        assert_eq!(errors, ["INVALID_INPUT [\"input\",\"username\"]"], "{username:?}");
     }
     for email in ["", "john", "john@", "@example.com", "john@example", "John <john@example.com>"] {
-        let invalid = refused(input("new", email, PASSWORD)).await;
-        assert_eq!(invalid, ["INVALID_INPUT [\"input\",\"email\"]"], "{email:?}");
+        let errors = errors_of(input("new", email, PASSWORD)).await;
+        assert_eq!(errors, ["INVALID_INPUT [\"input\",\"email\"]"], "{email:?}");
     }
     for password in ["", "7 chars", &"x".repeat(129)] {
-        let invalid = refused(input("new", "new@example.com", password)).await;
-        assert_eq!(invalid, ["INVALID_INPUT [\"input\",\"password\"]"], "{password:?}");
+        let errors = errors_of(input("new", "new@example.com", password)).await;
+        assert_eq!(errors, ["INVALID_INPUT [\"input\",\"password\"]"], "{password:?}");
     }
-    let all = refused(input("", "", "")).await;
-    assert_eq!(all.len(), 3, "all at once: {all:?}");
-    let limits = json!({ "username": "x".repeat(30), "email": "new@example.com",
+    let errors = errors_of(input("", "", "")).await;
+    assert_eq!(errors.len(), 3, "all errors at once: {errors:?}");
+    let longest = json!({ "username": "x".repeat(30), "email": "new@example.com",
         "password": "\u{1F426}".repeat(8), "displayName": "\u{1F426}".repeat(50) });
-    let data = app.anonymous().run(REGISTER, json!({ "input": limits })).await;
+    let data = app.anonymous().run(REGISTER, json!({ "input": longest })).await;
     assert_eq!(data["register"]["userErrors"], json!([]), "at the limits");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_who_want_one_name_at_once() {
+async fn concurrent_registrations_of_one_username_succeed_once() {
     let app = TestApp::new().await;
-    let tries = futures_util::future::join_all((0..10).map(|n| {
+    let results = futures_util::future::join_all((0..10).map(|n| {
         let input = json!({ "username": if n % 2 == 0 { "Wanted" } else { "wanted" },
             "email": format!("{n}@example.com"), "password": PASSWORD });
         let anonymous = app.anonymous();
@@ -140,39 +148,39 @@ async fn two_who_want_one_name_at_once() {
     }))
     .await;
     let codes: Vec<&Value> =
-        tries.iter().map(|data| &data["register"]["userErrors"][0]["code"]).collect();
+        results.iter().map(|data| &data["register"]["userErrors"][0]["code"]).collect();
     assert_eq!(codes.iter().filter(|code| code.is_null()).count(), 1, "{codes:?}");
     assert_eq!(codes.iter().filter(|code| ***code == "USERNAME_TAKEN").count(), 9, "{codes:?}");
 }
 
 #[tokio::test]
-async fn logging_out_ends_one_session_or_all() {
+async fn logout_ends_the_current_session_or_all_sessions() {
     let app = TestApp::new().await;
-    let susan = app.join("susan").await;
+    let susan = app.register("susan").await;
     let sessions: Vec<Actor<'_>> =
         [login(&app, "susan", PASSWORD).await, login(&app, "susan", PASSWORD).await]
             .iter()
             .map(|payload| with_token(&susan, payload))
             .collect();
-    let alive = "{ viewer { sessions { id } } }";
-    assert_eq!(susan.query(alive).await["viewer"]["sessions"].as_array().unwrap().len(), 3);
+    let list_sessions = "{ viewer { sessions { id } } }";
+    assert_eq!(susan.query(list_sessions).await["viewer"]["sessions"].as_array().unwrap().len(), 3);
 
     let data = sessions[0].query("mutation { logout { changed userErrors { code } } }").await;
     assert_eq!(data["logout"], json!({ "changed": true, "userErrors": [] }));
-    assert_eq!(sessions[0].error(alive).await, "UNAUTHENTICATED");
-    assert_eq!(susan.query(alive).await["viewer"]["sessions"].as_array().unwrap().len(), 2);
+    assert_eq!(sessions[0].error(list_sessions).await, "UNAUTHENTICATED");
+    assert_eq!(susan.query(list_sessions).await["viewer"]["sessions"].as_array().unwrap().len(), 2);
 
     assert_eq!(susan.mutate("logout(everywhere: true) { changed }").await["changed"], true);
     for session in [&susan, &sessions[1]] {
-        assert_eq!(session.error(alive).await, "UNAUTHENTICATED");
+        assert_eq!(session.error(list_sessions).await, "UNAUTHENTICATED");
     }
     assert_eq!(app.anonymous().error("mutation { logout { changed } }").await, "UNAUTHENTICATED");
 }
 
 #[tokio::test]
-async fn a_session_expires() {
+async fn an_expired_session_is_rejected_and_deleted_at_the_next_login() {
     let app = TestApp::new().await;
-    let susan = app.join("susan").await;
+    let susan = app.register("susan").await;
     let past = chrono::Utc::now() - chrono::TimeDelta::seconds(1);
     session::Entity::update_many()
         .col_expr(session::Column::ExpiresAt, Expr::value(past))
@@ -182,13 +190,13 @@ async fn a_session_expires() {
     assert_eq!(susan.error("{ viewer { email } }").await, "UNAUTHENTICATED");
     login(&app, "susan", PASSWORD).await;
     let sessions = session::Entity::find().all(app.database().reader()).await.unwrap();
-    assert_eq!(sessions.len(), 1, "the one that was over has gone");
+    assert_eq!(sessions.len(), 1, "the expired session was deleted");
 }
 
 #[tokio::test]
-async fn changing_the_password_ends_all_sessions_but_the_new_one() {
+async fn changing_the_password_ends_all_sessions_and_starts_a_new_one() {
     let app = TestApp::new().await;
-    let susan = app.join("susan").await;
+    let susan = app.register("susan").await;
     let change = |current: &str, new: &str| {
         format!(
             "changePassword(input: {{currentPassword: \"{current}\", newPassword: \"{new}\"}}) {{
@@ -213,17 +221,19 @@ async fn changing_the_password_ends_all_sessions_but_the_new_one() {
 }
 
 #[tokio::test]
-async fn leaving_takes_everything_along_and_nothing_else() {
+async fn deleting_an_account_deletes_only_its_own_rows() {
     let app = TestApp::new().await;
-    let cast = app.cast().await;
-    let (john, susan, mary) = (&cast.john, &cast.susan, &cast.mary);
-    for (one, other) in [(john, susan), (susan, john), (mary, susan), (susan, mary), (john, mary)] {
-        one.follow(other).await;
+    let actors = app.actors().await;
+    let (john, susan, mary) = (&actors.john, &actors.susan, &actors.mary);
+    for (follower, followed) in
+        [(john, susan), (susan, john), (mary, susan), (susan, mary), (john, mary)]
+    {
+        follower.follow(followed).await;
     }
-    let hers = susan.write("susan's").await;
-    let his = john.write("john's").await;
-    for (who, post) in [(john, &hers), (susan, &his), (mary, &his)] {
-        who.mutate(&format!("bookmark(postId: \"{post}\") {{ changed }}")).await;
+    let susans_post = susan.write("susan's").await;
+    let johns_post = john.write("john's").await;
+    for (actor, post) in [(john, &susans_post), (susan, &johns_post), (mary, &johns_post)] {
+        actor.mutate(&format!("bookmark(postId: \"{post}\") {{ changed }}")).await;
     }
     let delete = |password: &str| {
         format!(
@@ -234,7 +244,7 @@ async fn leaving_takes_everything_along_and_nothing_else() {
     assert_eq!(susan.user_error(&delete("wrong wrong")).await, "INVALID_CREDENTIALS");
     let document = format!("mutation {{ {} }}", delete(PASSWORD));
     assert_eq!(app.anonymous().error(&document).await, "UNAUTHENTICATED");
-    assert_eq!(john.timeline().await.len(), 2, "nothing has gone yet");
+    assert_eq!(john.timeline().await.len(), 2, "nothing has been deleted yet");
 
     let payload = susan.mutate(&delete(PASSWORD)).await;
     let expected = json!({ "changed": true, "deletedUserId": susan.id, "userErrors": [] });
@@ -259,22 +269,22 @@ async fn leaving_takes_everything_along_and_nothing_else() {
         "mary": { "followersCount": 1, "followingCount": 0 },
     });
     assert_eq!(data, expected);
-    let anew = app.join("susan").await;
-    assert_ne!(anew.id, susan.id, "the name is free, the id is not");
+    let new_susan = app.register("susan").await;
+    assert_ne!(new_susan.id, susan.id, "the name is free, the id is not used again");
 }
 
 #[tokio::test]
-async fn last_seen_is_written_off_the_path_and_at_most_once_a_minute() {
+async fn last_seen_is_written_in_the_background_at_most_once_a_minute() {
     let app = TestApp::new().await;
-    let susan = app.join("susan").await;
+    let susan = app.register("susan").await;
     let seen = "{ viewer { user { lastSeenAt } sessions { lastUsedAt } } }";
-    let at_first = susan.query(seen).await;
-    assert_eq!(susan.query(seen).await, at_first, "within the minute: the same");
+    let first = susan.query(seen).await;
+    assert_eq!(susan.query(seen).await, first, "not written again within a minute");
 
-    age(app.database()).await;
+    set_last_seen_to_two_minutes_ago(app.database()).await;
     let before = susan.query(seen).await;
-    assert_ne!(before, at_first);
-    // That request has set off the write; it lands in its own time.
+    assert_ne!(before, first);
+    // That request has triggered the write, which follows in the background.
     for _ in 0..200 {
         let now = susan.query(seen).await;
         if now["viewer"]["user"] != before["viewer"]["user"] {
@@ -286,23 +296,23 @@ async fn last_seen_is_written_off_the_path_and_at_most_once_a_minute() {
     panic!("lastSeenAt was never written");
 }
 
-/// Makes it look as if everybody was last here two minutes ago.
-async fn age(db: &Database) {
-    let then = chrono::Utc::now() - chrono::TimeDelta::minutes(2);
+/// Sets the last-seen times of all users and sessions to two minutes ago.
+async fn set_last_seen_to_two_minutes_ago(db: &Database) {
+    let past = chrono::Utc::now() - chrono::TimeDelta::minutes(2);
     let column = user::Column::LastSeenAt;
-    let users = user::Entity::update_many().col_expr(column, Expr::value(then));
+    let users = user::Entity::update_many().col_expr(column, Expr::value(past));
     users.exec(db.writer()).await.unwrap();
     let column = session::Column::LastUsedAt;
     let sessions = session::Entity::update_many()
-        .col_expr(column, Expr::value(then))
+        .col_expr(column, Expr::value(past))
         .filter(session::Column::Id.gt(0));
     sessions.exec(db.writer()).await.unwrap();
 }
 
 #[tokio::test]
-async fn sessions_are_their_owners_alone() {
+async fn a_session_is_readable_by_its_owner_only() {
     let app = TestApp::new().await;
-    let (susan, john) = (app.join("susan").await, app.join("john").await);
+    let (susan, john) = (app.register("susan").await, app.register("john").await);
     let data = susan.query("{ viewer { sessions { id } } }").await;
     let ids = texts(&data["viewer"]["sessions"], "id");
     let node = format!("{{ node(id: \"{}\") {{ __typename id }} }}", ids[0]);
@@ -312,9 +322,9 @@ async fn sessions_are_their_owners_alone() {
 }
 
 #[tokio::test]
-async fn a_session_is_ended_by_its_owner() {
+async fn revoke_session_ends_own_sessions_only() {
     let app = TestApp::new().await;
-    let (susan, john) = (app.join("susan").await, app.join("john").await);
+    let (susan, john) = (app.register("susan").await, app.register("john").await);
     let login =
         format!("login(input: {{username: \"susan\", password: \"{PASSWORD}\"}}) {{ token }}");
     let phone = app.anonymous().mutate(&login).await["token"].as_str().unwrap().to_owned();
@@ -323,31 +333,33 @@ async fn a_session_is_ended_by_its_owner() {
     let sessions = susan.query("{ viewer { sessions { id isCurrent } } }").await;
     let sessions = sessions["viewer"]["sessions"].as_array().unwrap().clone();
     assert_eq!(sessions.len(), 2);
-    let of = |is_current: bool| {
+    let session_id = |is_current: bool| {
         let found = sessions.iter().find(|session| session["isCurrent"] == is_current).unwrap();
         found["id"].as_str().unwrap()
     };
     let revoke = |id: &str| {
         format!("revokeSession(id: \"{id}\") {{ changed revokedSessionId userErrors {{ code }} }}")
     };
-    let other = revoke(of(false));
-    let done = |changed: bool, id: &str| json!({ "changed": changed, "revokedSessionId": id, "userErrors": [] });
-    assert_eq!(app.anonymous().error(&format!("mutation {{ {other} }}")).await, "UNAUTHENTICATED");
-    assert_eq!(john.mutate(&other).await, done(false, of(false)), "not his");
+    let revoke_phone = revoke(session_id(false));
+    let expected = |changed: bool, id: &str| json!({ "changed": changed, "revokedSessionId": id, "userErrors": [] });
+    assert_eq!(
+        app.anonymous().error(&format!("mutation {{ {revoke_phone} }}")).await,
+        "UNAUTHENTICATED"
+    );
+    assert_eq!(john.mutate(&revoke_phone).await, expected(false, session_id(false)), "not his");
     phone.query("{ viewer { email } }").await;
     assert_eq!(susan.error(&format!("mutation {{ {} }}", revoke(&susan.id))).await, "INVALID_ID");
-    assert_eq!(susan.mutate(&other).await, done(true, of(false)));
+    assert_eq!(susan.mutate(&revoke_phone).await, expected(true, session_id(false)));
     assert_eq!(phone.error("{ viewer { email } }").await, "UNAUTHENTICATED");
-    assert_eq!(susan.mutate(&other).await, done(false, of(false)), "again");
-    assert_eq!(susan.mutate(&revoke(of(true))).await, done(true, of(true)));
+    assert_eq!(susan.mutate(&revoke_phone).await, expected(false, session_id(false)), "again");
+    assert_eq!(susan.mutate(&revoke(session_id(true))).await, expected(true, session_id(true)));
     assert_eq!(susan.error("{ viewer { email } }").await, "UNAUTHENTICATED");
 }
 
-/// Whoever prints what the service has in hand does not print what it keeps for others.
 #[tokio::test]
-async fn secrets_are_not_printed() {
+async fn debug_output_of_viewer_and_config_contains_no_secrets() {
     let app = TestApp::new().await;
-    let susan = app.join("susan").await;
+    let susan = app.register("susan").await;
     let snapshot = Snapshot::new(app.database());
     let viewer = Viewer::authenticate(&snapshot, susan.token.as_ref().unwrap()).await.unwrap();
     let printed = format!("{viewer:?} {:?}", config("postgres://rookery:secret@db/rookery", &[]));

@@ -1,11 +1,11 @@
-//! The tutorial's avatar test in its GraphQL form.
+//! Avatars: the avatar test of the Flask Mega-Tutorial, in GraphQL.
 
-use crate::app::TestApp;
+use crate::support::app::TestApp;
 
 #[tokio::test]
-async fn the_avatar_is_made_from_the_email() {
+async fn avatar_url_is_the_gravatar_of_the_email_in_the_requested_size() {
     let app = TestApp::new().await;
-    let john = app.join("john").await;
+    let john = app.register("john").await;
     let data = john.query("{ viewer { user { avatarUrl small: avatarUrl(size: 36) } } }").await;
     let hash = "d4c74594d841139328695756648b6bd6";
     let url = |size| format!("https://www.gravatar.com/avatar/{hash}?d=identicon&s={size}");

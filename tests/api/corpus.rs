@@ -1,5 +1,7 @@
-//! What the fuzz targets (`fuzz/`) begin with, and what they have found: each file of tests/corpus is sent once. Whatever
-//! comes in, there is an answer, and no answer is our mistake.
+//! The seed inputs of the fuzz targets in `fuzz/`, and the inputs with which those found bugs.
+//!
+//! Each file of `tests/corpus` is an input of the fuzz target that its folder is named after. For
+//! every input, the service must respond, and never with an internal error.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,35 +10,36 @@ use axum::body::Body;
 use axum::http::{Request, header};
 use indicatif::ProgressBar;
 use rookery::command::doctor;
-use rookery::command::import::edges;
-use rookery::database::Moment;
-use rookery::id::Id;
-use rookery::page::{List, decode_cursor, decode_place};
+use rookery::command::import::follows;
+use rookery::database::StreamPosition;
+use rookery::ids::GlobalId;
+use rookery::pagination::{CursorKind, decode_cursor, decode_cursor_bytes};
 use serde_json::Value;
 
-use crate::app::TestApp;
+use crate::support::app::TestApp;
 
 fn corpus(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
     let files = fs::read_dir(format!("tests/corpus/{target}")).unwrap();
     let paths = files.map(|file| file.unwrap().path());
     let all: Vec<_> = paths.map(|path| (path.clone(), fs::read(path).unwrap())).collect();
-    assert!(all.len() >= 3, "where is the corpus?");
+    assert!(all.len() >= 3, "the corpus of {target} has only {} files", all.len());
     all
 }
 
 #[tokio::test]
-async fn requests() {
+async fn requests_of_the_corpus_cause_no_server_error() {
     let app = TestApp::with(&["--max-batch", "4"]).await;
-    let media =
+    let media_types =
         ["application/json", "application/graphql-response+json", "text/event-stream", "*/*"];
     for (path, input) in corpus("request") {
-        let (how, rest) = input.split_first().unwrap();
-        let accept = media[usize::from(how & 3)];
+        // The first byte selects the media type (bits 0 and 1) and the method (bit 2).
+        let (flags, rest) = input.split_first().unwrap();
+        let accept = media_types[usize::from(flags & 3)];
         if accept == "text/event-stream" {
-            // It need not end.
+            // An event stream may have no end.
             continue;
         }
-        let request = if how & 4 == 0 {
+        let request = if flags & 4 == 0 {
             let post = Request::post("/graphql").header(header::CONTENT_TYPE, "application/json");
             post.header(header::ACCEPT, accept).body(Body::from(rest.to_vec()))
         } else {
@@ -47,34 +50,34 @@ async fn requests() {
         let Ok(request) = request else { continue };
         let (status, _, body) = app.send(request).await;
         assert!(!status.is_server_error(), "{}: {status} {body}", path.display());
-        let answer: Value = serde_json::from_str(&body).unwrap();
-        assert!(!body.contains("\"INTERNAL\""), "{}: {answer}", path.display());
+        let response: Value = serde_json::from_str(&body).unwrap();
+        assert!(!body.contains("\"INTERNAL\""), "{}: {response}", path.display());
     }
 }
 
 #[tokio::test]
-async fn imports() {
+async fn imports_of_the_corpus_leave_the_database_consistent() {
     let app = TestApp::new().await;
     let progress = ProgressBar::hidden();
     let mut imported = 0;
-    for (path, _) in corpus("edges") {
-        imported += usize::from(edges::run(app.database(), &path, &progress).await.is_ok());
+    for (path, _) in corpus("follows") {
+        imported += usize::from(follows::run(app.database(), &path, &progress).await.is_ok());
         let report = doctor::run(app.database(), false, &progress).await.unwrap();
         assert!(report.is_clean(), "{}: {report}", path.display());
     }
-    assert!(imported >= 2, "some of it is good");
+    assert!(imported >= 2, "only {imported} files are valid");
 }
 
 #[test]
-fn places() {
-    for (path, text) in corpus("places") {
+fn ids_and_cursors_of_the_corpus_decode_as_their_file_names_say() {
+    for (path, text) in corpus("ids_and_cursors") {
         let text = String::from_utf8_lossy(&text);
-        let id = Id::decode(&text).is_ok();
-        let cursor = decode_cursor::<i64>(List::Users, &text).is_ok();
-        let place = decode_place(List::Stream, &text).ok();
-        let moment = place.is_some_and(|place| Moment::from_bytes(&place).is_some());
-        let named = path.file_name().unwrap().to_str().unwrap();
-        assert_eq!(id, named.starts_with("user"), "{named}");
-        assert!(!(cursor && moment), "{named} is of two lists");
+        let id = GlobalId::decode(&text).is_ok();
+        let cursor = decode_cursor::<i64>(CursorKind::Users, &text).is_ok();
+        let bytes = decode_cursor_bytes(CursorKind::Stream, &text).ok();
+        let position = bytes.is_some_and(|bytes| StreamPosition::from_bytes(&bytes).is_some());
+        let name = path.file_name().unwrap().to_str().unwrap();
+        assert_eq!(id, name.starts_with("user"), "{name}");
+        assert!(!(cursor && position), "{name} is a cursor of two lists");
     }
 }

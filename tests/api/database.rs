@@ -1,5 +1,7 @@
-//! The tables: made and taken back step by step, in step with the entities, strict about what they
-//! hold, and indexed so that no list is ever sorted.
+//! The database schema: migrations, agreement with the entities, constraints and indexes.
+//!
+//! Each migration can be reverted and applied again. Constraints reject inconsistent rows. Every
+//! list is read from an index in its order, without a sort.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +12,10 @@ use rookery::command::migrate::{Migrate, migrate};
 use rookery::database::{Database, Engine};
 use sea_orm::{ConnectionTrait as _, QueryResult, Schema, TryGetable};
 
-use crate::app::{Place, TestApp, config};
+use crate::support::app::{TestApp, TestDatabase, config};
 
-/// Tables and indexes, but for the migrations' own.
-fn sql_of_all(engine: Engine) -> &'static str {
+/// A query for the definitions of all tables and indexes except those of the migrator.
+fn definitions_sql(engine: Engine) -> &'static str {
     match engine {
         Engine::Sqlite => {
             "SELECT name, sql FROM sqlite_master
@@ -34,7 +36,8 @@ fn sql_of_all(engine: Engine) -> &'static str {
     }
 }
 
-fn names_of_tables(engine: Engine) -> &'static str {
+/// A query for the names of all tables except those of the migrator.
+fn table_names_sql(engine: Engine) -> &'static str {
     match engine {
         Engine::Sqlite => {
             "SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'seaql_migrations'"
@@ -55,44 +58,47 @@ async fn column<T: TryGetable>(database: &Database, sql: &str, name: &str) -> Ve
 }
 
 #[tokio::test]
-async fn every_step_goes_down_and_up_again() {
-    let place = Place::new().await;
-    let database = place.open().await;
+async fn reverting_and_reapplying_all_migrations_restores_the_schema() {
+    let fixture = TestDatabase::new().await;
+    let database = fixture.open().await;
     migrate(&database, &Migrate::Up).await.unwrap();
-    let all = sql_of_all(database.engine());
-    let before: Vec<Option<String>> = column(&database, all, "sql").await;
+    let definitions = definitions_sql(database.engine());
+    let before: Vec<Option<String>> = column(&database, definitions, "sql").await;
     assert!(before.len() > 5, "{before:?}");
     let mut names: Vec<String> =
-        column(&database, names_of_tables(database.engine()), "name").await;
+        column(&database, table_names_sql(database.engine()), "name").await;
     for _ in Migrator::migrations() {
         migrate(&database, &Migrate::Down { steps: 1 }).await.unwrap();
-        let left: Vec<String> = column(&database, names_of_tables(database.engine()), "name").await;
-        assert!(left.iter().all(|name| names.contains(name)), "{left:?} of {names:?}");
-        names = left;
+        let remaining: Vec<String> =
+            column(&database, table_names_sql(database.engine()), "name").await;
+        assert!(remaining.iter().all(|name| names.contains(name)), "{remaining:?} of {names:?}");
+        names = remaining;
     }
-    assert_eq!((rows(&database, all).await.len(), names.len()), (0, 0));
+    assert_eq!((rows(&database, definitions).await.len(), names.len()), (0, 0));
     migrate(&database, &Migrate::Up).await.unwrap();
     migrate(&database, &Migrate::Up).await.unwrap();
-    let after: Vec<Option<String>> = column(&database, all, "sql").await;
+    let after: Vec<Option<String>> = column(&database, definitions, "sql").await;
     assert_eq!(before, after);
 }
 
-/// Of each column: what the engine makes of its type, whether it may be null, whether it is the key.
+/// The columns of a table by name.
+///
+/// Of each: the engine's type, whether it is nullable, whether it is in the primary key.
 type Columns = BTreeMap<String, (String, bool, bool)>;
 
 async fn tables(database: &Database) -> BTreeMap<String, Columns> {
     let mut tables = BTreeMap::new();
-    for table in column::<String>(database, names_of_tables(database.engine()), "name").await {
+    for table in column::<String>(database, table_names_sql(database.engine()), "name").await {
         let columns = match database.engine() {
-            Engine::Sqlite => columns_in_file(database, &table).await,
-            Engine::Postgres => columns_on_server(database, &table).await,
+            Engine::Sqlite => sqlite_columns(database, &table).await,
+            Engine::Postgres => postgres_columns(database, &table).await,
         };
         tables.insert(table, columns);
     }
     tables
 }
 
-async fn columns_in_file(database: &Database, table: &str) -> Columns {
+async fn sqlite_columns(database: &Database, table: &str) -> Columns {
     let columns = rows(database, &format!("PRAGMA table_info(\"{table}\")")).await;
     let column = |row: &QueryResult| {
         let (ty, not_null, key): (String, bool, bool) =
@@ -102,7 +108,7 @@ async fn columns_in_file(database: &Database, table: &str) -> Columns {
     columns.iter().map(column).collect()
 }
 
-async fn columns_on_server(database: &Database, table: &str) -> Columns {
+async fn postgres_columns(database: &Database, table: &str) -> Columns {
     let sql = format!(
         "SELECT attname::text AS name, atttypid::regtype::text AS type, NOT attnotnull AS nullable,
          attnum = ANY(coalesce(conkey, '{{}}')) AS key
@@ -119,7 +125,7 @@ async fn columns_on_server(database: &Database, table: &str) -> Columns {
     rows(database, &sql).await.iter().map(column).collect()
 }
 
-/// By the rules of the engine.
+/// The type affinity of a declared type, by <https://sqlite.org/datatype3.html> section 3.1.
 fn affinity(ty: &str) -> &'static str {
     let ty = ty.to_uppercase();
     let has = |words: &[&str]| words.iter().any(|word| ty.contains(word));
@@ -133,9 +139,9 @@ fn affinity(ty: &str) -> &'static str {
 }
 
 #[tokio::test]
-async fn entities_and_tables_agree() {
-    let (one, other) = (Place::new().await, Place::new().await);
-    let (migrated, described) = (one.open().await, other.open().await);
+async fn migrated_tables_have_the_columns_of_the_entities() {
+    let fixtures = (TestDatabase::new().await, TestDatabase::new().await);
+    let (migrated, described) = (fixtures.0.open().await, fixtures.1.open().await);
     migrated.migrate().await.unwrap();
     migrate(&described, &Migrate::Down { steps: 100 }).await.unwrap();
     let schema = Schema::new(described.writer().get_database_backend());
@@ -152,22 +158,22 @@ async fn entities_and_tables_agree() {
     assert_eq!(tables(&migrated).await, tables(&described).await);
 }
 
-/// Three users, of whom the first follows the second, and a post with a bookmark.
-async fn filled(app: &TestApp) -> &Database {
-    let then = "'2026-11-23T18:30:00+00:00'";
+/// Inserts three users, a session, a follow, a post and a bookmark.
+async fn insert_rows(app: &TestApp) -> &Database {
+    let at = "'2026-11-23T18:30:00+00:00'";
     for sql in [
         format!(
             "INSERT INTO \"user\" (id, username, email, created_at) VALUES
-             (1, 'john', 'john@example.com', {then}), (2, 'Susan', 'susan@example.com', {then}),
-             (3, 'mary', 'mary@example.com', {then})"
+             (1, 'john', 'john@example.com', {at}), (2, 'Susan', 'susan@example.com', {at}),
+             (3, 'mary', 'mary@example.com', {at})"
         ),
         format!(
             "INSERT INTO session (id, user_id, token_hash, created_at, last_used_at, expires_at)
-             VALUES (4, 1, {}, {then}, {then}, {then})",
+             VALUES (4, 1, {}, {at}, {at}, {at})",
             if app.is_on_postgres() { "'\\x00'" } else { "x'00'" }
         ),
         "INSERT INTO follow (id, follower_id, followed_id) VALUES (5, 1, 2)".to_owned(),
-        format!("INSERT INTO post (id, author_id, body, created_at) VALUES (6, 1, 'Hi', {then})"),
+        format!("INSERT INTO post (id, author_id, body, created_at) VALUES (6, 1, 'Hi', {at})"),
         "INSERT INTO bookmark (id, user_id, post_id) VALUES (7, 2, 6)".to_owned(),
     ] {
         app.database().writer().execute_unprepared(&sql).await.unwrap();
@@ -176,11 +182,11 @@ async fn filled(app: &TestApp) -> &Database {
 }
 
 #[tokio::test]
-async fn the_tables_refuse_what_must_not_be() {
+async fn constraints_reject_inconsistent_rows() {
     let app = TestApp::new().await;
-    let database = filled(&app).await;
+    let database = insert_rows(&app).await;
     let insert_user = "INSERT INTO \"user\" (id, created_at, username, email) VALUES (9, 'now', ";
-    for (sql, reason) in [
+    for (sql, constraint) in [
         ("INSERT INTO follow (id, follower_id, followed_id) VALUES (9, 3, 3)", "CHECK"),
         ("UPDATE follow SET follower_id = followed_id", "CHECK"),
         ("UPDATE \"user\" SET followers_count = -1", "CHECK"),
@@ -198,48 +204,48 @@ async fn the_tables_refuse_what_must_not_be() {
         ("INSERT INTO bookmark (id, user_id, post_id) VALUES (9, 1, 99)", "FOREIGN KEY"),
         ("UPDATE session SET user_id = 99", "FOREIGN KEY"),
     ] {
-        let refused = database.writer().execute_unprepared(sql).await.unwrap_err().to_string();
-        // SQLite says "UNIQUE constraint failed", PostgreSQL "violates unique constraint".
-        let reason = if app.is_on_postgres() {
-            &reason.to_lowercase().replace("not null", "not-null")
+        let error = database.writer().execute_unprepared(sql).await.unwrap_err().to_string();
+        // "UNIQUE constraint failed" on SQLite, "violates unique constraint" on PostgreSQL.
+        let constraint = if app.is_on_postgres() {
+            &constraint.to_lowercase().replace("not null", "not-null")
         } else {
-            reason
+            constraint
         };
-        assert!(refused.contains(&format!("{reason} constraint")), "{sql}: {refused}");
+        assert!(error.contains(&format!("{constraint} constraint")), "{sql}: {error}");
     }
-    let reader = database.reader().execute_unprepared("DELETE FROM follow").await;
-    let refused = reader.unwrap_err().to_string();
-    assert!(refused.replace('-', "").contains("readonly"), "readers do not write: {refused}");
+    let delete = database.reader().execute_unprepared("DELETE FROM follow").await;
+    let error = delete.unwrap_err().to_string();
+    assert!(error.replace('-', "").contains("readonly"), "the read pool is read-only: {error}");
 }
 
 #[tokio::test]
-async fn what_hangs_on_a_row_goes_with_it() {
+async fn deleting_a_user_deletes_all_rows_that_refer_to_it() {
     let app = TestApp::new().await;
-    let database = filled(&app).await;
+    let database = insert_rows(&app).await;
     database.writer().execute_unprepared("DELETE FROM \"user\" WHERE id = 1").await.unwrap();
     for table in ["session", "follow", "post", "bookmark"] {
-        let left: Vec<i64> = column(database, &format!("SELECT id FROM {table}"), "id").await;
-        assert_eq!(left, Vec::<i64>::new(), "{table}");
+        let remaining: Vec<i64> = column(database, &format!("SELECT id FROM {table}"), "id").await;
+        assert_eq!(remaining, Vec::<i64>::new(), "{table}");
     }
-    assert_eq!(database.largest_key().await.unwrap(), 3);
+    assert_eq!(database.max_id().await.unwrap(), 3);
 }
 
 #[tokio::test]
-async fn a_database_from_a_newer_version_is_left_alone() {
-    let place = Place::new().await;
-    let database = place.open().await;
+async fn a_database_of_a_newer_version_is_rejected_and_not_changed() {
+    let fixture = TestDatabase::new().await;
+    let database = fixture.open().await;
     database.migrate().await.unwrap();
-    let future = "INSERT INTO seaql_migrations (version, applied_at)
+    let unknown_migration = "INSERT INTO seaql_migrations (version, applied_at)
         VALUES ('m20991231_000001_future', 0)";
-    database.writer().execute_unprepared(future).await.unwrap();
-    let url = place.url();
-    let refused = [
+    database.writer().execute_unprepared(unknown_migration).await.unwrap();
+    let url = fixture.url();
+    let errors = [
         database.migrate().await.unwrap_err(),
         migrate(&database, &Migrate::Down { steps: 1 }).await.unwrap_err(),
         migrate(&database, &Migrate::Status).await.unwrap_err(),
         App::build(&config(&url, &[])).await.err().unwrap(),
     ];
-    for error in refused {
+    for error in errors {
         let error = error.to_string();
         assert!(error.contains("comes from a newer version of Rookery"), "{error}");
         assert!(error.contains("m20991231_000001_future"), "{error}");
@@ -247,9 +253,8 @@ async fn a_database_from_a_newer_version_is_left_alone() {
     assert_eq!(rows(&database, "SELECT * FROM post").await.len(), 0, "the tables are still there");
 }
 
-/// Each list is read off an index, in either direction, from any place in it.
 #[tokio::test]
-async fn no_list_is_sorted() {
+async fn every_list_is_read_from_an_index_in_both_directions_without_a_sort() {
     let app = TestApp::new().await;
     let lists = [
         ("follow", "followed_id = 1", "id", "follow_followers"),
@@ -260,15 +265,15 @@ async fn no_list_is_sorted() {
         ("post", "true", "id", "PRIMARY KEY"),
         ("\"user\"", "true", "lower(username)", "user_username"),
     ];
-    for (table, of, order, index) in lists {
-        for (beyond, direction) in [("<", "DESC"), (">", "ASC")] {
+    for (table, filter, order, index) in lists {
+        for (comparison, direction) in [("<", "DESC"), (">", "ASC")] {
             let value = if order == "id" { "5" } else { "'m'" };
             let sql = format!(
-                "SELECT id FROM {table} WHERE {of} AND {order} {beyond} {value}
+                "SELECT id FROM {table} WHERE {filter} AND {order} {comparison} {value}
                  ORDER BY {order} {direction} LIMIT 20"
             );
             if app.is_on_postgres() {
-                let plan = plan_on_server(app.database(), &sql).await;
+                let plan = postgres_plan(app.database(), &sql).await;
                 let index = index.replace("PRIMARY KEY", &format!("{table}_pkey"));
                 assert!(plan.contains(&index) && !plan.contains("Sort"), "{sql}: {plan}");
             } else {
@@ -281,11 +286,11 @@ async fn no_list_is_sorted() {
     }
 }
 
-/// As if the tables were too large to be read whole.
-async fn plan_on_server(database: &Database, sql: &str) -> String {
+/// The query plan of PostgreSQL without sequential and bitmap scans, as for a large table.
+async fn postgres_plan(database: &Database, sql: &str) -> String {
     let transaction = database.begin().await.unwrap();
-    let large = "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off";
-    transaction.execute_unprepared(large).await.unwrap();
+    let no_scans = "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off";
+    transaction.execute_unprepared(no_scans).await.unwrap();
     let explain = database.statement(&format!("EXPLAIN {sql}"), []);
     let plan = transaction.query_all_raw(explain).await.unwrap();
     let lines: Vec<String> = plan.iter().map(|row| row.try_get_by(0).unwrap()).collect();

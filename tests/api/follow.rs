@@ -1,21 +1,22 @@
-//! Following: the tutorial's test in its GraphQL form, idempotence, and exact counts whatever happens
-//! at the same time.
+//! Follows: idempotent writes, exact counts under concurrency, and the follow limits.
+//!
+//! The first test contains the follow test of the Flask Mega-Tutorial, in GraphQL.
 
 use futures_util::future::join_all;
 use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
 
-use crate::app::{PASSWORD, TestApp};
-use crate::cast::{Actor, texts};
+use crate::support::actors::{Actor, texts};
+use crate::support::app::{PASSWORD, TestApp};
 
 const COUNTS: &str =
     "query ($id: ID!) { user(by: {id: $id}) { followersCount followingCount postsCount
     followers(first: 100) { totalCount nodes { username } }
     following(first: 100) { totalCount nodes { username } } } }";
 
-/// Counts and lists of a user, checked against each other.
-async fn network(viewer: &Actor<'_>, of: &Actor<'_>) -> (Vec<String>, Vec<String>) {
-    let data = viewer.run(COUNTS, json!({ "id": of.id })).await;
+/// The followers and the followed users of `user`, whose lengths must equal all counts.
+async fn network(viewer: &Actor<'_>, user: &Actor<'_>) -> (Vec<String>, Vec<String>) {
+    let data = viewer.run(COUNTS, json!({ "id": user.id })).await;
     let user = &data["user"];
     let lists = ["followers", "following"].map(|list| {
         let names = texts(&user[list]["nodes"], "username");
@@ -28,9 +29,9 @@ async fn network(viewer: &Actor<'_>, of: &Actor<'_>) -> (Vec<String>, Vec<String
 }
 
 #[tokio::test]
-async fn john_follows_susan_and_thinks_better_of_it() {
+async fn follow_then_unfollow_restores_counts() {
     let app = TestApp::new().await;
-    let (john, susan) = (app.join("john").await, app.join("susan").await);
+    let (john, susan) = (app.register("john").await, app.register("susan").await);
     assert_eq!(network(&john, &john).await, (vec![], vec![]));
     assert_eq!(network(&john, &susan).await, (vec![], vec![]));
 
@@ -57,7 +58,7 @@ async fn john_follows_susan_and_thinks_better_of_it() {
     assert_eq!(network(&john, &susan).await, (vec!["john".into()], vec![]));
 
     expected["changed"] = json!(false);
-    assert_eq!(john.mutate(follow).await, expected, "again: nothing changes");
+    assert_eq!(john.mutate(follow).await, expected, "a repeated write changes nothing");
 
     assert!(susan.follow(&john).await);
     let data =
@@ -78,31 +79,32 @@ async fn john_follows_susan_and_thinks_better_of_it() {
     });
     assert_eq!(john.mutate(unfollow).await, expected);
     expected["changed"] = json!(false);
-    assert_eq!(john.mutate(unfollow).await, expected, "again: nothing changes");
+    assert_eq!(john.mutate(unfollow).await, expected, "a repeated write changes nothing");
     assert_eq!(network(&john, &susan).await, (vec![], vec![]));
 }
 
 #[tokio::test]
-async fn whom_one_cannot_follow() {
+async fn following_rejects_unknown_users_self_wrong_ids_and_anonymous_clients() {
     let app = TestApp::new().await;
-    let (john, susan) = (app.join("john").await, app.join("susan").await);
-    let nobody = app.anonymous();
-    for verb in ["follow", "unfollow", "removeFollower"] {
-        let of = |by: &str| format!("{verb}(user: {{{by}}}) {{ changed userErrors {{ code }} }}");
-        let unknown = of("username: \"nobody\"");
+    let (john, susan) = (app.register("john").await, app.register("susan").await);
+    let anonymous = app.anonymous();
+    for name in ["follow", "unfollow", "removeFollower"] {
+        let field =
+            |by: &str| format!("{name}(user: {{{by}}}) {{ changed userErrors {{ code }} }}");
+        let unknown = field("username: \"unknown\"");
         assert_eq!(john.user_error(&unknown).await, "NOT_FOUND");
-        assert_eq!(john.user_error(&of(&format!("id: \"{}\"", john.id))).await, "SELF_TARGET");
-        let document = format!("mutation {{ {} }}", of("username: \"susan\""));
-        assert_eq!(nobody.error(&document).await, "UNAUTHENTICATED");
+        assert_eq!(john.user_error(&field(&format!("id: \"{}\"", john.id))).await, "SELF_TARGET");
+        let document = format!("mutation {{ {} }}", field("username: \"susan\""));
+        assert_eq!(anonymous.error(&document).await, "UNAUTHENTICATED");
         let post = susan.write("hello").await;
         for id in ["nonsense", &post] {
-            let document = format!("mutation {{ {} }}", of(&format!("id: \"{id}\"")));
+            let document = format!("mutation {{ {} }}", field(&format!("id: \"{id}\"")));
             assert_eq!(john.error(&document).await, "INVALID_ID");
         }
     }
     let payload = john
         .mutate(
-            "follow(user: {username: \"nobody\"}) { changed user { id } follower { id }
+            "follow(user: {username: \"unknown\"}) { changed user { id } follower { id }
             relationship { id } followingEdge { cursor } followerEdge { cursor }
             userErrors { __typename code message path } }",
         )
@@ -118,9 +120,9 @@ async fn whom_one_cannot_follow() {
 }
 
 #[tokio::test]
-async fn a_follower_can_be_removed() {
+async fn remove_follower_is_idempotent_and_updates_counts() {
     let app = TestApp::new().await;
-    let (john, susan) = (app.join("john").await, app.join("susan").await);
+    let (john, susan) = (app.register("john").await, app.register("susan").await);
     john.follow(&susan).await;
     susan.follow(&john).await;
     let remove = "removeFollower(user: {username: \"john\"}) { changed user { followingCount }
@@ -138,9 +140,9 @@ async fn a_follower_can_be_removed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_follows_at_once_are_one() {
+async fn a_hundred_concurrent_follows_change_once() {
     let app = TestApp::new().await;
-    let (john, susan) = (app.join("john").await, app.join("susan").await);
+    let (john, susan) = (app.register("john").await, app.register("susan").await);
     let changed = join_all((0..100).map(|_| john.follow(&susan))).await;
     assert_eq!(changed.into_iter().filter(|changed| *changed).count(), 1);
     assert_eq!(network(&john, &susan).await, (vec!["john".into()], vec![]));
@@ -150,48 +152,48 @@ async fn a_hundred_follows_at_once_are_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn counts_stay_exact_when_everybody_acts_at_once() {
+async fn counts_equal_lists_in_every_response_during_concurrent_writes() {
     let app = TestApp::new().await;
     let names: Vec<String> = (0..6).map(|n| format!("user{n}")).collect();
-    let users = join_all(names.iter().map(|name| app.join(name))).await;
-    let acts = (0..180).map(|n: usize| {
-        let (one, other) = (&users[n % 6], &users[(n / 6 + n) % 6]);
+    let users = join_all(names.iter().map(|name| app.register(name))).await;
+    let writes = (0..180).map(|n: usize| {
+        let (viewer, other) = (&users[n % 6], &users[(n / 6 + n) % 6]);
         async move {
-            if one.id == other.id {
+            if viewer.id == other.id {
                 return;
             }
             match n % 4 {
-                0 => drop(one.unfollow(other).await),
-                _ => drop(one.follow(other).await),
+                0 => drop(viewer.unfollow(other).await),
+                _ => drop(viewer.follow(other).await),
             }
         }
     });
-    // Meanwhile somebody reads: in each answer, counts and lists agree.
+    // Counts and lists must agree in each response meanwhile.
     let read = async {
         for n in 0..60 {
             network(&users[0], &users[n % 6]).await;
         }
     };
-    let leave = async {
+    let delete_account = async {
         let delete = format!("deleteAccount(input: {{password: \"{PASSWORD}\"}}) {{ changed }}");
-        app.join("leaver").await.follow(&users[1]).await;
-        let leaver = app.join("leaver2").await;
+        app.register("leaver").await.follow(&users[1]).await;
+        let leaver = app.register("leaver2").await;
         for user in &users {
             leaver.follow(user).await;
             user.follow(&leaver).await;
         }
         assert_eq!(leaver.mutate(&delete).await["changed"], true);
     };
-    tokio::join!(join_all(acts), read, leave);
+    tokio::join!(join_all(writes), read, delete_account);
     for user in &users {
         network(&users[0], user).await;
     }
 }
 
 #[tokio::test]
-async fn two_mutations_in_one_request_each_tell_their_own_moment() {
+async fn each_mutation_of_a_request_returns_the_state_after_it() {
     let app = TestApp::new().await;
-    let (john, _susan) = (app.join("john").await, app.join("susan").await);
+    let (john, _susan) = (app.register("john").await, app.register("susan").await);
     let data: Value = john
         .query(
             "mutation { a: follow(user: {username: \"susan\"}) { user { followersCount
@@ -210,34 +212,34 @@ async fn two_mutations_in_one_request_each_tell_their_own_moment() {
 }
 
 #[tokio::test]
-async fn nobody_follows_more_than_they_may() {
-    let app = TestApp::with(&["--max-following", "3", "--max-follows-a-day", "4"]).await;
-    let cast = app.cast().await;
-    let (john, susan) = (&cast.john, &cast.susan);
-    let kate = app.join("kate").await;
-    for other in [susan, &cast.mary, &cast.david] {
+async fn follow_rejects_more_than_the_total_and_the_daily_limit() {
+    let app = TestApp::with(&["--max-following", "3", "--max-follows-per-day", "4"]).await;
+    let actors = app.actors().await;
+    let (john, susan) = (&actors.john, &actors.susan);
+    let kate = app.register("kate").await;
+    for other in [susan, &actors.mary, &actors.david] {
         assert!(john.follow(other).await);
     }
-    let ask = "follow(user: {username: \"kate\"}) { changed user { id } userErrors { code message path \
+    let follow_kate = "follow(user: {username: \"kate\"}) { changed user { id } userErrors { code message path \
         ... on FollowLimitError { limit } } }";
-    let refused = |limit: i32, what: &str| {
+    let expected = |limit: i32, what: &str| {
         json!({ "changed": false, "user": null, "userErrors": [{ "code": "FOLLOW_LIMIT_REACHED",
             "message": format!("You may follow no more than {limit} users {what}."),
             "path": ["user"], "limit": limit }] })
     };
-    assert_eq!(john.mutate(ask).await, refused(3, "altogether"));
-    // Whom one follows already, one may follow again.
+    assert_eq!(john.mutate(follow_kate).await, expected(3, "altogether"));
+    // A repeated follow is not limited.
     assert!(!john.follow(susan).await);
     assert!(john.unfollow(susan).await);
     assert!(john.follow(susan).await, "the fourth of the day");
-    // What was unfollowed again counts for the day, and nothing was half done.
+    // A follow that was undone counts for the day, and a rejected one changes nothing.
     assert!(john.unfollow(susan).await);
-    assert_eq!(john.mutate(ask).await, refused(4, "a day"));
+    assert_eq!(john.mutate(follow_kate).await, expected(4, "a day"));
     assert_eq!(network(john, john).await.1.len(), 2);
     assert_eq!(network(&kate, &kate).await.0.len(), 0);
-    // On another day it goes on.
+    // The daily limit starts again on the next day.
     let yesterday = r#"UPDATE "user" SET follows_day = follows_day - 1 WHERE username = 'john'"#;
     app.database().writer().execute_unprepared(yesterday).await.unwrap();
     assert!(john.follow(&kate).await);
-    assert!(susan.follow(&kate).await, "nobody else is concerned");
+    assert!(susan.follow(&kate).await, "the limits are per user");
 }

@@ -1,13 +1,14 @@
-//! GraphQL over HTTP, as its specification has it: which requests are read, and which status code,
-//! media type and headers each answer gets. What is sent with bad intent is in `attack`, what
-//! becomes of variables in `variables`, and what is beside `/graphql` in `page`.
+//! The GraphQL over HTTP specification: requests, status codes, media types and headers.
+//!
+//! The submodules test attacks, caching by ETag and batches, cross-origin requests, persisted
+//! documents, the routes other than `/graphql`, the order of response fields, and variables.
 
-mod answer;
 mod attack;
-mod cached;
+mod etag;
 mod origin;
-mod page;
 mod persisted;
+mod playground_and_health;
+mod response_order;
 mod variables;
 
 use std::fmt::Write as _;
@@ -23,24 +24,29 @@ use sea_orm::EntityTrait as _;
 use sea_orm::sea_query::Expr;
 use serde_json::{Value, json};
 
-use crate::app::{PASSWORD, TestApp};
+use crate::support::app::{PASSWORD, TestApp};
 
-const MODERN: &str = "application/graphql-response+json";
-const CLASSIC: &str = "application/json";
+/// The media type of the specification, with which request errors have status 4xx.
+const GRAPHQL_RESPONSE: &str = "application/graphql-response+json";
+/// The older media type: request errors of a well-formed request have status 200.
+const JSON: &str = "application/json";
 
-struct Answer {
+struct HttpResponse {
     status: StatusCode,
     headers: HeaderMap,
     body: Value,
 }
 
-impl Answer {
+impl HttpResponse {
+    /// The value of a header, or an empty string.
     fn header(&self, name: header::HeaderName) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// The code of the first error of an answer whose document did not run.
-    fn refusal(&self) -> &str {
+    /// The code of the first error of a response without `data`.
+    ///
+    /// Such a response has 1 to 20 errors, each with a code and at most 300 characters.
+    fn error_code(&self) -> &str {
         assert!(self.body.get("data").is_none(), "{:#}", self.body);
         let errors = self.body["errors"].as_array().unwrap();
         assert!((1..=20).contains(&errors.len()), "{} errors", errors.len());
@@ -53,90 +59,90 @@ impl Answer {
     }
 }
 
-async fn send(app: &TestApp, request: Builder, body: impl Into<Body>) -> Answer {
+async fn send(app: &TestApp, request: Builder, body: impl Into<Body>) -> HttpResponse {
     let (status, headers, body) = app.send(request.body(body.into()).unwrap()).await;
     let body = serde_json::from_str(&body).unwrap_or(Value::String(body));
-    Answer { status, headers, body }
+    HttpResponse { status, headers, body }
 }
 
 fn post(accept: &str) -> Builder {
-    Request::post("/graphql").header(header::CONTENT_TYPE, CLASSIC).header(header::ACCEPT, accept)
+    Request::post("/graphql").header(header::CONTENT_TYPE, JSON).header(header::ACCEPT, accept)
 }
 
-/// The address of a GET with these parameters.
-fn address(parameters: &[(&str, &str)]) -> String {
-    let mut address = "/graphql?".to_owned();
+/// The path and query string of a GET with these parameters.
+fn get_uri(parameters: &[(&str, &str)]) -> String {
+    let mut uri = "/graphql?".to_owned();
     for (name, value) in parameters {
-        write!(address, "{name}=").unwrap();
-        value.bytes().for_each(|byte| write!(address, "%{byte:02x}").unwrap());
-        address.push('&');
+        write!(uri, "{name}=").unwrap();
+        value.bytes().for_each(|byte| write!(uri, "%{byte:02x}").unwrap());
+        uri.push('&');
     }
-    address
+    uri
 }
 
-async fn get(app: &TestApp, parameters: &[(&str, &str)]) -> Answer {
-    send(app, reading(parameters), "").await
+async fn get(app: &TestApp, parameters: &[(&str, &str)]) -> HttpResponse {
+    send(app, get_request(parameters), "").await
 }
 
-/// As no page of another site can send it.
-fn reading(parameters: &[(&str, &str)]) -> Builder {
-    Request::get(address(parameters)).header("graphql-require-preflight", "1")
+/// A GET with a header that a page of another site can only send after a CORS preflight.
+fn get_request(parameters: &[(&str, &str)]) -> Builder {
+    Request::get(get_uri(parameters)).header("graphql-require-preflight", "1")
 }
 
 #[tokio::test]
-async fn post_and_get_answer_alike() {
+async fn post_and_get_return_the_same_response() {
     let app = TestApp::new().await;
-    app.join("john").await;
-    let query = "query other { __typename } query one($name: String!) {
+    app.register("john").await;
+    let query = "query other { __typename } query user($name: String!) {
         user(by: {username: $name}) { username } }";
     let variables = json!({ "name": "JOHN" });
     let expected = json!({ "data": { "user": { "username": "john" } } });
 
-    let parameters = json!({ "query": query, "operationName": "one", "variables": variables,
+    let parameters = json!({ "query": query, "operationName": "user", "variables": variables,
         "extensions": {}, "unknown": 1 });
-    assert_eq!(send(&app, post(MODERN), parameters.to_string()).await.body, expected);
+    assert_eq!(send(&app, post(GRAPHQL_RESPONSE), parameters.to_string()).await.body, expected);
     let variables = variables.to_string();
-    let parameters = [("query", query), ("operationName", "one"), ("variables", &variables)];
+    let parameters = [("query", query), ("operationName", "user"), ("variables", &variables)];
     assert_eq!(get(&app, &parameters).await.body, expected);
 
     let nulls = json!({ "query": "{ __typename }", "operationName": null, "variables": null,
         "extensions": null });
     let expected = json!({ "data": { "__typename": "Query" } });
-    assert_eq!(send(&app, post(CLASSIC), nulls.to_string()).await.body, expected);
+    assert_eq!(send(&app, post(JSON), nulls.to_string()).await.body, expected);
     let empty = [("query", "{ __typename }"), ("operationName", ""), ("variables", "")];
     assert_eq!(get(&app, &empty).await.body, expected);
 }
 
 #[tokio::test]
-async fn the_client_chooses_the_media_type() {
+async fn accept_selects_the_media_type_and_unknown_types_get_406() {
     let app = TestApp::new().await;
     let query = json!({ "query": "{ __typename }" }).to_string();
-    let json = Request::post("/graphql").header(header::CONTENT_TYPE, CLASSIC);
-    let answer = send(&app, json, query.clone()).await;
-    assert_eq!(answer.header(header::CONTENT_TYPE), "application/json; charset=utf-8");
+    let json = Request::post("/graphql").header(header::CONTENT_TYPE, JSON);
+    let response = send(&app, json, query.clone()).await;
+    assert_eq!(response.header(header::CONTENT_TYPE), "application/json; charset=utf-8");
     for (accept, expected) in [
-        (MODERN, MODERN),
-        (CLASSIC, CLASSIC),
-        ("*/*", CLASSIC),
-        ("application/graphql-response+json, application/json;q=0.9", MODERN),
-        ("text/html, application/graphql-response+json;q=0.1", MODERN),
+        (GRAPHQL_RESPONSE, GRAPHQL_RESPONSE),
+        (JSON, JSON),
+        ("*/*", JSON),
+        ("application/graphql-response+json, application/json;q=0.9", GRAPHQL_RESPONSE),
+        ("text/html, application/graphql-response+json;q=0.1", GRAPHQL_RESPONSE),
     ] {
-        let answer = send(&app, post(accept), query.clone()).await;
-        assert_eq!(answer.status, StatusCode::OK);
-        let content_type = answer.header(header::CONTENT_TYPE);
+        let response = send(&app, post(accept), query.clone()).await;
+        assert_eq!(response.status, StatusCode::OK);
+        let content_type = response.header(header::CONTENT_TYPE);
         assert_eq!(content_type, format!("{expected}; charset=utf-8"), "{accept}");
-        assert_eq!(answer.header(header::X_CONTENT_TYPE_OPTIONS), "nosniff");
+        assert_eq!(response.header(header::X_CONTENT_TYPE_OPTIONS), "nosniff");
     }
     for accept in ["text/html", "application/json;q=0", "image/*"] {
-        let answer = send(&app, post(accept), query.clone()).await;
-        assert_eq!(answer.status, StatusCode::NOT_ACCEPTABLE, "{accept}");
-        assert_eq!(answer.refusal(), "BAD_REQUEST");
+        let response = send(&app, post(accept), query.clone()).await;
+        assert_eq!(response.status, StatusCode::NOT_ACCEPTABLE, "{accept}");
+        assert_eq!(response.error_code(), "BAD_REQUEST");
     }
 }
 
-/// What a browser sends across origins without asking first never reaches a mutation.
+/// A browser sends the other media types across origins without a CORS preflight.
 #[tokio::test]
-async fn only_json_is_read() {
+async fn bodies_other_than_utf8_json_get_415() {
     let app = TestApp::new().await;
     let input = json!({ "username": "eve", "email": "eve@example.com", "password": PASSWORD });
     let query = "mutation ($input: RegisterInput!) { register(input: $input) { token } }";
@@ -151,13 +157,13 @@ async fn only_json_is_read() {
         "application/json; charset=utf-16",
         "application/json;Charset = \"latin1\"",
     ] {
-        let mut request = Request::post("/graphql").header(header::ACCEPT, MODERN);
+        let mut request = Request::post("/graphql").header(header::ACCEPT, GRAPHQL_RESPONSE);
         if !content_type.is_empty() {
             request = request.header(header::CONTENT_TYPE, content_type);
         }
-        let answer = send(&app, request, body.clone()).await;
-        assert_eq!(answer.status, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{content_type}");
-        assert_eq!(answer.refusal(), "BAD_REQUEST");
+        let response = send(&app, request, body.clone()).await;
+        assert_eq!(response.status, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{content_type}");
+        assert_eq!(response.error_code(), "BAD_REQUEST");
     }
     let eve = app.anonymous().query("{ user(by: {username: \"eve\"}) { id } }").await;
     assert_eq!(eve["user"], Value::Null);
@@ -168,42 +174,43 @@ async fn only_json_is_read() {
         "application/json; charset=utf8",
     ] {
         let request = Request::post("/graphql").header(header::CONTENT_TYPE, content_type);
-        let answer = send(&app, request, "{\"query\": \"{ __typename }\"}").await;
-        assert_eq!(answer.status, StatusCode::OK, "{content_type}");
+        let response = send(&app, request, "{\"query\": \"{ __typename }\"}").await;
+        assert_eq!(response.status, StatusCode::OK, "{content_type}");
     }
 }
 
 #[tokio::test]
-async fn mutations_need_a_post() {
+async fn mutations_by_get_and_other_methods_get_405() {
     let app = TestApp::new().await;
-    let (john, susan) = (app.join("john").await, app.join("susan").await);
-    let hidden = "query innocent { __typename }
-        mutation guilty { follow(user: {username: \"susan\"}) { changed } }";
-    let plain = hidden.split_once('\n').unwrap().1;
-    for parameters in [vec![("query", plain)], vec![("query", hidden), ("operationName", "guilty")]]
+    let (john, susan) = (app.register("john").await, app.register("susan").await);
+    let two_operations = "query read { __typename }
+        mutation write { follow(user: {username: \"susan\"}) { changed } }";
+    let mutation = two_operations.split_once('\n').unwrap().1;
+    for parameters in
+        [vec![("query", mutation)], vec![("query", two_operations), ("operationName", "write")]]
     {
         let bearer = format!("Bearer {}", john.token.as_deref().unwrap());
-        let request = Request::get(address(&parameters)).header(header::AUTHORIZATION, bearer);
-        let answer = send(&app, request, "").await;
-        assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
-        assert_eq!(answer.header(header::ALLOW), "POST");
-        assert_eq!(answer.refusal(), "BAD_REQUEST");
+        let request = Request::get(get_uri(&parameters)).header(header::AUTHORIZATION, bearer);
+        let response = send(&app, request, "").await;
+        assert_eq!(response.status, StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(response.header(header::ALLOW), "POST");
+        assert_eq!(response.error_code(), "BAD_REQUEST");
     }
-    let innocent = get(&app, &[("query", hidden), ("operationName", "innocent")]).await;
-    assert_eq!(innocent.body, json!({ "data": { "__typename": "Query" } }));
-    assert!(john.follow(&susan).await, "nothing had happened so far");
+    let query = get(&app, &[("query", two_operations), ("operationName", "read")]).await;
+    assert_eq!(query.body, json!({ "data": { "__typename": "Query" } }));
+    assert!(john.follow(&susan).await, "the rejected mutations changed nothing");
 
     for method in ["PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"] {
         let request = Request::builder().method(method).uri("/graphql");
-        let answer = send(&app, request.header(header::CONTENT_TYPE, CLASSIC), "{}").await;
-        assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{method}");
-        assert_eq!(answer.header(header::ALLOW), "GET, POST", "{method}");
+        let response = send(&app, request.header(header::CONTENT_TYPE, JSON), "{}").await;
+        assert_eq!(response.status, StatusCode::METHOD_NOT_ALLOWED, "{method}");
+        assert_eq!(response.header(header::ALLOW), "GET, POST", "{method}");
     }
 }
 
-/// Whatever the media type, 400 says that this was not a GraphQL request at all.
+/// A malformed request has status 400 with both media types.
 #[tokio::test]
-async fn what_is_no_request_gets_400() {
+async fn malformed_requests_get_400() {
     let app = TestApp::new().await;
     let query = "{ __typename }";
     let bodies = [
@@ -225,25 +232,27 @@ async fn what_is_no_request_gets_400() {
     bodies.extend(["", "NONSENSE", "{\"query\":", "{}{}"].map(Vec::from));
     bodies.push(b"{\"query\": \"{ __typename } # \xff\"}".to_vec());
     for body in bodies {
-        for accept in [MODERN, CLASSIC] {
+        for accept in [GRAPHQL_RESPONSE, JSON] {
             let text = String::from_utf8_lossy(&body).into_owned();
-            let answer = send(&app, post(accept), body.clone()).await;
-            assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{text}");
-            assert_eq!(answer.refusal(), "BAD_REQUEST", "{text}");
+            let response = send(&app, post(accept), body.clone()).await;
+            assert_eq!(response.status, StatusCode::BAD_REQUEST, "{text}");
+            assert_eq!(response.error_code(), "BAD_REQUEST", "{text}");
         }
     }
-    for parameters in [vec![], vec![("query", query), ("variables", "[1]")], vec![("quer", query)]]
+    for parameters in [vec![], vec![("query", query), ("variables", "[1]")], vec![("qeury", query)]]
     {
-        let answer = get(&app, &parameters).await;
-        assert_eq!((answer.status, answer.refusal()), (StatusCode::BAD_REQUEST, "BAD_REQUEST"));
+        let response = get(&app, &parameters).await;
+        assert_eq!(
+            (response.status, response.error_code()),
+            (StatusCode::BAD_REQUEST, "BAD_REQUEST")
+        );
     }
 }
 
-/// The new media type tells by its status that a document did not run; the old one says 200.
 #[tokio::test]
-async fn a_document_that_cannot_run_has_no_data() {
+async fn documents_with_request_errors_get_400_or_200_by_media_type_and_no_data() {
     let app = TestApp::new().await;
-    let two = "query a { __typename } query b { __typename }";
+    let two_operations = "query a { __typename } query b { __typename }";
     for (query, operation, code) in [
         ("{", None, "GRAPHQL_PARSE_FAILED"),
         ("", None, "GRAPHQL_PARSE_FAILED"),
@@ -253,62 +262,71 @@ async fn a_document_that_cannot_run_has_no_data() {
         ("{ viewer }", None, "GRAPHQL_VALIDATION_FAILED"),
         ("{ users(first: \"ten\") { totalCount } }", None, "GRAPHQL_VALIDATION_FAILED"),
         ("{ user(by: {}) { id } }", None, "GRAPHQL_VALIDATION_FAILED"),
-        (two, None, "GRAPHQL_VALIDATION_FAILED"),
-        (two, Some("c\r\nSet-Cookie: d"), "GRAPHQL_VALIDATION_FAILED"),
+        (two_operations, None, "GRAPHQL_VALIDATION_FAILED"),
+        (two_operations, Some("c\r\nSet-Cookie: d"), "GRAPHQL_VALIDATION_FAILED"),
     ] {
         let body = json!({ "query": query, "operationName": operation }).to_string();
-        for (accept, status) in [(MODERN, StatusCode::BAD_REQUEST), (CLASSIC, StatusCode::OK)] {
-            let answer = send(&app, post(accept), body.clone()).await;
-            assert_eq!((answer.status, answer.refusal()), (status, code), "{query}");
+        for (accept, status) in
+            [(GRAPHQL_RESPONSE, StatusCode::BAD_REQUEST), (JSON, StatusCode::OK)]
+        {
+            let response = send(&app, post(accept), body.clone()).await;
+            assert_eq!((response.status, response.error_code()), (status, code), "{query}");
         }
     }
-    let answer =
-        send(&app, post(MODERN), json!({ "query": "{ node(id: \"?\") { id } }" }).to_string());
-    let answer = answer.await;
-    assert_eq!(answer.status, StatusCode::OK, "this one ran");
-    assert_eq!(answer.body["errors"][0]["extensions"]["code"], "INVALID_ID");
+    let response = send(
+        &app,
+        post(GRAPHQL_RESPONSE),
+        json!({ "query": "{ node(id: \"?\") { id } }" }).to_string(),
+    );
+    let response = response.await;
+    assert_eq!(response.status, StatusCode::OK, "an error in a field is not a request error");
+    assert_eq!(response.body["errors"][0]["extensions"]["code"], "INVALID_ID");
 }
 
 #[tokio::test]
-async fn a_token_is_right_or_an_error() {
+async fn malformed_wrong_and_expired_tokens_get_401() {
     let app = TestApp::new().await;
-    let john = app.join("john").await;
-    let right = format!("Bearer {}", john.token.as_deref().unwrap());
+    let john = app.register("john").await;
+    let valid = format!("Bearer {}", john.token.as_deref().unwrap());
     let body = json!({ "query": "{ viewer { email } }" }).to_string();
-    let ask = async |value: &str, accept| {
+    let send_with = async |value: &str, accept| {
         send(&app, post(accept).header(header::AUTHORIZATION, value), body.clone()).await
     };
-    for value in [&right, &right.replace("Bearer", "bearer")] {
-        let answer = ask(value, MODERN).await;
-        assert_eq!(answer.body["data"]["viewer"]["email"], "john@example.com");
+    for value in [&valid, &valid.replace("Bearer", "bearer")] {
+        let response = send_with(value, GRAPHQL_RESPONSE).await;
+        assert_eq!(response.body["data"]["viewer"]["email"], "john@example.com");
     }
-    let refused = async |value: &str| {
-        for accept in [MODERN, CLASSIC] {
-            let answer = ask(value, accept).await;
-            assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{value}");
-            assert_eq!(answer.header(header::WWW_AUTHENTICATE), "Bearer");
-            assert_eq!(answer.refusal(), "UNAUTHENTICATED");
+    let assert_rejected = async |value: &str| {
+        for accept in [GRAPHQL_RESPONSE, JSON] {
+            let response = send_with(value, accept).await;
+            assert_eq!(response.status, StatusCode::UNAUTHORIZED, "{value}");
+            assert_eq!(response.header(header::WWW_AUTHENTICATE), "Bearer");
+            assert_eq!(response.error_code(), "UNAUTHENTICATED");
         }
     };
-    let (_, token) = right.split_once(' ').unwrap();
+    let (_, token) = valid.split_once(' ').unwrap();
     let basic = format!("Basic {token}");
-    let longer = format!("{right}x");
+    let longer = format!("{valid}x");
     for wrong in ["", "Bearer", "Bearer ", "Bearer rookery_guess", token, &basic, &longer] {
-        refused(wrong).await;
+        assert_rejected(wrong).await;
     }
     session::Entity::update_many()
         .col_expr(session::Column::ExpiresAt, Expr::value(Utc::now() - TimeDelta::seconds(1)))
         .exec(app.database().writer())
         .await
         .unwrap();
-    refused(&right).await;
+    assert_rejected(&valid).await;
 }
 
 #[tokio::test]
-async fn a_request_that_does_not_end_is_given_up() {
-    let app = TestApp::with(&["--header-timeout", "1"]).await;
+async fn a_body_that_does_not_end_gets_408_after_the_read_timeout() {
+    let app = TestApp::with(&["--read-timeout", "1"]).await;
     let endless = Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>());
-    let answer = tokio::time::timeout(Duration::from_secs(30), send(&app, post(MODERN), endless));
-    let answer = answer.await.unwrap();
-    assert_eq!((answer.status, answer.refusal()), (StatusCode::REQUEST_TIMEOUT, "BAD_REQUEST"));
+    let response =
+        tokio::time::timeout(Duration::from_secs(30), send(&app, post(GRAPHQL_RESPONSE), endless));
+    let response = response.await.unwrap();
+    assert_eq!(
+        (response.status, response.error_code()),
+        (StatusCode::REQUEST_TIMEOUT, "BAD_REQUEST")
+    );
 }

@@ -1,5 +1,6 @@
-//! Limits on what everybody may do together and alone: room, and clocks on slow clients. What a minute gives is in `rates`,
-//! guesses at passwords in `attempts`.
+//! Limits of response size, concurrency, connections and streams, and timeouts of slow clients.
+//!
+//! Rate limits by query cost are tested in `rates`, the credential throttle in `attempts`.
 
 mod attempts;
 mod rates;
@@ -17,41 +18,44 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tower::ServiceExt as _;
 
-use crate::app::TestApp;
-use crate::cast::Actor;
+use crate::support::actors::Actor;
+use crate::support::app::TestApp;
 
-/// As a connection from an address brings it.
-async fn from(app: &TestApp, address: &str, document: &str) -> (StatusCode, Option<u64>, Value) {
+/// Executes a document as a client at `address`. Returns status, `Retry-After` and response.
+async fn execute_from(
+    app: &TestApp,
+    address: &str,
+    document: &str,
+) -> (StatusCode, Option<u64>, Value) {
     let peer = Peer::from(address.parse::<IpAddr>().unwrap());
     let request = Request::post("/graphql").header(header::CONTENT_TYPE, "application/json");
     let body = Body::from(json!({ "query": document }).to_string());
     let (status, headers, body) = app.send(request.extension(peer).body(body).unwrap()).await;
-    let after = headers.get(header::RETRY_AFTER);
-    let after = after.map(|value| value.to_str().unwrap().parse().unwrap());
-    (status, after, serde_json::from_str(&body).unwrap())
+    let retry_after = headers.get(header::RETRY_AFTER);
+    let retry_after = retry_after.map(|value| value.to_str().unwrap().parse().unwrap());
+    (status, retry_after, serde_json::from_str(&body).unwrap())
 }
 
 #[tokio::test]
-async fn an_answer_has_so_much_text_and_no_more() {
-    let app = TestApp::with(&["--max-answer", "2000"]).await;
-    let john = app.join("john").await;
+async fn a_response_with_more_text_than_the_limit_is_rejected() {
+    let app = TestApp::with(&["--max-response-text-bytes", "2000"]).await;
+    let john = app.register("john").await;
     for _ in 0..4 {
         john.write(&"é".repeat(250)).await;
     }
     let posts = |first| format!("{{ posts(first: {first}) {{ nodes {{ body }} }} }}");
-    let answer = john.query(&posts(4)).await;
-    assert_eq!(answer["posts"]["nodes"].as_array().unwrap().len(), 4);
-    john.write("one more").await;
+    let response = john.query(&posts(4)).await;
+    assert_eq!(response["posts"]["nodes"].as_array().unwrap().len(), 4);
+    john.write("a fifth post").await;
     assert_eq!(john.error(&posts(5)).await, "QUERY_TOO_COMPLEX");
     let twice = format!("{{ a: posts(first: 3) {{ nodes {{ body }} }} {}", &posts(3)[2..]);
     assert_eq!(john.error(&twice).await, "QUERY_TOO_COMPLEX");
 }
 
-/// The verb is done by then.
 #[tokio::test]
-async fn what_was_done_and_is_too_long_to_tell_is_not_refused() {
-    let app = TestApp::with(&["--max-answer", "100"]).await;
-    let john = app.join("john").await;
+async fn a_mutation_whose_response_text_exceeds_the_limit_is_made_with_unknown_outcome() {
+    let app = TestApp::with(&["--max-response-text-bytes", "100"]).await;
+    let john = app.register("john").await;
     let body = "x".repeat(200);
     let post =
         format!("mutation {{ createPost(input: {{body: \"{body}\"}}) {{ post {{ id body }} }} }}");
@@ -60,47 +64,50 @@ async fn what_was_done_and_is_too_long_to_tell_is_not_refused() {
     assert_eq!(posts["posts"]["totalCount"], 1);
 }
 
-/// Somebody who does not read an answer keeps it in memory: that there is room for so much, and no more.
+/// The response to a slow client stays in memory until it is sent.
 #[tokio::test]
-async fn answers_that_are_not_read_have_so_much_text_together() {
-    let app = TestApp::with(&["--max-answers", "262144"]).await;
-    let john = app.join("john").await;
+async fn unread_responses_hold_response_memory_of_which_a_network_gets_half() {
+    let app = TestApp::with(&["--response-memory-bytes", "262144"]).await;
+    let john = app.register("john").await;
     for _ in 0..30 {
         john.write(&"x".repeat(5_000)).await;
     }
-    let ask = |accept: &str| {
+    let send = |accept: &str| {
         let body = json!({ "query": "{ posts(first: 20) { nodes { body } } }" }).to_string();
         let post = Request::post("/graphql").header(header::CONTENT_TYPE, "application/json");
         let request = post.header(header::ACCEPT, accept).body(Body::from(body)).unwrap();
         app.app.router.clone().oneshot(request)
     };
     for accept in ["application/json", "text/event-stream"] {
-        let unread = [ask(accept).await.unwrap(), ask(accept).await.unwrap()];
-        assert!(unread.iter().all(|answer| answer.status() == StatusCode::OK));
-        let (status, after, answer) =
-            from(&app, "0.0.0.0", "{ posts(first: 20) { nodes { body } } }").await;
-        assert_eq!((status, after), (StatusCode::SERVICE_UNAVAILABLE, Some(1)), "{accept}");
-        assert_eq!(answer["errors"][0]["extensions"]["code"], "UNAVAILABLE");
+        let unread = [send(accept).await.unwrap(), send(accept).await.unwrap()];
+        assert!(unread.iter().all(|response| response.status() == StatusCode::OK));
+        let (status, retry_after, response) =
+            execute_from(&app, "0.0.0.0", "{ posts(first: 20) { nodes { body } } }").await;
+        assert_eq!((status, retry_after), (StatusCode::SERVICE_UNAVAILABLE, Some(1)), "{accept}");
+        assert_eq!(response["errors"][0]["extensions"]["code"], "UNAVAILABLE");
         john.query("{ posts(first: 2) { nodes { body } } }").await;
-        let (status, ..) = from(&app, "192.0.2.1", "{ posts(first: 20) { nodes { body } } }").await;
-        assert_eq!(status, StatusCode::OK, "one network does not take it all");
+        let (status, ..) =
+            execute_from(&app, "192.0.2.1", "{ posts(first: 20) { nodes { body } } }").await;
+        assert_eq!(status, StatusCode::OK, "another network has its own half");
         drop(unread);
-        let (status, ..) = from(&app, "0.0.0.0", "{ posts(first: 20) { nodes { body } } }").await;
+        let (status, ..) =
+            execute_from(&app, "0.0.0.0", "{ posts(first: 20) { nodes { body } } }").await;
         assert_eq!(status, StatusCode::OK);
     }
 }
 
-/// Names that a client makes up are bytes as any others.
+/// A response consists of few values and long aliases, whose bytes count too.
 #[tokio::test]
-async fn an_answer_is_as_long_as_it_is() {
-    let app = TestApp::with(&["--max-answers", "65536"]).await;
-    let john = app.join("john").await;
+async fn response_memory_counts_the_bytes_of_aliases() {
+    let app = TestApp::with(&["--response-memory-bytes", "65536"]).await;
+    let john = app.register("john").await;
     for n in 0..100 {
         john.write(&format!("{n}")).await;
     }
     let aliases = (0..10).map(|n| format!("{}{n}: id", "a".repeat(100)));
     let aliases = aliases.collect::<Vec<_>>().join(" ");
-    let (status, ..) = from(&app, "192.0.2.1", "{ posts(first: 100) { nodes { id } } }").await;
+    let (status, ..) =
+        execute_from(&app, "192.0.2.1", "{ posts(first: 100) { nodes { id } } }").await;
     assert_eq!(status, StatusCode::OK);
     let long = format!("{{ posts(first: 100) {{ nodes {{ {aliases} }} }} }}");
     let unread = {
@@ -109,151 +116,164 @@ async fn an_answer_is_as_long_as_it_is() {
         app.app.router.clone().oneshot(post.body(Body::from(body)).unwrap()).await.unwrap()
     };
     assert_eq!(unread.status(), StatusCode::OK);
-    let (status, after, answer) = from(&app, "0.0.0.0", &long).await;
-    assert_eq!((status, after), (StatusCode::SERVICE_UNAVAILABLE, Some(1)), "{answer:.200}");
-    // What is done is told, though there is no room.
+    let (status, retry_after, response) = execute_from(&app, "0.0.0.0", &long).await;
+    assert_eq!(
+        (status, retry_after),
+        (StatusCode::SERVICE_UNAVAILABLE, Some(1)),
+        "{response:.200}"
+    );
+    // The response to a mutation is sent although no memory is left.
     let post = format!(
         "mutation {{ createPost(input: {{body: \"kept\"}}) {{ post {{ id author {{ posts(first: 100) {{ nodes {{ {aliases} }} }} }} }} }} }}"
     );
-    let answer = john.ask(&post, json!({})).await;
-    assert!(answer.get("errors").is_none() && answer["data"]["createPost"]["post"].is_object());
+    let response = john.execute(&post, json!({})).await;
+    assert!(response.get("errors").is_none() && response["data"]["createPost"]["post"].is_object());
 }
 
 #[tokio::test]
-async fn who_finds_no_room_is_told_at_once() {
-    let app = TestApp::with(&["--max-requests", "4", "--database-readers", "1"]).await;
-    // The only connection for reading is taken: whoever reads waits for it.
-    let taken = Snapshot::new(app.database());
-    let open = taken.get().await.unwrap();
-    let waiting = |app: TestApp| {
-        tokio::spawn(async move { from(&app, "192.0.2.1", "{ users { totalCount } }").await.0 })
+async fn requests_over_the_concurrency_limit_of_a_network_are_rejected() {
+    let app =
+        TestApp::with(&["--max-concurrent-requests", "4", "--database-max-read-connections", "1"])
+            .await;
+    // This snapshot holds the only read connection, so that queries wait for it.
+    let snapshot = Snapshot::new(app.database());
+    let transaction = snapshot.transaction().await.unwrap();
+    let start_query = |app: TestApp| {
+        tokio::spawn(
+            async move { execute_from(&app, "192.0.2.1", "{ users { totalCount } }").await.0 },
+        )
     };
-    let first = [waiting(app.clone()), waiting(app.clone())];
+    let waiting = [start_query(app.clone()), start_query(app.clone())];
     tokio::time::sleep(Duration::from_millis(50)).await;
     let start = Instant::now();
-    let (status, after, answer) = from(&app, "192.0.2.1", "{ __typename }").await;
-    assert_eq!((status, after), (StatusCode::SERVICE_UNAVAILABLE, Some(1)));
-    assert_eq!(answer["errors"][0]["extensions"]["code"], "UNAVAILABLE");
-    assert!(start.elapsed() < Duration::from_secs(2), "it does not wait for the others");
-    let (status, ..) = from(&app, "192.0.2.2", "{ __typename }").await;
-    assert_eq!(status, StatusCode::OK, "one network does not take all the room");
-    drop((open, taken));
-    for one in first {
-        assert_eq!(one.await.unwrap(), StatusCode::OK);
+    let (status, retry_after, response) = execute_from(&app, "192.0.2.1", "{ __typename }").await;
+    assert_eq!((status, retry_after), (StatusCode::SERVICE_UNAVAILABLE, Some(1)));
+    assert_eq!(response["errors"][0]["extensions"]["code"], "UNAVAILABLE");
+    assert!(
+        start.elapsed() < Duration::from_secs(2),
+        "the request does not wait for the running ones"
+    );
+    let (status, ..) = execute_from(&app, "192.0.2.2", "{ __typename }").await;
+    assert_eq!(status, StatusCode::OK, "another network has its own half");
+    drop((transaction, snapshot));
+    for query in waiting {
+        assert_eq!(query.await.unwrap(), StatusCode::OK);
     }
-    assert_eq!(from(&app, "192.0.2.1", "{ __typename }").await.0, StatusCode::OK);
+    assert_eq!(execute_from(&app, "192.0.2.1", "{ __typename }").await.0, StatusCode::OK);
 }
 
-/// Whoever takes too long loses the one connection that there is, and the next is served.
+/// A slow client is disconnected, and the next one gets the only connection.
 #[tokio::test]
-async fn slow_clients_keep_no_connection() {
-    let options = ["--request-timeout", "1", "--header-timeout", "1", "--write-timeout", "1"];
+async fn slow_clients_lose_their_connection_after_the_timeouts() {
+    let options = ["--request-timeout", "1", "--read-timeout", "1", "--write-timeout", "1"];
     let app = TestApp::with(&options).await;
-    let john = app.join("john").await;
+    let john = app.register("john").await;
     for n in 0..100 {
         john.write(&format!("{n}{}", "x".repeat(4_900))).await;
     }
-    let one = [&options[..], &["--max-connections", "1"]].concat();
-    let address = app.serve(&one).await;
+    let server_options = [&options[..], &["--max-connections", "1"]].concat();
+    let address = app.serve(&server_options).await;
     let large = "{\"query\": \"{ posts(first: 100) { nodes { body } } }\"}";
-    let head = |body: &str, length: usize| {
+    let request = |body: &str, length: usize| {
         format!(
             "POST /graphql HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n\
             Content-Length: {length}\r\n\r\n{body}"
         )
     };
-    let whole = head(large, large.len());
+    let large_request = request(large, large.len());
     let typename = "{\"query\": \"{ __typename }\"}";
-    for (what, sent) in [
+    for (case, sent) in [
         ("nothing", String::new()),
         ("a slow head", "POST /graphql HTTP/1.1\r\nHost: te".to_owned()),
-        ("a slow body", head("{\"query\"", 100)),
-        ("an idle connection", head(typename, typename.len())),
-        ("answers that are not read", whole.repeat(100)),
+        ("a slow body", request("{\"query\"", 100)),
+        ("an idle connection", request(typename, typename.len())),
+        ("responses that are not read", large_request.repeat(100)),
     ] {
         let mut slow = TcpStream::connect(&address).await.unwrap();
         let sent = timeout(Duration::from_secs(5), slow.write_all(sent.as_bytes())).await;
-        assert!(sent.is_ok(), "{what} could not be sent");
+        assert!(sent.is_ok(), "{case} could not be sent");
         let mut next = TcpStream::connect(&address).await.unwrap();
-        let ask = head(typename, typename.len());
-        next.write_all(ask.as_bytes()).await.unwrap();
-        let mut answer = [0; 12];
-        let answered = timeout(Duration::from_secs(8), next.read_exact(&mut answer)).await;
-        assert!(answered.is_ok(), "{what} keeps the connection");
-        assert_eq!(&answer, b"HTTP/1.1 200");
-        if what == "a slow body" {
-            slow.read_exact(&mut answer).await.unwrap();
-            assert_eq!(&answer, b"HTTP/1.1 408");
+        let request = request(typename, typename.len());
+        next.write_all(request.as_bytes()).await.unwrap();
+        let mut status_line = [0; 12];
+        let read = timeout(Duration::from_secs(8), next.read_exact(&mut status_line)).await;
+        assert!(read.is_ok(), "{case} keeps the connection");
+        assert_eq!(&status_line, b"HTTP/1.1 200");
+        if case == "a slow body" {
+            slow.read_exact(&mut status_line).await.unwrap();
+            assert_eq!(&status_line, b"HTTP/1.1 408");
         }
         drop((slow, next));
     }
 }
 
-/// Of one user's sockets it is tested with the sockets themselves.
+/// `live/socket.rs` tests the limit per user.
 #[tokio::test]
-async fn streams_of_nobody_in_particular_are_counted_by_network() {
-    let app = TestApp::with(&["--max-network-sockets", "2"]).await;
-    let john: Actor<'_> = app.join("john").await;
-    let watch =
+async fn anonymous_streams_over_the_limit_of_their_network_are_rejected() {
+    let app = TestApp::with(&["--max-streams-per-network", "2"]).await;
+    let john: Actor<'_> = app.register("john").await;
+    let document =
         format!("subscription {{ followCounts(userId: \"{}\") {{ followersCount }} }}", john.id);
-    let nobody = app.anonymous();
-    let open = [nobody.watch(&watch, json!({})).await, nobody.watch(&watch, json!({})).await];
-    let refused = app
+    let anonymous = app.anonymous();
+    let open = [
+        anonymous.subscribe_and_join(&document, json!({})).await,
+        anonymous.subscribe_and_join(&document, json!({})).await,
+    ];
+    let (_, _, rejected) = app
         .send(
             Request::post("/graphql")
                 .header(header::CONTENT_TYPE, "application/json")
                 .header(header::ACCEPT, "text/event-stream")
-                .body(Body::from(json!({ "query": watch }).to_string()))
+                .body(Body::from(json!({ "query": document }).to_string()))
                 .unwrap(),
         )
         .await;
-    assert!(refused.2.contains("TOO_MANY_OPERATIONS"), "{}", refused.2);
+    assert!(rejected.contains("TOO_MANY_OPERATIONS"), "{rejected}");
     drop(open);
     tokio::time::sleep(Duration::from_millis(50)).await;
-    nobody.watch(&watch, json!({})).await;
+    anonymous.subscribe_and_join(&document, json!({})).await;
 }
 
 #[tokio::test]
-async fn each_event_is_an_answer_of_its_own() {
-    let app = TestApp::with(&["--max-answer", "1000"]).await;
-    let john = app.join("john").await;
-    let mut news = john
-        .watch("subscription { timelineEvents { ... on TimelinePostAdded { edge { node { body } } } } }", json!({}))
+async fn the_text_limit_applies_to_each_event_of_a_stream() {
+    let app = TestApp::with(&["--max-response-text-bytes", "1000"]).await;
+    let john = app.register("john").await;
+    let mut events = john
+        .subscribe_and_join("subscription { timelineEvents { ... on TimelinePostAdded { edge { node { body } } } } }", json!({}))
         .await;
     for n in 0..8 {
         john.write(&format!("{n}{}", "x".repeat(299))).await;
-        let answer = news.answer().await.unwrap();
-        assert!(answer.get("errors").is_none(), "{n}: {answer}");
+        let response = events.response().await.unwrap();
+        assert!(response.get("errors").is_none(), "{n}: {response}");
     }
 }
 
 #[tokio::test]
-async fn a_network_has_so_many_connections() {
+async fn connections_over_the_limit_of_a_network_are_closed_but_not_those_of_a_proxy() {
     let app = TestApp::new().await;
-    let is_served = async |address: &str| {
+    let connect = async |address: &str| {
         let mut stream = TcpStream::connect(address).await.unwrap();
         let _ = stream.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").await;
-        let mut answer = [0; 12];
-        let answered = timeout(Duration::from_secs(2), stream.read_exact(&mut answer)).await;
-        answered.unwrap().is_ok().then_some(stream)
+        let mut status_line = [0; 12];
+        let read = timeout(Duration::from_secs(2), stream.read_exact(&mut status_line)).await;
+        read.unwrap().is_ok().then_some(stream)
     };
-    let most = ["--max-network-connections", "2"];
-    let address = app.serve(&most).await;
-    let (one, two) = (is_served(&address).await, is_served(&address).await);
-    assert!(one.is_some() && two.is_some());
-    assert!(is_served(&address).await.is_none(), "there is no third");
-    drop(one);
+    let limit = ["--max-connections-per-network", "2"];
+    let address = app.serve(&limit).await;
+    let (first, second) = (connect(&address).await, connect(&address).await);
+    assert!(first.is_some() && second.is_some());
+    assert!(connect(&address).await.is_none(), "a third connection is closed");
+    drop(first);
     tokio::time::sleep(Duration::from_millis(200)).await;
-    assert!(is_served(&address).await.is_some());
-    // A proxy's are many people's.
-    let address = app.serve(&[&most[..], &["--trusted-proxies", "127.0.0.0/8"]].concat()).await;
-    let all = [is_served(&address).await, is_served(&address).await, is_served(&address).await];
+    assert!(connect(&address).await.is_some());
+    // Connections of a trusted proxy carry the requests of many clients.
+    let address = app.serve(&[&limit[..], &["--trusted-proxies", "127.0.0.0/8"]].concat()).await;
+    let all = [connect(&address).await, connect(&address).await, connect(&address).await];
     assert!(all.iter().all(Option::is_some));
 }
 
-/// A socket takes the connection's place with it.
 #[tokio::test]
-async fn sockets_are_connections_too() {
+async fn a_websocket_counts_as_a_connection_until_it_closes() {
     let app = TestApp::new().await;
     let address = app.serve(&["--max-connections", "2"]).await;
     let open = async || {
@@ -262,14 +282,14 @@ async fn sockets_are_connections_too() {
             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\
             Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n";
         stream.write_all(upgrade.as_bytes()).await.unwrap();
-        let mut head = [0; 12];
-        let answered = timeout(Duration::from_millis(500), stream.read_exact(&mut head)).await;
-        answered.is_ok().then_some(stream)
+        let mut status_line = [0; 12];
+        let read = timeout(Duration::from_millis(500), stream.read_exact(&mut status_line)).await;
+        read.is_ok().then_some(stream)
     };
-    let (one, two) = (open().await, open().await);
-    assert!(one.is_some() && two.is_some());
-    assert!(open().await.is_none(), "there is no third");
-    drop(one);
+    let (first, second) = (open().await, open().await);
+    assert!(first.is_some() && second.is_some());
+    assert!(open().await.is_none(), "a third connection waits");
+    drop(first);
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert!(open().await.is_some());
 }

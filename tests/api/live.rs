@@ -1,22 +1,27 @@
-//! What happens, told to those who watch.
+//! Subscriptions: delivery of events, resuming after a cursor, lag, sign-out and limits.
+//!
+//! The submodules compare streams with a model and with a client-side cache, inject faults, count
+//! SQL statements, and test the WebSocket protocol.
 
-mod applied;
-mod cost;
-mod exact;
+mod client_cache;
 mod faults;
+mod model;
 mod socket;
+mod statement_counts;
 
 use futures_util::future::join_all;
 use indicatif::ProgressBar;
-use rookery::command::seed::{self, Plan};
-use rookery::page::{List, encode_place};
+use rookery::command::seed;
+use rookery::command::seed::SeedOptions;
+use rookery::pagination::{CursorKind, encode_cursor_bytes};
 use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
 
-use crate::app::TestApp;
-use crate::cast::Actor;
-use crate::events::Events;
+use crate::support::actors::{Actor, texts};
+use crate::support::app::{PASSWORD, TestApp};
+use crate::support::stream_client::EventClient;
 
+/// A subscription to the viewer's timeline.
 pub const TIMELINE: &str = "subscription ($after: String) { timelineEvents(after: $after) {
     __typename
     ... on StreamEvent { cursor occurredAt }
@@ -27,14 +32,16 @@ pub const TIMELINE: &str = "subscription ($after: String) { timelineEvents(after
     ... on StreamLagged { missed resumeAfter }
 } }";
 
+/// A subscription to the viewer's relationships.
 pub const FOLLOWS: &str = "subscription ($userIds: [ID!]) { relationshipEvents(userIds: $userIds) {
     occurredAt relationship { followState followedBy user { username } } } }";
 
+/// A subscription to the counts of a user.
 pub const COUNTS: &str = "subscription ($userId: ID!) { followCounts(userId: $userId) {
     username followersCount followingCount } }";
 
-/// An event in a word.
-pub fn word(event: &Value) -> String {
+/// An event as a short text, such as `+body` for an added post.
+pub fn summary(event: &Value) -> String {
     let text = |value: &Value| value.as_str().unwrap_or("null").to_owned();
     match event["__typename"].as_str().unwrap() {
         "TimelinePostAdded" => format!("+{}", text(&event["edge"]["node"]["body"])),
@@ -45,245 +52,250 @@ pub fn word(event: &Value) -> String {
     }
 }
 
-async fn words(events: &mut Events, count: usize) -> Vec<String> {
-    let mut words = Vec::new();
+/// The next `count` events as short texts.
+async fn summaries(events: &mut EventClient, count: usize) -> Vec<String> {
+    let mut summaries = Vec::new();
     for _ in 0..count {
-        words.push(word(&events.next().await));
+        summaries.push(summary(&events.next().await));
     }
-    words
+    summaries
 }
 
-/// The stream's cursor, read with the page, and the page.
-async fn page(actor: &Actor<'_>) -> (String, Vec<String>) {
-    let ask = "{ viewer { user { timeline(first: 100) { streamCursor nodes { body } } } } }";
-    let timeline = &actor.query(ask).await["viewer"]["user"]["timeline"];
-    let bodies = crate::cast::texts(&timeline["nodes"], "body");
+/// The stream cursor of the actor's timeline, and the bodies of its first page.
+async fn read_timeline(actor: &Actor<'_>) -> (String, Vec<String>) {
+    let query = "{ viewer { user { timeline(first: 100) { streamCursor nodes { body } } } } }";
+    let timeline = &actor.query(query).await["viewer"]["user"]["timeline"];
+    let bodies = texts(&timeline["nodes"], "body");
     (timeline["streamCursor"].as_str().unwrap().to_owned(), bodies)
 }
 
 #[tokio::test]
-async fn four_friends_hear_of_each_other() {
+async fn timeline_events_follow_posts_edits_deletes_and_follows() {
     let app = TestApp::new().await;
-    let cast = app.cast().await;
-    let (john, susan, mary, david) = (&cast.john, &cast.susan, &cast.mary, &cast.david);
+    let actors = app.actors().await;
+    let (john, susan, mary, david) = (&actors.john, &actors.susan, &actors.mary, &actors.david);
     john.follow(susan).await;
     john.follow(david).await;
-    let mut news = john.watch(TIMELINE, json!({})).await;
+    let mut events = john.subscribe_and_join(TIMELINE, json!({})).await;
 
     let first = susan.write("from susan").await;
-    let event = news.next().await;
+    let event = events.next().await;
     assert_eq!(event["__typename"], "TimelinePostAdded");
     assert_eq!(event["edge"]["reason"], "FOLLOWING");
     assert_eq!(event["edge"]["node"]["id"], first);
     assert_eq!(event["edge"]["node"]["author"]["username"], "susan");
-    mary.write("from mary, whom john does not follow").await;
+    mary.write("not in john's timeline").await;
     john.write("from john").await;
-    let event = news.next().await;
-    assert_eq!((word(&event), &event["edge"]["reason"]), ("+from john".to_owned(), &json!("OWN")));
+    let event = events.next().await;
+    assert_eq!(
+        (summary(&event), &event["edge"]["reason"]),
+        ("+from john".to_owned(), &json!("OWN"))
+    );
 
-    // The edge is the one that the timeline has.
-    let ask = "{ viewer { user { timeline(first: 1) { edges { cursor reason node { id body author { username } } } } } } }";
-    let data = john.query(ask).await;
+    // The edge of the event equals that of the timeline.
+    let query = "{ viewer { user { timeline(first: 1) { edges { cursor reason node { id body author { username } } } } } } }";
+    let data = john.query(query).await;
     assert_eq!(data["viewer"]["user"]["timeline"]["edges"][0], event["edge"]);
 
     let edit = "mutation ($id: ID!) { editPost(input: {id: $id, body: \"better\"}) { changed } }";
     susan.run(edit, json!({ "id": first })).await;
     susan.run(edit, json!({ "id": first })).await;
-    let event = news.next().await;
-    assert_eq!((word(&event), &event["post"]["id"]), ("=better".to_owned(), &json!(first)));
+    let event = events.next().await;
+    assert_eq!((summary(&event), &event["post"]["id"]), ("=better".to_owned(), &json!(first)));
     assert!(event["post"]["editedAt"].is_string());
     let delete = format!("deletePost(id: \"{first}\") {{ changed }}");
     susan.mutate(&delete).await;
     susan.mutate(&delete).await;
-    assert_eq!(words(&mut news, 1).await, [format!("-{first}")]);
+    assert_eq!(summaries(&mut events, 1).await, [format!("-{first}")]);
 
-    // Following shows older posts too, so the timeline is to be read anew; twice is once.
+    // A follow adds older posts too, so the client must reload. A repeated follow is no event.
     john.follow(mary).await;
     john.follow(mary).await;
-    mary.write("now john hears it").await;
-    assert_eq!(words(&mut news, 2).await, ["!mary", "+now john hears it"]);
+    mary.write("in john's timeline").await;
+    assert_eq!(summaries(&mut events, 2).await, ["!mary", "+in john's timeline"]);
     john.unfollow(susan).await;
     john.unfollow(susan).await;
-    susan.write("unheard").await;
+    susan.write("not in john's timeline").await;
     david.follow(john).await;
     david.write("from david").await;
-    assert_eq!(words(&mut news, 2).await, ["!susan", "+from david"]);
+    assert_eq!(summaries(&mut events, 2).await, ["!susan", "+from david"]);
     david.unfollow(john).await;
-    news.nothing().await;
+    events.assert_idle().await;
 }
 
 #[tokio::test]
-async fn whoever_comes_back_misses_nothing() {
+async fn resuming_yields_exactly_the_missed_events() {
     let app = TestApp::new().await;
-    let cast = app.cast().await;
-    let (john, susan, mary) = (&cast.john, &cast.susan, &cast.mary);
+    let actors = app.actors().await;
+    let (john, susan, mary) = (&actors.john, &actors.susan, &actors.mary);
     john.follow(susan).await;
     susan.write("read already").await;
-    let (start, read) = page(john).await;
-    assert_eq!(read, ["read already"]);
+    let (start, bodies) = read_timeline(john).await;
+    assert_eq!(bodies, ["read already"]);
 
     susan.write("one").await;
-    let gone = susan.write("gone").await;
+    let deleted = susan.write("deleted").await;
     mary.write("before john followed").await;
     john.follow(mary).await;
     mary.write("two").await;
-    susan.mutate(&format!("deletePost(id: \"{gone}\") {{ changed }}")).await;
+    susan.mutate(&format!("deletePost(id: \"{deleted}\") {{ changed }}")).await;
     john.unfollow(mary).await;
     mary.write("after john unfollowed").await;
-    // What was added and is gone again is not added.
-    let missed = ["+one", "!mary", "+two", &format!("-{gone}"), "!mary"];
-    let mut news = john.subscribe(TIMELINE, json!({ "after": start })).await;
+    // A post that was deleted meanwhile yields only its removal.
+    let missed = ["+one", "!mary", "+two", &format!("-{deleted}"), "!mary"];
+    let mut events = john.subscribe(TIMELINE, json!({ "after": start })).await;
     let mut cursors = vec![start];
-    for word in missed {
-        let event = news.next().await;
-        assert_eq!(self::word(&event), word);
+    for expected in missed {
+        let event = events.next().await;
+        assert_eq!(summary(&event), expected);
         cursors.push(event["cursor"].as_str().unwrap().to_owned());
     }
     susan.write("live").await;
-    assert_eq!(words(&mut news, 1).await, ["+live"]);
-    news.nothing().await;
-    drop(news);
+    assert_eq!(summaries(&mut events, 1).await, ["+live"]);
+    events.assert_idle().await;
+    drop(events);
 
-    // From any place in it, the rest.
+    // Resuming after any of these events yields the remaining ones.
     susan.write("later").await;
-    for (told, after) in cursors.iter().enumerate() {
-        let mut news = john.subscribe(TIMELINE, json!({ "after": after })).await;
-        let rest: Vec<&str> = missed[told..].iter().copied().chain(["+live", "+later"]).collect();
-        assert_eq!(words(&mut news, rest.len()).await, rest, "after {told}");
-        news.nothing().await;
+    for (received, after) in cursors.iter().enumerate() {
+        let mut events = john.subscribe(TIMELINE, json!({ "after": after })).await;
+        let rest: Vec<&str> =
+            missed[received..].iter().copied().chain(["+live", "+later"]).collect();
+        assert_eq!(summaries(&mut events, rest.len()).await, rest, "after {received} events");
+        events.assert_idle().await;
     }
-    let list = encode_place(List::Timeline, &7_i64.to_be_bytes());
-    let zero = encode_place(List::Stream, &0_i64.to_be_bytes());
-    // More transactions than are ever open at a time: each event would carry them all.
-    let many: Vec<u8> = (1..=1_100).chain([0]).flat_map(i64::to_be_bytes).collect();
-    let many = encode_place(List::Stream, &many);
-    for wrong in ["", "?", "CAAA", &list, &zero, &many] {
-        let code = john.refused(TIMELINE, json!({ "after": wrong })).await;
+    let other_kind = encode_cursor_bytes(CursorKind::Timeline, &7_i64.to_be_bytes());
+    let incomplete = encode_cursor_bytes(CursorKind::Stream, &0_i64.to_be_bytes());
+    // More transactions in progress than a position may have.
+    let too_long: Vec<u8> = (1..=1_100).chain([0]).flat_map(i64::to_be_bytes).collect();
+    let too_long = encode_cursor_bytes(CursorKind::Stream, &too_long);
+    for wrong in ["", "?", "CAAA", &other_kind, &incomplete, &too_long] {
+        let code = john.subscription_error(TIMELINE, json!({ "after": wrong })).await;
         assert_eq!(code, "INVALID_CURSOR", "{wrong}");
     }
 }
 
 #[tokio::test]
-async fn what_is_no_longer_kept_is_told() {
+async fn resuming_after_pruned_events_or_an_unknown_position_has_lagged() {
     let app = TestApp::with(&["--event-retention", "1"]).await;
-    let cast = app.cast().await;
-    let (john, susan) = (&cast.john, &cast.susan);
+    let actors = app.actors().await;
+    let (john, susan) = (&actors.john, &actors.susan);
     john.follow(susan).await;
-    let (old, _) = page(john).await;
+    let (old, _) = read_timeline(john).await;
     susan.write("one").await;
     susan.write("two").await;
-    let (recent, _) = page(john).await;
+    let (recent, _) = read_timeline(john).await;
     tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
-    app.app.live.prune().await.unwrap();
-    let mut news = john.subscribe(TIMELINE, json!({ "after": old })).await;
-    let event = news.next().await;
-    assert_eq!(word(&event), "StreamLagged");
+    app.app.events.prune().await.unwrap();
+    let mut events = john.subscribe(TIMELINE, json!({ "after": old })).await;
+    let event = events.next().await;
+    assert_eq!(summary(&event), "StreamLagged");
     assert_eq!((&event["missed"], &event["resumeAfter"]), (&json!(null), &json!(null)));
-    assert_eq!(news.answer().await, None, "the last event");
+    assert_eq!(events.response().await, None, "the last event");
 
-    // What nothing has happened since is as good as new.
-    let mut news = john.subscribe(TIMELINE, json!({ "after": recent })).await;
+    // A cursor without any event after it stays valid.
+    let mut events = john.subscribe(TIMELINE, json!({ "after": recent })).await;
     susan.write("three").await;
-    assert_eq!(words(&mut news, 1).await, ["+three"]);
+    assert_eq!(summaries(&mut events, 1).await, ["+three"]);
 
-    // A place that this database has not come to yet is from another.
+    // A position that this database has not reached is from another database.
     let future = [i64::MAX - 1, 0].map(i64::to_be_bytes).concat();
-    let future = encode_place(List::Stream, &future);
-    let mut news = john.subscribe(TIMELINE, json!({ "after": future })).await;
-    assert_eq!(words(&mut news, 1).await, ["StreamLagged"]);
+    let future = encode_cursor_bytes(CursorKind::Stream, &future);
+    let mut events = john.subscribe(TIMELINE, json!({ "after": future })).await;
+    assert_eq!(summaries(&mut events, 1).await, ["StreamLagged"]);
 }
 
 #[tokio::test]
-async fn who_does_not_read_is_told_so_and_loses_nothing() {
+async fn a_slow_reader_has_lagged_and_can_resume_without_loss() {
     let app = TestApp::new().await;
-    let cast = app.cast().await;
-    let (john, susan) = (&cast.john, &cast.susan);
+    let actors = app.actors().await;
+    let (john, susan) = (&actors.john, &actors.susan);
     john.follow(susan).await;
-    let mut slow = john.watch(TIMELINE, json!({})).await;
-    let mut quick = susan.watch(TIMELINE, json!({})).await;
+    let mut slow = john.subscribe_and_join(TIMELINE, json!({})).await;
+    let mut quick = susan.subscribe_and_join(TIMELINE, json!({})).await;
     let all: Vec<String> = (0..300).map(|n| format!("+{n}")).collect();
     for body in &all {
         susan.write(&body[1..]).await;
-        assert_eq!(words(&mut quick, 1).await, [body.as_str()]);
+        assert_eq!(summaries(&mut quick, 1).await, [body.as_str()]);
     }
-    let mut got = Vec::new();
+    let mut received = Vec::new();
     let lagged = loop {
         let event = slow.next().await;
         if event["__typename"] == "StreamLagged" {
             break event;
         }
-        got.push(word(&event));
+        received.push(summary(&event));
     };
-    assert_eq!(slow.answer().await, None, "the last event");
-    assert!(got.len() < 300, "there is a limit to what waits");
-    assert_eq!(lagged["missed"], 300 - got.len());
+    assert_eq!(slow.response().await, None, "the last event");
+    assert!(received.len() < 300, "the buffer of a subscriber is bounded");
+    assert_eq!(lagged["missed"], 300 - received.len());
     let after = &lagged["resumeAfter"];
-    let mut again = john.subscribe(TIMELINE, json!({ "after": after })).await;
-    got.extend(words(&mut again, 300 - got.len()).await);
-    assert_eq!(got, all);
-    again.nothing().await;
+    let mut resumed = john.subscribe(TIMELINE, json!({ "after": after })).await;
+    received.extend(summaries(&mut resumed, 300 - received.len()).await);
+    assert_eq!(received, all);
+    resumed.assert_idle().await;
 }
 
 #[tokio::test]
-async fn whoever_is_signed_out_hears_no_more() {
+async fn streams_end_when_their_session_ends_or_expires() {
     let app = TestApp::new().await;
-    let cast = app.cast().await;
-    let (john, susan, mary) = (&cast.john, &cast.susan, &cast.mary);
-    for one in [john, mary] {
-        one.follow(susan).await;
+    let actors = app.actors().await;
+    let (john, susan, mary) = (&actors.john, &actors.susan, &actors.mary);
+    for follower in [john, mary] {
+        follower.follow(susan).await;
     }
-    let mut johns = john.watch(TIMELINE, json!({})).await;
-    let mut marys = mary.watch(TIMELINE, json!({})).await;
+    let mut johns_events = john.subscribe_and_join(TIMELINE, json!({})).await;
+    let mut marys_events = mary.subscribe_and_join(TIMELINE, json!({})).await;
     john.mutate("logout { changed }").await;
     susan.write("secret").await;
-    assert_eq!(johns.error().await, "UNAUTHENTICATED");
-    assert_eq!(words(&mut marys, 1).await, ["+secret"]);
+    assert_eq!(johns_events.error().await, "UNAUTHENTICATED");
+    assert_eq!(summaries(&mut marys_events, 1).await, ["+secret"]);
 
-    // A session that is over in time is the same.
-    let over = "UPDATE session SET expires_at = $1 \
+    // An expired session ends its streams too.
+    let expire = "UPDATE session SET expires_at = $1 \
         WHERE user_id = (SELECT id FROM \"user\" WHERE username = 'mary')";
-    let over = app.database().statement(over, [chrono::Utc::now().into()]);
-    app.database().writer().execute_raw(over).await.unwrap();
+    let expire = app.database().statement(expire, [chrono::Utc::now().into()]);
+    app.database().writer().execute_raw(expire).await.unwrap();
     susan.write("secret too").await;
-    assert_eq!(marys.error().await, "UNAUTHENTICATED");
+    assert_eq!(marys_events.error().await, "UNAUTHENTICATED");
 
-    let nobody = app.anonymous();
+    let anonymous = app.anonymous();
     for document in [TIMELINE, FOLLOWS] {
-        assert_eq!(nobody.refused(document, json!({})).await, "UNAUTHENTICATED");
+        assert_eq!(anonymous.subscription_error(document, json!({})).await, "UNAUTHENTICATED");
     }
 }
 
 #[tokio::test]
-async fn an_account_that_goes_takes_its_posts_along() {
+async fn deleting_an_account_resets_timelines_and_updates_counts() {
     let app = TestApp::new().await;
-    let cast = app.cast().await;
-    let (john, susan, mary) = (&cast.john, &cast.susan, &cast.mary);
+    let actors = app.actors().await;
+    let (john, susan, mary) = (&actors.john, &actors.susan, &actors.mary);
     john.follow(susan).await;
     susan.follow(mary).await;
-    susan.write("soon gone").await;
-    let (start, _) = page(john).await;
-    let mut johns = john.watch(TIMELINE, json!({})).await;
-    let mut susans = susan.watch(TIMELINE, json!({})).await;
-    let mut marys = app.anonymous().watch(COUNTS, json!({ "userId": mary.id })).await;
-    assert_eq!(marys.next().await["followersCount"], 1);
-    let delete =
-        format!("deleteAccount(input: {{password: \"{}\"}}) {{ changed }}", crate::app::PASSWORD);
+    susan.write("deleted with its author").await;
+    let (start, _) = read_timeline(john).await;
+    let mut johns_events = john.subscribe_and_join(TIMELINE, json!({})).await;
+    let mut susans_events = susan.subscribe_and_join(TIMELINE, json!({})).await;
+    let mut marys_events =
+        app.anonymous().subscribe_and_join(COUNTS, json!({ "userId": mary.id })).await;
+    assert_eq!(marys_events.next().await["followersCount"], 1);
+    let delete = format!("deleteAccount(input: {{password: \"{PASSWORD}\"}}) {{ changed }}");
     susan.mutate(&delete).await;
-    assert_eq!(words(&mut johns, 1).await, ["!null"]);
-    assert_eq!(susans.error().await, "UNAUTHENTICATED");
-    assert_eq!(marys.next().await["followersCount"], 0);
-    let mut again = john.subscribe(TIMELINE, json!({ "after": start })).await;
-    assert_eq!(words(&mut again, 1).await, ["!null"]);
+    assert_eq!(summaries(&mut johns_events, 1).await, ["!null"]);
+    assert_eq!(susans_events.error().await, "UNAUTHENTICATED");
+    assert_eq!(marys_events.next().await["followersCount"], 0);
+    let mut resumed = john.subscribe(TIMELINE, json!({ "after": start })).await;
+    assert_eq!(summaries(&mut resumed, 1).await, ["!null"]);
 }
 
 #[tokio::test]
-async fn follows_are_told_to_both() {
+async fn relationship_and_count_events_reach_both_users_of_a_follow() {
     let app = TestApp::new().await;
-    let cast = app.cast().await;
-    let (john, susan, mary) = (&cast.john, &cast.susan, &cast.mary);
-    let mut all = john.watch(FOLLOWS, json!({})).await;
-    let mut some = john.watch(FOLLOWS, json!({ "userIds": [mary.id] })).await;
-    let mut counts = mary.watch(COUNTS, json!({ "userId": john.id })).await;
+    let actors = app.actors().await;
+    let (john, susan, mary) = (&actors.john, &actors.susan, &actors.mary);
+    let mut all = john.subscribe_and_join(FOLLOWS, json!({})).await;
+    let mut with_mary = john.subscribe_and_join(FOLLOWS, json!({ "userIds": [mary.id] })).await;
+    let mut counts = mary.subscribe_and_join(COUNTS, json!({ "userId": john.id })).await;
     assert_eq!(counts.next().await["followersCount"], 0);
     let relationship = |event: &Value| {
         let relationship = &event["relationship"];
@@ -302,61 +314,63 @@ async fn follows_are_told_to_both() {
     susan.follow(mary).await;
     john.write("no follow").await;
     john.follow(mary).await;
-    for events in [&mut all, &mut some] {
+    for events in [&mut all, &mut with_mary] {
         assert_eq!(relationship(&events.next().await), ("mary".to_owned(), true, false));
-        events.nothing().await;
+        events.assert_idle().await;
     }
-    let mut none = john.subscribe(COUNTS, json!({ "userId": "VQAAAAAAAAAB" })).await;
-    assert_eq!(none.answer().await, None, "there is no such user");
+    let mut unknown = john.subscribe(COUNTS, json!({ "userId": "VQAAAAAAAAAB" })).await;
+    assert_eq!(unknown.response().await, None, "there is no such user");
     let many = vec![mary.id.as_str(); 101];
-    let code = john.refused(FOLLOWS, json!({ "userIds": many })).await;
+    let code = john.subscription_error(FOLLOWS, json!({ "userIds": many })).await;
     assert_eq!(code, "ARGUMENT_OUT_OF_RANGE");
 }
 
-/// Who waits for something to happen keeps no connection to the database.
+/// An idle subscription holds no database connection.
 #[tokio::test(flavor = "multi_thread")]
-async fn any_number_may_wait() {
-    let app = TestApp::with(&["--database-readers", "1", "--max-user-sockets", "100"]).await;
-    let cast = app.cast().await;
-    let (john, susan) = (&cast.john, &cast.susan);
+async fn many_subscriptions_share_one_read_connection() {
+    let app =
+        TestApp::with(&["--database-max-read-connections", "1", "--max-streams-per-user", "100"])
+            .await;
+    let actors = app.actors().await;
+    let (john, susan) = (&actors.john, &actors.susan);
     john.follow(susan).await;
     let mut waiting = Vec::new();
     for _ in 0..8 {
-        waiting.push(john.watch(TIMELINE, json!({})).await);
-        waiting.push(john.watch(COUNTS, json!({ "userId": john.id })).await);
-        waiting.push(john.watch(FOLLOWS, json!({})).await);
+        waiting.push(john.subscribe_and_join(TIMELINE, json!({})).await);
+        waiting.push(john.subscribe_and_join(COUNTS, json!({ "userId": john.id })).await);
+        waiting.push(john.subscribe_and_join(FOLLOWS, json!({})).await);
     }
-    // Gone before anybody could look: nothing is told, and nobody keeps what they looked with.
-    let passing = app.join("passing").await;
-    passing.follow(john).await;
-    let delete =
-        format!("deleteAccount(input: {{password: \"{}\"}}) {{ changed }}", crate::app::PASSWORD);
-    passing.mutate(&delete).await;
-    susan.write("news").await;
-    let heard = waiting.iter_mut().step_by(3).map(|events| async { word(&events.next().await) });
-    assert_eq!(join_all(heard).await, ["+news"; 8]);
-    assert_eq!(john.timeline().await, ["news"]);
-    let most = TestApp::with(&["--max-user-sockets", "1"]).await;
-    let mary = most.join("mary").await;
-    let _one = mary.watch(TIMELINE, json!({})).await;
-    assert_eq!(mary.refused(TIMELINE, json!({})).await, "TOO_MANY_OPERATIONS");
+    // This account is deleted before its follow is read: no event is sent, and no connection kept.
+    let short_lived = app.register("short_lived").await;
+    short_lived.follow(john).await;
+    let delete = format!("deleteAccount(input: {{password: \"{PASSWORD}\"}}) {{ changed }}");
+    short_lived.mutate(&delete).await;
+    susan.write("a post").await;
+    let received =
+        waiting.iter_mut().step_by(3).map(|events| async { summary(&events.next().await) });
+    assert_eq!(join_all(received).await, ["+a post"; 8]);
+    assert_eq!(john.timeline().await, ["a post"]);
+    let limited = TestApp::with(&["--max-streams-per-user", "1"]).await;
+    let mary = limited.register("mary").await;
+    let _open = mary.subscribe_and_join(TIMELINE, json!({})).await;
+    assert_eq!(mary.subscription_error(TIMELINE, json!({})).await, "TOO_MANY_OPERATIONS");
 }
 
-/// A command changes more than can be told; whom the timeline shows is read anew.
+/// A command makes too many changes for single events, so clients must reload their timelines.
 #[tokio::test]
-async fn many_changes_are_told_as_one() {
+async fn a_bulk_command_causes_one_reset() {
     let app = TestApp::new().await;
-    let cast = app.cast().await;
-    let (john, susan) = (&cast.john, &cast.susan);
+    let actors = app.actors().await;
+    let (john, susan) = (&actors.john, &actors.susan);
     john.follow(susan).await;
-    let (start, _) = page(john).await;
-    let mut news = john.watch(TIMELINE, json!({})).await;
-    let plan = Plan { users: 20, follows_per_user: 3, posts_per_user: 2, rng_seed: 1 };
-    seed::run(app.database(), &plan, &ProgressBar::hidden()).await.unwrap();
-    // Another process does not ring the bell; it is looked for.
-    assert_eq!(words(&mut news, 1).await, ["!null"]);
+    let (start, _) = read_timeline(john).await;
+    let mut events = john.subscribe_and_join(TIMELINE, json!({})).await;
+    let options = SeedOptions { users: 20, follows_per_user: 3, posts_per_user: 2, rng_seed: 1 };
+    seed::run(app.database(), &options, &ProgressBar::hidden()).await.unwrap();
+    // A command in another process does not notify the hub, which finds the event by polling.
+    assert_eq!(summaries(&mut events, 1).await, ["!null"]);
     susan.write("afterwards").await;
-    assert_eq!(words(&mut news, 1).await, ["+afterwards"]);
-    let mut again = john.subscribe(TIMELINE, json!({ "after": start })).await;
-    assert_eq!(words(&mut again, 2).await, ["!null", "+afterwards"]);
+    assert_eq!(summaries(&mut events, 1).await, ["+afterwards"]);
+    let mut resumed = john.subscribe(TIMELINE, json!({ "after": start })).await;
+    assert_eq!(summaries(&mut resumed, 2).await, ["!null", "+afterwards"]);
 }

@@ -1,33 +1,32 @@
-//! What Rookery promises, noun by noun, through the door that clients use: GraphQL over HTTP, in
-//! process, on a database of the test's own.
+//! Integration tests of the GraphQL API, one file per noun or topic.
+//!
+//! The application runs in process, and each test has a database of its own: an SQLite file, or a
+//! PostgreSQL database if `ROOKERY_TEST_POSTGRES` is set. Tests that need PostgreSQL are ignored by
+//! default. `support` has the application, its users and the clients.
 
 mod account;
-mod app;
 mod avatar;
-mod beside;
 mod bookmark;
-mod cast;
+mod concurrent_commands;
 mod corpus;
 mod database;
-mod events;
 mod federation;
 mod follow;
 mod http;
 mod instances;
 mod limits;
 mod live;
-mod loader;
+mod loaders;
 mod node;
 mod outage;
 mod pages;
 mod playground;
+mod pool_and_wal;
 mod pooler;
 mod post;
-mod postgres;
-mod pressure;
 mod queries;
 mod replica;
 mod schema;
-mod server;
+mod support;
 mod timeline;
 mod user;

@@ -1,13 +1,13 @@
-//! Global object identification: whatever has an id can be fetched again by it.
+//! Global object identification: `node` and `nodes` return every object by its id.
 
 use serde_json::{Value, json};
 
-use crate::app::TestApp;
+use crate::support::app::TestApp;
 
 #[tokio::test]
-async fn every_id_leads_back() {
+async fn nodes_returns_each_object_by_its_id_and_null_for_private_or_deleted_ones() {
     let app = TestApp::new().await;
-    let (john, susan) = (app.join("john").await, app.join("susan").await);
+    let (john, susan) = (app.register("john").await, app.register("susan").await);
     let post = susan.write("hello").await;
     let data = john
         .query(
@@ -17,10 +17,10 @@ async fn every_id_leads_back() {
         .await;
     let relationship = data["user"]["viewerRelationship"]["id"].as_str().unwrap();
     let session = data["viewer"]["sessions"][0]["id"].as_str().unwrap();
-    let gone = susan.write("gone").await;
-    susan.mutate(&format!("deletePost(id: \"{gone}\") {{ changed }}")).await;
+    let deleted = susan.write("deleted").await;
+    susan.mutate(&format!("deletePost(id: \"{deleted}\") {{ changed }}")).await;
 
-    let ids = [&susan.id, &post, relationship, session, &gone, &susan.id];
+    let ids = [&susan.id, &post, relationship, session, &deleted, &susan.id];
     let nodes = "query ($ids: [ID!]!) { nodes(ids: $ids) { __typename id
         ... on User { username } ... on Post { body } ... on Relationship { user { username } }
         ... on Session { isCurrent } } }";
@@ -37,18 +37,18 @@ async fn every_id_leads_back() {
     assert_eq!(john.run(nodes, json!({ "ids": ids })).await["nodes"], expected);
     for id in ids {
         let data = john.run("query ($id: ID!) { node(id: $id) { id } }", json!({ "id": id })).await;
-        assert_eq!(data["node"].is_null(), id == gone);
+        assert_eq!(data["node"].is_null(), id == deleted);
     }
     for other in [&susan, &app.anonymous()] {
-        let others = other.run(nodes, json!({ "ids": ids })).await;
-        assert_eq!(others["nodes"], json!([susan_node, post_node, null, null, null, susan_node]));
+        let data = other.run(nodes, json!({ "ids": ids })).await;
+        assert_eq!(data["nodes"], json!([susan_node, post_node, null, null, null, susan_node]));
     }
 }
 
 #[tokio::test]
-async fn broken_ids_and_too_many() {
+async fn malformed_ids_and_more_than_a_hundred_ids_are_rejected() {
     let app = TestApp::new().await;
-    let john = app.join("john").await;
+    let john = app.register("john").await;
     for id in ["", "1", "nonsense", "\u{1F426}", &john.id[1..], &format!("{}A", john.id)] {
         let document = format!("{{ node(id: {}) {{ id }} }}", json!(id));
         assert_eq!(john.error(&document).await, "INVALID_ID", "{id}");
@@ -58,7 +58,7 @@ async fn broken_ids_and_too_many() {
     let many = |n: usize| json!({ "ids": vec![john.id.clone(); n] });
     let nodes = "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }";
     assert_eq!(john.run(nodes, many(100)).await["nodes"].as_array().unwrap().len(), 100);
-    let error: Value = john.ask(nodes, many(101)).await["errors"][0].take();
+    let error: Value = john.execute(nodes, many(101)).await["errors"][0].take();
     assert_eq!(error["extensions"]["code"], "ARGUMENT_OUT_OF_RANGE");
     assert_eq!(error["extensions"]["max"], 100);
 }

@@ -1,12 +1,17 @@
-//! Every connection: all pages joined are the whole list, both ways and at any page size; `PageInfo`
-//! tells the truth; cursors survive what happens to the rows; sizes and cursors are checked.
+//! Pagination of every connection.
+//!
+//! All pages joined are the whole list, in both directions and with any page size. `PageInfo` is
+//! accurate. A cursor stays valid when rows are inserted or deleted. Page sizes and cursors are
+//! validated.
 
 use serde_json::{Value, json};
 
-use crate::app::TestApp;
-use crate::cast::{Actor, texts};
+use crate::support::actors::{Actor, texts};
+use crate::support::app::TestApp;
 
-/// Each connection: how to reach it, with `PAGE` for its arguments, and the node's telling field.
+/// Each connection: its JSON pointer, a document with placeholders, and a field that names a node.
+///
+/// `PAGE` stands for the arguments of the connection, `BODY` for its selection.
 const CONNECTIONS: [(&str, &str, &str); 7] = [
     ("/users", "{ users(PAGE) { BODY } }", "username"),
     ("/posts", "{ posts(PAGE) { BODY } }", "body"),
@@ -26,17 +31,17 @@ const CONNECTIONS: [(&str, &str, &str); 7] = [
 ];
 
 #[test]
-fn no_connection_is_left_out() {
+fn connections_lists_every_connection_of_the_schema() {
     let sdl = include_str!("../../schema.graphql");
     let fields = sdl.lines().filter(|line| line.contains("): ") && line.ends_with("Connection!"));
-    assert_eq!(fields.count(), CONNECTIONS.len(), "a new connection belongs into CONNECTIONS");
+    assert_eq!(fields.count(), CONNECTIONS.len(), "add the new connection to CONNECTIONS");
 }
 
-/// John with seven of everything.
+/// Registers john with seven followers, followed users and bookmarks, and at least seven posts.
 async fn fill(app: &TestApp) -> Actor<'_> {
-    let john = app.join("john").await;
+    let john = app.register("john").await;
     for n in 0..7 {
-        let friend = app.join(&format!("friend_{n}")).await;
+        let friend = app.register(&format!("friend_{n}")).await;
         friend.follow(&john).await;
         john.follow(&friend).await;
         let post = if n % 2 == 0 { &friend } else { &john };
@@ -47,6 +52,7 @@ async fn fill(app: &TestApp) -> Actor<'_> {
     john
 }
 
+/// Requests one page, and checks its cursors and nodes against its edges.
 async fn page(viewer: &Actor<'_>, template: &str, path: &str, field: &str, page: &str) -> Value {
     let body = format!(
         "edges {{ cursor node {{ {field} }} }} nodes {{ {field} }}
@@ -74,48 +80,48 @@ async fn all_pages_joined_are_the_whole_list_both_ways() {
         assert!(whole.len() >= 7, "{path} has {}", whole.len());
         for size in [1, 2, 3, whole.len() - 1, whole.len(), 100] {
             for forward in [true, false] {
-                let walked = walk(&john, (path, template, field), size, forward).await;
-                assert_eq!(walked, whole, "{path} by {size}, forward: {forward}");
+                let joined = read_all_pages(&john, (path, template, field), size, forward).await;
+                assert_eq!(joined, whole, "{path} by {size}, forward: {forward}");
             }
         }
     }
 }
 
-/// Goes through a list page by page, checking at each step what `PageInfo` says.
-async fn walk(
+/// Reads a list page by page, and checks `PageInfo` at each step.
+async fn read_all_pages(
     viewer: &Actor<'_>,
     (path, template, field): (&str, &str, &str),
     size: usize,
     forward: bool,
 ) -> Vec<String> {
-    let (number, from, end, more, less) = if forward {
+    let (size_argument, cursor_argument, end, has_more, has_read) = if forward {
         ("first", "after", "endCursor", "hasNextPage", "hasPreviousPage")
     } else {
         ("last", "before", "startCursor", "hasPreviousPage", "hasNextPage")
     };
-    let mut walked: Vec<String> = vec![];
+    let mut joined: Vec<String> = vec![];
     let mut cursor = String::new();
     loop {
-        let arguments = format!("{number}: {size}{cursor}");
+        let arguments = format!("{size_argument}: {size}{cursor}");
         let connection = page(viewer, template, path, field, &arguments).await;
         let rows = texts(&connection["nodes"], field);
         let info = &connection["pageInfo"];
-        assert_eq!(info[less], !walked.is_empty(), "{path} {arguments}");
+        assert_eq!(info[has_read], !joined.is_empty(), "{path} {arguments}");
         if forward {
-            walked.extend(rows.clone());
+            joined.extend(rows.clone());
         } else {
-            walked.splice(..0, rows.clone()).for_each(drop);
+            joined.splice(..0, rows.clone()).for_each(drop);
         }
-        if info[more] == false {
-            return walked;
+        if info[has_more] == false {
+            return joined;
         }
-        assert_eq!(rows.len(), size, "a page is full while there is another: {path} {arguments}");
-        cursor = format!(", {from}: {}", info[end]);
+        assert_eq!(rows.len(), size, "a page before the last one is full: {path} {arguments}");
+        cursor = format!(", {cursor_argument}: {}", info[end]);
     }
 }
 
 #[tokio::test]
-async fn total_counts_are_the_lengths() {
+async fn total_count_is_the_length_of_the_list() {
     let app = TestApp::new().await;
     let john = fill(&app).await;
     for (path, template, field) in CONNECTIONS {
@@ -147,7 +153,7 @@ async fn total_counts_are_the_lengths() {
 }
 
 #[tokio::test]
-async fn sizes_and_cursors_are_checked() {
+async fn page_sizes_out_of_range_and_cursors_of_other_lists_are_rejected() {
     let app = TestApp::new().await;
     let john = fill(&app).await;
     let mut cursors = vec![];
@@ -172,20 +178,20 @@ async fn sizes_and_cursors_are_checked() {
             let document = template
                 .replace("PAGE", &format!("before: {cursor}"))
                 .replace("BODY", "pageInfo { endCursor }");
-            let refused = john.ask(&document, json!({})).await.get("errors").is_some();
-            assert_eq!(refused, path != *other, "a cursor of {other} at {path}");
+            let is_rejected = john.execute(&document, json!({})).await.get("errors").is_some();
+            assert_eq!(is_rejected, path != *other, "a cursor of {other} at {path}");
         }
     }
     let document = "{ users(first: 101) { totalCount } }";
-    let error = &john.ask(document, json!({})).await["errors"][0];
+    let error = &john.execute(document, json!({})).await["errors"][0];
     assert_eq!(error["extensions"]["min"], 1);
     assert_eq!(error["extensions"]["max"], 100);
 }
 
 #[tokio::test]
-async fn a_cursor_survives_inserts_and_deletes() {
+async fn a_cursor_stays_valid_after_inserts_and_deletes() {
     let app = TestApp::new().await;
-    let john = app.join("john").await;
+    let john = app.register("john").await;
     let mut ids = vec![];
     for n in 0..6 {
         ids.push(john.write(&format!("post {n}")).await);

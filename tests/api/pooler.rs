@@ -1,16 +1,19 @@
-//! Between the service and PostgreSQL: a connection pooler, and TLS.
+//! Connections to PostgreSQL through a connection pooler, and with TLS.
 
 use std::fs;
 use std::process::{Child, Command, Stdio};
 
 use rookery::app::App;
 use rookery::database::{Database, Snapshot};
+use sea_orm::{ConnectionTrait as _, Statement};
 
-use crate::app::{Place, TestApp, config};
-use crate::cast::Actor;
-use crate::server::{Server, free_port, run_as_nobody};
+use crate::support::actors::Actor;
+use crate::support::app::{TestApp, TestDatabase, config};
+use crate::support::server::{PostgresServer, free_port, run_unprivileged};
 
-/// `pgbouncer` in transaction mode before a server: the program that `ROOKERY_TEST_PGBOUNCER` names, at least
+/// PgBouncer in transaction mode in front of a server.
+///
+/// `ROOKERY_TEST_PGBOUNCER` is the path of the program (default: `pgbouncer`), which needs at least
 /// version 1.21.
 struct Pooler {
     process: Child,
@@ -18,7 +21,7 @@ struct Pooler {
 }
 
 impl Pooler {
-    fn new(server: &Server) -> Self {
+    fn new(server: &PostgresServer) -> Self {
         let port = free_port();
         let folder = server.folder();
         let users = folder.join("users.txt");
@@ -35,7 +38,7 @@ impl Pooler {
         fs::write(&settings, content).unwrap();
         let program = std::env::var("ROOKERY_TEST_PGBOUNCER").unwrap_or("pgbouncer".to_owned());
         let mut command = Command::new(program);
-        run_as_nobody(&mut command);
+        run_unprivileged(&mut command);
         let process = command.arg(settings).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         Self { process: process.unwrap(), port }
     }
@@ -50,17 +53,17 @@ impl Drop for Pooler {
 
 #[ignore = "starts PostgreSQL and pgbouncer"]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pooler_in_transaction_mode_may_be_in_between() {
-    let server = Server::new(&[]);
+async fn two_instances_work_through_pgbouncer_in_transaction_mode() {
+    let server = PostgresServer::new(&[]);
     let pooler = Pooler::new(&server);
     let url = format!("postgres://postgres@127.0.0.1:{}/postgres", pooler.port);
-    let refused = format!("{:#}", App::build(&config(&url, &[])).await.err().unwrap());
-    assert!(refused.contains("give each instance a number of its own with --node"), "{refused}");
+    let error = format!("{:#}", App::build(&config(&url, &[])).await.err().unwrap());
+    assert!(error.contains("give each instance its own id with --instance-id"), "{error}");
 
-    let a = TestApp::at(Place::Server(url.clone()), &["--node", "1"]).await;
-    let b = TestApp::at(Place::Server(url), &["--node", "2"]).await;
-    let (john, susan) = (a.join("john").await, b.join("susan").await);
-    let both = |app| (john.at(app), susan.at(app));
+    let a = TestApp::at(TestDatabase::External(url.clone()), &["--instance-id", "1"]).await;
+    let b = TestApp::at(TestDatabase::External(url), &["--instance-id", "2"]).await;
+    let (john, susan) = (a.register("john").await, b.register("susan").await);
+    let actors_at = |app| (john.at(app), susan.at(app));
     let work = async |(john, susan): (Actor<'_>, Actor<'_>)| {
         for n in 0..20 {
             john.follow(&susan).await;
@@ -69,19 +72,27 @@ async fn a_pooler_in_transaction_mode_may_be_in_between() {
             susan.unfollow(&john).await;
         }
     };
-    tokio::join!(work(both(&a)), work(both(&b)), work(both(&a)), work(both(&b)));
+    tokio::join!(
+        work(actors_at(&a)),
+        work(actors_at(&b)),
+        work(actors_at(&a)),
+        work(actors_at(&b))
+    );
     assert_eq!(john.timeline().await.len(), 20);
     let count = "{ viewer { user { postsCount posts { totalCount } followingCount } } }";
     let data = susan.at(&a).query(count).await;
     assert_eq!(data["viewer"]["user"]["posts"]["totalCount"], 80);
     assert_eq!(data["viewer"]["user"]["postsCount"], 80);
-    // One moment for each request, although the pooler dropped our settings.
-    let moment = Snapshot::new(a.database()).get().await.unwrap();
-    let isolation = crate::instances::text(&moment, "SHOW transaction_isolation").await;
+    // Each request reads from one snapshot, although the pooler dropped the startup options.
+    let transaction = Snapshot::new(a.database()).transaction().await.unwrap();
+    let show = "SHOW transaction_isolation";
+    let show = Statement::from_string(transaction.get_database_backend(), show);
+    let row = transaction.query_one_raw(show).await.unwrap().unwrap();
+    let isolation: String = row.try_get_by(0).unwrap();
     assert_eq!(isolation, "repeatable read");
 }
 
-/// Makes a certificate authority `name`, and with it a certificate for the server.
+/// Runs `openssl` in a folder, with arguments that contain no spaces.
 fn openssl(folder: &std::path::Path, arguments: &str) {
     let mut command = Command::new("openssl");
     command.current_dir(folder).args(arguments.split(' ')).stderr(Stdio::null());
@@ -90,8 +101,8 @@ fn openssl(folder: &std::path::Path, arguments: &str) {
 
 #[ignore = "starts a PostgreSQL server"]
 #[tokio::test(flavor = "multi_thread")]
-async fn tls_as_libpq_has_it() {
-    let server = Server::new(&[]);
+async fn sslmode_and_sslrootcert_have_the_meaning_of_libpq() {
+    let server = PostgresServer::new(&[]);
     let folder = server.folder();
     for name in ["ca", "other"] {
         openssl(
@@ -114,20 +125,21 @@ async fn tls_as_libpq_has_it() {
     );
     server.require_tls("server.pem", "server.key");
 
-    let try_with = async |settings: String| {
+    let connect = async |settings: String| {
         let url = format!("{}?{settings}", server.url());
         let config = config(&url, &["--database-acquire-timeout", "2"]);
         let opened = Database::open(&config.database).await;
         opened.map(drop).map_err(|error| format!("{error:#}"))
     };
-    let authority = |name: &str| format!("sslrootcert={}", folder.join(name).display());
-    try_with(format!("sslmode=verify-full&{}", authority("ca.pem"))).await.unwrap();
-    try_with("sslmode=require".to_owned()).await.unwrap();
-    let plain = try_with("sslmode=disable".to_owned()).await.unwrap_err();
+    let root_certificate = |name: &str| format!("sslrootcert={}", folder.join(name).display());
+    connect(format!("sslmode=verify-full&{}", root_certificate("ca.pem"))).await.unwrap();
+    connect("sslmode=require".to_owned()).await.unwrap();
+    let plain = connect("sslmode=disable".to_owned()).await.unwrap_err();
     assert!(plain.contains("no pg_hba.conf entry"), "{plain}");
-    let wrong =
-        try_with(format!("sslmode=verify-full&{}", authority("other.pem"))).await.unwrap_err();
-    assert!(wrong.contains("certificate"), "{wrong}");
-    let strangers = try_with("sslmode=verify-full".to_owned()).await.unwrap_err();
-    assert!(strangers.contains("certificate"), "{strangers}");
+    let other_ca = connect(format!("sslmode=verify-full&{}", root_certificate("other.pem")))
+        .await
+        .unwrap_err();
+    assert!(other_ca.contains("certificate"), "{other_ca}");
+    let system_cas = connect("sslmode=verify-full".to_owned()).await.unwrap_err();
+    assert!(system_cas.contains("certificate"), "{system_cas}");
 }

@@ -1,13 +1,13 @@
-//! Posts: writing, editing, deleting; counts; what is refused.
+//! Posts: create, edit and delete; counts; rejected input.
 
 use serde_json::json;
 
-use crate::app::TestApp;
+use crate::support::app::TestApp;
 
 #[tokio::test]
-async fn a_posts_life() {
+async fn create_edit_and_delete_return_the_post_and_are_idempotent() {
     let app = TestApp::new().await;
-    let susan = app.join("susan").await;
+    let susan = app.register("susan").await;
     let payload = susan
         .mutate("createPost(input: {body: \"hello\\n\u{1F426}\"}) {
             post { body editedAt viewerCanDelete viewerHasBookmarked author { username postsCount } }
@@ -34,9 +34,9 @@ async fn a_posts_life() {
     assert_eq!(payload["post"]["body"], "second");
     assert_eq!(payload["post"]["id"], id);
     assert!(payload["post"]["editedAt"].is_string());
-    let again = susan.mutate(&edit("second")).await;
-    assert_eq!(again["changed"], false, "the same text is no change");
-    assert_eq!(again["post"], payload["post"]);
+    let repeated = susan.mutate(&edit("second")).await;
+    assert_eq!(repeated["changed"], false, "the text is the same");
+    assert_eq!(repeated["post"], payload["post"]);
 
     let delete =
         format!("deletePost(id: \"{id}\") {{ changed deletedPostId userErrors {{ code }} }}");
@@ -53,10 +53,10 @@ async fn a_posts_life() {
 }
 
 #[tokio::test]
-async fn only_the_author_may() {
+async fn edit_and_delete_are_forbidden_for_other_users() {
     let app = TestApp::new().await;
-    let (susan, john) = (app.join("susan").await, app.join("john").await);
-    let id = susan.write("hers").await;
+    let (susan, john) = (app.register("susan").await, app.register("john").await);
+    let id = susan.write("susan's").await;
     let anonymous = app.anonymous();
     let edit =
         format!("mutation {{ editPost(input: {{id: \"{id}\", body: \"x\"}}) {{ changed }} }}");
@@ -70,20 +70,20 @@ async fn only_the_author_may() {
     let create = "mutation { createPost(input: {body: \"x\"}) { post { id } } }";
     assert_eq!(anonymous.error(create).await, "UNAUTHENTICATED");
     let data = john.query("{ posts { nodes { body viewerCanDelete } } }").await;
-    assert_eq!(data["posts"]["nodes"], json!([{ "body": "hers", "viewerCanDelete": false }]));
+    assert_eq!(data["posts"]["nodes"], json!([{ "body": "susan's", "viewerCanDelete": false }]));
 }
 
 #[tokio::test]
-async fn what_cannot_be_written() {
+async fn post_bodies_are_validated_and_newlines_normalized() {
     let app = TestApp::new().await;
-    let susan = app.join("susan").await;
+    let susan = app.register("susan").await;
     let id = susan.write("here").await;
     let create = "mutation ($body: String!) { createPost(input: {body: $body}) { post { id }
         timelineEdge { cursor } userErrors { __typename code path } } }";
     let edit = "mutation ($body: String!, $id: ID!) { editPost(input: {id: $id, body: $body}) {
         changed post { id } userErrors { code path } } }";
-    let long = "\u{1F426}".repeat(5001);
-    for body in ["", "  \n ", "a\u{0}b", "bell\u{7}", &long] {
+    let too_long = "\u{1F426}".repeat(5001);
+    for body in ["", "  \n ", "a\u{0}b", "a\u{7}b", &too_long] {
         let data = susan.run(create, json!({ "body": body })).await;
         let expected = json!({ "post": null, "timelineEdge": null, "userErrors": [{
             "__typename": "InvalidInputError", "code": "INVALID_INPUT", "path": ["input", "body"] }] });

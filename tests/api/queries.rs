@@ -1,25 +1,28 @@
-//! Scenario files: each `tests/queries/NAME.graphql` runs against the cast, signed in as john, and must
-//! answer as `NAME.json` beside it says. `UPDATE_EXPECT=1 cargo test queries` writes the answers anew.
+//! Snapshot tests: each `tests/queries/NAME.graphql` is executed as john.
+//!
+//! The response must equal `NAME.json` beside it. `UPDATE_EXPECT=1 cargo test --test api queries`
+//! writes the responses to these files.
 
 use std::path::Path;
 
 use expect_test::expect_file;
 
-use crate::app::TestApp;
+use crate::support::app::TestApp;
 
 #[tokio::test]
-async fn each_file_answers_as_it_did() {
+async fn each_query_file_returns_its_recorded_response() {
     let app = TestApp::new().await;
-    let cast = app.cast().await;
-    let (john, susan, mary, david) = (&cast.john, &cast.susan, &cast.mary, &cast.david);
-    for (one, other) in [(john, susan), (john, david), (susan, mary), (mary, david), (susan, john)]
+    let actors = app.actors().await;
+    let (john, susan, mary, david) = (&actors.john, &actors.susan, &actors.mary, &actors.david);
+    for (follower, followed) in
+        [(john, susan), (john, david), (susan, mary), (mary, david), (susan, john)]
     {
-        one.follow(other).await;
+        follower.follow(followed).await;
     }
-    for (who, body) in
+    for (author, body) in
         [(john, "post from john"), (susan, "post from susan"), (mary, "post from mary")]
     {
-        who.write(body).await;
+        author.write(body).await;
     }
     let id = david.write("post from david").await;
     john.mutate(&format!("bookmark(postId: \"{id}\") {{ changed }}")).await;
@@ -34,8 +37,8 @@ async fn each_file_answers_as_it_did() {
     assert!(files.len() >= 4, "{files:?}");
     for file in files {
         let document = std::fs::read_to_string(&file).unwrap();
-        let answer = john.ask(&document, serde_json::json!({})).await;
-        let text = format!("{answer:#}\n");
+        let response = john.execute(&document, serde_json::json!({})).await;
+        let text = format!("{response:#}\n");
         expect_file![file.with_extension("json")].assert_eq(&text);
     }
 }

@@ -1,8 +1,9 @@
-//! The contract itself: `schema.graphql` is what the service says, and says what everything is for.
-//! Whether the answers keep to it is checked in `answers`.
+//! `schema.graphql`: equal to the schema of the service, and complete in its descriptions.
+//!
+//! `responses` checks that responses conform to it.
 
-mod answers;
 mod document;
+mod responses;
 
 use std::fs;
 
@@ -25,51 +26,51 @@ fn types() -> Vec<TypeDefinition> {
 }
 
 #[test]
-fn the_file_is_what_the_service_says() {
+fn schema_graphql_is_the_sdl_of_the_service() {
     let current = fs::read_to_string(FILE).unwrap() == rookery::schema::sdl();
     assert!(current, "schema.graphql is stale: run `cargo run -- schema > schema.graphql`");
 }
 
-/// Collects what has no description, or an empty one.
+/// Collects the names of elements without a description.
 #[derive(Default)]
 struct Undescribed(Vec<String>);
 
 impl Undescribed {
-    fn look(&mut self, what: &str, name: &Name, description: Option<&Positioned<String>>) {
+    fn check(&mut self, parent: &str, name: &Name, description: Option<&Positioned<String>>) {
         if description.is_none_or(|text| text.node.trim().is_empty()) {
-            self.0.push(format!("{what}{name}"));
+            self.0.push(format!("{parent}{name}"));
         }
     }
 
-    fn values(&mut self, of: &str, values: &[Positioned<InputValueDefinition>]) {
+    fn check_values(&mut self, parent: &str, values: &[Positioned<InputValueDefinition>]) {
         for Positioned { node, .. } in values {
-            self.look(of, &node.name.node, node.description.as_ref());
+            self.check(parent, &node.name.node, node.description.as_ref());
         }
     }
 
-    fn fields(&mut self, of: &str, fields: &[Positioned<FieldDefinition>]) {
+    fn check_fields(&mut self, parent: &str, fields: &[Positioned<FieldDefinition>]) {
         for Positioned { node, .. } in fields {
-            self.look(of, &node.name.node, node.description.as_ref());
-            self.values(&format!("{of}{}.", node.name.node), &node.arguments);
+            self.check(parent, &node.name.node, node.description.as_ref());
+            self.check_values(&format!("{parent}{}.", node.name.node), &node.arguments);
         }
     }
 }
 
 #[test]
-fn everything_has_a_description() {
+fn every_type_field_argument_and_enum_value_has_a_description() {
     let mut undescribed = Undescribed::default();
     for definition in types() {
-        undescribed.look("", &definition.name.node, definition.description.as_ref());
-        let of = format!("{}.", definition.name.node);
+        undescribed.check("", &definition.name.node, definition.description.as_ref());
+        let parent = format!("{}.", definition.name.node);
         match &definition.kind {
-            TypeKind::Object(object) => undescribed.fields(&of, &object.fields),
-            TypeKind::Interface(interface) => undescribed.fields(&of, &interface.fields),
-            TypeKind::InputObject(input) => undescribed.values(&of, &input.fields),
+            TypeKind::Object(object) => undescribed.check_fields(&parent, &object.fields),
+            TypeKind::Interface(interface) => undescribed.check_fields(&parent, &interface.fields),
+            TypeKind::InputObject(input) => undescribed.check_values(&parent, &input.fields),
             TypeKind::Enum(values) => values.values.iter().for_each(|value| {
-                undescribed.look(&of, &value.node.value.node, value.node.description.as_ref());
+                undescribed.check(&parent, &value.node.value.node, value.node.description.as_ref());
             }),
             TypeKind::Scalar | TypeKind::Union(_) => {}
         }
     }
-    assert_eq!(undescribed.0, Vec::<String>::new(), "say what these are for");
+    assert_eq!(undescribed.0, Vec::<String>::new(), "these have no description");
 }

@@ -1,24 +1,26 @@
-//! The home timeline: the tutorial's four friends, rightness on the very next read, and agreement
-//! with the tutorial's own union on random graphs, at any depth, in both directions.
+//! The home timeline: its contents after each write, and agreement with a reference query.
+//!
+//! The first test is the timeline test of the Flask Mega-Tutorial, in GraphQL. Property tests
+//! compare the k-way merge with a plain union on random graphs, on pages of any size and direction.
 
 use entity::post;
 use futures_util::future::join_all;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use rookery::database::{Database, Snapshot};
-use rookery::loader::{Batch as _, Loaders, PageOf, TimelineOf, Timelines};
-use rookery::page::{Direction, List, Page, encode_cursor};
+use rookery::loaders::{Batch as _, Loaders, PageKey, TimelineKey, Timelines};
+use rookery::pagination::{CursorKind, Direction, PageRequest, encode_cursor};
 use sea_orm::{ConnectionTrait as _, FromQueryResult as _};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::app::{Place, TestApp};
-use crate::cast::texts;
+use crate::support::actors::texts;
+use crate::support::app::{TestApp, TestDatabase};
 
 #[tokio::test]
-async fn four_friends() {
+async fn timelines_of_four_users_have_own_and_followed_posts_newest_first() {
     let app = TestApp::new().await;
-    let cast = app.cast().await;
-    let (john, susan, mary, david) = (&cast.john, &cast.susan, &cast.mary, &cast.david);
+    let actors = app.actors().await;
+    let (john, susan, mary, david) = (&actors.john, &actors.susan, &actors.mary, &actors.david);
     john.write("post from john").await;
     susan.write("post from susan").await;
     mary.write("post from mary").await;
@@ -35,17 +37,17 @@ async fn four_friends() {
 }
 
 #[tokio::test]
-async fn right_on_the_very_next_read() {
+async fn the_next_read_shows_each_follow_post_edit_and_delete() {
     let app = TestApp::new().await;
-    let (john, susan) = (app.join("john").await, app.join("susan").await);
+    let (john, susan) = (app.register("john").await, app.register("susan").await);
     let first = susan.write("one").await;
     assert!(john.timeline().await.is_empty());
     john.follow(&susan).await;
-    assert_eq!(john.timeline().await, ["one"], "what was written before the follow");
+    assert_eq!(john.timeline().await, ["one"], "posts from before the follow are included");
     susan.write("two").await;
     assert_eq!(john.timeline().await, ["two", "one"]);
     susan.mutate(&format!("editPost(input: {{id: \"{first}\", body: \"1\"}}) {{ changed }}")).await;
-    assert_eq!(john.timeline().await, ["two", "1"], "edited, in its old place");
+    assert_eq!(john.timeline().await, ["two", "1"], "an edit keeps the position");
     susan.mutate(&format!("deletePost(id: \"{first}\") {{ changed }}")).await;
     assert_eq!(john.timeline().await, ["two"]);
     john.unfollow(&susan).await;
@@ -53,11 +55,11 @@ async fn right_on_the_very_next_read() {
 }
 
 #[tokio::test]
-async fn everybodys_timeline_is_readable_and_says_why_an_entry_is_there() {
+async fn timelines_are_public_and_edges_have_a_reason() {
     let app = TestApp::new().await;
-    let (john, susan) = (app.join("john").await, app.join("susan").await);
-    john.write("mine").await;
-    susan.write("hers").await;
+    let (john, susan) = (app.register("john").await, app.register("susan").await);
+    john.write("john's").await;
+    susan.write("susan's").await;
     john.follow(&susan).await;
     let document = "{ user(by: {username: \"john\"}) { timeline {
         edges { reason node { body author { username } viewerCanDelete } } nodes { body }
@@ -69,24 +71,28 @@ async fn everybodys_timeline_is_readable_and_says_why_an_entry_is_there() {
             json!({ "reason": reason, "node": { "body": body, "author": { "username": author },
                     "viewerCanDelete": may_delete } })
         };
-        let expected =
-            [entry("hers", "susan", "FOLLOWING", may_delete), entry("mine", "john", "OWN", false)];
+        let expected = [
+            entry("susan's", "susan", "FOLLOWING", may_delete),
+            entry("john's", "john", "OWN", false),
+        ];
         assert_eq!(timeline["edges"], json!(expected));
-        assert_eq!(texts(&timeline["nodes"], "body"), ["hers", "mine"]);
+        assert_eq!(texts(&timeline["nodes"], "body"), ["susan's", "john's"]);
         let page_info = json!({ "hasNextPage": false, "hasPreviousPage": false });
         assert_eq!(timeline["pageInfo"], page_info);
     }
 }
 
-/// A graph of up to a dozen users: who follows whom, and who wrote each post, oldest first.
+/// A graph of twelve users.
 #[derive(Clone, Debug)]
 struct Graph {
+    /// Follower and followed user.
     follows: Vec<(i64, i64)>,
+    /// The author of each post, oldest first.
     authors: Vec<i64>,
 }
 
 fn graphs() -> impl Strategy<Value = Graph> {
-    // Few sources and many, prolific ones and silent ones.
+    // Few and many authors, with many posts and with none.
     let user = 1i64..=12;
     let author = prop_oneof![3 => 1i64..=12, 2 => 1i64..=3, 1 => Just(1i64)];
     let follows = prop::collection::vec((user.clone(), user), 0..60);
@@ -94,16 +100,17 @@ fn graphs() -> impl Strategy<Value = Graph> {
     (follows, authors).prop_map(|(follows, authors)| Graph { follows, authors })
 }
 
-fn pages() -> impl Strategy<Value = Page<i64>> {
+fn pages() -> impl Strategy<Value = PageRequest<i64>> {
     let cursor = || prop::option::of(1i64..300);
     (any::<bool>(), prop_oneof![1i32..30, Just(100)], cursor(), cursor()).prop_map(
         |(forward, size, after, before)| {
             let (first, last) = if forward { (Some(size), None) } else { (None, Some(size)) };
-            Page::new(first, last, after, before).unwrap()
+            PageRequest::new(first, last, after, before).unwrap()
         },
     )
 }
 
+/// Replaces all rows of the database by those of a graph.
 async fn fill(db: &Database, graph: &Graph) {
     let transaction = db.begin().await.unwrap();
     let run = |sql: String| transaction.execute_unprepared_owned(sql);
@@ -117,9 +124,9 @@ async fn fill(db: &Database, graph: &Graph) {
         ))
         .await;
     }
-    for (n, (one, other)) in graph.follows.iter().enumerate().filter(|(_, (a, b))| a != b) {
+    for (n, (follower, followed)) in graph.follows.iter().enumerate().filter(|(_, (a, b))| a != b) {
         run(format!(
-            "INSERT INTO follow (id, follower_id, followed_id) VALUES ({}, {one}, {other}) \
+            "INSERT INTO follow (id, follower_id, followed_id) VALUES ({}, {follower}, {followed}) \
              ON CONFLICT DO NOTHING",
             n + 1
         ))
@@ -146,7 +153,7 @@ impl ExecuteOwned for sea_orm::DatabaseTransaction {
     }
 }
 
-/// The tutorial's form: posts of followed users, united with one's own, sorted.
+/// The ids of a timeline by the tutorial's query: a union of followed and own posts, sorted.
 async fn union(db: &Database, owner: i64) -> Vec<i64> {
     let statement = db.statement(
         "SELECT post.* FROM post JOIN follow ON follow.followed_id = post.author_id \
@@ -158,8 +165,8 @@ async fn union(db: &Database, owner: i64) -> Vec<i64> {
     posts.into_iter().map(|post| post.id).collect()
 }
 
-/// Rows, and what comes before and after them, taken from the whole list.
-fn expected(list: &[i64], page: &Page<i64>) -> (Vec<i64>, bool, bool) {
+/// The rows of a page of `list`, and whether rows precede and follow them.
+fn expected(list: &[i64], page: &PageRequest<i64>) -> (Vec<i64>, bool, bool) {
     let (upper, lower) = page.bounds();
     let within: Vec<i64> = list.iter().copied().filter(|id| *id < upper && *id > lower).collect();
     let size = usize::from(page.size).min(within.len());
@@ -167,57 +174,58 @@ fn expected(list: &[i64], page: &Page<i64>) -> (Vec<i64>, bool, bool) {
         Direction::Forward => within[..size].to_vec(),
         Direction::Backward => within[within.len() - size..].to_vec(),
     };
-    let cut = within.len() > size;
+    let has_more = within.len() > size;
     let newer = list.iter().any(|id| *id >= upper);
     let older = list.iter().any(|id| *id <= lower);
     let (before, after) = match page.direction {
-        Direction::Forward => (newer, older || cut),
-        Direction::Backward => (newer || cut, older),
+        Direction::Forward => (newer, older || has_more),
+        Direction::Backward => (newer || has_more, older),
     };
     (rows, before, after)
 }
 
 #[test]
-fn agrees_with_the_union_on_random_graphs() {
+fn timelines_equal_the_union_on_random_graphs() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let app = runtime.block_on(TestApp::new());
     let db = app.database();
     let mut runner = TestRunner::new(ProptestConfig { cases: 150, ..ProptestConfig::default() });
     let pages = prop::collection::vec(pages(), 1..6);
-    // Walks that find nothing, just enough or not quite, and everything.
+    // Windows in which a scan finds no post, too few, enough, and all.
     let window = prop_oneof![Just(0u32), 1u32..60, Just(1_000)];
-    let walkers = prop::collection::vec(any::<bool>(), 12);
-    let cases = (graphs(), pages, window, walkers);
-    let verdict = runner.run(&cases, |(graph, pages, window, walkers)| {
+    let follow_many = prop::collection::vec(any::<bool>(), 12);
+    let cases = (graphs(), pages, window, follow_many);
+    let result = runner.run(&cases, |(graph, pages, window, follow_many)| {
         runtime.block_on(async {
             fill(db, &graph).await;
             let timelines = Timelines::new(Snapshot::new(db), window);
             for page in &pages {
-                // All owners in one batch, as a nested query asks; some walk, some merge.
-                let key = |(owner, follows_many): (i64, &bool)| TimelineOf {
-                    page: PageOf { owner, page: page.clone() },
+                // All owners in one batch, as in a nested query. Some scan, others merge.
+                let key = |(owner, follows_many): (i64, &bool)| TimelineKey {
+                    page: PageKey { owner, page: page.clone() },
                     follows_many: *follows_many,
                 };
-                let keys: Vec<TimelineOf> = (1..).zip(&walkers).map(key).collect();
-                let slices = timelines.load(&keys).await.unwrap();
+                let keys: Vec<TimelineKey> = (1..).zip(&follow_many).map(key).collect();
+                let loaded = timelines.load(&keys).await.unwrap();
                 for key in &keys {
-                    let (owner, slice) = (key.page.owner, &slices[key]);
-                    let rows: Vec<i64> = slice.rows.iter().map(|entry| entry.post.id).collect();
-                    let (shown, before, after) = expected(&union(db, owner).await, page);
-                    prop_assert_eq!(rows, shown, "owner {}, {:?}", owner, page);
+                    let (owner, page_of_owner) = (key.page.owner, &loaded[key]);
+                    let rows: Vec<i64> =
+                        page_of_owner.rows.iter().map(|entry| entry.post.id).collect();
+                    let (expected_rows, before, after) = expected(&union(db, owner).await, page);
+                    prop_assert_eq!(rows, expected_rows, "owner {}, {:?}", owner, page);
                     if page.after.zip(page.before).is_none_or(|(after, before)| after > before) {
-                        prop_assert_eq!(slice.has_previous, before, "{} {:?}", owner, page);
-                        prop_assert_eq!(slice.has_next, after, "{} {:?}", owner, page);
+                        prop_assert_eq!(page_of_owner.has_previous, before, "{} {:?}", owner, page);
+                        prop_assert_eq!(page_of_owner.has_next, after, "{} {:?}", owner, page);
                     }
                 }
             }
             Ok(())
         })
     });
-    verdict.unwrap();
+    result.unwrap();
 }
 
-/// Everything that is a list, of everybody.
+/// A query for all public lists of all users.
 const LISTS: &str = "query ($first: Int, $last: Int, $timeline: String, $posts: String) {
     users(first: $first, last: $last) { totalCount pageInfo { hasNextPage hasPreviousPage endCursor }
         nodes { id username followersCount followingCount postsCount
@@ -233,100 +241,99 @@ const LISTS: &str = "query ($first: Int, $last: Int, $timeline: String, $posts: 
             nodes { username followers(first: 2) { nodes { username } } }
             pageInfo { hasNextPage hasPreviousPage } } } }";
 
-async fn ask(app: &TestApp, variables: &serde_json::Value) -> serde_json::Value {
-    app.anonymous().ask(LISTS, variables.clone()).await
+async fn execute(app: &TestApp, variables: &Value) -> Value {
+    app.anonymous().execute(LISTS, variables.clone()).await
 }
 
 #[ignore = "needs PostgreSQL"]
 #[test]
-fn both_engines_agree_answer_for_answer() {
+fn sqlite_and_postgres_return_the_same_responses() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let (file, server) =
-        runtime.block_on(async { (TestApp::at(Place::file(), &[]).await, TestApp::new().await) });
-    assert!(server.is_on_postgres());
+    let (sqlite, postgres) = runtime.block_on(async {
+        (TestApp::at(TestDatabase::sqlite_file(), &[]).await, TestApp::new().await)
+    });
+    assert!(postgres.is_on_postgres());
     let mut runner = TestRunner::new(ProptestConfig { cases: 40, ..ProptestConfig::default() });
     let queries = prop::collection::vec((pages(), any::<bool>()), 1..5);
-    let verdict = runner.run(&(graphs(), queries), |(graph, queries)| {
+    let result = runner.run(&(graphs(), queries), |(graph, queries)| {
         runtime.block_on(async {
-            for app in [&file, &server] {
+            for app in [&sqlite, &postgres] {
                 fill(app.database(), &graph).await;
             }
-            for (page, both) in &queries {
+            for (page, pages_posts) in &queries {
                 let cursor = |list| page.after.map(|after| encode_cursor(list, &after));
                 let size = i32::from(page.size).min(20);
                 let variables = json!({
                     "first": (page.direction == Direction::Forward).then_some(size),
                     "last": (page.direction == Direction::Backward).then_some(size),
-                    "timeline": cursor(List::Timeline),
-                    "posts": cursor(List::Posts).filter(|_| *both),
+                    "timeline": cursor(CursorKind::Timeline),
+                    "posts": cursor(CursorKind::Posts).filter(|_| *pages_posts),
                 });
-                let answers = [&file, &server].map(|app| ask(app, &variables));
-                let [one, other]: [serde_json::Value; 2] =
-                    join_all(answers).await.try_into().unwrap();
-                prop_assert!(one["data"]["users"]["nodes"].is_array(), "{one}");
-                prop_assert_eq!(one, other);
+                let responses = [&sqlite, &postgres].map(|app| execute(app, &variables));
+                let [first, second]: [Value; 2] = join_all(responses).await.try_into().unwrap();
+                prop_assert!(first["data"]["users"]["nodes"].is_array(), "{first}");
+                prop_assert_eq!(first, second);
             }
             Ok(())
         })
     });
-    verdict.unwrap();
+    result.unwrap();
 }
 
 #[tokio::test]
-async fn one_statement_for_any_number_of_timelines() {
+async fn any_number_of_timelines_take_one_statement_and_a_failed_scan_one_more() {
     let app = TestApp::new().await;
     let db = app.database();
     let authors = (0..240).map(|n| n % 12 + 1).collect();
     let follows = (1..=12).flat_map(|a| (1..=12).map(move |b| (a, b))).collect();
     fill(db, &Graph { follows, authors }).await;
-    let page = Page::new(Some(20), None, Some(200), None).unwrap();
+    let page = PageRequest::new(Some(20), None, Some(200), None).unwrap();
     for owners in [1, 12] {
         let loaders = Loaders::new(Snapshot::new(db), None).await;
         let load = |owner| {
-            let page = PageOf { owner, page: page.clone() };
-            loaders.timelines.load(TimelineOf { page, follows_many: false })
+            let page = PageKey { owner, page: page.clone() };
+            loaders.timelines.load(TimelineKey { page, follows_many: false })
         };
         let ((), statements) = app
-            .statements(async {
-                futures_util::future::join_all((1..=owners).map(load)).await;
+            .count_statements(async {
+                join_all((1..=owners).map(load)).await;
             })
             .await;
         assert_eq!(statements, 1, "{owners} owners");
     }
-    // Who follows many walks, and merges only when the walk was in vain.
+    // A user who follows many scans recent posts, and merges only if the scan finds too few.
     for (window, expected) in [(1_000, 1), (20, 2)] {
         let timelines = Timelines::new(Snapshot::new(db), window);
         let key =
-            |owner| TimelineOf { page: PageOf { owner, page: page.clone() }, follows_many: true };
-        let keys: Vec<TimelineOf> = (1..=12).map(key).collect();
-        let (found, statements) = app.statements(timelines.load(&keys)).await;
+            |owner| TimelineKey { page: PageKey { owner, page: page.clone() }, follows_many: true };
+        let keys: Vec<TimelineKey> = (1..=12).map(key).collect();
+        let (found, statements) = app.count_statements(timelines.load(&keys)).await;
         assert_eq!(statements, expected, "a window of {window}");
-        assert!(found.unwrap().values().all(|slice| slice.rows.len() == 20));
+        assert!(found.unwrap().values().all(|page| page.rows.len() == 20));
     }
-    // The same page, asked for by two who have read different counts of its owner.
-    let page = PageOf { owner: 1, page };
-    let keys = [true, false].map(|follows_many| TimelineOf { page: page.clone(), follows_many });
+    // The same page twice in one batch, with different counts of followed users.
+    let page = PageKey { owner: 1, page };
+    let keys = [true, false].map(|follows_many| TimelineKey { page: page.clone(), follows_many });
     let found = Timelines::new(Snapshot::new(db), 0).load(&keys).await.unwrap();
     assert!(keys.iter().all(|key| found[key].rows.len() == 20));
 }
 
-/// A page is read with the number of entries before it, and the place to go on from.
 #[tokio::test]
-async fn newer_entries_are_counted() {
+async fn newer_count_is_the_number_of_entries_before_the_page_up_to_the_cap() {
     let app = TestApp::new().await;
-    let cast = app.cast().await;
-    let (john, susan) = (&cast.john, &cast.susan);
+    let actors = app.actors().await;
+    let (john, susan) = (&actors.john, &actors.susan);
     john.follow(susan).await;
     let empty = "{ viewer { user { timeline { newerCount } } } }";
     assert_eq!(john.query(empty).await["viewer"]["user"]["timeline"]["newerCount"], 0);
     for n in 0..15 {
         [john, susan][n % 2].write(&n.to_string()).await;
-        cast.mary.write("not john's").await;
+        actors.mary.write("not in john's timeline").await;
     }
-    let ask = "query ($after: String, $before: String, $first: Int, $last: Int) { viewer { user {
+    let query = "query ($after: String, $before: String, $first: Int, $last: Int) { viewer { user {
         timeline(first: $first, after: $after, last: $last, before: $before) {
             capped: newerCount(cap: 7) newerCount edges { cursor } pageInfo { hasPreviousPage } } } } }";
-    let all = john.run(ask, json!({ "first": 15 })).await;
+    let all = john.run(query, json!({ "first": 15 })).await;
     let edges = all["viewer"]["user"]["timeline"]["edges"].as_array().unwrap().clone();
     for newer in 0..15 {
         let cursor = &edges[newer]["cursor"];
@@ -335,16 +342,17 @@ async fn newer_entries_are_counted() {
             json!({ "last": 1, "before": edges.get(newer + 1).map(|edge| &edge["cursor"]) }),
         ];
         for page in pages {
-            let timeline = &john.run(ask, page).await["viewer"]["user"]["timeline"];
+            let timeline = &john.run(query, page).await["viewer"]["user"]["timeline"];
             assert_eq!(&timeline["edges"][0]["cursor"], cursor);
             assert_eq!(timeline["newerCount"], newer);
             assert_eq!(timeline["capped"], newer.min(7));
         }
     }
-    let beyond = john.run(ask, json!({ "after": edges[14]["cursor"] })).await;
+    let beyond = john.run(query, json!({ "after": edges[14]["cursor"] })).await;
     assert_eq!(beyond["viewer"]["user"]["timeline"]["newerCount"], 15);
     for cap in [0, 1_001] {
-        let ask = format!("{{ viewer {{ user {{ timeline {{ newerCount(cap: {cap}) }} }} }} }}");
-        assert_eq!(john.error(&ask).await, "ARGUMENT_OUT_OF_RANGE");
+        let document =
+            format!("{{ viewer {{ user {{ timeline {{ newerCount(cap: {cap}) }} }} }} }}");
+        assert_eq!(john.error(&document).await, "ARGUMENT_OUT_OF_RANGE");
     }
 }

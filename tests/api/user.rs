@@ -1,52 +1,51 @@
-//! Users: how they are named and found, what they change about themselves, what a viewer sees.
+//! Users: lookup, the directory, profile updates, and the relationship to the viewer.
 
 use serde_json::{Value, json};
 
-use crate::app::TestApp;
-use crate::cast::texts;
+use crate::support::actors::{Actor, texts};
+use crate::support::app::TestApp;
 
-/// However a client writes it down: fragments of any kind, names of its own, fields twice.
 #[tokio::test]
-async fn a_list_is_the_same_however_it_is_asked_for() {
+async fn fragments_and_repeated_fields_do_not_change_a_list() {
     let app = TestApp::new().await;
-    let (john, susan) = (app.join("john").await, app.join("susan").await);
+    let (john, susan) = (app.register("john").await, app.register("susan").await);
     john.follow(&susan).await;
     susan.write("hello").await;
     let plain = "{ user(by: {username: \"susan\"}) { followers { nodes { __typename id username
         timeline { nodes { __typename id body author { username id followersCount } } } } } } }";
-    let other = "{ user(by: {username: \"susan\"}) { followers { nodes { ...all } } } }
+    let with_fragments = "{ user(by: {username: \"susan\"}) { followers { nodes { ...all } } } }
         fragment all on User { __typename ...named ... on Node { id } ... on User { username }
             timeline { nodes { ... on Post { __typename id } ...body author { username } } }
             timeline { nodes { author { ...named ... { followersCount } } } } }
         fragment named on User { id username } fragment body on Post { id body }";
-    let (plain, other) = (john.query(plain).await, john.query(other).await);
-    let nodes = |data: &serde_json::Value| data["user"]["followers"]["nodes"].clone();
+    let (plain, with_fragments) = (john.query(plain).await, john.query(with_fragments).await);
+    let nodes = |data: &Value| data["user"]["followers"]["nodes"].clone();
     assert_eq!(nodes(&plain)[0]["timeline"]["nodes"][0]["author"]["followersCount"], 1);
-    assert_eq!(nodes(&plain), nodes(&other));
+    assert_eq!(nodes(&plain), nodes(&with_fragments));
 }
 
 #[tokio::test]
-async fn one_user_by_id_or_name() {
+async fn user_is_found_by_id_or_username_in_any_case() {
     let app = TestApp::new().await;
-    let susan = app.join("Susan").await;
+    let susan = app.register("Susan").await;
     let anonymous = app.anonymous();
     for by in [format!("id: \"{}\"", susan.id), "username: \"SUSAN\"".into()] {
         let data = anonymous.query(&format!("{{ user(by: {{{by}}}) {{ username }} }}")).await;
-        assert_eq!(data["user"]["username"], "Susan", "as typed");
+        assert_eq!(data["user"]["username"], "Susan", "in the case of the registration");
     }
-    let unknown = anonymous.query("{ user(by: {username: \"nobody\"}) { id } }").await;
+    let unknown = anonymous.query("{ user(by: {username: \"unknown\"}) { id } }").await;
     assert_eq!(unknown["user"], Value::Null);
     for by in ["", "id: \"x\", username: \"susan\"", "username: null"] {
         let document = format!("{{ user(by: {{{by}}}) {{ id }} }}");
-        assert!(anonymous.ask(&document, json!({})).await["errors"].is_array(), "{by}");
+        assert!(anonymous.execute(&document, json!({})).await["errors"].is_array(), "{by}");
     }
 }
 
 #[tokio::test]
-async fn the_directory_runs_from_a_to_z() {
+async fn users_are_sorted_by_name_ignoring_case_and_filtered_by_prefix() {
     let app = TestApp::new().await;
     for name in ["mary", "David", "john", "Susan", "john_2"] {
-        app.join(name).await;
+        app.register(name).await;
     }
     let anonymous = app.anonymous();
     let data = anonymous.query("{ users { nodes { username } totalCount } }").await;
@@ -57,35 +56,35 @@ async fn the_directory_runs_from_a_to_z() {
 }
 
 #[tokio::test]
-async fn a_profile_is_changed_field_by_field() {
+async fn update_profile_changes_only_the_given_fields() {
     let app = TestApp::new().await;
-    let (susan, _) = (app.join("susan").await, app.join("john").await);
+    let (susan, _) = (app.register("susan").await, app.register("john").await);
     let update = "mutation ($input: UpdateProfileInput!) { updateProfile(input: $input) {
         user { id username displayName aboutMe } viewer { email } userErrors { code path } } }";
-    let ok = |username: &str, name: Value, about: Value, email: &str| {
+    let updated = |username: &str, name: Value, about: Value, email: &str| {
         json!({ "user": { "id": susan.id, "username": username, "displayName": name,
             "aboutMe": about }, "viewer": { "email": email }, "userErrors": [] })
     };
     let steps = [
-        (json!({}), ok("susan", json!(null), json!(null), "susan@example.com")),
+        (json!({}), updated("susan", json!(null), json!(null), "susan@example.com")),
         (
             json!({ "displayName": "Susan B.", "aboutMe": "hi" }),
-            ok("susan", json!("Susan B."), json!("hi"), "susan@example.com"),
+            updated("susan", json!("Susan B."), json!("hi"), "susan@example.com"),
         ),
         (
             json!({ "aboutMe": null, "email": "New@example.com" }),
-            ok("susan", json!("Susan B."), json!(null), "new@example.com"),
+            updated("susan", json!("Susan B."), json!(null), "new@example.com"),
         ),
         (
             json!({ "username": "SUSAN", "displayName": null }),
-            ok("SUSAN", json!(null), json!(null), "new@example.com"),
+            updated("SUSAN", json!(null), json!(null), "new@example.com"),
         ),
     ];
     for (input, expected) in steps {
         let data = susan.run(update, json!({ "input": input })).await;
         assert_eq!(data["updateProfile"], expected, "{input}");
     }
-    let refused = [
+    let rejected = [
         (json!({ "username": "John" }), "USERNAME_TAKEN", "username"),
         (json!({ "email": "JOHN@example.com" }), "EMAIL_TAKEN", "email"),
         (json!({ "username": "no spaces" }), "INVALID_INPUT", "username"),
@@ -96,60 +95,64 @@ async fn a_profile_is_changed_field_by_field() {
         (json!({ "aboutMe": " " }), "INVALID_INPUT", "aboutMe"),
         (json!({ "displayName": "fine", "aboutMe": "x".repeat(501) }), "INVALID_INPUT", "aboutMe"),
     ];
-    for (input, code, field) in refused {
+    for (input, code, field) in rejected {
         let data = susan.run(update, json!({ "input": input })).await;
         let expected = json!({ "user": null, "viewer": null,
             "userErrors": [{ "code": code, "path": ["input", field] }] });
         assert_eq!(data["updateProfile"], expected, "{input}");
     }
     let data = susan.query("{ viewer { user { displayName } } }").await;
-    assert_eq!(data["viewer"]["user"]["displayName"], Value::Null, "all or nothing");
+    assert_eq!(
+        data["viewer"]["user"]["displayName"],
+        Value::Null,
+        "a rejected update changes no field"
+    );
     let document = "mutation { updateProfile(input: {}) { user { id } } }";
     assert_eq!(app.anonymous().error(document).await, "UNAUTHENTICATED");
 }
 
 #[tokio::test]
-async fn what_lies_between_the_viewer_and_a_user() {
+async fn relationship_fields_describe_the_viewer_and_the_user() {
     let app = TestApp::new().await;
-    let (john, susan) = (app.join("john").await, app.join("susan").await);
+    let (john, susan) = (app.register("john").await, app.register("susan").await);
     susan.follow(&john).await;
     let document = "query ($id: ID!) { user(by: {id: $id}) { isViewer viewerIsFollowing
         isFollowingViewer viewerCanFollow viewerRelationship { followState followedBy isMutual } } }";
-    let between = async |viewer: &crate::cast::Actor<'_>, id: &str| {
+    let relationship = async |viewer: &Actor<'_>, id: &str| {
         viewer.run(document, json!({ "id": id })).await["user"].take()
     };
-    let nothing = |is_viewer: bool| {
+    let none = |is_viewer: bool| {
         json!({ "isViewer": is_viewer, "viewerIsFollowing": false, "isFollowingViewer": false,
             "viewerCanFollow": false, "viewerRelationship": null })
     };
-    assert_eq!(between(&app.anonymous(), &susan.id).await, nothing(false));
-    assert_eq!(between(&john, &john.id).await, nothing(true));
+    assert_eq!(relationship(&app.anonymous(), &susan.id).await, none(false));
+    assert_eq!(relationship(&john, &john.id).await, none(true));
     let expected = json!({ "isViewer": false, "viewerIsFollowing": false, "isFollowingViewer": true,
         "viewerCanFollow": true, "viewerRelationship": { "followState": "NOT_FOLLOWING",
         "followedBy": true, "isMutual": false } });
-    assert_eq!(between(&john, &susan.id).await, expected);
+    assert_eq!(relationship(&john, &susan.id).await, expected);
     assert_eq!(app.anonymous().query("{ viewer { email } }").await["viewer"], Value::Null);
 }
 
-/// PostgreSQL's texts have no U+0000; and U+212A is no K, though its lower case is one.
+/// PostgreSQL's texts cannot contain U+0000. The lower case of U+212A (KELVIN SIGN) is k.
 #[tokio::test]
-async fn a_name_with_a_strange_character_is_nobodys() {
+async fn lookups_with_nul_or_kelvin_sign_find_no_user() {
     let app = TestApp::new().await;
-    let john = app.join("john").await;
-    app.join("kate").await;
+    let john = app.register("john").await;
+    app.register("kate").await;
     let follow = "follow(user: {username: \"\u{212a}ate\"}) { userErrors { code } }";
     assert_eq!(john.user_error(follow).await, "NOT_FOUND");
     let data = john.query("{ users(usernamePrefix: \"\u{212a}\") { totalCount } }").await;
     assert_eq!(data["users"]["totalCount"], 0);
     let data = john
         .query(
-            "{ nobody: user(by: {username: \"jo\\u0000hn\"}) { id }
+            "{ unknown: user(by: {username: \"jo\\u0000hn\"}) { id }
             john: user(by: {username: \"john\"}) { username }
             users(usernamePrefix: \"\\u0000\") { totalCount nodes { id } } }",
         )
         .await;
     let none = json!({ "totalCount": 0, "nodes": [] });
-    assert_eq!(data, json!({ "nobody": null, "john": { "username": "john" }, "users": none }));
+    assert_eq!(data, json!({ "unknown": null, "john": { "username": "john" }, "users": none }));
     let follow = "follow(user: {username: \"john\\u0000\"}) { userErrors { code } }";
     assert_eq!(john.user_error(follow).await, "NOT_FOUND");
     for name in ["john\\u0000", "john@example.com\\u0000"] {
@@ -161,19 +164,19 @@ async fn a_name_with_a_strange_character_is_nobodys() {
     }
 }
 
-/// It would turn around what stands beside a name; in a text of one's own, it is one's own affair.
+/// A bidi control in a name would reorder the text beside it. In a post it affects only the post.
 #[tokio::test]
-async fn names_do_not_turn_the_direction_of_writing() {
+async fn display_name_rejects_bidi_controls() {
     let app = TestApp::new().await;
-    let john = app.join("john").await;
-    for turn in ["\u{202e}", "\u{2066}"] {
+    let john = app.register("john").await;
+    for control in ["\u{202e}", "\u{2066}"] {
         let rename = format!(
-            "updateProfile(input: {{displayName: \"j{turn}ohn\"}}) {{ userErrors {{ code }} }}"
+            "updateProfile(input: {{displayName: \"j{control}ohn\"}}) {{ userErrors {{ code }} }}"
         );
         assert_eq!(john.user_error(&rename).await, "INVALID_INPUT");
-        john.write(&format!("a{turn}b")).await;
+        john.write(&format!("a{control}b")).await;
     }
-    // Languages that are written from right to left need none of these.
+    // Text in a right-to-left script needs no such control.
     let hebrew = "updateProfile(input: {displayName: \"יוחנן\"}) { user { displayName } }";
     assert_eq!(john.mutate(hebrew).await["user"]["displayName"], "יוחנן");
 }

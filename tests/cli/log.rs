@@ -1,10 +1,10 @@
-//! What the service writes to its log, with everything turned on: enough to find a request again, and nothing of what
-//! people would keep to themselves.
+//! Logs, metrics and traces: enough to find a request, and no secrets or personal data.
 
 use std::io::Write as _;
 use std::net::TcpStream;
 use std::process::Stdio;
-use std::{fs, thread, time::Duration};
+use std::time::Duration;
+use std::{fs, thread};
 
 use clap::Parser;
 use rookery::config::DatabaseConfig;
@@ -15,27 +15,27 @@ use serde_json::{Value, json};
 use crate::server::{SERVE, Server, get, rookery};
 
 #[test]
-fn secrets_are_in_no_log_and_in_no_metric() {
+fn logs_at_level_trace_and_metrics_contain_no_secrets() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
-    let more = [
+    let options = [
         "--log",
         "trace",
         "--log-format",
         "json",
-        "--slow",
+        "--slow-operation-ms",
         "0",
         "--metrics-listen",
         "127.0.0.2:0",
     ];
-    let mut command = rookery(&folder, &[&SERVE[..], &more[..]].concat());
+    let mut command = rookery(&folder, &[&SERVE[..], &options[..]].concat());
     command.stderr(Stdio::from(fs::File::create(&log).unwrap()));
     let service = Server::spawn_with_log(command);
     let register =
         "mutation register { register(input: {username: \"john\", email: \"john@secret.example\",
         password: \"correct horse battery\"}) { token userErrors { code } } }";
-    let answer = service.post("", register);
-    let token = answer["data"]["register"]["token"].as_str().unwrap().to_owned();
+    let response = service.post("", register);
+    let token = response["data"]["register"]["token"].as_str().unwrap().to_owned();
     let login = |password: &str| {
         let name = "john@secret.example";
         service.post("", &format!("mutation {{ login(input: {{username: \"{name}\", password: \"{password}\"}}) {{ token }} }}"))
@@ -43,16 +43,16 @@ fn secrets_are_in_no_log_and_in_no_metric() {
     login("wrong horse battery");
     let second =
         login("correct horse battery")["data"]["login"]["token"].as_str().unwrap().to_owned();
-    service.post(&token, "query mine { viewer { email sessions { id } } }");
+    service.post(&token, "query sessions { viewer { email sessions { id } } }");
     service.post(
         &second,
         "mutation { changePassword(input: {currentPassword: \"correct horse battery\", \
         newPassword: \"another horse battery\"}) { token } }",
     );
-    let taken = "mutation { register(input: {username: \"susan\", email: \"john@secret.example\", \
+    let register_with_taken_email = "mutation { register(input: {username: \"susan\", email: \"john@secret.example\", \
         password: \"third horse battery\"}) { userErrors { code } } }";
-    service.post("", taken);
-    // A query string, a socket.
+    service.post("", register_with_taken_email);
+    // A token in the query string, and one in a WebSocket upgrade.
     let mut socket = TcpStream::connect(&service.address).unwrap();
     write!(
         socket,
@@ -69,35 +69,35 @@ fn secrets_are_in_no_log_and_in_no_metric() {
     service.terminate();
     service.wait();
     let log = fs::read_to_string(log).unwrap();
-    assert!(log.len() > 1_000, "everything is logged");
+    assert!(log.len() > 1_000, "the level trace is on");
     for secret in ["horse", "secret.example", &token, &second, "rookery_", "argon2id"] {
         assert!(!log.contains(secret), "{secret} is in the log");
-        // The names of metrics begin with the name of the service.
+        // All names of metrics begin with `rookery_`.
         assert!(secret == "rookery_" || !metrics.contains(secret), "{secret} is in the metrics");
     }
-    // Each line is an object, and a slow operation is named, with the number of its request.
+    // Each line is a JSON object. A slow operation is logged with its name and request id.
     let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let slow: Vec<Value> = lines.filter(|line| line["message"] == "slow").collect();
+    let slow: Vec<Value> = lines.filter(|line| line["message"] == "slow operation").collect();
     let login = slow.iter().find(|line| line["operation"] == "login").unwrap();
     assert_eq!((&login["type"], &login["level"]), (&json!("mutation"), &json!("WARN")));
     assert_eq!(login["span"]["id"].as_str().unwrap().len(), 16);
     assert!(login["statements"].as_u64().unwrap() >= 1, "{login}");
 
     for line in [
-        "rookery_operation_seconds_count{operation=\"login\",type=\"mutation\"} 2",
-        "rookery_operation_statements_count{operation=\"viewer\",type=\"query\"}",
-        "rookery_passwords_hashed ",
-        "rookery_database_readers_open ",
-        "rookery_sockets ",
+        "rookery_operation_duration_seconds_count{operation=\"login\",type=\"mutation\"} 2",
+        "rookery_operation_sql_statements_count{operation=\"viewer\",type=\"query\"}",
+        "rookery_password_hashes_total ",
+        "rookery_database_connections{pool=\"read\",state=\"open\"} ",
+        "rookery_streams_open ",
     ] {
         assert!(metrics.contains(line), "{line} is missing in\n{metrics}");
     }
     assert!(metrics.ends_with("# EOF\n"));
 }
 
-/// Whoever balances the load is told before anybody is turned away.
+/// A load balancer must see the failing `/readyz` before connections are rejected.
 #[test]
-fn a_service_that_leaves_says_so_and_goes_on_serving() {
+fn readyz_fails_after_sigterm_while_requests_are_still_served() {
     let folder = tempfile::tempdir().unwrap();
     let service =
         Server::spawn(rookery(&folder, &[&SERVE[..], &["--shutdown-delay", "20"]].concat()));
@@ -106,17 +106,20 @@ fn a_service_that_leaves_says_so_and_goes_on_serving() {
     service.terminate();
     thread::sleep(Duration::from_millis(200));
     let ready = get(&address, "/readyz");
-    assert!(ready.contains("503 Service Unavailable") && ready.ends_with("stopping\n"), "{ready}");
+    assert!(
+        ready.contains("503 Service Unavailable") && ready.ends_with("shutting down\n"),
+        "{ready}"
+    );
     assert!(get(&address, "/livez").contains("200 OK"));
     assert_eq!(service.post("", "{ users { totalCount } }")["data"]["users"]["totalCount"], 0);
-    // Whoever is in a hurry says so again.
+    // A second SIGTERM ends the shutdown delay.
     service.terminate();
     service.wait();
 }
 
-/// The answer tells nothing of the inside, but where in the log it is told.
+/// The response has the request id, and the log has the cause.
 #[tokio::test]
-async fn what_goes_wrong_inside_has_a_number() {
+async fn an_internal_error_is_logged_with_the_request_id_of_its_response() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
     let mut command = rookery(&folder, &SERVE);
@@ -126,16 +129,16 @@ async fn what_goes_wrong_inside_has_a_number() {
     let options = Options::parse_from(["test", "--database-url", &url]);
     let database = Database::open(&options.database).await.unwrap();
     database.writer().execute_unprepared("DROP TABLE bookmark; DROP TABLE post").await.unwrap();
-    let answer = service.post("", "{ posts { totalCount } }");
-    let extensions = &answer["errors"][0]["extensions"];
-    assert_eq!(extensions["code"], "INTERNAL", "{answer}");
-    let number = extensions["requestId"].as_str().unwrap();
+    let response = service.post("", "{ posts { totalCount } }");
+    let extensions = &response["errors"][0]["extensions"];
+    assert_eq!(extensions["code"], "INTERNAL", "{response}");
+    let request_id = extensions["requestId"].as_str().unwrap();
     service.terminate();
     service.wait();
     let log = fs::read_to_string(log).unwrap();
-    let line = log.lines().find(|line| line.contains(number)).unwrap();
+    let line = log.lines().find(|line| line.contains(request_id)).unwrap();
     assert!(line.contains("no such table: post"), "{line}");
-    assert!(!answer.to_string().contains("no such table"));
+    assert!(!response.to_string().contains("no such table"));
 }
 
 #[derive(Parser)]
@@ -144,27 +147,27 @@ struct Options {
     database: DatabaseConfig,
 }
 
-/// A collector hears of each request, and of no more than its name.
+/// A span has the name of its operation, and no document or variables.
 #[cfg(feature = "otlp")]
 #[test]
-fn spans_are_sent_to_a_collector() {
+fn spans_are_sent_to_the_otlp_endpoint_without_documents() {
     use std::io::Read as _;
 
     let collector = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", collector.local_addr().unwrap());
-    let heard = thread::spawn(move || {
+    let received = thread::spawn(move || {
         let (mut stream, _) = collector.accept().unwrap();
-        let mut all = Vec::new();
-        let mut some = vec![0; 65_536];
-        while !all.windows(6).any(|part| part == b"viewer") {
-            let count = stream.read(&mut some).unwrap();
-            assert_ne!(count, 0, "{}", String::from_utf8_lossy(&all));
-            all.extend(&some[..count]);
+        let mut request = Vec::new();
+        let mut buffer = vec![0; 65_536];
+        while !request.windows(6).any(|part| part == b"viewer") {
+            let count = stream.read(&mut buffer).unwrap();
+            assert_ne!(count, 0, "{}", String::from_utf8_lossy(&request));
+            request.extend(&buffer[..count]);
         }
         stream
             .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
             .unwrap();
-        String::from_utf8_lossy(&all).into_owned()
+        String::from_utf8_lossy(&request).into_owned()
     });
     let folder = tempfile::tempdir().unwrap();
     let options = ["--otlp-endpoint", &endpoint];
@@ -172,8 +175,8 @@ fn spans_are_sent_to_a_collector() {
     service.post("", "query secret($a: Boolean = true) { viewer @include(if: $a) { email } }");
     service.terminate();
     service.wait();
-    let heard = heard.join().unwrap();
-    assert!(heard.starts_with("POST /v1/traces HTTP/1.1\r\n"), "{heard}");
-    assert!(heard.contains("rookery") && heard.contains("request"), "{heard}");
-    assert!(!heard.contains("secret") && !heard.contains("email"), "{heard}");
+    let request = received.join().unwrap();
+    assert!(request.starts_with("POST /v1/traces HTTP/1.1\r\n"), "{request}");
+    assert!(request.contains("rookery") && request.contains("request"), "{request}");
+    assert!(!request.contains("secret") && !request.contains("email"), "{request}");
 }

@@ -1,6 +1,6 @@
--- The home timeline as Rookery asks PostgreSQL for it (src/loader/timeline.rs), first page and forward.
--- $1 the owners, bigint[]; $2 and $3 the bounds, both excluded: 9223372036854775807 and 0; $4 how many posts.
--- The rows are in no order.
+-- The home timeline by Rookery's k-way merge (src/loaders/timeline.rs), forward, without the
+-- authors. $1: the owners, bigint[]. $2 and $3: the exclusive bounds, 9223372036854775807 and 0 for
+-- a first page. $4: the number of posts. The rows are not ordered.
 SELECT owner.value AS owner, post.*
 FROM unnest($1::bigint[]) AS owner (value) CROSS JOIN LATERAL (
   WITH head AS MATERIALIZED (

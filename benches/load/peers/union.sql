@@ -1,6 +1,7 @@
--- The home timeline as tutorials have it: posts of followed users by a join, own posts by a union, all sorted.
--- Parameters and columns are those of timeline.sql. A first page has no bounds, so $2 and $3 do nothing here: as
--- conditions on post.id they would mislead the plan to read the whole table.
+-- The home timeline in the form of tutorials: posts of followed users by a join, own posts by a
+-- union, then a sort. Parameters and columns are those of timeline.sql. $2 and $3 have no effect,
+-- because a first page has no bounds. As conditions on post.id they would lead to a plan that reads
+-- the whole table.
 SELECT owner.value AS owner, entry.*
 FROM unnest($1::bigint[]) AS owner (value) CROSS JOIN LATERAL (
   SELECT post.* FROM post JOIN follow ON follow.followed_id = post.author_id

@@ -6,7 +6,7 @@ import { Home } from "./Home";
 import { SignIn } from "./SignIn";
 
 export function App() {
-  // Of this tab only, and gone with it.
+  // sessionStorage belongs to one tab, and is deleted with it.
   const [token, setToken] = useState(() => sessionStorage.getItem("token"));
 
   function signIn(token: string) {

@@ -5,7 +5,7 @@ import { Errors } from "./Errors";
 
 type UserErrors = ComposeMutation["response"]["createPost"]["userErrors"];
 
-/** Writes a post, and puts it at the head of the timeline with what the payload brings. */
+/** A form for a new post. The edge in the payload is inserted at the head of the timeline. */
 export function Compose({ timeline }: { timeline: string }) {
   const [body, setBody] = useState("");
   const [errors, setErrors] = useState<UserErrors>([]);

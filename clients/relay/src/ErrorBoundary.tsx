@@ -1,6 +1,6 @@
 import { Component, type ReactNode } from "react";
 
-/** A query that fails throws where it is read; the rest of the page lives on. */
+/** Shows the error of a failed query in place of its component. The rest of the page stays. */
 export class ErrorBoundary extends Component<{ children: ReactNode }, { error?: Error }> {
   override state: { error?: Error } = {};
 

@@ -1,6 +1,6 @@
 type Messages = readonly { readonly message: string }[];
 
-/** What went wrong, for the person at the screen: `userErrors` and whatever else has a message. */
+/** Shows the messages of `userErrors` or of other errors. */
 export const Errors = ({ errors }: { errors: Messages }) =>
   errors.map(({ message }) => (
     <p role="alert" key={message}>

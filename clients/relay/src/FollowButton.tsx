@@ -9,8 +9,8 @@ import { Errors } from "./Errors";
 type UserErrors = FollowButtonFollowMutation["response"]["follow"]["userErrors"];
 
 /**
- * Follows and unfollows. Both payloads bring both users with their counts, so with the answer every button and count
- * on the page is right; nothing is fetched again.
+ * Follows and unfollows. Both payloads have both users with their counts, so the response updates
+ * every button and count on the page without another request.
  */
 export function FollowButton({ user }: { user: FollowButton_user$key }) {
   const [errors, setErrors] = useState<UserErrors>([]);
@@ -72,7 +72,7 @@ export function FollowButton({ user }: { user: FollowButton_user$key }) {
       onCompleted: (response) => setErrors(response.follow.userErrors),
       updater(store, response) {
         const followers = followersOf(store, id);
-        // The new follower belongs at the head; a list that was walked from its end may not reach up to there.
+        // The new follower belongs at the head. A list that was read from its end may lack it.
         const isAtHead = !followers?.getLinkedRecord("pageInfo")?.getValue("hasPreviousPage");
         if (!response?.follow.changed || !followers || !isAtHead) return;
         const payload = store.getRootField("follow").getLinkedRecord("followerEdge");
@@ -111,7 +111,7 @@ export function FollowButton({ user }: { user: FollowButton_user$key }) {
   );
 }
 
-/** The list of a user's followers, when the page has one. */
+/** The connection of a user's followers, if the store has one. */
 function followersOf(store: RecordSourceProxy, id: string) {
   const user = store.get(id);
   return user && ConnectionHandler.getConnection(user, "Followers_followers");

@@ -8,8 +8,8 @@ import { FollowButton } from "./FollowButton";
 const PAGE = 2;
 
 /**
- * The newest follow first; can be walked from either end. `first` has no default, for Relay would send it with `last` as
- * well, and a page is asked for with one of the two.
+ * The followers, newest follow first, readable from either end. `first` has no default: Relay would
+ * send it together with `last`, and the server accepts only one of the two.
  */
 export function Followers({ user }: { user: Followers_user$key }) {
   const { data, hasNext, hasPrevious, isLoadingNext, isLoadingPrevious, loadNext, loadPrevious, refetch } =

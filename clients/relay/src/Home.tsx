@@ -21,25 +21,25 @@ const homeQuery = graphql`
 
 export function Home({ onSignOut }: { onSignOut: () => void }) {
   const [query, load] = useQueryLoader<HomeQuery>(homeQuery);
-  // In a transition the page of before stays until the new one is here.
+  // A transition shows the previous page until the new one has loaded.
   const read = useCallback(() => startTransition(() => load({}, { fetchPolicy: "network-only" })), [load]);
   useEffect(read, [read]);
   return (
     <>
       <Header onSignOut={onSignOut} />
-      {query && <Columns query={query} onReadAnew={read} />}
+      {query && <Columns query={query} onReload={read} />}
     </>
   );
 }
 
-function Columns({ query, onReadAnew }: { query: PreloadedQuery<HomeQuery>; onReadAnew: () => void }) {
+function Columns({ query, onReload }: { query: PreloadedQuery<HomeQuery>; onReload: () => void }) {
   const { user } = usePreloadedQuery<HomeQuery>(homeQuery, query).viewer;
   const username = useHash();
   return (
     <div className="columns">
       <main>
-        {/* The key: a timeline that was read anew begins a stream of its own, from its own place. */}
-        <Timeline key={query.fetchKey} user={user} onReadAnew={onReadAnew} />
+        {/* With the key, a timeline that was read again starts a new stream at its own cursor. */}
+        <Timeline key={query.fetchKey} user={user} onReload={onReload} />
       </main>
       <aside>
         <section aria-label="You">

@@ -16,7 +16,7 @@ export function Profile({ username }: { username: string }) {
     { username },
     { fetchPolicy: "store-and-network" },
   );
-  if (!user) return <p role="alert">Nobody is called {username}.</p>;
+  if (!user) return <p role="alert">There is no user {username}.</p>;
   return (
     <section aria-label={`Profile of ${username}`}>
       <UserCard user={user} />

@@ -4,8 +4,8 @@ import type { SignInLoginMutation } from "./__generated__/SignInLoginMutation.gr
 import type { SignInRegisterMutation } from "./__generated__/SignInRegisterMutation.graphql";
 import { Errors } from "./Errors";
 
-type Answer = SignInLoginMutation["response"]["login"];
-type UserErrors = Answer["userErrors"];
+type Payload = SignInLoginMutation["response"]["login"];
+type UserErrors = Payload["userErrors"];
 
 export function SignIn({ onSignIn }: { onSignIn: (token: string) => void }) {
   const [isNew, setIsNew] = useState(false);
@@ -34,8 +34,8 @@ export function SignIn({ onSignIn }: { onSignIn: (token: string) => void }) {
     }
   `);
 
-  // Expected failures are data; what else can fail, such as the network, comes as an error.
-  function onAnswer({ token, userErrors }: Answer) {
+  // Expected failures are data. All other failures, such as a network failure, are errors.
+  function onPayload({ token, userErrors }: Payload) {
     setErrors(userErrors);
     if (token) onSignIn(token);
   }
@@ -49,11 +49,11 @@ export function SignIn({ onSignIn }: { onSignIn: (token: string) => void }) {
     if (isNew) {
       register({
         variables: { input: { ...input, email: text("email") } },
-        onCompleted: ({ register }) => onAnswer(register),
+        onCompleted: ({ register }) => onPayload(register),
         onError,
       });
     } else {
-      login({ variables: { input }, onCompleted: ({ login }) => onAnswer(login), onError });
+      login({ variables: { input }, onCompleted: ({ login }) => onPayload(login), onError });
     }
   }
 
@@ -62,7 +62,8 @@ export function SignIn({ onSignIn }: { onSignIn: (token: string) => void }) {
     setErrors([]);
   }
 
-  // A user error names the argument at fault, so it can stand beside its field: ["input", "email"].
+  // A user error has the path of its argument, such as ["input", "email"], so a form can show it
+  // beside the field.
   const of = (name?: string) => errors.filter(({ path }) => path?.[1] === name);
   return (
     <main className="sign-in">

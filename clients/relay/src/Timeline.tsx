@@ -8,7 +8,7 @@ import { useTimelineEvents } from "./useTimelineEvents";
 
 const PAGE = 10;
 
-export function Timeline({ user, onReadAnew }: { user: Timeline_user$key; onReadAnew: () => void }) {
+export function Timeline({ user, onReload }: { user: Timeline_user$key; onReload: () => void }) {
   const { data, hasNext, isLoadingNext, loadNext } = usePaginationFragment<TimelinePaginationQuery, Timeline_user$key>(
     graphql`
       fragment Timeline_user on User
@@ -30,20 +30,20 @@ export function Timeline({ user, onReadAnew }: { user: Timeline_user$key; onRead
     user,
   );
   const { __id, streamCursor, edges } = data.timeline;
-  const [isOld, setIsOld] = useState(false);
+  const [isStale, setIsStale] = useState(false);
   useTimelineEvents(
     __id,
     streamCursor,
-    useCallback(() => setIsOld(true), []),
+    useCallback(() => setIsStale(true), []),
   );
 
-  // A live post comes to the head. When two were written at almost the same time, that can be a place too high.
+  // A live post is inserted at the head, which is too high if a newer post has arrived before it.
   const posts = edges.map(({ node }) => node).sort((a, b) => b.createdAt.localeCompare(a.createdAt));
   return (
     <>
       <Compose timeline={__id} />
-      {isOld && (
-        <button className="more" onClick={onReadAnew}>
+      {isStale && (
+        <button className="more" onClick={onReload}>
           Your timeline has changed. Show it.
         </button>
       )}

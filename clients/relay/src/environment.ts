@@ -12,7 +12,7 @@ import {
 
 const url = "/graphql";
 
-/** What every transport sends: the text of the operation, or, after `npm run persist`, only its id. */
+/** The parameters of a request: the text of the document or, after `npm run persist`, its id. */
 const parameters = (request: RequestParameters, variables: Variables) => ({
   query: request.text ?? undefined,
   documentId: request.id ?? undefined,
@@ -21,12 +21,13 @@ const parameters = (request: RequestParameters, variables: Variables) => ({
 });
 
 /**
- * One environment for one viewer: another viewer sees other things behind the same ids, and gets a store of their own.
- * `onSignedOut` is called when the token is good no longer.
+ * The environment of one viewer. The values behind an id differ between viewers, so each viewer has
+ * a separate store. `onSignedOut` is called when the server rejects the token.
  */
 export function createEnvironment(token: string | null, onSignedOut: () => void): Environment {
   const headers: Record<string, string> = token ? { authorization: `Bearer ${token}` } : {};
-  // Whoever subscribes resumes with the cursor of the last event; to repeat the first request would repeat its events.
+  // A retry would send the first request again, and receive its events twice. `useTimelineEvents`
+  // resumes after the last event.
   const stream = createClient({ url, headers, retryAttempts: 0 });
 
   async function fetchOnce(request: RequestParameters, variables: Variables): Promise<GraphQLResponse> {
@@ -37,14 +38,15 @@ export function createEnvironment(token: string | null, onSignedOut: () => void)
     });
     if (response.status === 401) onSignedOut();
     const { data, errors }: { data?: PayloadData | null; errors?: PayloadError[] } = await response.json();
-    // Expected failures are data. An error is for an `onError` or an error boundary, also when only a part is missing.
+    // Expected failures are data. Every error goes to `onError` or an error boundary, also with
+    // partial data.
     if (!data || errors) throw new Error(errors?.[0]?.message ?? response.statusText);
     return { data };
   }
 
   function subscribe(request: RequestParameters, variables: Variables): Observable<GraphQLResponse> {
     return Observable.create((sink) => {
-      // The client's type knows no operation without a text; it sends what it is given.
+      // The type requires a text, but the client sends any parameters.
       const params = parameters(request, variables) as RequestParams;
       return stream.subscribe(params, {
         next({ data, errors }) {

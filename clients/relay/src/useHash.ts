@@ -5,5 +5,5 @@ function subscribe(onChange: () => void) {
   return () => removeEventListener("hashchange", onChange);
 }
 
-/** Whose profile is open: `#susan`. A link is all it takes to open another one. */
+/** The username of the open profile, from a URL such as `/#susan`. A link opens another profile. */
 export const useHash = () => useSyncExternalStore(subscribe, () => decodeURIComponent(location.hash.slice(1)));

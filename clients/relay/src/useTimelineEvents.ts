@@ -38,11 +38,11 @@ const subscription = graphql`
 `;
 
 /**
- * Keeps a timeline live from the `streamCursor` it was read with: posts come, change and go in the store.
- * `onReset` says that this is not enough, and that the timeline is to be read anew.
+ * Applies the events of a timeline to the store, from the `streamCursor` of the page on. Calls
+ * `onReset` when the timeline must be read again.
  */
 export function useTimelineEvents(connection: string, streamCursor: string, onReset: () => void) {
-  // Where to (re)start; later pages of the timeline bring later cursors, which would leave a gap.
+  // The cursor to subscribe with. Later pages have later cursors, which would leave a gap.
   const [from, setFrom] = useState<{ after?: string | null; tries: number }>({
     after: streamCursor,
     tries: 0,
@@ -51,8 +51,8 @@ export function useTimelineEvents(connection: string, streamCursor: string, onRe
   const config = useMemo((): GraphQLSubscriptionConfig<Subscription> => {
     let after: string | null | undefined = from.after;
     let tries = from.tries;
-    // Whatever ended the stream: behind the last event nothing is lost, and nothing comes twice. Each time it does
-    // without an event, the pause is twice as long, up to half a minute.
+    // Resumes after the last event, so no event is lost and none arrives twice. The delay doubles
+    // with each attempt that receives no event, up to 30 s.
     const resume = () => {
       const pause = 1000 * Math.min(2 ** tries, 30);
       setTimeout(() => setFrom({ after, tries: tries + 1 }), pause);
@@ -64,7 +64,8 @@ export function useTimelineEvents(connection: string, streamCursor: string, onRe
         if (!response) return;
         tries = 0;
         const { __typename, cursor, resumeAfter } = response.timelineEvents;
-        // Who is too late even for that goes on from now; what was missed comes with the page.
+        // Without `resumeAfter` the stream starts at the present. The page that is read again has
+        // the missed posts.
         after = __typename === "StreamLagged" ? resumeAfter : cursor;
         if (__typename === "TimelineReset" || after == null) onReset();
       },

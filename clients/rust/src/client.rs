@@ -1,4 +1,5 @@
-//! One user, or nobody, at one address: over HTTP, and over a WebSocket for what is live.
+//! A client of one server, with the token of a user or anonymous. Queries and mutations use HTTP,
+//! and subscriptions a WebSocket.
 
 use anyhow::{Context as _, Result};
 use cynic::http::ReqwestExt as _;
@@ -22,7 +23,7 @@ impl Client {
         Self { http: reqwest::Client::new(), address: address.to_owned(), token }
     }
 
-    /// Answers a query or a mutation.
+    /// Executes a query or a mutation.
     pub async fn run<Data, Variables>(&self, operation: Operation<Data, Variables>) -> Result<Data>
     where
         Data: DeserializeOwned + 'static,
@@ -35,7 +36,7 @@ impl Client {
         data_of(request.run_graphql(operation).await?)
     }
 
-    /// Says what happens, until it is dropped: that closes the socket. After an error, nothing comes any more.
+    /// Subscribes. Dropping the stream closes the WebSocket. An error is the last item.
     pub async fn subscribe<Data, Variables>(
         &self,
         operation: StreamingOperation<Data, Variables>,
@@ -50,15 +51,15 @@ impl Client {
         let (socket, _) = connect_async(request).await?;
         let authorization = self.token.as_ref().map(|token| format!("Bearer {token}"));
         let payload = json!({ "authorization": authorization });
-        let answers = WebSocket::build(socket).payload(payload)?.subscribe(operation).await?;
-        Ok(answers.map(|answer| data_of(answer?)))
+        let responses = WebSocket::build(socket).payload(payload)?.subscribe(operation).await?;
+        Ok(responses.map(|response| data_of(response?)))
     }
 }
 
-/// Errors at the top level are the program's, or the service's; what people do wrong is in the data.
-fn data_of<Data>(answer: GraphQlResponse<Data>) -> Result<Data> {
-    if let Some(error) = answer.errors.into_iter().flatten().next() {
+/// The data of a response, or its first top-level error. Expected failures are in the data.
+fn data_of<Data>(response: GraphQlResponse<Data>) -> Result<Data> {
+    if let Some(error) = response.errors.into_iter().flatten().next() {
         return Err(error.into());
     }
-    answer.data.context("an answer without data")
+    response.data.context("the response has no data")
 }

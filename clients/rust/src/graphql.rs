@@ -1,5 +1,5 @@
-//! What is asked and what is answered. The types are the documents: cynic writes the queries from them, and refuses to
-//! compile what the schema does not have.
+//! The operations and their responses. The types are the documents: cynic generates the queries
+//! from them, and a field that the schema does not have is a compile error.
 
 use chrono::{DateTime, Utc};
 use cynic::{Enum, Id, InlineFragments, InputObject, QueryFragment, QueryVariables};
@@ -43,7 +43,7 @@ pub struct PageInfo {
 
 // Expected failures of mutations
 
-/// Those that this client tells apart, and the others with what all have.
+/// The user errors that this client handles separately, and a fallback with the common fields.
 #[derive(InlineFragments, Debug)]
 pub enum UserError {
     NotFound(NotFoundError),
@@ -115,7 +115,7 @@ pub struct AuthPayload {
 
 // follow and unfollow
 
-/// Exactly one of the two, as `@oneOf` has it.
+/// Exactly one of the two fields, because the input is `@oneOf`.
 #[derive(InputObject)]
 pub enum UserBy<'a> {
     Id(&'a Id),
@@ -272,7 +272,7 @@ pub struct TimelineEvents {
     pub timeline_events: TimelineEvent,
 }
 
-/// All that the schema has, or it does not compile; and what a newer service may say.
+/// All events of the schema, checked at compile time, and a fallback for events of a newer server.
 #[derive(InlineFragments, Debug)]
 #[cynic(exhaustive)]
 pub enum TimelineEvent {
@@ -310,6 +310,6 @@ pub struct TimelineReset {
 
 #[derive(QueryFragment, Debug)]
 pub struct StreamLagged {
-    /// Without it, the timeline is to be read anew.
+    /// `None` if the timeline must be read again.
     pub resume_after: Option<String>,
 }

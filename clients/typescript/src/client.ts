@@ -6,13 +6,16 @@ import { createClient } from 'graphql-ws'
 import possible from './gql/possible-types'
 
 declare module '@apollo/client' {
-  // The types of results follow the error policy: as errors throw, `data` is always there.
+  // Errors throw under the default error policy, so `data` is always defined.
   interface TypeOverrides {
     signatureStyle: 'modern'
   }
 }
 
-/** A client for one viewer; without a token, for nobody. After a login or a logout, make a new one. */
+/**
+ * A client for one viewer, or an anonymous client without a token. After a login or a logout,
+ * create a new one.
+ */
 export function newClient(address: string, token?: string): ApolloClient {
   const headers = token === undefined ? {} : { authorization: `Bearer ${token}` }
   const http = new HttpLink({ uri: address, headers })
@@ -20,7 +23,7 @@ export function newClient(address: string, token?: string): ApolloClient {
     createClient({
       url: address.replace(/^http/, 'ws'),
       connectionParams: headers,
-      // It would subscribe again with the cursor it had at first; `watchTimeline` goes on from the last event.
+      // A retry would use the first cursor again. `watchTimeline` resumes after the last event.
       retryAttempts: 0,
     }),
   )
@@ -30,12 +33,12 @@ export function newClient(address: string, token?: string): ApolloClient {
   })
 }
 
-/** `newClient`, of one service; or another function that makes clients. */
+/** Creates a client for a token, or an anonymous client. */
 export type Connect = (token?: string) => ApolloClient
 
 /**
- * Whatever has an `id` is stored once and needs no word here. This is about the rest: lists, whose pages become one,
- * and the viewer, who has no id because there is only one in a cache.
+ * Policies for types without an `id`. The cache joins the pages of each list. `Viewer` has no id,
+ * because a cache belongs to one viewer. An object with an `id` is stored once and needs no policy.
  */
 function newCache(): InMemoryCache {
   return new InMemoryCache({

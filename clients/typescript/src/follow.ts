@@ -4,8 +4,8 @@ import type { FollowMutation, UnfollowMutation, UserBy } from './gql/graphql'
 import { prepend, remove } from './pages'
 import { FollowersPage, FollowingPage } from './users'
 
-// Ids, counts and the relationship: the cache puts them where they belong, and everything on the screen that shows
-// them changes. What it cannot know is which lists have an entry more; the edges are for these.
+// The cache finds the users and the relationship by their ids, and updates every component that
+// shows them. It cannot know which lists have a new entry: `update` inserts the edges.
 const Follow = graphql(`
   mutation Follow($user: UserBy!) {
     follow(user: $user) {

@@ -12,11 +12,12 @@ interface Page {
   }
 }
 
-/** The page with one more entry at its head; as it is when it does not show the head of the list. */
+/** Inserts an edge at the start of the list. A page that does not show the start is unchanged. */
 export function prepend<P extends Page>(page: P, edge: P['edges'][number]): P {
   return page.pageInfo.hasPreviousPage ? page : withEdges(page, [edge, ...page.edges])
 }
 
+/** Removes the edge of a node. */
 export function remove<P extends Page>(page: P, id: string): P {
   return withEdges(
     page,
@@ -24,7 +25,7 @@ export function remove<P extends Page>(page: P, id: string): P {
   )
 }
 
-/** The page with other edges. `relayStylePagination` takes the cursors of the ends from `pageInfo`: they go along. */
+/** Replaces the edges. `relayStylePagination` reads both end cursors from `pageInfo`. */
 export function withEdges<P extends Page>(page: P, edges: P['edges']): P {
   const startCursor = edges.at(0)?.cursor ?? null
   const endCursor = edges.at(-1)?.cursor ?? null

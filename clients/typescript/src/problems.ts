@@ -1,6 +1,6 @@
 import { type FragmentType, getFragmentData, graphql } from './gql'
 
-/** Every mutation has `userErrors { ...Problem }`: expected failures, each of a type that says what more there is. */
+/** An expected failure of a mutation, from its `userErrors`. Some types have fields of their own. */
 export const Problem = graphql(`
   fragment Problem on UserError {
     code
@@ -12,7 +12,7 @@ export const Problem = graphql(`
   }
 `)
 
-/** What to say to the person at the screen. A new type of failure in the schema is a type error here. */
+/** The message for the user. A new type of failure in the schema is a type error here. */
 export function explain(masked: FragmentType<typeof Problem>): string {
   const problem = getFragmentData(Problem, masked)
   const { message } = problem
@@ -29,7 +29,7 @@ export function explain(masked: FragmentType<typeof Problem>): string {
       return message
     default:
       problem satisfies never
-      // An older client meets a newer service: the message is good enough for people.
+      // A newer server may have more types. Every type has a message.
       return message
   }
 }

@@ -160,7 +160,7 @@ export async function createPost(client: ApolloClient, body: string): Promise<Cr
   return data.createPost
 }
 
-/** Nothing to do for the cache: the payload has the post with its id. */
+/** Needs no cache update: the payload has the post with its id. */
 export async function editPost(client: ApolloClient, id: string, body: string): Promise<EditPostMutation['editPost']> {
   const { data } = await client.mutate({ mutation: EditPost, variables: { input: { id, body } } })
   return data.editPost
@@ -175,7 +175,7 @@ export async function deletePost(client: ApolloClient, id: string): Promise<Dele
   return data.deletePost
 }
 
-/** The first page from the service, into the cache; gives the place from which `watchTimeline` goes on. */
+/** Reads the first page into the cache. `watchTimeline` resumes from the returned cursor. */
 export async function readTimeline(client: ApolloClient): Promise<{ userId: string; streamCursor: string }> {
   const { data } = await client.query({ query: Home, fetchPolicy: 'network-only' })
   if (!data.viewer) throw new Error('not signed in')
@@ -184,8 +184,8 @@ export async function readTimeline(client: ApolloClient): Promise<{ userId: stri
 }
 
 /**
- * Keeps the cached timeline as it is at the service. When the connection is lost, it goes on behind the last event:
- * nothing is missed.
+ * Applies the events of the viewer's timeline to the cache. After a lost connection it resumes
+ * after the last event, so no event is missed.
  */
 export function watchTimeline(client: ApolloClient, userId: string, streamCursor: string): Observable<TimelineEvent> {
   let after = streamCursor
@@ -207,7 +207,7 @@ export function watchTimeline(client: ApolloClient, userId: string, streamCursor
   )
 }
 
-/** Puts one event into the cache; gives the cursor to go on from. */
+/** Applies an event to the cache, and returns the cursor to resume from. */
 async function apply(client: ApolloClient, userId: string, event: TimelineEvent): Promise<string> {
   const { cache } = client
   switch (event.__typename) {
@@ -215,7 +215,7 @@ async function apply(client: ApolloClient, userId: string, event: TimelineEvent)
       insert(cache, userId, event.edge)
       return event.cursor
     case 'TimelinePostUpdated':
-      // The post came with its id, so the cache has it already.
+      // The event has the post with its id, so the cache is up to date.
       return event.cursor
     case 'TimelinePostRemoved':
       removePost(cache, event.postId)
@@ -227,7 +227,7 @@ async function apply(client: ApolloClient, userId: string, event: TimelineEvent)
   }
 }
 
-/** Newest first, and once: our own posts come with the mutation and with the stream. */
+/** Inserts a post once, newest first. The viewer's own posts arrive by mutation and by stream. */
 function insert(cache: ApolloCache, userId: string, edge: Edge): void {
   const user = { __typename: 'User', id: userId }
   cache.updateFragment({ from: user, fragment: TimelinePage, fragmentName: 'TimelinePage' }, (cached) => {
@@ -235,24 +235,27 @@ function insert(cache: ApolloCache, userId: string, edge: Edge): void {
     const page = cached.timeline
     const others = page.edges.filter(({ node }) => node.id !== edge.node.id)
     const edges = [edge, ...others].sort((a, b) => b.node.createdAt.localeCompare(a.node.createdAt))
-    // Older than all that has been read: its turn comes with the next page.
+    // A post that is older than the cached pages arrives with the next page.
     if (page.pageInfo.hasNextPage && edges.at(-1) === edge) return null
     return { ...cached, timeline: withEdges(page, edges) }
   })
 }
 
-/** Lists that go through `relayStylePagination` leave out what is gone. */
+/** `relayStylePagination` filters evicted nodes out of its lists. */
 function removePost(cache: ApolloCache, id: string): void {
   cache.evict({ id: `Post:${id}` })
 }
 
-/** What passes; any other code will be the same next time. A lost connection has none, and passes too. */
-const PASSING: readonly unknown[] = ['UNAVAILABLE', 'TIMEOUT', 'RATE_LIMITED', 'TOO_MANY_OPERATIONS', 'INTERNAL']
+/** Codes of errors that a retry can fix. A lost connection has no code, and is retried too. */
+const TRANSIENT: readonly unknown[] = ['UNAVAILABLE', 'TIMEOUT', 'RATE_LIMITED', 'TOO_MANY_OPERATIONS', 'INTERNAL']
 
-/** A token that is good no longer is not good next time: the socket is closed with 4403, which Apollo's link says in words only. */
+/**
+ * Whether a retry is useless. An invalid token closes the socket with 4403, which Apollo's link
+ * reports in the message only.
+ */
 function isFinal(error: unknown): boolean {
   if (CombinedGraphQLErrors.is(error))
-    return error.errors.some(({ extensions }) => !PASSING.includes(extensions?.['code']))
+    return error.errors.some(({ extensions }) => !TRANSIENT.includes(extensions?.['code']))
   return error instanceof Error && error.message.startsWith('Socket closed with event 4403')
 }
 

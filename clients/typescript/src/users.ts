@@ -1,8 +1,9 @@
 import { graphql } from './gql'
 
 /**
- * What a follow button shows: absent on oneself and for anonymous viewers. `isMutual` is the relationship's, which has an
- * id; a cached edge of a list has none, so a follow cannot reach the `isMutual` there.
+ * The state of a follow button. `viewerRelationship` is null on the viewer's own profile and for
+ * anonymous viewers. A mutation updates its `isMutual`, because the relationship has an id. An edge
+ * has none, so a mutation cannot update the `isMutual` of an edge.
  */
 export const FollowButton = graphql(`
   fragment FollowButton on User {
@@ -54,8 +55,9 @@ export const Profile = graphql(`
   }
 `)
 
-// Pages are of edges, not of nodes: `relayStylePagination` joins these. And their length is the user's
-// `followersCount`, not `totalCount`: the former has one place in the cache, so whatever brings it updates all.
+// Pages select edges and not nodes, because `relayStylePagination` joins edges. The length of the
+// list is the user's `followersCount` and not `totalCount`, because the cache stores it once: every
+// response that has it updates every component.
 export const FollowersPage = graphql(`
   fragment FollowersPage on User {
     id

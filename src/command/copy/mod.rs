@@ -1,113 +1,105 @@
-//! `copy`: all that is in one database into another, whichever engines they are on: every row with its
-//! key, or nothing.
+//! `rookery copy`: copies a database into an empty one, between engines or on the same.
 //!
-//! The source is read at one moment and may be served meanwhile. The target must be empty; it is written
-//! in one transaction, and the doctor looks it over afterwards.
+//! Every row keeps its id. The source is read from one snapshot and may be in use. The target is
+//! written in one transaction. Afterwards it is checked as by `doctor`.
 
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
+
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
-use entity::{bookmark, follow, post, session, user};
+use entity::{TABLES, Table, for_each_table};
 use futures_util::future::join;
 use indicatif::ProgressBar;
 use sea_orm::{
-    ColumnTrait as _, Condition, DbErr, EntityTrait, FromQueryResult, IntoActiveModel,
-    Iterable as _, ModelTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Set,
-    Value,
+    ActiveModelTrait as _, ColumnTrait as _, Condition, DbErr, EntityTrait, FromQueryResult,
+    IdenStatic as _, IntoActiveModel, Iterable as _, ModelTrait as _, PrimaryKeyToColumn as _,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _, Value,
 };
 
-use super::bulk::{Bulk, CHUNK};
+use super::bulk::{Bulk, ROWS_PER_STATEMENT};
 use super::doctor::{self, Report};
-use super::indexes::{self, Which};
+use super::indexes::{self, IndexSet};
 use super::progress;
-use crate::config::Connections;
+use crate::config::PoolOptions;
 use crate::database::{Database, Snapshot};
 
-/// SQLite takes no more parameters with one statement; PostgreSQL takes twice as many.
-const MOST_PARAMETERS: usize = 32_766;
+/// Largest number of parameters of a statement on SQLite; PostgreSQL allows twice as many.
+const MAX_PARAMETERS: usize = 32_766;
 
-/// What to copy where.
+/// The source and the target of a copy.
 #[derive(Args, Clone, Debug)]
-pub struct Route {
-    /// Address of the database to read; it may be served meanwhile
+#[command(next_help_heading = "Database")]
+pub struct CopyOptions {
+    /// URL of the database to read, which may be in use
     #[arg(long, env = "ROOKERY_COPY_FROM", hide_env_values = true, value_name = "URL")]
     pub from: String,
 
-    /// Address of the database to fill, which must be empty; an SQLite file is made when there is none
+    /// URL of the empty database to fill; a missing SQLite file is created
     #[arg(long, env = "ROOKERY_COPY_TO", hide_env_values = true, value_name = "URL")]
     pub to: String,
 
     #[command(flatten)]
-    pub connections: Connections,
+    pub pool: PoolOptions,
 }
 
-/// How many rows of each table there are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromQueryResult)]
-pub struct Summary {
-    pub users: i64,
-    pub sessions: i64,
-    pub follows: i64,
-    pub posts: i64,
-    pub bookmarks: i64,
-}
-
-const COUNT: &str = r#"
-    SELECT (SELECT count(*) FROM "user") AS users, (SELECT count(*) FROM session) AS sessions,
-        (SELECT count(*) FROM follow) AS follows, (SELECT count(*) FROM post) AS posts,
-        (SELECT count(*) FROM bookmark) AS bookmarks"#;
+/// The number of rows of each table, in the order of [`TABLES`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary(pub Vec<(&'static str, i64)>);
 
 impl Summary {
-    fn tables(&self) -> [(&'static str, i64); 5] {
-        [
-            ("user", self.users),
-            ("session", self.sessions),
-            ("follow", self.follows),
-            ("post", self.posts),
-            ("bookmark", self.bookmarks),
-        ]
+    /// The number of rows of a table.
+    fn rows(&self, table: &str) -> u64 {
+        let found = self.0.iter().find(|(name, _)| *name == table);
+        found.map_or(0, |(_, rows)| rows.unsigned_abs())
     }
 }
 
-/// Copies everything, or nothing, between databases whose tables are in this version's form; then
-/// examines the target.
+impl fmt::Display for Summary {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tables = self.0.iter().map(|(name, rows)| format!("{rows} {name}s"));
+        write!(out, "{}", tables.collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// Copies all tables in one transaction, and checks the target.
+///
+/// Both databases must have the schema of this version.
 ///
 /// # Errors
-/// When the target is not empty, or when one of the databases refuses.
+/// When the target is not empty; any error of either database.
 pub async fn run(
     from: &Database,
     to: &Database,
     progress: &ProgressBar,
 ) -> Result<(Summary, Report)> {
-    let summary = everything(from, to, progress).await?;
+    let summary = copy_tables(from, to, progress).await?;
     Ok((summary, doctor::run(to, false, progress).await?))
 }
 
-async fn everything(from: &Database, to: &Database, progress: &ProgressBar) -> Result<Summary> {
-    let source = Snapshot::patient(from).await.context("cannot read the source")?;
-    let counted = source.all::<Summary, _>(COUNT, []).await.context("cannot count the rows")?;
-    let there = counted.first().copied().unwrap_or_default();
-    progress::rows(progress, there.tables().iter().map(|(_, rows)| rows.unsigned_abs()).sum());
+async fn copy_tables(from: &Database, to: &Database, progress: &ProgressBar) -> Result<Summary> {
+    let source = Snapshot::without_timeouts(from).await.context("cannot read the source")?;
+    let counted = source.all::<RowCount, _>(&count_sql(), []).await;
+    let expected = summary(&counted.context("cannot count the rows of the source")?)?;
+    progress::rows(progress, expected.0.iter().map(|(_, rows)| rows.unsigned_abs()).sum());
     let copy = Copy { source, bulk: Bulk::begin(to).await?, progress };
-    for (table, rows) in copy.arrived().await?.tables() {
+    for (table, rows) in copy.count_target().await?.0 {
         let empty = "the target must be empty, and nothing was copied";
         ensure!(rows == 0, "the target's table '{table}' has {rows} rows: {empty}");
     }
-    copy.table::<user::Entity>(user::Column::Id, there.users, |_| {}).await?;
-    // What it says is a place in the source's own log.
-    let forget = |session: &mut session::ActiveModel| session.lsn = Set(None);
-    copy.table::<session::Entity>(session::Column::Id, there.sessions, forget).await?;
-    copy.table::<follow::Entity>(follow::Column::Id, there.follows, |_| {}).await?;
-    copy.table::<post::Entity>(post::Column::Id, there.posts, |_| {}).await?;
-    copy.table::<bookmark::Entity>(bookmark::Column::Id, there.bookmarks, |_| {}).await?;
-    let arrived = copy.arrived().await?;
-    ensure!(arrived == there, "nothing was copied: of {there:?} only {arrived:?} arrived");
-    copy.bulk.analyze().await.context("cannot look the rows over")?;
+    for_each_table!(E, table => {
+        copy.table::<E>(table, expected.rows(table.name)).await?;
+    });
+    let copied = copy.count_target().await?;
+    ensure!(copied == expected, "nothing was copied: only {copied} of {expected} were written");
+    copy.bulk.analyze().await.context("cannot analyze the tables")?;
     copy.bulk.commit().await?;
-    Ok(there)
+    Ok(expected)
 }
 
+/// The state of a copy.
 struct Copy<'a> {
     source: Snapshot,
     bulk: Bulk<'a>,
@@ -115,54 +107,74 @@ struct Copy<'a> {
 }
 
 impl Copy<'_> {
-    /// Copies a table of so many rows in the order of its keys, and changes each on the way.
-    async fn table<E>(
-        &self,
-        key: E::Column,
-        rows: i64,
-        change: impl Fn(&mut E::ActiveModel),
-    ) -> Result<()>
+    /// Copies a table of `rows` rows in the order of its ids.
+    async fn table<E>(&self, table: &Table, rows: u64) -> Result<()>
     where
         E: EntityTrait,
         E::Model: IntoActiveModel<E::ActiveModel>,
     {
-        let table = E::default().table_name();
-        let cannot = |what| format!("nothing was copied: cannot {what} the table '{table}'");
-        self.progress.set_message(table);
-        let indexes = indexes::set_aside(&self.bulk, table, Which::All, rows.unsigned_abs());
+        let name = table.name;
+        let cannot = |what| format!("nothing was copied: cannot {what} the table '{name}'");
+        let local: Vec<E::Column> =
+            E::Column::iter().filter(|c| table.local_columns.contains(&c.as_str())).collect();
+        let id = E::PrimaryKey::iter().next().context("the table has no id")?.into_column();
+        self.progress.set_message(name);
+        let indexes = indexes::drop_indexes(&self.bulk, name, IndexSet::All, rows);
         let indexes = indexes.await.with_context(|| cannot("prepare"))?;
-        let mut rows = self.read::<E>(key, None).await.with_context(|| cannot("read"))?;
+        let mut rows = self.read::<E>(id, None).await.with_context(|| cannot("read"))?;
         while let Some(last) = rows.last() {
-            let next = self.read::<E>(key, Some(last.get(key)));
+            let next = self.read::<E>(id, Some(last.get(id)));
             self.progress.inc(rows.len() as u64);
-            let changed = rows.into_iter().map(|row| {
+            let copies = rows.into_iter().map(|row| {
                 let mut row = row.into_active_model();
-                change(&mut row);
+                for column in &local {
+                    row.not_set(*column);
+                }
                 row
             });
-            let (next, written) = join(next, self.bulk.add::<E>(changed)).await;
+            let (next, written) = join(next, self.bulk.add::<E>(copies)).await;
             written.with_context(|| cannot("write"))?;
             rows = next.with_context(|| cannot("read"))?;
         }
-        indexes.put_back(&self.bulk).await.with_context(|| cannot("index"))
+        indexes.recreate(&self.bulk).await.with_context(|| cannot("index"))
     }
 
-    /// The rows after `last`, as many as one statement can write.
+    /// The next rows after the id `last`, at most as many as a statement can write.
     async fn read<E: EntityTrait>(
         &self,
-        key: E::Column,
+        id: E::Column,
         last: Option<Value>,
     ) -> Result<Vec<E::Model>, DbErr> {
-        let most = CHUNK.min(MOST_PARAMETERS / E::Column::iter().count());
-        let after = Condition::all().add_option(last.map(|last| key.gt(last)));
-        let rows = E::find().filter(after).order_by_asc(key).limit(most as u64);
-        rows.all(&**self.source.get().await?).await
+        let max = ROWS_PER_STATEMENT.min(MAX_PARAMETERS / E::Column::iter().count());
+        let after = Condition::all().add_option(last.map(|last| id.gt(last)));
+        let rows = E::find().filter(after).order_by_asc(id).limit(max as u64);
+        rows.all(&**self.source.transaction().await?).await
     }
 
-    /// What the target has.
-    async fn arrived(&self) -> Result<Summary> {
-        let counted = self.bulk.rows::<Summary>(COUNT, []).await;
-        let counted = counted.context("cannot count the target's rows")?;
-        Ok(counted.first().copied().unwrap_or_default())
+    /// The number of rows of each table of the target, within the transaction.
+    async fn count_target(&self) -> Result<Summary> {
+        let counted = self.bulk.rows::<RowCount>(&count_sql(), []).await;
+        summary(&counted.context("cannot count the rows of the target")?)
     }
+}
+
+#[derive(FromQueryResult)]
+struct RowCount {
+    name: String,
+    count: i64,
+}
+
+/// SQL that counts the rows of each table.
+fn count_sql() -> String {
+    let counts = TABLES.iter().map(|Table { name, .. }| {
+        format!(r#"SELECT '{name}' AS name, count(*) AS count FROM "{name}""#)
+    });
+    counts.collect::<Vec<_>>().join(" UNION ALL ")
+}
+
+/// The counts in the order of [`TABLES`].
+fn summary(counted: &[RowCount]) -> Result<Summary> {
+    let rows = |name| counted.iter().find(|row| row.name == name).map(|row| (name, row.count));
+    let all = TABLES.iter().map(|table| rows(table.name).context("a table was not counted"));
+    all.collect::<Result<_>>().map(Summary)
 }

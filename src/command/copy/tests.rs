@@ -1,25 +1,27 @@
-//! There and back again: equal rows, or none.
+//! A copy has the same rows as its source, or none.
 
+use entity::{bookmark, follow, post, session, user};
 use indicatif::ProgressBar;
 use sea_orm::{EntityTrait, QueryOrder as _};
 
 use super::*;
-use crate::command::testing::Bench;
+use crate::command::testing::TestDatabase;
 use crate::command::{seed, token};
 
-async fn copied(from: &Bench, to: &Bench) -> Result<(Summary, Report)> {
+async fn copy(from: &TestDatabase, to: &TestDatabase) -> Result<(Summary, Report)> {
     run(&from.db, &to.db, &ProgressBar::hidden()).await
 }
 
-async fn rows<E: EntityTrait>(bench: &Bench, key: E::Column) -> Vec<E::Model> {
-    E::find().order_by_asc(key).all(bench.db.reader()).await.unwrap()
+/// All rows of a table, ordered by `key`.
+async fn rows<E: EntityTrait>(database: &TestDatabase, key: E::Column) -> Vec<E::Model> {
+    E::find().order_by_asc(key).all(database.db.reader()).await.unwrap()
 }
 
-/// The demonstration, and one of everything that it lacks.
-async fn filled(bench: Bench) -> Bench {
-    seed::demo(&bench.db, "hash").await.unwrap();
-    token::create(&bench.db, "susan", 1).await.unwrap();
-    bench
+/// Adds the demo data, and rows of the tables and values that the demo data lack.
+async fn fill(database: TestDatabase) -> TestDatabase {
+    seed::demo(&database.db, "hash").await.unwrap();
+    token::create(&database.db, "susan", 1).await.unwrap();
+    database
         .tamper(
             r#"UPDATE session SET lsn = 77, user_agent = NULL,
                 expires_at = '2031-02-03T04:05:06.789012+00:00';
@@ -33,99 +35,107 @@ async fn filled(bench: Bench) -> Bench {
                 SELECT id, author_id, id FROM post"#,
         )
         .await;
-    bench
+    database
 }
 
 #[tokio::test]
-async fn there_and_back_again_every_row_is_the_same() {
-    let one = filled(Bench::on_sqlite().await).await;
-    let (two, three) = (Bench::new().await, Bench::on_sqlite().await);
-    let (summary, report) = copied(&one, &two).await.unwrap();
+async fn copy_and_copy_back_keep_every_row() {
+    let source = fill(TestDatabase::on_sqlite().await).await;
+    let (target, back) = (TestDatabase::new().await, TestDatabase::on_sqlite().await);
+    let (summary, report) = copy(&source, &target).await.unwrap();
     assert!(report.is_clean(), "{report}");
-    let expected =
-        Summary { users: 304, sessions: 1, follows: 4_504, posts: 2_416, bookmarks: 2_416 };
+    let expected = [("user", 304), ("session", 1), ("follow", 4_504), ("post", 2_416)];
+    let expected = Summary([&expected[..], &[("bookmark", 2_416)]].concat());
     assert_eq!(summary, expected);
-    assert_eq!(copied(&two, &three).await.unwrap().0, expected);
-    for copy in [&two, &three] {
+    assert_eq!(copy(&target, &back).await.unwrap().0, expected);
+    for copied in [&target, &back] {
         let key = user::Column::Id;
-        assert_eq!(rows::<user::Entity>(&one, key).await, rows::<user::Entity>(copy, key).await);
+        assert_eq!(
+            rows::<user::Entity>(&source, key).await,
+            rows::<user::Entity>(copied, key).await
+        );
         let key = follow::Column::Id;
-        let follows = rows::<follow::Entity>(&one, key).await;
-        assert_eq!(follows, rows::<follow::Entity>(copy, key).await);
+        let follows = rows::<follow::Entity>(&source, key).await;
+        assert_eq!(follows, rows::<follow::Entity>(copied, key).await);
         let key = post::Column::Id;
-        assert_eq!(rows::<post::Entity>(&one, key).await, rows::<post::Entity>(copy, key).await);
+        assert_eq!(
+            rows::<post::Entity>(&source, key).await,
+            rows::<post::Entity>(copied, key).await
+        );
         let key = bookmark::Column::Id;
-        let bookmarks = rows::<bookmark::Entity>(&one, key).await;
-        assert_eq!(bookmarks, rows::<bookmark::Entity>(copy, key).await);
+        let bookmarks = rows::<bookmark::Entity>(&source, key).await;
+        assert_eq!(bookmarks, rows::<bookmark::Entity>(copied, key).await);
         let key = session::Column::Id;
-        let mut sessions = rows::<session::Entity>(&one, key).await;
+        let mut sessions = rows::<session::Entity>(&source, key).await;
         assert_eq!(sessions[0].lsn.take(), Some(77));
-        assert_eq!(sessions, rows::<session::Entity>(copy, key).await);
+        assert_eq!(sessions, rows::<session::Entity>(copied, key).await);
     }
-    // To the letter, as moments are compared as text there.
-    let letters = "SELECT created_at || last_used_at || expires_at FROM session UNION ALL
+    // SQLite compares times as text, so their text must be the same too.
+    let texts = "SELECT created_at || last_used_at || expires_at FROM session UNION ALL
         SELECT created_at || coalesce(edited_at, '') FROM post UNION ALL
         SELECT created_at || coalesce(last_seen_at, '') FROM \"user\" UNION ALL
         SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY 1";
-    assert_eq!(one.column(letters).await, three.column(letters).await);
+    assert_eq!(source.column(texts).await, back.column(texts).await);
 }
 
 #[tokio::test]
-async fn a_target_with_rows_is_left_as_it_is() {
-    let one = filled(Bench::on_sqlite().await).await;
-    let two = Bench::new().await;
+async fn target_with_rows_is_rejected_and_unchanged() {
+    let source = fill(TestDatabase::on_sqlite().await).await;
+    let target = TestDatabase::new().await;
     let time = "2020-01-01T00:00:00+00:00";
-    two.tamper(&format!(
-        r#"INSERT INTO "user" (id, username, email, created_at)
+    target
+        .tamper(&format!(
+            r#"INSERT INTO "user" (id, username, email, created_at)
             VALUES (5, 'eve', 'eve@example.com', '{time}')"#
-    ))
-    .await;
-    let error = copied(&one, &two).await.unwrap_err().to_string();
+        ))
+        .await;
+    let error = copy(&source, &target).await.unwrap_err().to_string();
     assert!(error.starts_with("the target's table 'user' has 1 rows: "), "{error}");
-    assert_eq!((two.count("user").await, two.count("follow").await), (1, 0));
+    assert_eq!((target.count("user").await, target.count("follow").await), (1, 0));
 }
 
 #[tokio::test]
-async fn half_of_a_copy_is_taken_back() {
-    let one = filled(Bench::on_sqlite().await).await;
-    one.tamper(
-        "PRAGMA foreign_keys = OFF;
-        UPDATE bookmark SET user_id = 1 WHERE id = (SELECT max(id) FROM bookmark);
-        PRAGMA foreign_keys = ON;",
-    )
-    .await;
-    let two = Bench::new().await;
-    let error = format!("{:#}", copied(&one, &two).await.unwrap_err());
+async fn failed_copy_is_rolled_back() {
+    let source = fill(TestDatabase::on_sqlite().await).await;
+    source
+        .tamper(
+            "PRAGMA foreign_keys = OFF;
+            UPDATE bookmark SET user_id = 1 WHERE id = (SELECT max(id) FROM bookmark);
+            PRAGMA foreign_keys = ON;",
+        )
+        .await;
+    let target = TestDatabase::new().await;
+    let error = format!("{:#}", copy(&source, &target).await.unwrap_err());
     assert!(error.starts_with("nothing was copied: cannot write the table 'bookmark'"), "{error}");
     assert_eq!(error.lines().count(), 1);
     for table in ["user", "session", "follow", "post", "bookmark"] {
-        assert_eq!(two.count(table).await, 0, "{table}");
+        assert_eq!(target.count(table).await, 0, "{table}");
     }
 }
 
 #[tokio::test]
-async fn a_copy_has_the_faults_of_its_source_and_says_so() {
-    let one = filled(Bench::new().await).await;
-    one.tamper(r#"UPDATE "user" SET posts_count = 99 WHERE username = 'john'"#).await;
-    let two = Bench::new().await;
-    let (_, report) = copied(&one, &two).await.unwrap();
+async fn problems_of_the_source_are_copied_and_reported() {
+    let source = fill(TestDatabase::new().await).await;
+    source.tamper(r#"UPDATE "user" SET posts_count = 99 WHERE username = 'john'"#).await;
+    let target = TestDatabase::new().await;
+    let (_, report) = copy(&source, &target).await.unwrap();
     assert!(report.to_string().contains("john: posts_count is 99, should be 4"), "{report}");
-    assert_eq!(two.count("post").await, 2_416);
+    assert_eq!(target.count("post").await, 2_416);
 }
 
-/// On PostgreSQL other instances write to the source meanwhile; on SQLite a service does.
+/// On PostgreSQL the instances of the source may write meanwhile, and on SQLite the server.
 #[tokio::test]
-async fn a_copy_is_of_one_moment() {
-    let (one, two) = (filled(Bench::new().await).await, Bench::new().await);
+async fn copy_during_writes_is_consistent() {
+    let (source, target) = (fill(TestDatabase::new().await).await, TestDatabase::new().await);
     let writing = async {
         for _ in 0..50 {
             let write = r#"UPDATE "user" SET posts_count = posts_count - 1 WHERE id =
                     (SELECT author_id FROM post ORDER BY id LIMIT 1);
                 DELETE FROM post WHERE id = (SELECT min(id) FROM post)"#;
-            one.tamper(&format!("BEGIN; {write}; COMMIT")).await;
+            source.tamper(&format!("BEGIN; {write}; COMMIT")).await;
         }
     };
-    let (result, ()) = tokio::join!(copied(&one, &two), writing);
+    let (result, ()) = tokio::join!(copy(&source, &target), writing);
     let (_, report) = result.unwrap();
     assert!(report.is_clean(), "{report}");
 }

@@ -1,9 +1,9 @@
-//! `doctor`: proves that what is stored twice agrees and that nothing points into the void, and
-//! with `repair` makes it so. Rookery keeps both true by itself; what is found here came from
-//! outside: a disk, another program, a hand in the file.
+//! `rookery doctor`: checks the consistency of the database, and repairs it with `--repair`.
 //!
-//! Each check is one statement over the whole table, never one per user, and all of them see the same
-//! moment, so a service that writes meanwhile does not look wrong.
+//! It checks that all references are valid, that stored counts equal the counted rows, and on
+//! SQLite that the file is intact. Rookery maintains these itself; problems come from a faulty disk
+//! or from writes by other programs. Each check is one statement over a whole table. All checks
+//! read from one snapshot, so a server may write meanwhile.
 
 #[cfg(test)]
 mod tests;
@@ -11,176 +11,174 @@ mod tests;
 use std::fmt;
 
 use anyhow::{Context as _, Result};
+use entity::{Count, Reference, TABLES, Table};
 use indicatif::ProgressBar;
 use sea_orm::FromQueryResult;
 
-use super::bulk::{Bulk, COUNTS};
-use super::progress;
+use crate::command::bulk::{Bulk, count_sql, counts_sql};
+use crate::command::progress;
 use crate::database::{Database, Engine, Snapshot};
 
-/// How many findings of a kind are named; the rest are counted.
-const NAMED: usize = 20;
+/// Maximum number of examples of a finding.
+const MAX_EXAMPLES: usize = 20;
 
-/// What each count of a user counts: its column, and the table and column that refer to the user.
-const COUNTED: [(&str, &str, &str); 3] = [
-    ("followers_count", "follow", "followed_id"),
-    ("following_count", "follow", "follower_id"),
-    ("posts_count", "post", "author_id"),
-];
-
-/// Who refers to whom: a table, its column, and the table that the column points to. What a repair
-/// deletes with a post comes after it.
-const REFERENCES: [(&str, &str, &str); 6] = [
-    ("follow", "follower_id", "user"),
-    ("follow", "followed_id", "user"),
-    ("post", "author_id", "user"),
-    ("session", "user_id", "user"),
-    ("bookmark", "user_id", "user"),
-    ("bookmark", "post_id", "post"),
-];
-
-/// What was found, and after a repair what is still left.
+/// The result of the checks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     pub found: Vec<Finding>,
-    pub left: Option<Vec<Finding>>,
+    /// The findings after a repair; `None` without a repair.
+    pub remaining: Option<Vec<Finding>>,
 }
 
-/// Everything of one kind that is wrong.
+/// The problems that a check has found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     pub check: &'static str,
     pub count: usize,
-    /// The first ones, a line each.
-    pub named: Vec<String>,
+    /// The first problems, a line each.
+    pub examples: Vec<String>,
 }
 
-/// Looks the whole database over.
+/// Checks the database, and repairs it if `repair` is set.
 ///
 /// # Errors
-/// When the database cannot be read or, for a repair, written.
+/// Any error of the database.
 pub async fn run(db: &Database, repair: bool, progress: &ProgressBar) -> Result<Report> {
     progress::rows(progress, 0);
-    let found = examine(db, progress).await?;
+    let found = run_checks(db, progress).await?;
     if !repair || found.is_empty() {
-        return Ok(Report { found, left: None });
+        return Ok(Report { found, remaining: None });
     }
-    progress.set_message("repairing");
-    mend(db).await.context("cannot repair the database; nothing was changed")?;
-    let left = examine(db, progress).await?;
-    Ok(Report { found, left: Some(left) })
+    progress.set_message("repair");
+    repair_database(db).await.context("cannot repair the database; nothing was changed")?;
+    let remaining = run_checks(db, progress).await?;
+    Ok(Report { found, remaining: Some(remaining) })
 }
 
-async fn examine(db: &Database, progress: &ProgressBar) -> Result<Vec<Finding>> {
+async fn run_checks(db: &Database, progress: &ProgressBar) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     let mut checks = vec![
-        ("rows point to something that is not there", orphans()),
+        ("rows refer to missing rows", orphans()),
         ("users follow themselves", SELF_FOLLOWS.to_owned()),
     ];
-    checks.extend(COUNTED.map(|counted| (counted.0, wrong_counts(counted))));
+    checks.extend(counts().map(|(table, count)| (count.column, wrong_counts(table, count))));
     if db.engine() == Engine::Sqlite {
         checks.insert(0, ("the file is damaged", DAMAGE.to_owned()));
     }
     progress.inc_length(checks.len() as u64);
-    let moment = Snapshot::patient(db).await.context("cannot read the database")?;
+    let snapshot = Snapshot::without_timeouts(db).await.context("cannot read the database")?;
     for (check, sql) in checks {
         progress.set_message(check);
-        let found = find(&moment, check, &sql).await;
-        findings.extend(found.with_context(|| format!("cannot check: {check}"))?);
+        let finding = run_check(&snapshot, check, &sql).await;
+        findings.extend(finding.with_context(|| format!("the check '{check}' failed"))?);
         progress.inc(1);
     }
     Ok(findings)
 }
 
+/// SQL that selects the problems of an SQLite file.
 const DAMAGE: &str = "
     SELECT integrity_check AS line, count(*) OVER () AS total
     FROM pragma_integrity_check WHERE integrity_check <> 'ok'";
 
+/// SQL that selects the follows of a user by itself.
 const SELF_FOLLOWS: &str = r#"
     SELECT username || ': follow ' || follow.id AS line, count(*) OVER () AS total
     FROM follow JOIN "user" ON "user".id = follower_id
     WHERE follower_id = followed_id ORDER BY follow.id"#;
 
+/// SQL that selects the rows with a reference to a missing row.
 fn orphans() -> String {
-    let of_each = REFERENCES.map(|(table, column, parent)| {
-        let dangling = dangling(table, column, parent);
+    let queries = references().map(|(table, reference)| {
+        let dangling = is_dangling(table, reference);
+        let (table, parent) = (table.name, reference.table);
         format!(
-            "SELECT '{table} ' || id || ' points to a missing {parent}' AS line \
+            "SELECT '{table} ' || id || ' refers to a missing {parent}' AS line \
              FROM {table} WHERE {dangling}"
         )
     });
-    let all = of_each.join(" UNION ALL ");
+    let all = queries.collect::<Vec<_>>().join(" UNION ALL ");
     format!("SELECT line, count(*) OVER () AS total FROM ({all}) AS orphans")
 }
 
-/// The row of `table` points into the void.
-fn dangling(table: &str, column: &str, parent: &str) -> String {
+/// The SQL condition that a row of `table` has this reference to a missing row.
+fn is_dangling(table: &Table, Reference { column, table: parent }: &Reference) -> String {
+    let table = table.name;
     format!(r#"NOT EXISTS (SELECT 1 FROM "{parent}" AS parent WHERE parent.id = {table}.{column})"#)
 }
 
-fn wrong_counts((count, table, column): (&str, &str, &str)) -> String {
+/// All references of all tables.
+fn references() -> impl Iterator<Item = (&'static Table, &'static Reference)> {
+    TABLES.iter().flat_map(|table| table.references.iter().map(move |each| (table, each)))
+}
+
+/// All stored counts of users, with the tables whose rows they count.
+fn counts() -> impl Iterator<Item = (&'static Table, &'static Count)> {
+    TABLES.iter().flat_map(|table| table.counts.iter().map(move |each| (table, each)))
+}
+
+/// SQL that selects the users whose stored count is wrong.
+fn wrong_counts(table: &Table, Count { column: count, key }: &Count) -> String {
+    let table = table.name;
     format!(
         r#"SELECT username || ': {count} is ' || stored || ', should be ' || counted AS line,
             count(*) OVER () AS total
         FROM (
             SELECT id, username, {count} AS stored,
-                (SELECT count(*) FROM {table} WHERE {column} = "user".id) AS counted
+                (SELECT count(*) FROM {table} WHERE {key} = "user".id) AS counted
             FROM "user"
         ) AS counts WHERE stored <> counted ORDER BY id"#
     )
 }
 
-/// Runs a check: its rows are what is wrong.
-async fn find(moment: &Snapshot, check: &'static str, sql: &str) -> Result<Option<Finding>> {
+/// Runs a check, whose SQL selects a row for each problem.
+async fn run_check(snapshot: &Snapshot, check: &'static str, sql: &str) -> Result<Option<Finding>> {
     #[derive(FromQueryResult)]
     struct Row {
         line: String,
         total: i64,
     }
-    let rows: Vec<Row> = moment.all(&format!("{sql} LIMIT {NAMED}"), []).await?;
+    let rows: Vec<Row> = snapshot.all(&format!("{sql} LIMIT {MAX_EXAMPLES}"), []).await?;
     let Some(first) = rows.first() else { return Ok(None) };
     let count = usize::try_from(first.total)?;
-    Ok(Some(Finding { check, count, named: rows.into_iter().map(|row| row.line).collect() }))
+    let examples = rows.into_iter().map(|row| row.line).collect();
+    Ok(Some(Finding { check, count, examples }))
 }
 
-/// Deletes what points into the void and sets the counts, in one transaction.
-async fn mend(db: &Database) -> Result<()> {
+/// Deletes rows with invalid references and sets the counts, in one transaction.
+async fn repair_database(db: &Database) -> Result<()> {
     let bulk = Bulk::begin(db).await?;
-    for (table, column, parent) in REFERENCES {
-        let orphans = dangling(table, column, parent);
-        bulk.execute(&format!("DELETE FROM {table} WHERE {orphans}"), []).await?;
+    for (table, reference) in references() {
+        let (name, orphans) = (table.name, is_dangling(table, reference));
+        bulk.execute(&format!("DELETE FROM {name} WHERE {orphans}"), []).await?;
     }
     bulk.execute("DELETE FROM follow WHERE follower_id = followed_id", []).await?;
-    let real = COUNTED
-        .map(|(_, table, column)| {
-            format!(r#"(SELECT count(*) FROM {table} WHERE {column} = "user".id)"#)
-        })
-        .join(", ");
-    let stored = COUNTED.map(|(count, ..)| count).join(", ");
-    let wrong = format!("({stored}) <> ({real})");
-    bulk.execute(&format!(r#"UPDATE "user" SET {COUNTS} WHERE {wrong}"#), []).await?;
+    let stored: Vec<_> = counts().map(|(_, count)| count.column).collect();
+    let counted: Vec<_> = counts().map(|(table, count)| count_sql(table, count)).collect();
+    let is_wrong = format!("({}) <> ({})", stored.join(", "), counted.join(", "));
+    bulk.execute(&format!(r#"UPDATE "user" SET {} WHERE {is_wrong}"#, counts_sql()), []).await?;
     bulk.commit().await
 }
 
 impl Report {
-    /// Whether all is well now.
+    /// Whether there are no problems, or none after the repair.
     pub fn is_clean(&self) -> bool {
-        self.left.as_ref().unwrap_or(&self.found).is_empty()
+        self.remaining.as_ref().unwrap_or(&self.found).is_empty()
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.found.is_empty() {
-            return writeln!(out, "all is well");
+            return writeln!(out, "no problems found");
         }
         self.found.iter().try_for_each(|finding| finding.fmt(out))?;
-        match self.left.as_deref() {
+        match self.remaining.as_deref() {
             None => Ok(()),
             Some([]) => writeln!(out, "repaired"),
-            Some(left) => {
-                writeln!(out, "repaired, but for this:")?;
-                left.iter().try_for_each(|finding| finding.fmt(out))
+            Some(remaining) => {
+                writeln!(out, "repaired, except for:")?;
+                remaining.iter().try_for_each(|finding| finding.fmt(out))
             }
         }
     }
@@ -189,10 +187,10 @@ impl fmt::Display for Report {
 impl fmt::Display for Finding {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(out, "{} ({})", self.check, self.count)?;
-        for line in &self.named {
+        for line in &self.examples {
             writeln!(out, "  {line}")?;
         }
-        match self.count - self.named.len() {
+        match self.count - self.examples.len() {
             0 => Ok(()),
             more => writeln!(out, "  and {more} more"),
         }

@@ -1,5 +1,7 @@
-//! An import file, line by line and in bounded memory, packed with gzip or not; and the list of
-//! what is wrong with its lines, which makes an import take back whatever it has written.
+//! Reads an import file line by line, plain or gzip, and collects the problems of its lines.
+//!
+//! Memory is bounded: a line that is too long is skipped, and only the first problems are kept. A
+//! file is read to its end after a problem, so that one run reports all of them.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,13 +16,14 @@ use indicatif::ProgressBar;
 use crate::command::progress;
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
-const BUFFER: usize = 128 * 1024;
-/// A post of 5,000 characters, each written as two `\uXXXX`, has room to spare.
-const LONGEST_LINE: usize = 256 * 1024;
+const BUFFER_BYTES: usize = 128 * 1024;
+/// Maximum length of a line. The longest post has 5,000 characters, each at most two `\uXXXX`.
+const MAX_LINE_BYTES: usize = 256 * 1024;
 const TOO_LONG: &str = "is longer than 256 KiB";
-/// How many bad lines are told of by number.
-const NAMED_PROBLEMS: usize = 10;
+/// Maximum number of problems that are reported with their line.
+const MAX_REPORTED_PROBLEMS: usize = 10;
 
+/// The lines of a file.
 pub struct Lines {
     path: PathBuf,
     reader: Box<dyn BufRead + Send>,
@@ -28,39 +31,47 @@ pub struct Lines {
     number: u64,
 }
 
-/// A line without its end, or what keeps it from being text.
+/// A line of a file.
 pub struct Line<'a> {
+    /// The number of the line, from 1.
     pub number: u64,
+    /// The line without its line break, or the problem because of which it has no text.
     pub text: Result<&'a str, String>,
 }
 
 impl Lines {
-    /// Progress counts the bytes of the file as it is on the disk.
+    /// Opens a file. The progress is in bytes of the file, compressed or not.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
     pub fn open(path: &Path, progress: &ProgressBar) -> Result<Self> {
         let cannot_read = || format!("cannot read {}", path.display());
         let file = File::open(path).with_context(cannot_read)?;
         progress::bytes(progress, file.metadata().with_context(cannot_read)?.len());
-        let mut plain = BufReader::with_capacity(BUFFER, progress.wrap_read(file));
-        let packed = plain.fill_buf().with_context(cannot_read)?.starts_with(&GZIP_MAGIC);
-        let reader: Box<dyn BufRead + Send> = if packed {
-            Box::new(BufReader::with_capacity(BUFFER, MultiGzDecoder::new(plain)))
+        let mut file = BufReader::with_capacity(BUFFER_BYTES, progress.wrap_read(file));
+        let is_gzip = file.fill_buf().with_context(cannot_read)?.starts_with(&GZIP_MAGIC);
+        let reader: Box<dyn BufRead + Send> = if is_gzip {
+            Box::new(BufReader::with_capacity(BUFFER_BYTES, MultiGzDecoder::new(file)))
         } else {
-            Box::new(plain)
+            Box::new(file)
         };
         Ok(Self { path: path.to_path_buf(), reader, line: Vec::new(), number: 0 })
     }
 
     /// The next line; `None` at the end of the file.
+    ///
+    /// # Errors
+    /// When the file cannot be read or decompressed.
     pub fn read(&mut self) -> Result<Option<Line<'_>>> {
         self.number += 1;
         let number = self.number;
-        let too_long = self
-            .fill()
+        let is_too_long = self
+            .read_line()
             .with_context(|| format!("cannot read line {number} of {}", self.path.display()))?;
         if self.line.is_empty() {
             return Ok(None);
         }
-        if too_long {
+        if is_too_long {
             return Ok(Some(Line { number, text: Err(TOO_LONG.to_owned()) }));
         }
         let byte_order_mark = if number == 1 { "\u{feff}" } else { "" };
@@ -70,17 +81,17 @@ impl Lines {
         Ok(Some(Line { number, text }))
     }
 
-    /// Reads up to the end of the line, and says whether the line was too long to keep.
-    fn fill(&mut self) -> std::io::Result<bool> {
+    /// Reads a line into `self.line`. Returns true if the line is too long and was skipped.
+    fn read_line(&mut self) -> std::io::Result<bool> {
         self.line.clear();
-        let mut start = (&mut self.reader).take(LONGEST_LINE as u64);
+        let mut start = (&mut self.reader).take(MAX_LINE_BYTES as u64);
         start.read_until(b'\n', &mut self.line)?;
-        let cut = self.line.len() == LONGEST_LINE && !self.line.ends_with(b"\n");
-        Ok(cut && self.reader.skip_until(b'\n')? > 0)
+        let is_cut = self.line.len() == MAX_LINE_BYTES && !self.line.ends_with(b"\n");
+        Ok(is_cut && self.reader.skip_until(b'\n')? > 0)
     }
 }
 
-/// What is wrong with a file: the first lines by number, the rest counted.
+/// The problems of a file: the first ones by line, and the number of all.
 #[derive(Debug, Default)]
 pub struct Problems {
     first: BTreeMap<u64, String>,
@@ -88,10 +99,11 @@ pub struct Problems {
 }
 
 impl Problems {
-    pub fn add(&mut self, line: u64, what: impl Into<String>) {
+    /// Adds a problem of a line, as in "is not UTF-8 text".
+    pub fn add(&mut self, line: u64, problem: impl Into<String>) {
         self.count += 1;
-        self.first.insert(line, what.into());
-        if self.first.len() > NAMED_PROBLEMS {
+        self.first.insert(line, problem.into());
+        if self.first.len() > MAX_REPORTED_PROBLEMS {
             self.first.pop_last();
         }
     }
@@ -100,15 +112,17 @@ impl Problems {
         self.count == 0
     }
 
+    /// Fails if there are problems.
+    ///
     /// # Errors
-    /// When there is a problem: names each of the first ones.
+    /// A report of the problems, if there are any.
     pub fn check(self, path: &Path) -> Result<()> {
         if self.is_empty() {
             return Ok(());
         }
-        let mut text = format!("nothing was imported: {} has bad lines", path.display());
-        for (line, what) in &self.first {
-            write!(text, "\n  line {line} {what}")?;
+        let mut text = format!("nothing was imported: {} has invalid lines", path.display());
+        for (line, problem) in &self.first {
+            write!(text, "\n  line {line} {problem}")?;
         }
         match self.count - self.first.len() {
             0 => {}

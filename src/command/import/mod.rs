@@ -1,6 +1,6 @@
-//! `import`: fills the database from a file, line by line, all of it or nothing.
+//! `rookery import`: adds the rows of a file in one transaction, all or nothing.
 
-pub mod edges;
+pub mod follows;
 mod lines;
 pub mod posts;
 #[cfg(test)]

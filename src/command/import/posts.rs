@@ -1,8 +1,8 @@
-//! `import posts`: one post a line, as JSON: `{"author": ..., "body": ..., "createdAt": ...}`.
-//! Authors must be there already, bodies obey the rules of new posts, and a post keeps its moment.
+//! `rookery import posts`: imports posts of existing users from a JSON Lines file.
 //!
-//! A post that is there already (same author, same words, same millisecond) is skipped, so the same
-//! file again adds nothing.
+//! A line is an object `{"author": ..., "body": ..., "createdAt": ...}`. Bodies must obey the rules
+//! of new posts. A post keeps its time, to the millisecond. A post that exists already, with the
+//! same author, body and millisecond, is skipped. So importing the same file again adds nothing.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -14,29 +14,29 @@ use sea_orm::FromQueryResult;
 use serde::Deserialize;
 
 use super::lines::{Lines, Problems};
-use crate::command::bulk::{self, Bulk, CHUNK, Post};
+use crate::command::bulk;
+use crate::command::bulk::{Bulk, Post, ROWS_PER_STATEMENT};
 use crate::database::Database;
+use crate::domain::validation;
 use crate::error::UserError;
-use crate::graph::text;
 
-/// Bytes of text that go into one statement.
-const CHUNK_BYTES: usize = 4 * 1024 * 1024;
+/// Size of the bodies from which a statement is full, in bytes.
+const MAX_STATEMENT_BYTES: usize = 4 * 1024 * 1024;
 
-/// What an import of posts found and did.
+/// Numbers of posts of an import.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Lines that were not blank.
-    pub posts: u64,
+    /// Lines with a post: those that are not blank.
+    pub posts_read: u64,
     pub posts_added: u64,
-    /// Posts that an earlier line or the database had already.
-    pub already_there: u64,
+    /// Posts that an earlier line of the file or the database has.
+    pub existing: u64,
 }
 
-/// Imports the file at `path`, or nothing of it.
+/// Imports the file at `path` in one transaction.
 ///
 /// # Errors
-/// When the file cannot be read, when a line is bad (the first ones are named by number), or when
-/// the database refuses.
+/// When the file cannot be read; a report of its invalid lines; any error of the database.
 pub async fn run(db: &Database, path: &Path, progress: &ProgressBar) -> Result<Summary> {
     let mut lines = Lines::open(path, progress)?;
     progress.set_message("posts");
@@ -45,31 +45,35 @@ pub async fn run(db: &Database, path: &Path, progress: &ProgressBar) -> Result<S
     while let Some(line) = lines.read()? {
         match line.text.and_then(|text| parse(text, now)) {
             Ok(Some((author, body, time))) => {
-                import.take(Entry { line: line.number, author, body, time }).await?;
+                import.add(PostLine { line: line.number, author, body, time }).await?;
             }
             Ok(None) => {}
-            Err(what) => import.problems.add(line.number, what),
+            Err(problem) => import.problems.add(line.number, problem),
         }
     }
-    progress.set_message("counting");
+    progress.set_message("counts");
     import.finish(path).await
 }
 
-struct Entry {
+/// A post and the number of its line.
+struct PostLine {
     line: u64,
+    /// The author's username in lower case.
     author: String,
     body: String,
     time: DateTime<Utc>,
 }
 
+/// A line of the file.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Written {
+struct JsonPost {
     author: String,
     body: String,
     created_at: String,
 }
 
+/// Parses a line; `None` for a blank line. An error is the problem of the line.
 fn parse(
     line: &str,
     now: DateTime<Utc>,
@@ -77,18 +81,18 @@ fn parse(
     if line.trim().is_empty() {
         return Ok(None);
     }
-    let written: Written =
+    let post: JsonPost =
         serde_json::from_str(line).map_err(|error| format!("is not a post in JSON: {error}"))?;
-    let wrong = |error: UserError| format!("has a bad body: {}", error.message);
-    let body = text::body(written.body, &["body"]).map_err(wrong)?;
-    let time = check_time(&written.created_at, now)?;
-    Ok(Some((written.author.to_ascii_lowercase(), body, time)))
+    let invalid = |error: UserError| format!("has an invalid body: {}", error.message);
+    let body = validation::body(post.body, &["body"]).map_err(invalid)?;
+    let time = parse_time(&post.created_at, now)?;
+    Ok(Some((post.author.to_ascii_lowercase(), body, time)))
 }
 
-fn check_time(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, String> {
+fn parse_time(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, String> {
     let not_a_time = || format!("has a createdAt that is not RFC 3339: {text:?}");
     let time = DateTime::parse_from_rfc3339(text).map_err(|_| not_a_time())?;
-    // Kept to the millisecond, as keys are.
+    // Ids have a resolution of a millisecond.
     let time = DateTime::from_timestamp_millis(time.timestamp_millis()).ok_or_else(not_a_time)?;
     if time < DateTime::UNIX_EPOCH {
         Err(format!("has a createdAt before 1970: {text}"))
@@ -101,8 +105,11 @@ fn check_time(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, String> {
 
 struct Import<'a> {
     bulk: Bulk<'a>,
+    /// The ids of the authors so far, by username in lower case.
     authors: HashMap<String, i64>,
-    entries: Vec<Entry>,
+    /// Posts that are not written yet.
+    pending: Vec<PostLine>,
+    /// Size of the bodies of `pending`.
     bytes: usize,
     problems: Problems,
     summary: Summary,
@@ -113,76 +120,82 @@ impl<'a> Import<'a> {
         Ok(Self {
             bulk: Bulk::begin(db).await?,
             authors: HashMap::new(),
-            entries: Vec::with_capacity(CHUNK),
+            pending: Vec::with_capacity(ROWS_PER_STATEMENT),
             bytes: 0,
             problems: Problems::default(),
             summary: Summary::default(),
         })
     }
 
-    async fn take(&mut self, entry: Entry) -> Result<()> {
-        self.bytes += entry.body.len();
-        self.entries.push(entry);
-        if self.entries.len() == CHUNK || self.bytes > CHUNK_BYTES {
+    async fn add(&mut self, post: PostLine) -> Result<()> {
+        self.bytes += post.body.len();
+        self.pending.push(post);
+        if self.pending.len() == ROWS_PER_STATEMENT || self.bytes > MAX_STATEMENT_BYTES {
             self.write().await?;
         }
         Ok(())
     }
 
+    /// Writes the pending posts, unless there are problems.
     async fn write(&mut self) -> Result<()> {
-        let entries = std::mem::take(&mut self.entries);
+        let pending = std::mem::take(&mut self.pending);
         self.bytes = 0;
-        self.meet_authors(&entries).await?;
+        self.resolve_authors(&pending).await?;
         if !self.problems.is_empty() {
             return Ok(());
         }
-        let new = self.without_known(&entries).await?;
-        let posts = self.with_keys(&new).await?;
+        let new = self.without_existing(&pending).await?;
+        let posts = self.with_ids(&new).await?;
         self.bulk.add_posts(&posts).await.context("cannot add the posts")?;
-        let (all, added) = (entries.len() as u64, posts.len() as u64);
-        self.summary.posts += all;
+        let (read, added) = (pending.len() as u64, posts.len() as u64);
+        self.summary.posts_read += read;
         self.summary.posts_added += added;
-        self.summary.already_there += all - added;
+        self.summary.existing += read - added;
         Ok(())
     }
 
-    async fn meet_authors(&mut self, entries: &[Entry]) -> Result<()> {
-        let names = entries.iter().map(|entry| entry.author.as_str());
+    /// Looks up the authors of `posts`. An author that is not a user is a problem.
+    async fn resolve_authors(&mut self, posts: &[PostLine]) -> Result<()> {
+        let names = posts.iter().map(|post| post.author.as_str());
         let mut new: Vec<&str> = names.filter(|name| !self.authors.contains_key(*name)).collect();
         new.sort_unstable();
         new.dedup();
         let found = self.bulk.users_named(&new).await.context("cannot look up the authors")?;
         self.authors.extend(found);
-        for entry in entries {
-            if !self.authors.contains_key(&entry.author) {
-                let what = format!("has an author who is not a user: {:?}", entry.author);
-                self.problems.add(entry.line, what);
+        for post in posts {
+            if !self.authors.contains_key(&post.author) {
+                let problem = format!("has an author who is not a user: {:?}", post.author);
+                self.problems.add(post.line, problem);
             }
         }
         Ok(())
     }
 
-    /// The posts that neither the database nor an earlier entry has, with their authors.
-    async fn without_known<'e>(&self, entries: &'e [Entry]) -> Result<Vec<(i64, &'e Entry)>> {
+    /// The posts that are neither in the database nor repeated in the list, with their authors.
+    async fn without_existing<'p>(
+        &self,
+        posts: &'p [PostLine],
+    ) -> Result<Vec<(i64, &'p PostLine)>> {
         let mut seen = HashSet::new();
-        let mut new: Vec<(i64, &Entry)> = entries
+        let mut new: Vec<(i64, &PostLine)> = posts
             .iter()
-            .filter_map(|entry| Some((*self.authors.get(&entry.author)?, entry)))
-            .filter(|(author, entry)| seen.insert((*author, entry.time, &entry.body)))
+            .filter_map(|post| Some((*self.authors.get(&post.author)?, post)))
+            .filter(|(author, post)| seen.insert((*author, post.time, &post.body)))
             .collect();
-        let known = self.known(&new).await.context("cannot look up the posts")?;
-        let mut place = 0;
+        let existing = self.find_existing(&new).await.context("cannot look up the posts")?;
+        let mut index = 0;
         new.retain(|_| {
-            place += 1;
-            !known.contains(&(place - 1))
+            index += 1;
+            !existing.contains(&(index - 1))
         });
         Ok(new)
     }
 
-    /// The places in `posts` of those that the database has.
-    async fn known(&self, posts: &[(i64, &Entry)]) -> Result<HashSet<i64>> {
+    /// The indexes of the posts that exist in the database.
+    async fn find_existing(&self, posts: &[(i64, &PostLine)]) -> Result<HashSet<i64>> {
         #[derive(FromQueryResult)]
-        struct Place {
+        struct Existing {
+            /// Index of the post.
             place: i64,
         }
         let find = format!(
@@ -192,30 +205,31 @@ impl<'a> Import<'a> {
                 AND id BETWEEN CAST(wanted.value ->> 1 AS bigint)
                     AND CAST(wanted.value ->> 2 AS bigint)
                 AND body = wanted.value ->> 3)",
-            self.bulk.engine().each_element("wanted")
+            self.bulk.engine().unnest_json("wanted")
         );
-        let wanted = bulk::json(posts.iter().map(|(author, entry)| {
-            // All keys of this millisecond, whichever node made them.
-            let above = bulk::last_key(entry.time - TimeDelta::milliseconds(1)).unwrap_or(-1);
-            (author, above + 1, bulk::last_key(entry.time), &entry.body)
+        let wanted = bulk::json(posts.iter().map(|(author, post)| {
+            // All ids of the millisecond, of any instance.
+            let last_before = bulk::last_id_at(post.time - TimeDelta::milliseconds(1));
+            let first = last_before.unwrap_or(-1) + 1;
+            (author, first, bulk::last_id_at(post.time), &post.body)
         }))?;
-        let places = self.bulk.rows::<Place>(&find, [wanted]).await?;
-        Ok(places.into_iter().map(|row| row.place).collect())
+        let existing = self.bulk.rows::<Existing>(&find, [wanted]).await?;
+        Ok(existing.into_iter().map(|row| row.place).collect())
     }
 
-    /// Posts of the same millisecond get keys in the order of the file.
-    async fn with_keys<'e>(&self, new: &[(i64, &'e Entry)]) -> Result<Vec<Post<'e>>> {
-        let mut times: Vec<DateTime<Utc>> = new.iter().map(|(_, entry)| entry.time).collect();
+    /// The posts with ids. Within a millisecond, ids have the order of the file.
+    async fn with_ids<'p>(&self, new: &[(i64, &'p PostLine)]) -> Result<Vec<Post<'p>>> {
+        let mut times: Vec<DateTime<Utc>> = new.iter().map(|(_, post)| post.time).collect();
         times.sort_unstable();
         times.dedup();
-        let free = self.bulk.free_keys("post", &times).await?;
+        let free = self.bulk.free_ids("post", &times).await?;
         let mut free: HashMap<_, _> = times.into_iter().zip(free).collect();
         new.iter()
-            .map(|(author, entry)| {
-                let id = free.get_mut(&entry.time).and_then(Iterator::next).with_context(|| {
-                    format!("line {} is one post too many for its millisecond", entry.line)
+            .map(|(author, post)| {
+                let id = free.get_mut(&post.time).and_then(Iterator::next).with_context(|| {
+                    format!("line {}: all ids of its millisecond are in use", post.line)
                 })?;
-                Ok(Post { id, author: *author, body: &entry.body })
+                Ok(Post { id, author: *author, body: &post.body })
             })
             .collect()
     }

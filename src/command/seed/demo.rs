@@ -1,5 +1,7 @@
-//! The demonstration graph: four people who know each other, and three hundred generated ones who
-//! follow them. Always the same, so that examples can name what is in it.
+//! The demo data of `serve --demo`: four named users, and 300 generated ones.
+//!
+//! The graph is always the same, so that the documentation and the playground can name its users.
+//! Only the four named users have a password.
 
 use std::iter::zip;
 
@@ -10,16 +12,18 @@ use rand::SeedableRng as _;
 use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom as _;
 
-use super::graph::{self, Ranking};
-use super::{YEAR, people, writing};
+use super::graph::Ranking;
+use super::{YEAR, graph, people, writing};
 use crate::command::bulk::{Bulk, Follow, Post, User};
 use crate::database::Database;
 
-const EXTRAS: u32 = 300;
-const EXTRAS_FOLLOW: u64 = 4_500;
-const EXTRAS_WRITE: u64 = 2_400;
+/// Numbers of generated users, and of their follows and posts.
+const EXTRA_USERS: u32 = 300;
+const EXTRA_FOLLOWS: u64 = 4_500;
+const EXTRA_POSTS: u64 = 2_400;
 const RNG_SEED: u64 = 42;
 
+/// A named user.
 struct Actor {
     name: &'static str,
     about_me: &'static str,
@@ -52,7 +56,7 @@ const CAST: [Actor; 4] = [
         about_me: "Rings swallows, mends nets, bakes for the whole team.",
         posts: [
             "Ring 4471 came home: Sussex to the Cape and back, nineteen grams of bird.",
-            "There is seed cake in the hut for whoever helps with the nets on Saturday.",
+            "There is seed cake in the hut for all who help with the nets on Saturday.",
             "Rain all day. The nets stay in the bag and so do I.",
             "Post from Mary: three new broods under the bridge.",
         ],
@@ -69,14 +73,15 @@ const CAST: [Actor; 4] = [
     },
 ];
 
-/// Who follows whom among the cast, by place.
-const FRIENDSHIPS: [(usize, usize); 4] = [(0, 1), (0, 3), (1, 2), (2, 3)];
+/// The follows among the cast: indexes of the follower and the followed user.
+const CAST_FOLLOWS: [(usize, usize); 4] = [(0, 1), (0, 3), (1, 2), (2, 3)];
 
-/// Fills an empty database; `false`, and nothing done, when there are users already. The cast logs
-/// in with the password that `password_hash` is of; nobody else can log in.
+/// Adds the demo data to an empty database. Returns false, and adds nothing, if there are users.
+///
+/// `password_hash` is that of the password of the named users.
 ///
 /// # Errors
-/// When the database refuses.
+/// Any error of the database.
 pub async fn demo(db: &Database, password_hash: &str) -> Result<bool> {
     let bulk = Bulk::begin(db).await?;
     if bulk.number(r#"SELECT count(*) AS number FROM "user""#, []).await? > 0 {
@@ -84,56 +89,61 @@ pub async fn demo(db: &Database, password_hash: &str) -> Result<bool> {
         return Ok(false);
     }
     let mut rng = ChaCha8Rng::seed_from_u64(RNG_SEED);
-    let silent = ProgressBar::hidden();
+    let progress = ProgressBar::hidden();
     let mut users = add_cast(&bulk, password_hash).await?;
-    users.extend(people::add(&bulk, EXTRAS, &mut rng, &silent).await?);
+    users.extend(people::add(&bulk, EXTRA_USERS, &mut rng, &progress).await?);
     let cast = u32::try_from(CAST.len())?;
-    let mut extras: Vec<u32> = (cast..cast + EXTRAS).collect();
+    let mut extras: Vec<u32> = (cast..cast + EXTRA_USERS).collect();
     extras.shuffle(&mut rng);
     let popular = (0..cast).chain(extras.iter().copied()).collect();
     let popular = Ranking::new(popular, graph::POPULARITY)?;
     let active = Ranking::shuffled(&extras, graph::ACTIVITY, &mut rng)?;
-    let edges = graph::edges(&active, &popular, EXTRAS_FOLLOW, &mut rng);
-    graph::add(&bulk, &users, &edges, &mut rng, &silent).await?;
-    writing::add(&bulk, &users, &active, EXTRAS_WRITE, &mut rng, &silent).await?;
+    let follows = graph::follows(&active, &popular, EXTRA_FOLLOWS, &mut rng);
+    graph::add(&bulk, &users, &follows, &mut rng, &progress).await?;
+    writing::add(&bulk, &users, &active, EXTRA_POSTS, &mut rng, &progress).await?;
     bulk.recount(&users).await.context("cannot set the users' counts")?;
     bulk.commit().await?;
     Ok(true)
 }
 
-/// The cast, who joined before anyone else, with their follows and posts; gives their keys.
+/// Adds the named users, registered before all others, with their follows and posts.
+///
+/// Returns the ids of the users.
 async fn add_cast(bulk: &Bulk<'_>, password_hash: &str) -> Result<Vec<i64>> {
-    let joined = minutes_before(Utc::now() - YEAR * 2, CAST.len());
-    let keys = bulk.keys_at(r#""user""#, &joined).await?;
+    let registered_at = minutes_before(Utc::now() - YEAR * 2, CAST.len());
+    let ids = bulk.ids_at(r#""user""#, &registered_at).await?;
     let users: Vec<User> =
-        zip(&keys, &CAST).map(|(id, actor)| actor.user(*id, password_hash)).collect();
+        zip(&ids, &CAST).map(|(id, actor)| actor.user(*id, password_hash)).collect();
     bulk.add_users(&users).await.context("cannot add the cast")?;
 
-    let met = minutes_before(Utc::now() - YEAR, FRIENDSHIPS.len());
-    let follows: Vec<Follow> = zip(bulk.keys_at("follow", &met).await?, FRIENDSHIPS)
-        .map(|(id, (one, other))| Follow { id, follower: keys[one], followed: keys[other] })
+    let followed_at = minutes_before(Utc::now() - YEAR, CAST_FOLLOWS.len());
+    let follows: Vec<Follow> = zip(bulk.ids_at("follow", &followed_at).await?, CAST_FOLLOWS)
+        .map(|(id, (follower, followed))| Follow {
+            id,
+            follower: ids[follower],
+            followed: ids[followed],
+        })
         .collect();
     bulk.add_follows(&follows).await.context("cannot add the cast's follows")?;
 
-    // In turns and just now: the cast opens the timeline.
-    let turns =
-        (0..CAST[0].posts.len()).flat_map(|turn| CAST.iter().map(move |actor| actor.posts[turn]));
-    let bodies: Vec<&str> = turns.collect();
-    let written = minutes_before(Utc::now(), bodies.len());
-    let posts: Vec<Post<'_>> = zip(bulk.keys_at("post", &written).await?, bodies)
-        .zip(keys.iter().cycle())
+    // These are the newest posts, one per minute, by one author after the other.
+    let round = |index: usize| CAST.iter().map(move |actor| actor.posts[index]);
+    let bodies: Vec<&str> = (0..CAST[0].posts.len()).flat_map(round).collect();
+    let created_at = minutes_before(Utc::now(), bodies.len());
+    let posts: Vec<Post<'_>> = zip(bulk.ids_at("post", &created_at).await?, bodies)
+        .zip(ids.iter().cycle())
         .map(|((id, body), author)| Post { id, author: *author, body })
         .collect();
     bulk.add_posts(&posts).await.context("cannot add the cast's posts")?;
-    Ok(keys)
+    Ok(ids)
 }
 
-/// `count` moments a minute apart, the last of them a minute before `end`.
+/// `count` times at intervals of a minute, the last one a minute before `end`.
 fn minutes_before(end: DateTime<Utc>, count: usize) -> Vec<DateTime<Utc>> {
-    let mut moments: Vec<_> =
+    let mut times: Vec<_> =
         (1..).map(|minute| end - TimeDelta::minutes(minute)).take(count).collect();
-    moments.reverse();
-    moments
+    times.reverse();
+    times
 }
 
 impl Actor {

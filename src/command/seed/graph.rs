@@ -1,6 +1,7 @@
-//! Who follows whom in a generated graph. Popularity and activity fall off as 1/rank^s (the law of
-//! Zipf): the hundredth user has a small fraction of what the first has, and the many at the end
-//! hardly differ.
+//! The follows of a generated graph.
+//!
+//! Popularity and activity follow Zipf's law: they fall as 1/rank^s. So the 100th user has a small
+//! fraction of the followers of the first, and the many users of the last ranks hardly differ.
 
 use std::collections::HashSet;
 use std::iter::zip;
@@ -12,127 +13,135 @@ use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom as _;
 use rand_distr::Zipf;
 
-use super::Year;
-use crate::command::bulk::{Bulk, CHUNK, Follow};
+use super::TimeRange;
+use crate::command::bulk::{Bulk, Follow, ROWS_PER_STATEMENT};
 
-/// How steeply followers and activity fall off from the first user to the last.
+/// Exponents of Zipf's law for the number of followers, and for that of follows and posts.
 pub const POPULARITY: f64 = 0.7;
 pub const ACTIVITY: f64 = 0.6;
 
-/// Users by their numbers, those who are picked most often first.
+/// Users by rank, each of which is picked with the probability of its rank by Zipf's law.
 pub struct Ranking {
+    /// Indexes of the users.
     users: Vec<u32>,
-    law: Zipf<f64>,
+    distribution: Zipf<f64>,
 }
 
 impl Ranking {
+    /// Ranks `users` in their order.
+    ///
     /// # Errors
     /// When there are no users.
     pub fn new(users: Vec<u32>, exponent: f64) -> Result<Self> {
         let count = u32::try_from(users.len()).context("too many users to rank")?;
-        let law = Zipf::new(f64::from(count), exponent).context("cannot rank the users")?;
-        Ok(Self { users, law })
+        let distribution =
+            Zipf::new(f64::from(count), exponent).context("cannot rank the users")?;
+        Ok(Self { users, distribution })
     }
 
+    /// Ranks `users` in random order.
     pub fn shuffled(users: &[u32], exponent: f64, rng: &mut ChaCha8Rng) -> Result<Self> {
         let mut users = users.to_vec();
         users.shuffle(rng);
         Self::new(users, exponent)
     }
 
+    /// A random user.
     pub fn pick(&self, rng: &mut ChaCha8Rng) -> u32 {
         self.users[self.rank(rng)]
     }
 
-    /// A place in `users`.
+    /// A random index into `users`.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "the law gives whole numbers from 1 to the number of users"
+        reason = "the distribution's values are whole numbers from 1 to the number of users"
     )]
     fn rank(&self, rng: &mut ChaCha8Rng) -> usize {
-        (self.law.sample(rng) as usize).clamp(1, self.users.len()) - 1
+        (self.distribution.sample(rng) as usize).clamp(1, self.users.len()) - 1
     }
 }
 
-/// `count` different edges from `followers` to `followed`, in no order. `followed` must have all of
-/// the followers and `count` must leave each of them enough others to follow.
-pub fn edges(
+/// `count` different follows, as pairs of the follower and the followed user, in random order.
+///
+/// `followed` must contain all followers. `count` must not exceed the number of possible follows.
+pub fn follows(
     followers: &Ranking,
     followed: &Ranking,
     count: u64,
     rng: &mut ChaCha8Rng,
 ) -> Vec<(u32, u32)> {
-    let most = followed.users.len().saturating_sub(1);
-    let mut edges = Vec::with_capacity(usize::try_from(count).unwrap_or_default());
-    for (follower, degree) in followers.users.iter().zip(degrees(followers, most, count, rng)) {
-        edges
-            .extend(others(*follower, degree, followed, rng).into_iter().map(|to| (*follower, to)));
+    let max = followed.users.len().saturating_sub(1);
+    let mut follows = Vec::with_capacity(usize::try_from(count).unwrap_or_default());
+    for (follower, degree) in followers.users.iter().zip(degrees(followers, max, count, rng)) {
+        let others = pick_others(*follower, degree, followed, rng);
+        follows.extend(others.into_iter().map(|other| (*follower, other)));
     }
-    edges.shuffle(rng);
-    edges
+    follows.shuffle(rng);
+    follows
 }
 
-/// How many each of the ranking's users follows, by rank.
-fn degrees(ranking: &Ranking, most: usize, count: u64, rng: &mut ChaCha8Rng) -> Vec<usize> {
+/// The number of users that each user of the ranking follows, by rank, at most `max`.
+fn degrees(ranking: &Ranking, max: usize, count: u64, rng: &mut ChaCha8Rng) -> Vec<usize> {
     let mut degrees = vec![0; ranking.users.len()];
-    let mut roomy = 0;
+    let mut first_free = 0;
     for _ in 0..count {
         let mut rank = ranking.rank(rng);
-        if degrees[rank] >= most {
-            // Full: the turn goes to the first who is not.
-            roomy += degrees[roomy..].iter().take_while(|degree| **degree >= most).count();
-            if roomy == degrees.len() {
+        if degrees[rank] >= max {
+            // This user follows all others already, so the first user that does not is taken.
+            first_free += degrees[first_free..].iter().take_while(|degree| **degree >= max).count();
+            if first_free == degrees.len() {
                 break;
             }
-            rank = roomy;
+            rank = first_free;
         }
         degrees[rank] += 1;
     }
     degrees
 }
 
-/// `count` different users other than `me`.
-fn others(me: u32, count: usize, ranking: &Ranking, rng: &mut ChaCha8Rng) -> Vec<u32> {
-    let mut met = HashSet::from([me]);
+/// `count` different random users other than `user`.
+fn pick_others(user: u32, count: usize, ranking: &Ranking, rng: &mut ChaCha8Rng) -> Vec<u32> {
+    let mut excluded = HashSet::from([user]);
     let mut others = Vec::with_capacity(count);
     let mut tries = 8 * count;
     while others.len() < count && tries > 0 {
         tries -= 1;
         let other = ranking.pick(rng);
-        if met.insert(other) {
+        if excluded.insert(other) {
             others.push(other);
         }
     }
-    // Who follows nearly everyone would draw the same few again and again.
-    let rest = ranking.users.iter().filter(|other| met.insert(**other));
+    // If `count` is close to all users, random picks would repeat the same users for too long.
+    let rest = ranking.users.iter().filter(|other| excluded.insert(**other));
     let missing = count - others.len();
     others.extend(rest.take(missing));
     others
 }
 
-/// Writes the edges in their order, spread over the last year. `users` are keys by number.
+/// Adds follows in their order, at random times of the last year. `users` are ids by index.
 pub async fn add(
     bulk: &Bulk<'_>,
     users: &[i64],
-    edges: &[(u32, u32)],
+    follows: &[(u32, u32)],
     rng: &mut ChaCha8Rng,
     progress: &ProgressBar,
 ) -> Result<()> {
-    let year = Year::last(edges.len() as u64);
-    for (chunk, edges) in edges.chunks(CHUNK).enumerate() {
-        let moments: Vec<_> =
-            (0..edges.len()).map(|row| year.moment(chunk * CHUNK + row, rng)).collect();
-        let keys = bulk.keys_at("follow", &moments).await?;
-        let follows: Vec<Follow> = zip(keys, edges)
-            .map(|(id, (from, to))| Follow {
+    let year = TimeRange::last_year(follows.len() as u64);
+    for (chunk, follows) in follows.chunks(ROWS_PER_STATEMENT).enumerate() {
+        let times: Vec<_> = (0..follows.len())
+            .map(|row| year.timestamp(chunk * ROWS_PER_STATEMENT + row, rng))
+            .collect();
+        let ids = bulk.ids_at("follow", &times).await?;
+        let rows: Vec<Follow> = zip(ids, follows)
+            .map(|(id, (follower, followed))| Follow {
                 id,
-                follower: users[*from as usize],
-                followed: users[*to as usize],
+                follower: users[*follower as usize],
+                followed: users[*followed as usize],
             })
             .collect();
-        bulk.add_follows(&follows).await.context("cannot add the follows")?;
-        progress.inc(edges.len() as u64);
+        bulk.add_follows(&rows).await.context("cannot add the follows")?;
+        progress.inc(rows.len() as u64);
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What generated users write: one to three sentences at a time, the active ones more often.
+//! The posts of a generated graph: one to three sentences each, most of them by active users.
 
 use std::iter::zip;
 
@@ -9,11 +9,11 @@ use indicatif::ProgressBar;
 use rand::RngExt as _;
 use rand::rngs::ChaCha8Rng;
 
-use super::Year;
+use super::TimeRange;
 use super::graph::Ranking;
-use crate::command::bulk::{Bulk, CHUNK, Post};
+use crate::command::bulk::{Bulk, Post, ROWS_PER_STATEMENT};
 
-/// Adds `count` posts, spread over the last year. `users` are keys by number.
+/// Adds `count` posts, at random times of the last year. `users` are ids by index.
 pub async fn add(
     bulk: &Bulk<'_>,
     users: &[i64],
@@ -22,15 +22,15 @@ pub async fn add(
     rng: &mut ChaCha8Rng,
     progress: &ProgressBar,
 ) -> Result<()> {
-    let year = Year::last(count);
+    let year = TimeRange::last_year(count);
     let count = usize::try_from(count).context("too many posts")?;
-    for start in (0..count).step_by(CHUNK) {
-        let rows = start..count.min(start + CHUNK);
-        let moments: Vec<_> = rows.map(|row| year.moment(row, rng)).collect();
+    for start in (0..count).step_by(ROWS_PER_STATEMENT) {
+        let rows = start..count.min(start + ROWS_PER_STATEMENT);
+        let times: Vec<_> = rows.map(|row| year.timestamp(row, rng)).collect();
         let texts: Vec<(u32, String)> =
-            moments.iter().map(|_| (authors.pick(rng), text(rng))).collect();
-        let keys = bulk.keys_at("post", &moments).await?;
-        let posts: Vec<Post<'_>> = zip(keys, &texts)
+            times.iter().map(|_| (authors.pick(rng), text(rng))).collect();
+        let ids = bulk.ids_at("post", &times).await?;
+        let posts: Vec<Post<'_>> = zip(ids, &texts)
             .map(|(id, (author, body))| Post { id, author: users[*author as usize], body })
             .collect();
         bulk.add_posts(&posts).await.context("cannot add the posts")?;
@@ -39,13 +39,14 @@ pub async fn add(
     Ok(())
 }
 
+/// One to three sentences.
 fn text(rng: &mut ChaCha8Rng) -> String {
     let sentences = rng.random_range(1..=3);
     let sentences: Vec<String> = (0..sentences).map(|_| sentence(rng)).collect();
     sentences.join(" ")
 }
 
-/// A sentence of made-up Latin that begins with a capital.
+/// A sentence of filler text that starts with a capital letter.
 pub fn sentence(rng: &mut ChaCha8Rng) -> String {
     let mut sentence: String = Sentence(4..12).fake_with_rng(rng);
     if let Some(first) = sentence.get_mut(..1) {

@@ -1,69 +1,75 @@
-//! Attacks: requests that are small to send and were meant to be large to answer. Each is refused with
-//! a code, in moments, and the next honest request is answered as if nothing had been.
+//! Denial-of-service documents: small requests whose response would be expensive.
+//!
+//! Each is rejected with a code within [`REJECTION_TIMEOUT`], and the service answers the next
+//! request as before. `docs/security.md` lists the attacks and their limits.
 
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-use super::{CLASSIC, MODERN, post, send};
-use crate::app::TestApp;
-use crate::cast::Actor;
+use super::{GRAPHQL_RESPONSE, JSON, post, send};
+use crate::support::actors::Actor;
+use crate::support::app::TestApp;
 
 const TOO_COMPLEX: &str = "QUERY_TOO_COMPLEX";
 const INVALID: &str = "GRAPHQL_VALIDATION_FAILED";
 
-/// Far more than any refusal takes, far less than the work that the attacks are after.
-const MOMENTS: Duration = Duration::from_secs(2);
+/// Far more time than a rejection takes, and far less than the execution would.
+const REJECTION_TIMEOUT: Duration = Duration::from_secs(2);
 
-async fn refused(john: &Actor<'_>, attack: &str, body: String, code: &str) {
+/// Sends `body` and asserts that it is rejected with `code` in time, and that the service goes on.
+async fn assert_rejected(john: &Actor<'_>, attack: &str, body: String, code: &str) {
     let start = Instant::now();
-    let answer = send(john.app, post(MODERN), body).await;
-    assert_eq!(answer.refusal(), code, "{attack}: {:#}", answer.body);
-    assert!(answer.status.is_client_error(), "{attack}: {}", answer.status);
-    assert!(start.elapsed() < MOMENTS, "{attack} took {:?}", start.elapsed());
-    let canary = john.query("{ viewer { email } }").await;
-    assert_eq!(canary["viewer"]["email"], "john@example.com", "after {attack}");
+    let response = send(john.app, post(GRAPHQL_RESPONSE), body).await;
+    assert_eq!(response.error_code(), code, "{attack}: {:#}", response.body);
+    assert!(response.status.is_client_error(), "{attack}: {}", response.status);
+    assert!(start.elapsed() < REJECTION_TIMEOUT, "{attack} took {:?}", start.elapsed());
+    let next = john.query("{ viewer { email } }").await;
+    assert_eq!(next["viewer"]["email"], "john@example.com", "after {attack}");
 }
 
+/// The body of a request for a document.
 fn query(text: &str) -> String {
     json!({ "query": text }).to_string()
 }
 
+/// `part(0)` to `part(times - 1)`, concatenated.
 fn repeat(times: usize, part: impl Fn(usize) -> String) -> String {
     (0..times).map(part).collect()
 }
 
-fn bomb(levels: usize, spreads: usize) -> String {
+/// Fragments of `levels` levels, each of which spreads the next one `spreads` times.
+fn fragment_bomb(levels: usize, spreads: usize) -> String {
     let spread = |level| format!("...f{level} ").repeat(spreads);
     let fragments = |level| format!("fragment f{level} on User {{ {} }}", spread(level + 1));
     repeat(levels, fragments) + &format!("fragment f{levels} on User {{ id }}")
 }
 
 #[tokio::test]
-async fn fragments_that_multiply() {
+async fn fragment_bombs_and_cycles_are_rejected() {
     let app = TestApp::new().await;
-    let john = app.join("john").await;
+    let john = app.register("john").await;
     for (levels, spreads) in [(24, 2), (9, 10), (60, 2), (60, 40)] {
-        let bomb = bomb(levels, spreads);
-        let spread = format!("{{ viewer {{ user {{ ...f0 }} }} }} {bomb}");
-        refused(&john, "fragment bomb", query(&spread), TOO_COMPLEX).await;
-        let idle = format!("{{ viewer {{ email }} }} {bomb}");
-        refused(&john, "unused fragment bomb", query(&idle), TOO_COMPLEX).await;
+        let fragments = fragment_bomb(levels, spreads);
+        let spread = format!("{{ viewer {{ user {{ ...f0 }} }} }} {fragments}");
+        assert_rejected(&john, "fragment bomb", query(&spread), TOO_COMPLEX).await;
+        let unused = format!("{{ viewer {{ email }} }} {fragments}");
+        assert_rejected(&john, "unused fragment bomb", query(&unused), TOO_COMPLEX).await;
     }
     for cycle in [
         "{ viewer { ...f } } fragment f on Viewer { ...f }",
         "{ viewer { ...f } } fragment f on Viewer { user { ...g } } fragment g on User { ...f }",
         "{ __typename } fragment f on Viewer { email ...g } fragment g on Viewer { ...f ...f }",
     ] {
-        refused(&john, "fragment cycle", query(cycle), INVALID).await;
+        assert_rejected(&john, "fragment cycle", query(cycle), INVALID).await;
     }
 }
 
 #[tokio::test]
-async fn floods() {
+async fn floods_of_aliases_fields_directives_and_definitions_are_rejected() {
     let app = TestApp::new().await;
-    let john = app.join("john").await;
+    let john = app.register("john").await;
     let braces = |inner: String| query(&format!("{{ {inner} }}"));
     let alias = |n| format!("a{n}: __typename ");
     let login =
@@ -84,7 +90,7 @@ async fn floods() {
         ("long document", query(&format!("{{ __typename }} #{}", "x".repeat(20_000)))),
     ];
     for (attack, body) in cases {
-        refused(&john, attack, body, TOO_COMPLEX).await;
+        assert_rejected(&john, attack, body, TOO_COMPLEX).await;
     }
     let batch = vec![json!({ "query": "{ __typename }" }); 1_000];
     for (attack, body) in [
@@ -92,15 +98,15 @@ async fn floods() {
         ("5,000 operations", query(&repeat(5_000, operation))),
         ("5,000 fragments", query(&format!("{{ __typename }} {}", repeat(5_000, fragment)))),
     ] {
-        refused(&john, attack, body, "BAD_REQUEST").await;
+        assert_rejected(&john, attack, body, "BAD_REQUEST").await;
     }
 }
 
-/// None of these may reach code that calls itself for each level.
+/// Recursive code must not see such input, because each level takes stack.
 #[tokio::test]
-async fn depths() {
+async fn deep_nesting_is_rejected() {
     let app = TestApp::new().await;
-    let john = app.join("john").await;
+    let john = app.register("john").await;
     for depth in [40, 200, 4_000] {
         let nest = |open: &str, close: &str| {
             let depth = depth.min(16_000 / (open.len() + close.len()));
@@ -119,47 +125,48 @@ async fn depths() {
                 format!("{{ nodes(ids: [\"\"\"x\" {}]) {{ id }} }}", nest("[", "]")),
             ),
         ] {
-            let answer = send(&app, post(MODERN), query(&document)).await;
-            assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{attack}, {depth} deep");
-            let code = answer.refusal();
+            let response = send(&app, post(GRAPHQL_RESPONSE), query(&document)).await;
+            assert_eq!(response.status, StatusCode::BAD_REQUEST, "{attack}, {depth} deep");
+            let code = response.error_code();
             assert!(depth < 100 || code == TOO_COMPLEX, "{attack}, {depth} deep: {code}");
         }
         let lists = format!("{{\"a\": {}}}", nest("[", "]"));
         let objects = format!("{{\"a\": {}1{}}}", "{\"a\":".repeat(depth), "}".repeat(depth));
         for variables in [lists, objects] {
-            let ask = "query ($a: [ID!]!) { nodes(ids: $a) { id } }";
-            let body = format!("{{\"query\": \"{ask}\", \"variables\": {variables}}}");
-            let answer = send(&app, post(MODERN), body).await;
-            assert_eq!(answer.status, StatusCode::BAD_REQUEST, "JSON, {depth} deep");
-            answer.refusal();
+            let document = "query ($a: [ID!]!) { nodes(ids: $a) { id } }";
+            let body = format!("{{\"query\": \"{document}\", \"variables\": {variables}}}");
+            let response = send(&app, post(GRAPHQL_RESPONSE), body).await;
+            assert_eq!(response.status, StatusCode::BAD_REQUEST, "JSON, {depth} deep");
+            response.error_code();
         }
     }
     assert_eq!(john.query("{ viewer { email } }").await["viewer"]["email"], "john@example.com");
 }
 
 #[tokio::test]
-async fn pages_of_pages() {
+async fn nested_pages_and_page_sizes_out_of_range_are_rejected() {
     let app = TestApp::new().await;
-    let john = app.join("john").await;
+    let john = app.register("john").await;
     let list = |list: &str, inner: &str| format!("{list}(first: 100) {{ nodes {{ {inner} }} }}");
-    let circle = list("users", &list("followers", &list("following", "id")));
-    refused(&john, "relation cycle", query(&format!("{{ {circle} }}")), TOO_COMPLEX).await;
+    let cycle = list("users", &list("followers", &list("following", "id")));
+    assert_rejected(&john, "relation cycle", query(&format!("{{ {cycle} }}")), TOO_COMPLEX).await;
     let aliased = |n| format!("a{n}: {} ", list("posts", "body author { username }"));
     let wide = list("users", &repeat(10, aliased));
-    refused(&john, "aliases times lists", query(&format!("{{ {wide} }}")), TOO_COMPLEX).await;
-    let popular = vec![john.id.as_str(); 100];
+    assert_rejected(&john, "aliases times lists", query(&format!("{{ {wide} }}")), TOO_COMPLEX)
+        .await;
+    let repeated_ids = vec![john.id.as_str(); 100];
     let deep = list("followers", &list("followers", "id username"));
-    let many = json!({ "query": format!("query ($ids: [ID!]!) {{ nodes(ids: $ids) {{ ... on User {{ {deep} }} }} }}"),
-        "variables": { "ids": popular } });
-    refused(&john, "one node a hundred times", many.to_string(), TOO_COMPLEX).await;
+    let document = json!({ "query": format!("query ($ids: [ID!]!) {{ nodes(ids: $ids) {{ ... on User {{ {deep} }} }} }}"),
+        "variables": { "ids": repeated_ids } });
+    assert_rejected(&john, "one node a hundred times", document.to_string(), TOO_COMPLEX).await;
     let deeper = list("followers", &deep);
-    let one = format!("{{ node(id: \"{}\") {{ ... on User {{ {deeper} }} }} }}", john.id);
-    refused(&john, "circle below an interface", query(&one), TOO_COMPLEX).await;
-    for rounds in [2, 6, 7] {
-        let circle = "possibleTypes { interfaces { ".repeat(rounds);
-        let ends = "} }".repeat(rounds);
-        let ask = format!("{{ __type(name: \"UserError\") {{ {circle} name {ends} }} }}");
-        refused(&john, "introspection circle", query(&ask), TOO_COMPLEX).await;
+    let document = format!("{{ node(id: \"{}\") {{ ... on User {{ {deeper} }} }} }}", john.id);
+    assert_rejected(&john, "cycle below an interface", query(&document), TOO_COMPLEX).await;
+    for levels in [2, 6, 7] {
+        let cycle = "possibleTypes { interfaces { ".repeat(levels);
+        let closing = "} }".repeat(levels);
+        let document = format!("{{ __type(name: \"UserError\") {{ {cycle} name {closing} }} }}");
+        assert_rejected(&john, "introspection cycle", query(&document), TOO_COMPLEX).await;
     }
     for size in [
         "first: 0",
@@ -171,11 +178,12 @@ async fn pages_of_pages() {
         "last: -2147483648",
         "first: 1, last: 1",
     ] {
-        for ask in ["users", "posts", "viewer { bookmarks", "viewer { user { timeline"] {
-            let ends = "}".repeat(ask.matches('{').count());
-            let document = format!("{{ {ask}({size}) {{ pageInfo {{ endCursor }} }} {ends} }}");
-            let answer = john.ask(&document, json!({})).await;
-            let extensions = &answer["errors"][0]["extensions"];
+        for field in ["users", "posts", "viewer { bookmarks", "viewer { user { timeline"] {
+            let closing = "}".repeat(field.matches('{').count());
+            let document =
+                format!("{{ {field}({size}) {{ pageInfo {{ endCursor }} }} {closing} }}");
+            let response = john.execute(&document, json!({})).await;
+            let extensions = &response["errors"][0]["extensions"];
             let expected = json!({ "code": "PAGE_SIZE_OUT_OF_RANGE", "min": 1, "max": 100 });
             assert_eq!(*extensions, expected, "{document}");
         }
@@ -183,47 +191,47 @@ async fn pages_of_pages() {
 }
 
 #[tokio::test]
-async fn a_body_has_an_end() {
+async fn a_body_of_64_kib_is_accepted_and_a_larger_one_gets_413() {
     let app = TestApp::new().await;
-    let john = app.join("john").await;
+    let john = app.register("john").await;
     let padded = |bytes: usize| {
         let body = json!({ "query": "{ __typename }", "variables": { "a": "" } }).to_string();
         let filler = "x".repeat(bytes - body.len());
         body.replace("\"\"", &format!("\"{filler}\""))
     };
-    let fits = send(&app, post(MODERN), padded(65_536)).await;
+    let fits = send(&app, post(GRAPHQL_RESPONSE), padded(65_536)).await;
     assert_eq!((fits.status, &fits.body["data"]["__typename"]), (StatusCode::OK, &json!("Query")));
     for bytes in [65_537, 5_000_000] {
-        refused(&john, "large body", padded(bytes), "BAD_REQUEST").await;
-        let answer = send(&app, post(CLASSIC), padded(bytes)).await;
-        assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
+        assert_rejected(&john, "large body", padded(bytes), "BAD_REQUEST").await;
+        let response = send(&app, post(JSON), padded(bytes)).await;
+        assert_eq!(response.status, StatusCode::PAYLOAD_TOO_LARGE);
     }
 }
 
 #[tokio::test]
-async fn errors_stay_few_and_short() {
+async fn invalid_documents_get_few_and_short_errors() {
     let app = TestApp::new().await;
-    let john = app.join("john").await;
-    let variables_of = |count| repeat(count, |n| format!("$v{n}:Int "));
-    let flood = format!("query ({}) {{ __typename }}", variables_of(1_500));
-    refused(&john, "1,500 variables", query(&flood), TOO_COMPLEX).await;
+    let john = app.register("john").await;
+    let definitions = |count| repeat(count, |n| format!("$v{n}:Int "));
+    let flood = format!("query ({}) {{ __typename }}", definitions(1_500));
+    assert_rejected(&john, "1,500 variables", query(&flood), TOO_COMPLEX).await;
     let unknown = repeat(900, |n| format!("wrong{n} "));
     for (attack, document, code) in [
-        ("unused variables", format!("query ({}) {{ __typename }}", variables_of(90)), INVALID),
+        ("unused variables", format!("query ({}) {{ __typename }}", definitions(90)), INVALID),
         ("unknown fields", format!("{{ viewer {{ {unknown} }} }}"), INVALID),
         ("long name", format!("{{ {} }}", "é".repeat(7_000)), "GRAPHQL_PARSE_FAILED"),
         ("long field", format!("{{ {} }}", "e".repeat(16_000)), INVALID),
         ("long line", format!("{{ a(b: \"{}\") !! }}", "x".repeat(16_000)), "GRAPHQL_PARSE_FAILED"),
     ] {
-        refused(&john, attack, query(&document), code).await;
+        assert_rejected(&john, attack, query(&document), code).await;
     }
     let overlapping = format!("{{ viewer {{ user {{ {} }} }} }}", "a: id a: username ".repeat(15));
-    refused(&john, "overlapping fields", query(&overlapping), INVALID).await;
+    assert_rejected(&john, "overlapping fields", query(&overlapping), INVALID).await;
 }
 
-/// The query of graphql-js with every option on: what tools send first.
+/// The introspection query of graphql-js with every option, as clients send it.
 #[tokio::test]
-async fn the_full_introspection_query_passes() {
+async fn the_full_introspection_query_is_accepted() {
     let app = TestApp::new().await;
     let nested = "ofType { kind name ".repeat(9) + &"}".repeat(9);
     let introspection = format!(

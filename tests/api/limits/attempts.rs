@@ -1,10 +1,11 @@
-//! Guesses at passwords and addresses, counted one by one.
+//! The credential throttle: attempts are counted per client network, per account and per owner.
 
 use serde_json::{Value, json};
 
-use super::from;
-use crate::app::{PASSWORD, TestApp};
+use super::execute_from;
+use crate::support::app::{PASSWORD, TestApp};
 
+/// A document with `count` logins, each with a different wrong password.
 fn guesses(name: &str, count: usize) -> String {
     let guess = |n| {
         format!(
@@ -15,70 +16,76 @@ fn guesses(name: &str, count: usize) -> String {
     format!("mutation {{ {} }}", (0..count).map(guess).collect::<String>())
 }
 
-fn codes(answer: &Value) -> Vec<&str> {
-    let payloads = answer["data"].as_object().unwrap().values();
+/// The code of the first user error of each payload.
+fn codes(response: &Value) -> Vec<&str> {
+    let payloads = response["data"].as_object().unwrap().values();
     payloads.map(|payload| payload["userErrors"][0]["code"].as_str().unwrap()).collect()
 }
 
 #[tokio::test]
-async fn guesses_are_counted_one_by_one() {
-    let app = TestApp::with(&["--rate-attempts", "5"]).await;
-    app.join("john").await;
-    for (address, name) in [("192.0.2.1", "john"), ("192.0.2.2", "nobody")] {
-        let before = app.app.passwords.hashed();
-        let (_, _, answer) = from(&app, address, &guesses(name, 20)).await;
-        let mut codes = codes(&answer);
+async fn each_login_field_of_a_document_is_one_attempt_of_its_network() {
+    let app = TestApp::with(&["--credential-attempts-per-minute", "5"]).await;
+    app.register("john").await;
+    for (address, name) in [("192.0.2.1", "john"), ("192.0.2.2", "unknown")] {
+        let before = app.app.passwords.hashes_total();
+        let (_, _, response) = execute_from(&app, address, &guesses(name, 20)).await;
+        let mut codes = codes(&response);
         codes.sort_unstable();
         assert_eq!(codes[..5], ["INVALID_CREDENTIALS"; 5]);
         assert_eq!(codes[5..], ["TOO_MANY_REQUESTS"; 15]);
-        assert_eq!(app.app.passwords.hashed() - before, 5, "nothing is hashed that is not counted");
-        let after = answer["data"]["a19"]["userErrors"][0]["retryAfterSeconds"].as_i64();
-        assert!(after.is_some_and(|seconds| (1..=12).contains(&seconds)), "{after:?}");
+        assert_eq!(
+            app.app.passwords.hashes_total() - before,
+            5,
+            "only counted attempts are hashed"
+        );
+        let retry_after = response["data"]["a19"]["userErrors"][0]["retryAfterSeconds"].as_i64();
+        assert!(retry_after.is_some_and(|seconds| (1..=12).contains(&seconds)), "{retry_after:?}");
     }
-    // The right password is an attempt too.
+    // A login with the right password is an attempt too.
     let login = format!(
         "mutation {{ a: login(input: {{username: \"john\", password: \"{PASSWORD}\"}}) \
         {{ token userErrors {{ code }} }} }}"
     );
-    assert_eq!(codes(&from(&app, "192.0.2.1", &login).await.2), ["TOO_MANY_REQUESTS"]);
-    assert!(from(&app, "192.0.2.9", &login).await.2["data"]["a"]["token"].is_string());
+    assert_eq!(codes(&execute_from(&app, "192.0.2.1", &login).await.2), ["TOO_MANY_REQUESTS"]);
+    assert!(execute_from(&app, "192.0.2.9", &login).await.2["data"]["a"]["token"].is_string());
 }
 
 #[tokio::test]
-async fn guesses_at_one_account_are_counted_from_everywhere() {
-    let app = TestApp::with(&["--rate-attempts", "2"]).await;
-    let john = app.join("john").await;
+async fn attempts_at_one_account_are_limited_across_networks() {
+    let app = TestApp::with(&["--credential-attempts-per-minute", "2"]).await;
+    let john = app.register("john").await;
     let mut counted = 0;
     for n in 1..=20 {
         let name = ["john", "JOHN", "john@example.com"][n % 3];
-        let (_, _, answer) = from(&app, &format!("198.51.100.{n}"), &guesses(name, 1)).await;
-        counted += usize::from(codes(&answer) == ["INVALID_CREDENTIALS"]);
+        let (_, _, response) =
+            execute_from(&app, &format!("198.51.100.{n}"), &guesses(name, 1)).await;
+        counted += usize::from(codes(&response) == ["INVALID_CREDENTIALS"]);
     }
     assert!((10..=11).contains(&counted), "{counted}");
-    // That keeps nobody from leaving a password that others guess at.
+    // The signed-in owner can still change the password, with a limit of its own.
     let change = format!(
         "mutation {{ a: changePassword(input: {{currentPassword: \"{PASSWORD}\", newPassword: \"kingfisher!\"}}) \
         {{ token userErrors {{ code }} }} }}"
     );
-    let changed = john.ask(&change, json!({})).await;
-    assert!(changed["data"]["a"]["token"].is_string(), "{changed}");
+    let response = john.execute(&change, json!({})).await;
+    assert!(response["data"]["a"]["token"].is_string(), "{response}");
 }
 
 #[tokio::test]
-async fn passwords_and_addresses_are_not_guessed_at_from_within() {
-    let app = TestApp::with(&["--rate-attempts", "3"]).await;
-    let john = app.join("john").await;
-    let tried = async |mutation: &str| {
+async fn attempts_of_a_signed_in_user_to_check_passwords_and_emails_are_limited() {
+    let app = TestApp::with(&["--credential-attempts-per-minute", "3"]).await;
+    let john = app.register("john").await;
+    let error_of = async |mutation: &str| {
         let payload = john.mutate(&format!("{mutation} {{ userErrors {{ code }} }}")).await;
         payload["userErrors"][0]["code"].as_str().map(str::to_owned)
     };
     let wrong =
         "changePassword(input: {currentPassword: \"wrong guess\", newPassword: \"new password\"})";
-    assert_eq!(tried(wrong).await.as_deref(), Some("INVALID_CREDENTIALS"));
+    assert_eq!(error_of(wrong).await.as_deref(), Some("INVALID_CREDENTIALS"));
     let email = "updateProfile(input: {email: \"susan@example.com\"})";
-    assert_eq!(tried(email).await, None);
-    for more in [wrong, email, "deleteAccount(input: {password: \"wrong guess\"})"] {
-        assert_eq!(tried(more).await.as_deref(), Some("TOO_MANY_REQUESTS"), "{more}");
+    assert_eq!(error_of(email).await, None);
+    for attempt in [wrong, email, "deleteAccount(input: {password: \"wrong guess\"})"] {
+        assert_eq!(error_of(attempt).await.as_deref(), Some("TOO_MANY_REQUESTS"), "{attempt}");
     }
-    assert_eq!(tried("updateProfile(input: {aboutMe: \"birds\"})").await, None);
+    assert_eq!(error_of("updateProfile(input: {aboutMe: \"birds\"})").await, None);
 }

@@ -1,173 +1,174 @@
-//! What goes wrong beneath a stream: at worst it says that it has lagged, and where to go on.
+//! Faults below a stream: restored databases, unknown events, lost notifications, pruning.
+//!
+//! At worst a stream ends with `StreamLagged`, so that the client reloads. It never skips an event
+//! silently.
 
 use std::sync::Arc;
 
 use indicatif::ProgressBar;
-use rookery::command::import::edges;
+use rookery::command::import::follows;
 use sea_orm::ConnectionTrait as _;
 use serde_json::json;
 
-use super::{TIMELINE, page, word, words};
-use crate::app::TestApp;
+use super::{TIMELINE, read_timeline, summaries, summary};
+use crate::support::app::{TestApp, two_instances};
 
-/// As if the database had been put back to an earlier state, and had gone on from there: its events have the same
-/// numbers, and are others.
-const PUT_BACK: &str = "UPDATE event SET at = (SELECT at FROM event ORDER BY txn LIMIT 1)";
+/// Gives all events the time of the first one, as if the database had been restored from a backup.
+///
+/// After a restore, new events have the transaction ids of lost ones, and other times.
+const SIMULATE_RESTORE: &str = "UPDATE event SET at = (SELECT at FROM event ORDER BY txn LIMIT 1)";
 
 async fn run(app: &TestApp, sql: &str) {
     app.database().writer().execute_unprepared(sql).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_database_that_was_put_back_is_noticed() {
+async fn streams_and_cursors_from_before_a_restore_have_lagged() {
     let app = TestApp::new().await;
-    let cast = app.cast().await;
-    let (john, susan) = (&cast.john, &cast.susan);
+    let actors = app.actors().await;
+    let (john, susan) = (&actors.john, &actors.susan);
     john.follow(susan).await;
     susan.write("one").await;
-    let (before, _) = page(john).await;
-    let mut news = john.watch(TIMELINE, json!({})).await;
-    run(&app, PUT_BACK).await;
+    let (before, _) = read_timeline(john).await;
+    let mut events = john.subscribe_and_join(TIMELINE, json!({})).await;
+    run(&app, SIMULATE_RESTORE).await;
     susan.write("two").await;
-    let event = news.next().await;
-    assert_eq!((word(&event), &event["resumeAfter"]), ("StreamLagged".to_owned(), &json!(null)));
-    assert_eq!(news.answer().await, None, "the last event");
-    let mut again = john.subscribe(TIMELINE, json!({ "after": before })).await;
-    assert_eq!(words(&mut again, 1).await, ["StreamLagged"]);
+    let event = events.next().await;
+    assert_eq!((summary(&event), &event["resumeAfter"]), ("StreamLagged".to_owned(), &json!(null)));
+    assert_eq!(events.response().await, None, "the last event");
+    let mut resumed = john.subscribe(TIMELINE, json!({ "after": before })).await;
+    assert_eq!(summaries(&mut resumed, 1).await, ["StreamLagged"]);
 
-    // With what is read now, it goes on.
-    let (now, bodies) = page(john).await;
+    // A cursor that is read after the restore is valid.
+    let (current, bodies) = read_timeline(john).await;
     assert_eq!(bodies, ["two", "one"]);
-    let mut again = john.subscribe(TIMELINE, json!({ "after": now })).await;
+    let mut resumed = john.subscribe(TIMELINE, json!({ "after": current })).await;
     susan.write("three").await;
-    assert_eq!(words(&mut again, 1).await, ["+three"]);
+    assert_eq!(summaries(&mut resumed, 1).await, ["+three"]);
 }
 
-/// A long import is committed after events that are younger than it.
-/// A newer version has written something that this one does not know: it may concern anybody, and nobody loses what
-/// comes after it.
+/// An instance of a newer version may write such an event. It may concern any subscriber.
 #[tokio::test]
-async fn what_is_not_known_is_a_reset() {
+async fn an_event_of_an_unknown_kind_is_a_reset_and_later_events_follow() {
     let app = TestApp::new().await;
-    let cast = app.cast().await;
-    let (john, susan) = (&cast.john, &cast.susan);
+    let actors = app.actors().await;
+    let (john, susan) = (&actors.john, &actors.susan);
     john.follow(susan).await;
-    let (before, _) = page(john).await;
-    let mut news = john.watch(TIMELINE, json!({})).await;
+    let (before, _) = read_timeline(john).await;
+    let mut events = john.subscribe_and_join(TIMELINE, json!({})).await;
     run(&app, "INSERT INTO event (kind, actor, object, at) SELECT 99, 1, 1, max(at) FROM event")
         .await;
     susan.write("one").await;
-    assert_eq!(words(&mut news, 2).await, ["!null", "+one"]);
-    let mut again = john.subscribe(TIMELINE, json!({ "after": before })).await;
-    assert_eq!(words(&mut again, 2).await, ["!null", "+one"]);
+    assert_eq!(summaries(&mut events, 2).await, ["!null", "+one"]);
+    let mut resumed = john.subscribe(TIMELINE, json!({ "after": before })).await;
+    assert_eq!(summaries(&mut resumed, 2).await, ["!null", "+one"]);
 }
 
+/// A long transaction, such as an import, has an older time than events before it.
 #[tokio::test]
-async fn what_is_young_stays_behind_what_is_old() {
+async fn pruning_keeps_an_unexpired_event_and_all_events_after_it() {
     let app = TestApp::new().await;
-    let cast = app.cast().await;
-    let (john, susan) = (&cast.john, &cast.susan);
+    let actors = app.actors().await;
+    let (john, susan) = (&actors.john, &actors.susan);
     john.follow(susan).await;
-    for body in ["old", "young", "as old"] {
+    for body in ["expired", "unexpired", "also expired"] {
         susan.write(body).await;
     }
-    let nth = |n| format!("(SELECT txn FROM event ORDER BY txn DESC LIMIT 1 OFFSET {n})");
-    let old = "'2020-01-01 00:00:00+00:00'";
-    run(&app, &format!("UPDATE event SET at = {old} WHERE txn <> {}", nth(1))).await;
-    let (mut cursor, _) = page(john).await;
-    app.app.live.prune().await.unwrap();
+    let nth_newest = |n| format!("(SELECT txn FROM event ORDER BY txn DESC LIMIT 1 OFFSET {n})");
+    let expired = "'2020-01-01 00:00:00+00:00'";
+    run(&app, &format!("UPDATE event SET at = {expired} WHERE txn <> {}", nth_newest(1))).await;
+    let (mut cursor, _) = read_timeline(john).await;
+    app.app.events.prune().await.unwrap();
     susan.write("last").await;
-    let mut news = john.subscribe(TIMELINE, json!({ "after": cursor })).await;
-    let event = news.next().await;
-    assert_eq!(word(&event), "+last");
+    let mut events = john.subscribe(TIMELINE, json!({ "after": cursor })).await;
+    let event = events.next().await;
+    assert_eq!(summary(&event), "+last");
     cursor = event["cursor"].as_str().unwrap().to_owned();
     let kept: u64 = {
         let count = app.database().statement("SELECT count(*) FROM event", []);
         let row = app.database().writer().query_one_raw(count).await.unwrap().unwrap();
         row.try_get_by_index::<i64>(0).unwrap().try_into().unwrap()
     };
-    assert_eq!(kept, 4, "the mark, the young one, and what came after it");
-    let mut news = john.subscribe(TIMELINE, json!({ "after": cursor })).await;
-    news.nothing().await;
+    assert_eq!(kept, 4, "the event before the unexpired one, that one, and two later ones");
+    let mut events = john.subscribe(TIMELINE, json!({ "after": cursor })).await;
+    events.assert_idle().await;
 }
 
-/// A command has changed whom the timeline shows.
 #[tokio::test]
-async fn whom_an_import_adds_is_heard_from_then_on() {
+async fn a_stream_shows_posts_of_users_followed_by_an_import() {
     let app = TestApp::new().await;
-    let (u1, u2) = (app.join("u1").await, app.join("u2").await);
-    let mut news = u1.watch(TIMELINE, json!({})).await;
+    let (u1, u2) = (app.register("u1").await, app.register("u2").await);
+    let mut events = u1.subscribe_and_join(TIMELINE, json!({})).await;
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(&file, "1 2\n").unwrap();
-    edges::run(app.database(), file.path(), &ProgressBar::hidden()).await.unwrap();
-    assert_eq!(words(&mut news, 1).await, ["!null"]);
+    follows::run(app.database(), file.path(), &ProgressBar::hidden()).await.unwrap();
+    assert_eq!(summaries(&mut events, 1).await, ["!null"]);
     u2.write("to a new follower").await;
-    assert_eq!(words(&mut news, 1).await, ["+to a new follower"]);
+    assert_eq!(summaries(&mut events, 1).await, ["+to a new follower"]);
 }
 
-/// Who reads what they missed slowly hears no more of it once the session is over.
+/// The client reads the replay slowly, so that most of it is sent after the logout.
 #[tokio::test]
-async fn a_logout_ends_what_is_still_to_be_told() {
+async fn a_logout_ends_a_replay() {
     let app = TestApp::new().await;
-    let (john, susan) = (app.join("john").await, app.join("susan").await);
+    let (john, susan) = (app.register("john").await, app.register("susan").await);
     john.follow(&susan).await;
-    let (start, _) = page(&john).await;
+    let (start, _) = read_timeline(&john).await;
     for n in 0..100 {
         susan.write(&n.to_string()).await;
     }
-    let mut news = john.subscribe(TIMELINE, json!({ "after": start })).await;
-    assert_eq!(words(&mut news, 1).await, ["+0"]);
+    let mut events = john.subscribe(TIMELINE, json!({ "after": start })).await;
+    assert_eq!(summaries(&mut events, 1).await, ["+0"]);
     john.mutate("logout { changed }").await;
     let mut more = 0;
-    while let Some(answer) = news.answer().await {
-        let is_over = answer["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED";
-        if is_over {
-            assert_eq!(news.answer().await, None);
+    while let Some(response) = events.response().await {
+        let has_ended = response["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED";
+        if has_ended {
+            assert_eq!(events.response().await, None);
             break;
         }
         more += 1;
     }
-    assert!(more < 50, "{more} were told after the logout");
+    assert!(more < 50, "{more} events came after the logout");
 }
 
-/// A notification that is lost delays an event.
 #[tokio::test]
 #[ignore = "needs PostgreSQL"]
-async fn an_instance_that_hears_nothing_looks_by_itself() {
-    let (a, b) = crate::instances::two().await;
-    let john = a.join("john").await;
-    let susan = a.join("susan").await;
+async fn events_arrive_by_polling_when_the_listener_connection_is_lost() {
+    let (a, b) = two_instances().await;
+    let john = a.register("john").await;
+    let susan = a.register("susan").await;
     john.follow(&susan).await;
-    let mut news = john.at(&b).watch(TIMELINE, json!({})).await;
+    let mut events = john.at(&b).subscribe_and_join(TIMELINE, json!({})).await;
     for n in 0..8 {
-        let deaf = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+        let terminate_listeners = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
             WHERE query LIKE 'LISTEN%' AND datname = current_database()";
-        run(&a, deaf).await;
+        run(&a, terminate_listeners).await;
         susan.write(&n.to_string()).await;
     }
     let all: Vec<String> = (0..8).map(|n| format!("+{n}")).collect();
-    assert_eq!(words(&mut news, 8).await, all);
+    assert_eq!(summaries(&mut events, 8).await, all);
 }
 
-/// A dump that was restored into another cluster has events whose numbers are still to come there.
+/// A dump that was restored into another cluster has events with future transaction ids.
 #[tokio::test]
 #[ignore = "needs PostgreSQL"]
-async fn a_restored_dump_begins_anew() {
+async fn cursors_have_lagged_after_a_restore_into_another_cluster_and_new_ones_work() {
     let app = TestApp::new().await;
-    let john = app.join("john").await;
-    let (before, _) = page(&john).await;
+    let john = app.register("john").await;
+    let (before, _) = read_timeline(&john).await;
     run(&app, "UPDATE event SET txn = txn + 1000000000").await;
-    let (one, other) = tokio::join!(
-        TestApp::at(Arc::clone(app.place()), &[]),
-        TestApp::at(Arc::clone(app.place()), &[])
+    let (first, second) = tokio::join!(
+        TestApp::at(Arc::clone(app.database_fixture()), &[]),
+        TestApp::at(Arc::clone(app.database_fixture()), &[])
     );
-    for instance in [&one, &other] {
+    for instance in [&first, &second] {
         let john = john.at(instance);
-        let mut again = john.subscribe(TIMELINE, json!({ "after": before })).await;
-        assert_eq!(words(&mut again, 1).await, ["StreamLagged"]);
-        let (now, _) = page(&john).await;
-        let mut again = john.subscribe(TIMELINE, json!({ "after": now })).await;
+        let mut resumed = john.subscribe(TIMELINE, json!({ "after": before })).await;
+        assert_eq!(summaries(&mut resumed, 1).await, ["StreamLagged"]);
+        let (current, _) = read_timeline(&john).await;
+        let mut resumed = john.subscribe(TIMELINE, json!({ "after": current })).await;
         john.write("after").await;
-        assert_eq!(words(&mut again, 1).await, ["+after"]);
+        assert_eq!(summaries(&mut resumed, 1).await, ["+after"]);
     }
 }

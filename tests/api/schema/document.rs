@@ -1,5 +1,7 @@
-//! Documents made from `schema.graphql`: the shortest way to each type, and on it everything that can
-//! be selected, with arguments taken from samples.
+//! GraphQL documents generated from `schema.graphql`.
+//!
+//! A document takes the shortest path of fields to a type and selects everything in it. Arguments
+//! are variables, whose values come from samples.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,12 +12,15 @@ use async_graphql::parser::types::{
 use serde_json::{Map, Value, json};
 
 use super::types;
-use crate::cast::Actor;
+use crate::support::actors::Actor;
 
-/// Values for arguments and input fields: by `field.argument` or `Input.field`, else by the name of
-/// the argument, else by the name of its type. Booleans, enums and inputs come by themselves.
+/// Values for arguments and input fields.
+///
+/// The key is `field.argument` or `Input.field`, else the name of the argument, else that of its
+/// type. Booleans, enums and input objects without a sample are generated.
 pub type Samples = Map<String, Value>;
 
+/// The types of `schema.graphql` by name.
 pub struct Schema(pub BTreeMap<String, TypeDefinition>);
 
 impl Schema {
@@ -27,7 +32,7 @@ impl Schema {
         self.0.get(name).map_or(&TypeKind::Scalar, |definition| &definition.kind)
     }
 
-    /// The fields of an object or interface; none of anything else.
+    /// The fields of an object or interface. Other types have none.
     pub fn fields(&self, name: &str) -> impl Iterator<Item = &FieldDefinition> {
         let fields = match self.kind(name) {
             TypeKind::Object(object) => object.fields.as_slice(),
@@ -42,38 +47,39 @@ impl Schema {
     }
 
     /// The object types that a value of the type `name` may have.
-    pub fn possible(&self, name: &str) -> Vec<&str> {
-        let objects = self.0.iter().filter(|(own, definition)| match &definition.kind {
+    pub fn possible_types(&self, name: &str) -> Vec<&str> {
+        let objects = self.0.iter().filter(|(object_name, definition)| match &definition.kind {
             TypeKind::Object(object) => {
-                *own == name || object.implements.iter().any(|each| each.node == name)
+                *object_name == name || object.implements.iter().any(|each| each.node == name)
             }
             _ => false,
         });
         if let TypeKind::Union(union) = self.kind(name) {
             return union.members.iter().map(|member| member.node.as_str()).collect();
         }
-        objects.map(|(own, _)| own.as_str()).collect()
+        objects.map(|(object_name, _)| object_name.as_str()).collect()
     }
 
-    /// From the root, the shortest way to each object type that leads through objects alone.
-    pub fn ways(&self, root: &'static str) -> Vec<(&str, Vec<&FieldDefinition>)> {
-        let mut ways = vec![(root, Vec::new())];
-        let mut at = 0;
-        while let Some((name, way)) = ways.get(at).cloned() {
+    /// The shortest path of fields from `root` to each object type, through object types only.
+    pub fn paths(&self, root: &'static str) -> Vec<(&str, Vec<&FieldDefinition>)> {
+        let mut paths = vec![(root, Vec::new())];
+        let mut index = 0;
+        while let Some((name, path)) = paths.get(index).cloned() {
             for field in self.fields(name) {
                 let (next, _) = self.0.get_key_value(base(&field.ty.node)).unzip();
                 let next = next.map_or("", String::as_str);
-                let is_new = ways.iter().all(|(known, _)| *known != next);
+                let is_new = paths.iter().all(|(reached, _)| *reached != next);
                 if is_new && matches!(self.kind(next), TypeKind::Object(_)) {
-                    ways.push((next, way.iter().copied().chain([field]).collect()));
+                    paths.push((next, path.iter().copied().chain([field]).collect()));
                 }
             }
-            at += 1;
+            index += 1;
         }
-        ways
+        paths
     }
 }
 
+/// The name of a type without list and non-null wrappers.
 pub fn base(ty: &Type) -> &str {
     match &ty.base {
         BaseType::Named(name) => name,
@@ -81,7 +87,7 @@ pub fn base(ty: &Type) -> &str {
     }
 }
 
-/// A document in the making; all arguments are variables.
+/// A document under construction, whose arguments are all variables.
 pub struct Document<'a> {
     schema: &'a Schema,
     samples: &'a Samples,
@@ -94,7 +100,7 @@ impl<'a> Document<'a> {
         Self { schema, samples, declared: Vec::new(), variables: Map::new() }
     }
 
-    /// A field with its required arguments, and with one of the others.
+    /// A field with its required arguments and the given optional one.
     pub fn call(&mut self, field: &FieldDefinition, optional: Option<&str>) -> String {
         let mut arguments = String::new();
         for argument in field.arguments.iter().map(|argument| &argument.node) {
@@ -110,9 +116,10 @@ impl<'a> Document<'a> {
         if arguments.is_empty() { name.to_string() } else { format!("{name}({arguments})") }
     }
 
-    fn sample(&self, of: &str, value: &InputValueDefinition) -> Value {
+    /// The sample of an argument or input field of `parent`.
+    fn sample(&self, parent: &str, value: &InputValueDefinition) -> Value {
         let (name, ty) = (value.name.node.as_str(), base(&value.ty.node));
-        let keys = [format!("{of}.{name}"), name.to_owned(), ty.to_owned()];
+        let keys = [format!("{parent}.{name}"), name.to_owned(), ty.to_owned()];
         if let Some(sample) = keys.iter().find_map(|key| self.samples.get(key)) {
             return sample.clone();
         }
@@ -123,11 +130,11 @@ impl<'a> Document<'a> {
             }
             TypeKind::Enum(values) => json!(values.values[0].node.value.node.as_str()),
             _ if ty == "Boolean" => json!(true),
-            _ => panic!("{of}.{name} has no sample: add one in tests/api/schema/answers.rs"),
+            _ => panic!("{parent}.{name} has no sample: add one in tests/api/schema/responses.rs"),
         }
     }
 
-    /// Everything in a type, down to `depth` levels of objects.
+    /// A selection of everything in a type, down to `depth` levels of objects.
     pub fn selection(&mut self, name: &str, depth: usize) -> String {
         let schema = self.schema;
         if schema.is_leaf(name) {
@@ -142,7 +149,7 @@ impl<'a> Document<'a> {
                 selection.push(' ');
             }
         }
-        for object in schema.possible(name).into_iter().filter(|object| *object != name) {
+        for object in schema.possible_types(name).into_iter().filter(|object| *object != name) {
             write!(
                 selection,
                 "... on {object} {} ",
@@ -153,22 +160,24 @@ impl<'a> Document<'a> {
         selection + "}"
     }
 
-    /// The text, and the variables.
+    /// The text of the document, and its variables.
     pub fn finish(self, operation: &str, selection: &str) -> (String, Value) {
         let declared = match self.declared.join(", ") {
-            none if none.is_empty() => none,
-            some => format!("({some})"),
+            declared if declared.is_empty() => declared,
+            declared => format!("({declared})"),
         };
         let document = format!("{operation} {declared} {{ {selection} }}");
         (document, Value::Object(self.variables))
     }
 
-    pub async fn ask(self, actor: &Actor<'_>, operation: &str, selection: &str) -> Value {
+    /// Executes the document, which must succeed, and returns its `data`.
+    pub async fn run(self, actor: &Actor<'_>, operation: &str, selection: &str) -> Value {
         let (document, variables) = self.finish(operation, selection);
         actor.run(&document, variables).await
     }
 }
 
+/// Whether an argument or input field needs a value.
 pub fn is_required(value: &InputValueDefinition) -> bool {
     !value.ty.node.nullable && value.default_value.is_none()
 }

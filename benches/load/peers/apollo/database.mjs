@@ -1,11 +1,14 @@
-// The pool, and the loaders of one request. Every statement is prepared under a name, once for each connection.
+// The connection pool, and the loaders of one request. Each connection prepares each statement
+// once.
 import { readFileSync } from "node:fs";
 import DataLoader from "dataloader";
 import pg from "pg";
 
 const { DATABASE_URL, TIMELINE_SQL } = process.env;
-const SETTINGS = "-c jit=off -c plan_cache_mode=force_generic_plan"; // as Rookery's connections: plan once
-pg.types.setTypeParser(pg.types.builtins.TIMESTAMPTZ, (text) => text); // nobody asks for one: no Date of it
+// The settings of Rookery's connections: a statement is planned once.
+const SETTINGS = "-c jit=off -c plan_cache_mode=force_generic_plan";
+// No query selects a timestamp, so none is parsed into a Date.
+pg.types.setTypeParser(pg.types.builtins.TIMESTAMPTZ, (text) => text);
 const pool = new pg.Pool({ connectionString: DATABASE_URL, max: 10, options: SETTINGS });
 
 const USER = `u.id, u.username, u.followers_count AS "followersCount", u.following_count AS "followingCount",
@@ -19,7 +22,7 @@ const STATEMENTS = {
 };
 const NEWEST = "9223372036854775807";
 
-/** The first users of the lists of many owners, the newest follow first. */
+/** The statement for the first users of the lists of many owners, newest follow first. */
 function neighbours(mine, theirs) {
   return `SELECT owner.value AS owner, ${USER}
     FROM unnest($1::bigint[]) AS owner (value)
@@ -39,7 +42,7 @@ function one(keys, rows, key) {
   return keys.map((wanted) => found.get(wanted) ?? null);
 }
 
-/** A loader of lists: `load` is given the owners of lists of one size, and answers rows with their `owner`. */
+/** A loader of lists. `load` gets owners and a page size, and returns rows with their `owner`. */
 function lists(load) {
   const bySize = new Map();
   return (owner, size) => {

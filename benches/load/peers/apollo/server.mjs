@@ -1,4 +1,4 @@
-// Apollo Server on its standalone server, with loaders over pg.
+// Apollo Server with its standalone HTTP server, and dataloaders on pg.
 import cluster from "node:cluster";
 import { ApolloServer } from "@apollo/server";
 import { ApolloServerPluginCacheControlDisabled, ApolloServerPluginLandingPageDisabled }

@@ -1,7 +1,8 @@
-"""The home timeline of the followers chapter of Miguel Grinberg's Flask Mega-Tutorial, on Rookery's tables.
+"""The home timeline of Miguel Grinberg's Flask Mega-Tutorial, on Rookery's tables.
 
-One query joins the posts of followed users, adds the own ones by a union, and sorts them all. An author is loaded
-when a post is asked for it, and followers are counted when they are asked for.
+It is the timeline of the chapter "Followers". One query joins the posts of followed users, adds the
+user's own posts by a union, and sorts them. The author of a post is loaded lazily, and followers
+are counted for each author.
 """
 
 import os
@@ -54,7 +55,7 @@ class User(db.Model):
         )
         own = sa.select(Post).where(Post.author_id == self.id)
         entry = so.aliased(Post, followed.union(own).subquery())
-        return sa.select(entry).order_by(entry.id.desc())  # the newest first: ids are made in the order of time
+        return sa.select(entry).order_by(entry.id.desc())  # Ids are time-ordered.
 
 
 class Post(db.Model):

@@ -1,8 +1,8 @@
--- The timeline as a field of User. server.mjs fills in :schema and :statement.
+-- The timeline as a field of User. server.mjs replaces :schema and :statement.
 DROP SCHEMA IF EXISTS :schema CASCADE;
 CREATE SCHEMA :schema;
 
--- The statement as all peers have it; not for GraphQL.
+-- The timeline statement of all peers. It is not exposed in the GraphQL schema.
 CREATE FUNCTION :schema.entries(owners bigint[], before bigint, after bigint, size bigint)
 RETURNS TABLE (owner bigint, id bigint, author_id bigint, body text, created_at timestamptz, edited_at timestamptz)
 LANGUAGE sql STABLE AS $function$
@@ -10,7 +10,7 @@ LANGUAGE sql STABLE AS $function$
 $function$;
 COMMENT ON FUNCTION :schema.entries IS '@behavior -*';
 
--- PostgreSQL inlines both functions: what is planned, once, is one statement.
+-- PostgreSQL inlines both functions, so one statement is planned, once.
 CREATE FUNCTION :schema.timeline("user" public."user", size int) RETURNS SETOF public.post
 LANGUAGE sql STABLE AS $function$
   SELECT id, author_id, body, created_at, edited_at

@@ -1,4 +1,4 @@
-// PostGraphile over Rookery's tables, on Node's own HTTP server.
+// PostGraphile on Rookery's tables, with the HTTP server of Node.js.
 import cluster from "node:cluster";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -12,8 +12,10 @@ import { sql } from "postgraphile/pg-sql2";
 import { extendSchema, gql } from "postgraphile/utils";
 
 const { DATABASE_URL, PORT, TIMELINE, TIMELINE_SQL, WORKERS } = process.env;
-const SETTINGS = "-c jit=off -c plan_cache_mode=force_generic_plan"; // as Rookery's connections: plan once
-const schema = `peer_${TIMELINE}`; // servers with different statements share a database
+// The settings of Rookery's connections: a statement is planned once.
+const SETTINGS = "-c jit=off -c plan_cache_mode=force_generic_plan";
+// Servers with different timeline statements share a database.
+const schema = `peer_${TIMELINE}`;
 
 async function installTimeline() {
   const text = readFileSync(new URL("functions.sql", import.meta.url), "utf8");
@@ -24,7 +26,7 @@ async function installTimeline() {
   await client.end();
 }
 
-// A field of ours, since PostGraphile makes none from an index on lower(username).
+// PostGraphile generates no field from the index on lower(username), so this plugin adds one.
 const userByName = extendSchema((build) => ({
   typeDefs: gql`
     extend type Query {

@@ -1,4 +1,4 @@
-"""Strawberry as an ASGI application. SQLAlchemy's rows are resolved as they are, by the names of their columns."""
+"""Strawberry as an ASGI application. Fields are resolved from the columns of SQLAlchemy's rows."""
 
 import orjson
 import strawberry

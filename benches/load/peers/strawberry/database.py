@@ -1,7 +1,8 @@
-"""SQLAlchemy over asyncpg: the tables, the statements, and the loaders of one request.
+"""SQLAlchemy on asyncpg: the tables, the statements, and the loaders of one request.
 
-The API only reads, so connections commit by themselves: no transaction to open and close around each statement. Each
-batch takes a connection of its own; batches of one request run side by side. asyncpg prepares every statement once.
+The API only reads, so connections are in autocommit mode, without a transaction around each
+statement. Each batch uses its own connection, so batches of one request run concurrently. asyncpg
+prepares each statement once per connection.
 """
 
 import os
@@ -14,12 +15,14 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Mapped, mapped_column
 from strawberry.dataloader import DataLoader
 
-SETTINGS = {"jit": "off", "plan_cache_mode": "force_generic_plan"}  # as Rookery's connections: plan once
+# The settings of Rookery's connections: a statement is planned once.
+SETTINGS = {"jit": "off", "plan_cache_mode": "force_generic_plan"}
 engine = create_async_engine(
     os.environ["DATABASE_URL"].replace("postgres://", "postgresql+asyncpg://", 1).partition("?")[0],
     pool_size=10,
     max_overflow=0,
-    connect_args={"ssl": False, "server_settings": SETTINGS},  # pg does not encrypt either unless it is told to
+    # pg, the driver of the Node.js peers, uses no TLS by default either.
+    connect_args={"ssl": False, "server_settings": SETTINGS},
     isolation_level="AUTOCOMMIT",
     skip_autocommit_rollback=True,
 )
@@ -54,7 +57,7 @@ BY_ID = select(*USER).where(User.id == any_(IDS))
 
 
 def neighbours(mine: InstrumentedAttribute[int], theirs: InstrumentedAttribute[int]) -> Select:
-    """The first users of the lists of many owners, the newest follow first."""
+    """The statement for the first users of the lists of many owners, newest follow first."""
     owner = func.unnest(IDS).table_valued("value").render_derived(name="owner")
     page = (
         select(Follow.id, theirs.label("user_id"))
@@ -106,7 +109,7 @@ async def timelines(size: int, owners: list[int]):
 
 
 class Loaders:
-    """A loader for each kind of question; lists have one for each size."""
+    """A loader for each kind of key; lists have one for each page size."""
 
     def __init__(self) -> None:
         self.by_name = DataLoader(users_by_name)

@@ -1,0 +1,229 @@
+//! The client against a server.
+//!
+//! ```sh
+//! ROOKERY_URL=http://127.0.0.1:8000/graphql cargo test --locked
+//! ```
+
+use std::pin::pin;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use cynic::{MutationBuilder as _, QueryBuilder as _, SubscriptionBuilder as _};
+use futures_util::{Stream, StreamExt as _};
+use tokio::time::timeout;
+
+use rookery_client::client::Client;
+use rookery_client::graphql::{
+    CreatePost, CreatePostInput, CreatePostVariables, Follow, FollowPayload, FollowVariables,
+    FollowerConnection, Followers, FollowersVariables, Post, Register, RegisterInput,
+    RegisterVariables, Timeline, TimelineConnection, TimelineEvent, TimelineEvents,
+    TimelineEventsVariables, TimelineReason, Unfollow, UnfollowPayload, UserBy, UserError,
+    UserErrorCode,
+};
+
+const EVENT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A registered user and a client with the token of their session.
+struct Account {
+    username: String,
+    client: Client,
+}
+
+impl Account {
+    /// Registers a user. The username has a random suffix.
+    async fn register(name: &str) -> Result<Self> {
+        let address = std::env::var("ROOKERY_URL").context("set ROOKERY_URL")?;
+        let username = format!("{name}_{:016x}", fastrand::u64(..));
+        let input = RegisterInput {
+            username: username.clone(),
+            email: format!("{username}@example.com"),
+            password: "correct horse battery".to_owned(),
+            display_name: None,
+        };
+        let anonymous = Client::new(&address, None);
+        let payload = anonymous.run(Register::build(RegisterVariables { input })).await?.register;
+        let token = payload.token.with_context(|| format!("{:?}", payload.user_errors))?;
+        Ok(Self { username, client: Client::new(&address, Some(token)) })
+    }
+
+    async fn follow(&self, username: &str) -> Result<FollowPayload> {
+        let variables = FollowVariables { user: UserBy::Username(username) };
+        Ok(self.client.run(Follow::build(variables)).await?.follow)
+    }
+
+    async fn unfollow(&self, username: &str) -> Result<UnfollowPayload> {
+        let variables = FollowVariables { user: UserBy::Username(username) };
+        Ok(self.client.run(Unfollow::build(variables)).await?.unfollow)
+    }
+
+    async fn post(&self, body: &str) -> Result<Post> {
+        let variables = CreatePostVariables { input: CreatePostInput { body } };
+        let payload = self.client.run(CreatePost::build(variables)).await?.create_post;
+        payload.post.with_context(|| format!("{:?}", payload.user_errors))
+    }
+
+    async fn followers(&self, variables: FollowersVariables<'_>) -> Result<FollowerConnection> {
+        let data = self.client.run(Followers::build(variables)).await?;
+        Ok(data.user.context("no such user")?.followers)
+    }
+
+    async fn timeline(&self) -> Result<TimelineConnection> {
+        let data = self.client.run(Timeline::build(())).await?;
+        Ok(data.viewer.context("no viewer")?.user.timeline)
+    }
+}
+
+async fn john_and_susan() -> Result<(Account, Account)> {
+    Ok((Account::register("john").await?, Account::register("susan").await?))
+}
+
+#[tokio::test]
+async fn two_registrations_create_two_users() -> Result<()> {
+    let (john, susan) = john_and_susan().await?;
+    assert_ne!(john.username, susan.username);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_follow_updates_the_counts_of_both_users() -> Result<()> {
+    let (john, susan) = john_and_susan().await?;
+
+    // The payload has every value that a screen has to update.
+    let follow = john.follow(&susan.username).await?;
+    assert!(follow.changed && follow.user_errors.is_empty());
+    let (user, follower) = follow.user.zip(follow.follower).context("no users")?;
+    assert_eq!(user.followers_count, 1);
+    assert_eq!(follower.following_count, 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_second_follow_changes_nothing() -> Result<()> {
+    let (john, susan) = john_and_susan().await?;
+    let user = john.follow(&susan.username).await?.user.context("no user")?;
+    let second = john.follow(&susan.username).await?;
+    assert!(!second.changed && second.user_errors.is_empty());
+    assert_eq!(second.user, Some(user));
+    Ok(())
+}
+
+#[tokio::test]
+async fn following_an_unknown_user_returns_a_not_found_error() -> Result<()> {
+    let john = Account::register("john").await?;
+
+    // An expected failure is data, with a type of its own.
+    let follow = john.follow(&format!("unknown_{:016x}", fastrand::u64(..))).await?;
+    assert!(!follow.changed && follow.user.is_none());
+    match follow.user_errors.as_slice() {
+        [UserError::NotFound(error)] => {
+            assert_eq!(error.code, UserErrorCode::NotFound);
+            assert_eq!(error.path, Some(vec!["user".to_owned()]));
+        }
+        [UserError::TooManyRequests(error)] => {
+            bail!("{} In {} seconds.", error.message, error.retry_after_seconds)
+        }
+        errors => bail!("unexpected errors: {errors:?}"),
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_unfollow_restores_the_counts() -> Result<()> {
+    let (john, susan) = john_and_susan().await?;
+    let user = john.follow(&susan.username).await?.user.context("no user")?;
+    let unfollow = john.unfollow(&susan.username).await?;
+    assert!(unfollow.changed && unfollow.user_errors.is_empty());
+    assert_eq!(unfollow.user.context("no user")?.followers_count, 0);
+    assert_eq!(unfollow.unfollowed_user_id, Some(user.id));
+    Ok(())
+}
+
+#[tokio::test]
+async fn pages_list_all_followers_in_both_directions() -> Result<()> {
+    let (john, susan) = john_and_susan().await?;
+    let mut newest_first = Vec::new();
+    for n in 0..5 {
+        let fan = Account::register(&format!("fan{n}")).await?;
+        fan.follow(&susan.username).await?;
+        newest_first.insert(0, fan.username);
+    }
+    let by = || UserBy::Username(&susan.username);
+    let page_after = |after| {
+        let (first, last, before) = (Some(2), None, None);
+        john.followers(FollowersVariables { by: by(), first, after, last, before })
+    };
+    let page_before = |before| {
+        let (first, after, last) = (None, None, Some(2));
+        john.followers(FollowersVariables { by: by(), first, after, last, before })
+    };
+
+    let (mut forwards, mut flags) = (Vec::new(), Vec::new());
+    let mut page = page_after(None).await?;
+    loop {
+        forwards.extend(page.edges.into_iter().map(|edge| edge.node.username));
+        flags.push((page.page_info.has_previous_page, page.page_info.has_next_page));
+        if !page.page_info.has_next_page {
+            break;
+        }
+        page = page_after(page.page_info.end_cursor).await?;
+    }
+    assert_eq!(forwards, newest_first);
+    assert_eq!(flags, [(false, true), (true, true), (true, false)]);
+    assert_eq!(usize::try_from(page.total_count)?, forwards.len());
+
+    let (mut backwards, mut flags) = (Vec::new(), Vec::new());
+    let mut page = page_before(None).await?;
+    loop {
+        backwards.extend(page.edges.into_iter().rev().map(|edge| edge.node.username));
+        flags.push((page.page_info.has_previous_page, page.page_info.has_next_page));
+        if !page.page_info.has_previous_page {
+            break;
+        }
+        page = page_before(page.page_info.start_cursor).await?;
+    }
+    backwards.reverse();
+    assert_eq!(backwards, forwards);
+    assert_eq!(flags, [(true, false), (true, true), (false, true)]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_timeline_has_own_and_followed_posts_newest_first() -> Result<()> {
+    let (john, susan) = john_and_susan().await?;
+    john.follow(&susan.username).await?;
+    let own = john.post("The kettle is on.").await?;
+    let followed = susan.post("The dawn chorus started at 4:12 today.").await?;
+    let edges = john.timeline().await?.edges.into_iter().map(|edge| (edge.reason, edge.node));
+    let expected = [(TimelineReason::Following, followed), (TimelineReason::Own, own)];
+    assert!(edges.eq(expected));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_subscription_resumes_at_the_stream_cursor_of_the_page() -> Result<()> {
+    let (john, susan) = john_and_susan().await?;
+    john.follow(&susan.username).await?;
+    let stream_cursor = john.timeline().await?.stream_cursor;
+
+    // No event between the page and the subscription is lost.
+    let before = susan.post("Written before the subscription.").await?;
+    let variables = TimelineEventsVariables { after: Some(stream_cursor) };
+    let mut events = pin!(john.client.subscribe(TimelineEvents::build(variables)).await?);
+    assert_eq!(next_post(&mut events).await?, before);
+
+    let live = susan.post("Written during the subscription.").await?;
+    assert_eq!(next_post(&mut events).await?, live);
+    Ok(())
+}
+
+async fn next_post(
+    events: &mut (impl Stream<Item = Result<TimelineEvents>> + Unpin),
+) -> Result<Post> {
+    let event = timeout(EVENT_TIMEOUT, events.next()).await?.context("the stream has ended")??;
+    match event.timeline_events {
+        TimelineEvent::TimelinePostAdded(event) => Ok(event.edge.node),
+        TimelineEvent::TimelineReset(_) => bail!("the timeline must be read again"),
+        TimelineEvent::StreamLagged(event) => bail!("resume after {:?}", event.resume_after),
+        event => bail!("unexpected event: {event:?}"),
+    }
+}

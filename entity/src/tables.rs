@@ -1,0 +1,93 @@
+//! The list of all tables with ids.
+//!
+//! Commands and checks derive from it what they do with each table. The table of events is not
+//! listed: its rows have no ids, and they have a meaning in their own database only.
+
+/// A table whose rows have ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Table {
+    /// The name of the table and of its module in this crate.
+    pub name: &'static str,
+    /// Columns that refer to the ids of other tables.
+    pub references: &'static [Reference],
+    /// Columns of `user` that count rows of this table.
+    pub counts: &'static [Count],
+    /// Columns whose values have a meaning in their own database only.
+    pub local_columns: &'static [&'static str],
+}
+
+/// A column that refers to the id of another table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// The column that refers.
+    pub column: &'static str,
+    /// The table that it refers to.
+    pub table: &'static str,
+}
+
+/// A column of `user` that counts the rows whose `key` is the user's id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Count {
+    /// The column of `user` with the count.
+    pub column: &'static str,
+    /// The column of the counted table with the user's id.
+    pub key: &'static str,
+}
+
+macro_rules! tables {
+    ($($module:ident {
+        references: [$($column:literal -> $parent:literal),*],
+        counts: [$($count:literal by $key:literal),*],
+        local_columns: [$($local:literal),*],
+    })*) => {
+        /// All tables with ids. A table comes after those that it refers to.
+        ///
+        /// A new table is a row here, an entity and a migration. This list drives the largest id,
+        /// the stored counts, `copy`, `doctor`, `ANALYZE` and the tests of the schema.
+        pub const TABLES: &[Table] = &[$(Table {
+            name: stringify!($module),
+            references: &[$(Reference { column: $column, table: $parent }),*],
+            counts: &[$(Count { column: $count, key: $key }),*],
+            local_columns: &[$($local),*],
+        }),*];
+
+        /// Runs a block for each of [`TABLES`], with its entity as a type.
+        #[macro_export]
+        macro_rules! for_each_table {
+            ($entity:ident, $table:ident => $block:block) => {
+                $(for $table in $crate::TABLES.iter().filter(|t| t.name == stringify!($module)) {
+                    type $entity = $crate::$module::Entity;
+                    $block
+                })*
+            };
+        }
+    };
+}
+
+tables! {
+    user {
+        references: [],
+        counts: [],
+        local_columns: [],
+    }
+    session {
+        references: ["user_id" -> "user"],
+        counts: [],
+        local_columns: ["lsn"],
+    }
+    follow {
+        references: ["follower_id" -> "user", "followed_id" -> "user"],
+        counts: ["following_count" by "follower_id", "followers_count" by "followed_id"],
+        local_columns: [],
+    }
+    post {
+        references: ["author_id" -> "user"],
+        counts: ["posts_count" by "author_id"],
+        local_columns: [],
+    }
+    bookmark {
+        references: ["user_id" -> "user", "post_id" -> "post"],
+        counts: [],
+        local_columns: [],
+    }
+}

@@ -1,0 +1,33 @@
+//! Fuzzes the import of follows. A failed import changes nothing, a second import adds nothing, and
+//! `doctor` finds no problem.
+//!
+//! The input is the file, plain or gzip. The seed inputs are in `tests/corpus/follows`.
+#![no_main]
+
+use std::sync::Mutex;
+
+use indicatif::ProgressBar;
+use libfuzzer_sys::fuzz_target;
+use rookery::command::doctor;
+use rookery::command::import::follows;
+use rookery_fuzz::SERVICE;
+
+/// Serialises the imports, which share one database.
+static IMPORT: Mutex<()> = Mutex::new(());
+
+fuzz_target!(|file: &[u8]| {
+    let _import = IMPORT.lock().expect("no other import panicked");
+    let folder = tempfile::tempdir().expect("create a folder");
+    let path = folder.path().join("follows.txt");
+    std::fs::write(&path, file).expect("write the file");
+    let database = &SERVICE.app.database;
+    SERVICE.runtime.block_on(async {
+        let progress = ProgressBar::hidden();
+        let Ok(first) = follows::run(database, &path, &progress).await else { return };
+        let second = follows::run(database, &path, &progress).await.expect("import it again");
+        let added = (second.follows_read, second.users_added, second.follows_added);
+        assert_eq!(added, (first.follows_read, 0, 0));
+        let report = doctor::run(database, false, &progress).await.expect("run the checks");
+        assert!(report.is_clean(), "{report}");
+    });
+});

@@ -1,0 +1,102 @@
+//! Prometheus metrics that are read from the parts of the server whenever they are scraped.
+
+use std::fmt::Error;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+
+use crate::auth::Passwords;
+use crate::database::Database;
+use crate::events::EventHub;
+use crate::limits::{ConcurrencyLimiter, ResponseMemory, StreamLimiter};
+
+/// The parts of the server whose state is exported.
+#[derive(Clone)]
+pub struct ServerCollector {
+    pub database: Database,
+    pub passwords: Passwords,
+    pub events: EventHub,
+    pub streams: StreamLimiter,
+    pub concurrency: ConcurrencyLimiter,
+    pub response_memory: ResponseMemory,
+}
+
+impl std::fmt::Debug for ServerCollector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ServerCollector").finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone, Debug, EncodeLabelSet)]
+struct PoolLabels {
+    pool: &'static str,
+    state: &'static str,
+}
+
+impl Collector for ServerCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
+        let mut gauge = |name: &str, help: &str, value: usize| {
+            let value = i64::try_from(value).unwrap_or(i64::MAX);
+            let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            ConstGauge::new(value).encode(metric)
+        };
+        gauge(
+            "requests_in_flight",
+            "Requests that hold a permit of the concurrency limiter",
+            self.concurrency.in_flight(),
+        )?;
+        gauge(
+            "response_memory_bytes",
+            "Memory reserved for responses that are not yet sent",
+            self.response_memory.bytes_in_use(),
+        )?;
+        gauge(
+            "password_hashes_in_flight",
+            "Password hashes that are computed or queued",
+            self.passwords.in_flight(),
+        )?;
+        gauge("subscriptions", "Subscriptions to events", self.events.subscribers())?;
+        gauge("streams_open", "Open WebSockets and event streams", self.streams.open_streams())?;
+        gauge(
+            "replicas_healthy",
+            "Replicas that are reachable and within the replication lag limit",
+            self.database.healthy_replicas(),
+        )?;
+        let mut counter = |name: &str, help: &str, value: u64| {
+            let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            ConstCounter::new(value).encode(metric)
+        };
+        counter(
+            "sql_statements",
+            "SQL statements, without transaction control",
+            self.database.statements(),
+        )?;
+        counter("password_hashes", "Computed password hashes", self.passwords.hashes_total())?;
+        counter(
+            "requests_rejected",
+            "Requests rejected by the concurrency limiter",
+            self.concurrency.rejected(),
+        )?;
+        self.encode_connections(&mut encoder)
+    }
+}
+
+impl ServerCollector {
+    fn encode_connections(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+        let help = "Database connections; open includes idle";
+        let mut metric =
+            encoder.encode_descriptor("database_connections", help, None, MetricType::Gauge)?;
+        for (pool, is_reader) in [("read", true), ("write", false)] {
+            let (open, idle) = self.database.connections(is_reader);
+            for (state, count) in [("open", open), ("idle", idle)] {
+                let labels = PoolLabels { pool, state };
+                let count = ConstGauge::new(i64::try_from(count).unwrap_or(i64::MAX));
+                count.encode(metric.encode_family(&labels)?)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,135 @@
+//! Builds the application from its configuration, for the binary and for the tests alike.
+
+mod collector;
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use argon2::Params;
+use axum::Router;
+use chrono::TimeDelta;
+
+use crate::auth::Passwords;
+use crate::config::{AccountsConfig, Config};
+use crate::database::Database;
+use crate::domain::{FollowLimits, Services};
+use crate::events::{EventConfig, EventHub};
+use crate::graphql::GraphqlEngine;
+use crate::http::{self, AppState, Shutdown};
+use crate::ids::IdGenerator;
+use crate::limits::{CostRateLimiter, CredentialThrottle};
+use crate::telemetry::Metrics;
+use collector::ServerCollector;
+
+/// Poll interval for events where LISTEN/NOTIFY reports other instances' events.
+const POLL_WITH_NOTIFY: Duration = Duration::from_secs(2);
+/// Poll interval for events on SQLite and behind a pooler.
+const POLL_WITHOUT_NOTIFY: Duration = Duration::from_millis(500);
+/// Interval between evictions of rate limits that have no effect any more.
+const EVICTION_INTERVAL: Duration = Duration::from_mins(1);
+
+/// One instance of the application. Clones share it.
+#[derive(Clone)]
+pub struct App {
+    /// All routes.
+    pub router: Router,
+    /// Liveness and readiness, for the listener of the metrics.
+    pub health: Router,
+    /// The state of the routes, for a program that embeds the application.
+    pub state: AppState,
+    pub database: Database,
+    pub passwords: Passwords,
+    pub events: EventHub,
+    pub metrics: Arc<Metrics>,
+    pub shutdown: Shutdown,
+}
+
+impl App {
+    /// Opens the database, applies pending migrations, and builds everything on top.
+    ///
+    /// # Errors
+    /// When the database cannot be opened or written, or is from a newer version; when the argon2
+    /// parameters are out of range; when the trusted documents cannot be read.
+    pub async fn build(config: &Config) -> Result<Self> {
+        let database = open_database(config).await?;
+        let passwords = passwords(&config.accounts)?;
+        let throttle = CredentialThrottle::per_minute(config.limits.credential_attempts_per_minute);
+        let throttle = Arc::new(throttle);
+        let services = services(config, &database, &passwords, &throttle).await?;
+        let events = start_events(config, &database).await?;
+        let metrics = Arc::new(Metrics::default());
+        let engine = GraphqlEngine::build(config, services, &events, Arc::clone(&metrics)).await?;
+        let engine = Arc::new(engine);
+        spawn_eviction(Arc::downgrade(&throttle), Arc::downgrade(&engine.cost_limiter));
+        metrics.register_collector(ServerCollector {
+            database: database.clone(),
+            passwords: passwords.clone(),
+            events: events.clone(),
+            streams: engine.streams.clone(),
+            concurrency: engine.concurrency.clone(),
+            response_memory: engine.response_memory.clone(),
+        });
+        let shutdown = Shutdown::default();
+        let state = AppState::new(engine, &config.http, shutdown.clone());
+        let health = http::health_router(state.clone());
+        let router = http::router(state.clone());
+        Ok(Self { router, health, state, database, passwords, events, metrics, shutdown })
+    }
+}
+
+async fn open_database(config: &Config) -> Result<Database> {
+    let database = Database::open(&config.database).await?;
+    database.migrate().await?;
+    database.start_wal_checkpointer();
+    database.start_replica_monitors(&config.database)?;
+    Ok(database)
+}
+
+async fn services(
+    config: &Config,
+    database: &Database,
+    passwords: &Passwords,
+    throttle: &Arc<CredentialThrottle>,
+) -> Result<Services> {
+    let instance = database.claim_instance_id(config.instance_id).await?;
+    Ok(Services {
+        ids: IdGenerator::new(instance, database.max_id().await?),
+        db: database.clone(),
+        passwords: passwords.clone(),
+        throttle: Arc::clone(throttle),
+        follow_limits: FollowLimits {
+            total: config.limits.max_following,
+            per_day: config.limits.max_follows_per_day,
+        },
+        session_lifetime: TimeDelta::days(config.accounts.session_days.into()),
+    })
+}
+
+async fn start_events(config: &Config, database: &Database) -> Result<EventHub> {
+    let has_notify = database.start_notifier(&config.database)?;
+    let poll_interval = if has_notify { POLL_WITH_NOTIFY } else { POLL_WITHOUT_NOTIFY };
+    let retention = Duration::from_secs(config.events.event_retention);
+    let events = EventHub::start(database.clone(), EventConfig { retention, poll_interval }).await;
+    events.map_err(|_| anyhow::anyhow!("cannot read the events in the database"))
+}
+
+/// Evicts rate limits that are full again, for as long as the application exists.
+fn spawn_eviction(throttle: Weak<CredentialThrottle>, cost_limiter: Weak<CostRateLimiter>) {
+    tokio::spawn(async move {
+        let mut interval = tokio::time::interval(EVICTION_INTERVAL);
+        while let (Some(throttle), Some(cost)) = (throttle.upgrade(), cost_limiter.upgrade()) {
+            throttle.evict_idle();
+            cost.evict_idle();
+            drop((throttle, cost));
+            interval.tick().await;
+        }
+    });
+}
+
+fn passwords(config: &AccountsConfig) -> Result<Passwords> {
+    let params = Params::new(config.argon2_memory_kib, config.argon2_iterations, 1, None)
+        .map_err(|error| anyhow::anyhow!("{error}"))
+        .context("the argon2 parameters are out of range")?;
+    Passwords::new(params, config.max_concurrent_hashes)
+}

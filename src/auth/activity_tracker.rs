@@ -1,0 +1,90 @@
+//! Writes `lastSeenAt` of users and `lastUsedAt` of sessions.
+//!
+//! Each is written at most once a minute, and not by the request itself: requests queue a record,
+//! and a task writes all records of one second in one transaction (write-behind).
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use chrono::{TimeDelta, Utc};
+use entity::user;
+use sea_orm::{ColumnTrait as _, ConnectionTrait as _, QuerySelect as _};
+use tokio::sync::mpsc;
+
+use super::Viewer;
+use crate::database::Database;
+use crate::error::Error;
+
+/// Shortest interval between two writes of the same time.
+const MIN_WRITE_INTERVAL: TimeDelta = TimeDelta::minutes(1);
+/// Time for which records are collected before they are written together.
+const FLUSH_DELAY: Duration = Duration::from_secs(1);
+/// Maximum number of queued records.
+///
+/// Further ones are dropped; the next request of the session records again.
+const QUEUE_LIMIT: usize = 4_096;
+
+/// Records the activity of viewers. The writing task ends with the last clone.
+#[derive(Clone)]
+pub struct ActivityTracker(mpsc::Sender<(i64, i64)>);
+
+impl ActivityTracker {
+    /// Starts the task that writes the records.
+    #[must_use]
+    pub fn start(db: Database) -> Self {
+        let (sender, mut records) = mpsc::channel(QUEUE_LIMIT);
+        tokio::spawn(async move {
+            while let Some((session, user)) = records.recv().await {
+                tokio::time::sleep(FLUSH_DELAY).await;
+                let mut active = HashMap::from([(session, user)]);
+                while let Ok((session, user)) = records.try_recv() {
+                    active.insert(session, user);
+                }
+                if let Err(error) = write(&db, &active).await {
+                    tracing::debug!(
+                        ?error,
+                        "could not write last-seen times; later requests record again"
+                    );
+                }
+            }
+        });
+        Self(sender)
+    }
+
+    /// Queues a record of the viewer's activity.
+    ///
+    /// Does nothing if both stored times are less than a minute old.
+    pub fn record(&self, viewer: &Viewer) {
+        let stale = Utc::now() - MIN_WRITE_INTERVAL;
+        let is_fresh = viewer.user().last_seen_at.is_some_and(|at| at > stale);
+        if !is_fresh || viewer.session().last_used_at <= stale {
+            let _ = self.0.try_send((viewer.session().id, viewer.id()));
+        }
+    }
+}
+
+/// Writes the current time for active sessions and their users.
+async fn write(db: &Database, active: &HashMap<i64, i64>) -> Result<(), Error> {
+    let now = Utc::now();
+    let engine = db.engine();
+    let in_list = engine.in_list_sql("id", 3);
+    let users = format!(
+        "UPDATE \"user\" SET last_seen_at = $1 \
+         WHERE (last_seen_at IS NULL OR last_seen_at <= $2) AND {in_list}"
+    );
+    let sessions =
+        format!("UPDATE session SET last_used_at = $1 WHERE last_used_at <= $2 AND {in_list}");
+    let transaction = db.begin().await?;
+    let is_active = user::Column::Id.is_in(active.values().copied());
+    let lock = user::Entity::find_for_update(is_active).select_only().column(user::Column::Id);
+    lock.into_tuple::<i64>().all(&transaction).await?;
+    for (sql, ids) in [
+        (users, engine.bind_ids(active.values().copied())),
+        (sessions, engine.bind_ids(active.keys().copied())),
+    ] {
+        let values = [now.into(), (now - MIN_WRITE_INTERVAL).into(), ids];
+        transaction.execute_raw(db.statement(&sql, values)).await?;
+    }
+    transaction.commit().await?;
+    Ok(())
+}

@@ -1,0 +1,39 @@
+//! Options of accounts: sessions and password hashing.
+
+use clap::Args;
+
+/// Sessions and passwords.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Accounts")]
+pub struct AccountsConfig {
+    /// Days until a session's bearer token expires, 1 to 3650
+    #[arg(long, env = "ROOKERY_SESSION_DAYS", default_value_t = 30, value_name = "DAYS",
+          value_parser = clap::value_parser!(u16).range(1..=3650))]
+    pub session_days: u16,
+
+    /// Memory for one argon2id hash in KiB
+    ///
+    /// The default follows the OWASP Password Storage Cheat Sheet.
+    #[arg(long, env = "ROOKERY_ARGON2_MEMORY_KIB", default_value_t = 19_456, value_name = "KIB")]
+    pub argon2_memory_kib: u32,
+
+    /// Number of argon2id iterations
+    #[arg(long, env = "ROOKERY_ARGON2_ITERATIONS", default_value_t = 2, value_name = "N")]
+    pub argon2_iterations: u32,
+
+    /// Maximum number of password hashes computed concurrently, 1 to 255, or 'auto'
+    ///
+    /// 'auto' is half of the CPU cores, so that the other half serves signed-in clients. For each
+    /// concurrent hash 16 more may queue; further ones fail with `TOO_MANY_REQUESTS`.
+    #[arg(long, env = "ROOKERY_MAX_CONCURRENT_HASHES", default_value = "auto", value_name = "N",
+          value_parser = parse_hash_concurrency)]
+    pub max_concurrent_hashes: usize,
+}
+
+fn parse_hash_concurrency(text: &str) -> Result<usize, String> {
+    if text == "auto" {
+        return Ok(std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)));
+    }
+    let number = text.parse().ok().filter(|number| (1..=255).contains(number));
+    number.ok_or_else(|| "expected a number from 1 to 255, or 'auto'".to_owned())
+}

@@ -1,0 +1,128 @@
+//! Options of the HTTP server.
+
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+
+use axum::http::{HeaderValue, Uri};
+use clap::Args;
+use ipnet::IpNet;
+
+use super::parse_list;
+
+/// The HTTP server: its address, timeouts, browsers and proxies.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "HTTP")]
+pub struct HttpConfig {
+    /// IP address and port to listen on, such as 127.0.0.1:8000; port 0 selects a free port
+    #[arg(long, env = "ROOKERY_LISTEN", default_value = "127.0.0.1:8000", value_name = "ADDRESS")]
+    pub listen: SocketAddr,
+
+    /// Seconds after which a request fails with TIMEOUT
+    #[arg(long, env = "ROOKERY_REQUEST_TIMEOUT", default_value_t = 10, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub request_timeout: u64,
+
+    /// Seconds for a client to send the head of a request, and again to send its body
+    ///
+    /// Also the time for a WebSocket client to send `connection_init`.
+    #[arg(long, env = "ROOKERY_READ_TIMEOUT", default_value_t = 10, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub read_timeout: u64,
+
+    /// Seconds that a client may take to read before its connection is closed
+    #[arg(long, env = "ROOKERY_WRITE_TIMEOUT", default_value_t = 12, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub write_timeout: u64,
+
+    /// Seconds to keep serving after SIGTERM while /readyz already fails
+    ///
+    /// Set it to the time that the load balancer takes to notice. A second SIGTERM or ctrl-c ends the
+    /// delay.
+    #[arg(long, env = "ROOKERY_SHUTDOWN_DELAY", default_value_t = 0, value_name = "SECONDS")]
+    pub shutdown_delay: u64,
+
+    /// Seconds for requests in flight to finish after SIGTERM or ctrl-c
+    #[arg(long, env = "ROOKERY_SHUTDOWN_TIMEOUT", default_value_t = 10, value_name = "SECONDS")]
+    pub shutdown_timeout: u64,
+
+    /// Comma-separated origins whose pages may send requests and open WebSockets
+    ///
+    /// An origin is written as `https://app.example.com`. By default only the server's own origin may.
+    #[arg(long, env = "ROOKERY_CORS_ORIGINS", default_value = "", value_name = "ORIGINS")]
+    pub cors_origins: Origins,
+
+    /// Comma-separated IP addresses or CIDR ranges of trusted reverse proxies
+    ///
+    /// `X-Forwarded-For` is honoured only from these, as in 10.0.0.0/8,192.0.2.1.
+    #[arg(long, env = "ROOKERY_TRUSTED_PROXIES", default_value = "", value_name = "NETWORKS")]
+    pub trusted_proxies: Proxies,
+}
+
+/// Origins as browsers send them: `scheme://host[:port]`, in lower case and without a default port.
+#[derive(Clone, Debug, Default)]
+pub struct Origins(pub Vec<HeaderValue>);
+
+impl FromStr for Origins {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        parse_list(text, parse_origin).map(Self)
+    }
+}
+
+/// Networks of reverse proxies.
+#[derive(Clone, Debug, Default)]
+pub struct Proxies(pub Vec<IpNet>);
+
+impl FromStr for Proxies {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        parse_list(text, |text| {
+            let address = || text.parse::<IpAddr>().ok().map(IpNet::from);
+            let wrong = || format!("a network is written as 10.0.0.0/8 or 192.0.2.1, not '{text}'");
+            text.parse().ok().or_else(address).ok_or_else(wrong)
+        })
+        .map(Self)
+    }
+}
+
+fn parse_origin(text: &str) -> Result<HeaderValue, String> {
+    let wrong =
+        || format!("an origin is written as https://host or http://host:port, not '{text}'");
+    let uri: Uri = text.parse().map_err(|_| wrong())?;
+    let scheme = uri.scheme_str().filter(|scheme| matches!(*scheme, "http" | "https"));
+    let (scheme, authority) = scheme.zip(uri.authority()).ok_or_else(wrong)?;
+    let origin = format!("{scheme}://{authority}").to_ascii_lowercase();
+    // Browsers omit the default port, user names and paths.
+    let default_port = if scheme == "https" { ":443" } else { ":80" };
+    if origin != text || origin.ends_with(default_port) || origin.contains('@') {
+        return Err(wrong());
+    }
+    HeaderValue::try_from(origin).map_err(|_| wrong())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_are_accepted_only_as_browsers_send_them() {
+        let right = "https://example.com, http://localhost:5173,http://[::1]:8000";
+        assert_eq!(right.parse::<Origins>().unwrap().0.len(), 3);
+        assert!("".parse::<Origins>().unwrap().0.is_empty());
+        for wrong in [
+            "*",
+            "null",
+            "example.com",
+            "https://example.com/",
+            "https://Example.com",
+            "https://example.com:443",
+            "ftp://example.com",
+            "https://a@example.com",
+            "https://",
+        ] {
+            assert!(wrong.parse::<Origins>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Opens the connection pools of SQLite and of PostgreSQL.
+//!
+//! Opening a database connects to it, so that a wrong URL fails at start. A replica may be down at
+//! start: its pools connect when they are first used. The statements of all pools for requests are
+//! counted, in the request scope and in total.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use sea_orm::{DatabaseConnection, DbErr, RuntimeErr, sqlx};
+use tokio::sync::Semaphore;
+
+use super::postgres::{self, Purpose, Timeouts};
+use super::read_pool::ReadPool;
+use super::replica::Replica;
+use super::{ChangeNotifier, Database, Engine, snapshot, sqlite};
+use crate::config::DatabaseConfig;
+use crate::telemetry::request_scope;
+
+impl Database {
+    pub(super) async fn open_sqlite(config: &DatabaseConfig) -> Result<Self> {
+        let url = config.url();
+        sqlite::database_path(url)?;
+        if config.replicas().next().is_some() {
+            bail!("replicas need PostgreSQL; the database is {url}");
+        }
+        let cannot_open =
+            |error| anyhow!("cannot open the database {url}: {}", driver_message(&error));
+        let timeout = Duration::from_secs(config.pool.database_acquire_timeout);
+        let writer = sqlite::open(url, 1, timeout, false).await.map_err(cannot_open)?;
+        let readers = config.pool.database_max_read_connections;
+        let connection = sqlite::open(url, readers, timeout, true).await.map_err(cannot_open)?;
+        let reader = ReadPool { connection, applies_startup_options: true };
+        Ok(Self::from_pools(Engine::Sqlite, url.to_owned(), reader, writer, vec![]))
+    }
+
+    pub(super) async fn open_postgres(config: &DatabaseConfig) -> Result<Self> {
+        let timeouts = timeouts(config);
+        let options = postgres::options(config.url())?;
+        let address = postgres::address(&options);
+        let readers = config.pool.database_max_read_connections;
+        let writers = config.pool.database_max_write_connections;
+        let read_pool = postgres::pool(options.clone(), readers, timeouts, Purpose::Read);
+        let write_pool = postgres::pool(options, writers, timeouts, Purpose::Write);
+        let applies_startup_options =
+            postgres::applies_startup_options(&read_pool).await.map_err(|error| {
+                anyhow!("cannot open the database {address}: {}", sqlx_message(&error))
+            })?;
+        let replicas = config.replicas().map(|url| Replica::new(url, readers, timeouts));
+        let replicas = replicas.collect::<Result<Vec<_>>>().context("DATABASE_REPLICA_URLS")?;
+        let connection = postgres::connection(read_pool);
+        let reader = ReadPool { connection, applies_startup_options };
+        let writer = postgres::connection(write_pool);
+        Ok(Self::from_pools(Engine::Postgres, address, reader, writer, replicas))
+    }
+
+    fn from_pools(
+        engine: Engine,
+        address: String,
+        mut reader: ReadPool,
+        mut writer: DatabaseConnection,
+        mut replicas: Vec<Replica>,
+    ) -> Self {
+        let statements = Arc::new(AtomicU64::new(0));
+        let replicated = replicas.iter_mut().map(|replica| &mut replica.reader.connection);
+        for connection in [&mut writer, &mut reader.connection].into_iter().chain(replicated) {
+            let counter = Arc::clone(&statements);
+            connection.set_metric_callback(move |_| {
+                counter.fetch_add(1, Ordering::Relaxed);
+                request_scope::count_statement();
+            });
+        }
+        Self {
+            engine,
+            address,
+            reader,
+            writer,
+            replicas: replicas.into(),
+            next_replica: Arc::default(),
+            statements,
+            notifier: ChangeNotifier::default(),
+            background: Arc::new(Semaphore::new(snapshot::MAX_BACKGROUND)),
+            open_snapshots: Arc::default(),
+        }
+    }
+}
+
+/// The timeouts of the configuration, for pools of PostgreSQL.
+pub(super) fn timeouts(config: &DatabaseConfig) -> Timeouts {
+    Timeouts {
+        acquire: Duration::from_secs(config.pool.database_acquire_timeout),
+        statement: Duration::from_secs(config.pool.database_statement_timeout),
+    }
+}
+
+/// The message of the database engine, without the prefixes of the libraries.
+pub fn driver_message(error: &DbErr) -> String {
+    match error {
+        DbErr::Conn(RuntimeErr::SqlxError(inner))
+        | DbErr::Exec(RuntimeErr::SqlxError(inner))
+        | DbErr::Query(RuntimeErr::SqlxError(inner)) => sqlx_message(inner),
+        error => error.to_string(),
+    }
+}
+
+fn sqlx_message(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Database(error) => error.message().to_owned(),
+        error => error.to_string(),
+    }
+}

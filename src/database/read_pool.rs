@@ -1,0 +1,104 @@
+//! The pool for read transactions, and how transactions begin.
+//!
+//! A pooled connection may be broken, so a `BEGIN` that fails for this reason is retried on the
+//! next connection. A `BEGIN` that is cancelled, as by a timeout, leaves a connection whose state
+//! the driver does not know; it is recorded, so that the pool checks its connections for open
+//! transactions.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_util::future::BoxFuture;
+use sea_orm::{
+    AccessMode, DatabaseConnection, DatabaseTransaction, DbErr, IsolationLevel, RuntimeErr,
+    TransactionOptions, TransactionTrait as _, sqlx,
+};
+
+use super::postgres;
+use crate::retry::{immediately, with_retries};
+
+/// Maximum number of attempts to begin a transaction.
+///
+/// That is one more than the connections of the largest pool, all of which may be broken.
+const MAX_ATTEMPTS: u32 = 65;
+
+/// A pool for read transactions, of the database or of a replica.
+#[derive(Clone, Debug)]
+pub(super) struct ReadPool {
+    pub connection: DatabaseConnection,
+    /// Whether a transaction sees one snapshot and is read-only by default.
+    ///
+    /// True on SQLite. On PostgreSQL, false behind a connection pooler, which drops the parameters
+    /// of the connection.
+    pub applies_startup_options: bool,
+}
+
+impl ReadPool {
+    /// Begins a transaction that sees one snapshot.
+    pub async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
+        let options = if self.applies_startup_options {
+            TransactionOptions::default()
+        } else {
+            TransactionOptions {
+                isolation_level: Some(IsolationLevel::RepeatableRead),
+                access_mode: Some(AccessMode::ReadOnly),
+                ..Default::default()
+            }
+        };
+        begin(&self.connection, options).await
+    }
+}
+
+/// Begins a transaction, on another connection if one is broken.
+///
+/// A retry is safe, because nothing has been executed yet.
+pub(super) async fn begin(
+    pool: &DatabaseConnection,
+    options: TransactionOptions,
+) -> Result<DatabaseTransaction, DbErr> {
+    let begin = || CancelSafeBegin(Some(Box::pin(pool.begin_with_options(options))));
+    with_retries(MAX_ATTEMPTS, is_broken, immediately, begin).await
+}
+
+/// A `BEGIN` whose cancellation is recorded.
+///
+/// That happens before its connection returns to the pool and is checked.
+struct CancelSafeBegin<'a>(Option<BoxFuture<'a, Result<DatabaseTransaction, DbErr>>>);
+
+impl Future for CancelSafeBegin<'_> {
+    type Output = Result<DatabaseTransaction, DbErr>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(begin) = &mut self.0 else { return Poll::Pending };
+        let result = begin.as_mut().poll(cx);
+        if result.is_ready() {
+            self.0 = None;
+        }
+        result
+    }
+}
+
+impl Drop for CancelSafeBegin<'_> {
+    fn drop(&mut self) {
+        if self.0.is_some() {
+            postgres::mark_begin_cancelled();
+        }
+    }
+}
+
+/// Whether the connection was broken before the transaction began.
+fn is_broken(error: &DbErr) -> bool {
+    let (DbErr::Query(RuntimeErr::SqlxError(error)) | DbErr::Exec(RuntimeErr::SqlxError(error))) =
+        error
+    else {
+        return false;
+    };
+    match &**error {
+        sqlx::Error::Io(_) => true,
+        // The server closed the connection: shutdown, crash, or one of the two idle timeouts.
+        sqlx::Error::Database(error) => {
+            error.code().is_some_and(|code| ["57P01", "57P02", "57P05", "25P03"].contains(&&*code))
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,320 @@
+//! Accounts: register, log in, log out, change the password, and delete the account.
+//!
+//! Every operation that takes a password needs an attempt permit of the credential throttle before
+//! it hashes. Hashing takes place outside of transactions, because it is slow. A transaction that
+//! relies on a verified password therefore locks the user and checks that the hash is still the
+//! same.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+use entity::{bookmark, event, follow, post, session, user};
+use sea_orm::sea_query::{Expr, ExprTrait as _, Query, SelectStatement, UnionType};
+use sea_orm::{
+    ActiveModelTrait as _, ColumnTrait as _, Condition, DatabaseTransaction, DbErr,
+    EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select, Set,
+};
+use secrecy::SecretString;
+
+use super::{Services, validation};
+use crate::auth::{Client, IssuedSession, Viewer, open_session};
+use crate::database::Snapshot;
+use crate::error;
+use crate::error::{Error, UserError, UserErrorKind};
+use crate::ids::snowflake;
+use crate::limits::{AttemptPermit, ThrottleKey};
+
+/// The data of a new account.
+#[derive(Clone)]
+pub struct Registration {
+    pub username: String,
+    pub email: String,
+    pub password: SecretString,
+    pub display_name: Option<String>,
+}
+
+/// Creates a user and opens a session. Returns the errors of all invalid fields together.
+///
+/// # Errors
+/// [`Error::Expected`] with `InvalidInput`, `UsernameTaken`, `EmailTaken` or `TooManyRequests`; any
+/// error of the database.
+pub async fn register(
+    services: &Services,
+    registration: Registration,
+    client: Client,
+) -> Result<IssuedSession, Error> {
+    let mut errors = Vec::new();
+    let password = validation::password(registration.password, &["input", "password"]);
+    let password = password.map_err(|error| errors.push(error)).unwrap_or_default();
+    let mut collect = |result: Result<String, UserError>| {
+        result.map_err(|error| errors.push(error)).unwrap_or_default()
+    };
+    let username = collect(validation::username(&registration.username, &["input", "username"]));
+    let email = collect(validation::email(&registration.email, &["input", "email"]));
+    let display_name = registration
+        .display_name
+        .map(|name| collect(validation::display_name(name, &["input", "displayName"])));
+    if !errors.is_empty() {
+        return Err(Error::Expected(errors));
+    }
+    let attempt = services.throttle.check(client.network, None)?;
+    let password_hash = services.passwords.hash(password, &attempt).await?;
+    let transaction = services.db.begin().await?;
+    let id = services.ids.next();
+    let user = user::ActiveModel {
+        id: Set(id),
+        username: Set(username),
+        email: Set(email),
+        display_name: Set(display_name),
+        password_hash: Set(Some(password_hash)),
+        created_at: Set(snowflake::timestamp_of(id)),
+        last_seen_at: Set(Some(snowflake::timestamp_of(id))),
+        followers_count: Set(0),
+        following_count: Set(0),
+        posts_count: Set(0),
+        follows_day: Set(0),
+        follows_made: Set(0),
+        ..Default::default()
+    };
+    let user = user.insert(&transaction).await.map_err(error::from_unique_violation)?;
+    let issued = open_session(&transaction, user, start_session(services), client).await?;
+    services.commit(transaction, &issued.viewer).await?;
+    Ok(issued)
+}
+
+/// Opens a session for the user with this username or e-mail address.
+///
+/// An unknown identifier and a wrong password get the same response, after the same time.
+///
+/// # Errors
+/// [`Error::Expected`] with `InvalidCredentials` or `TooManyRequests`; any error of the database.
+pub async fn login(
+    services: &Services,
+    identifier: &str,
+    password: SecretString,
+    client: Client,
+) -> Result<IssuedSession, Error> {
+    let query = if identifier.contains('@') {
+        let email = user::normalize_username(&identifier.trim().to_lowercase());
+        user::Entity::find().filter(user::Column::Email.eq(email))
+    } else {
+        user::Entity::find_by(&user::UserRef::Username(identifier.to_owned()))
+    };
+    let found = query.one(&**Snapshot::new(&services.db).transaction().await?).await?;
+    let account = found.as_ref().map(|user| ThrottleKey::Account(user.id));
+    let key = account
+        .unwrap_or_else(|| ThrottleKey::unknown(user::normalize_username(identifier.trim())));
+    let attempt = services.throttle.check(client.network, Some(key))?;
+    let stored = found.as_ref().and_then(|user| user.password_hash.clone());
+    let matches = services.passwords.verify(password, stored, &attempt).await?;
+    let Some(user) = found.filter(|_| matches) else {
+        let message = "The username or the password is wrong.";
+        return Err(UserErrorKind::InvalidCredentials.at(&["input"], message).into());
+    };
+    let transaction = services.db.begin().await?;
+    // The password may have been changed while it was verified.
+    let Some(user) = lock_if_password_unchanged(&transaction, user).await? else {
+        let message = "The username or the password is wrong.";
+        return Err(UserErrorKind::InvalidCredentials.at(&["input"], message).into());
+    };
+    let issued = open_session(&transaction, user, start_session(services), client).await?;
+    services.commit(transaction, &issued.viewer).await?;
+    Ok(issued)
+}
+
+/// Ends the viewer's current session, or all of the viewer's sessions. Returns how many were ended.
+pub async fn logout(services: &Services, viewer: &Viewer, everywhere: bool) -> Result<u64, Error> {
+    let is_ended = if everywhere {
+        session::Column::UserId.eq(viewer.id())
+    } else {
+        session::Column::Id.eq(viewer.session().id)
+    };
+    let transaction = services.db.begin().await?;
+    let ended = session::Entity::delete_many().filter(is_ended).exec(&transaction).await?;
+    services.commit(transaction, viewer).await?;
+    Ok(ended.rows_affected)
+}
+
+/// Ends a session of the viewer. Returns whether the viewer had this session.
+pub async fn revoke(services: &Services, viewer: &Viewer, id: i64) -> Result<bool, Error> {
+    let transaction = services.db.begin().await?;
+    let revoked = session::Entity::delete_many()
+        .filter(session::Column::Id.eq(id))
+        .filter(session::Column::UserId.eq(viewer.id()))
+        .exec(&transaction)
+        .await?;
+    services.commit(transaction, viewer).await?;
+    Ok(revoked.rows_affected > 0)
+}
+
+/// Changes the password, ends every session of the viewer, and opens a new session.
+///
+/// # Errors
+/// [`Error::Expected`] with `InvalidInput`, `InvalidCredentials` or `TooManyRequests`;
+/// [`Error::Unauthenticated`] when the password was changed or the account deleted in the meantime;
+/// any error of the database.
+pub async fn change_password(
+    services: &Services,
+    (viewer, client): (&Viewer, Client),
+    current: SecretString,
+    new: SecretString,
+) -> Result<IssuedSession, Error> {
+    let new = validation::password(new, &["input", "newPassword"])?;
+    let attempt = verify_password(services, viewer, &client, current, "currentPassword").await?;
+    let password_hash = services.passwords.hash(new, &attempt).await?;
+    let transaction = services.db.begin().await?;
+    let Some(user) = lock_if_password_unchanged(&transaction, viewer.user().clone()).await? else {
+        return Err(Error::account_changed());
+    };
+    let mut user: user::ActiveModel = user.into();
+    user.password_hash = Set(Some(password_hash));
+    let user = user.update(&transaction).await?;
+    session::Entity::delete_many()
+        .filter(session::Column::UserId.eq(user.id))
+        .exec(&transaction)
+        .await?;
+    let issued = open_session(&transaction, user, start_session(services), client).await?;
+    services.commit(transaction, &issued.viewer).await?;
+    Ok(issued)
+}
+
+/// Deletes the viewer's account with its posts, bookmarks, follows and sessions. Returns its id.
+///
+/// The counts of the users that followed the viewer, or were followed, are updated in the same
+/// transaction.
+///
+/// # Errors
+/// [`Error::Expected`] with `InvalidCredentials` or `TooManyRequests`; [`Error::Unauthenticated`]
+/// when the password was changed or the account deleted in the meantime; any error of the database.
+pub async fn delete(
+    services: &Services,
+    (viewer, client): (&Viewer, Client),
+    password: SecretString,
+) -> Result<i64, Error> {
+    verify_password(services, viewer, &client, password, "password").await?;
+    let id = viewer.id();
+    let transaction = services.db.begin().await?;
+    let is_affected = user::Column::Id.in_subquery(user_and_neighbours(id));
+    let locked = ids(&transaction, user::Entity::find_for_update(is_affected.clone())).await?;
+    if lock_if_password_unchanged(&transaction, viewer.user().clone()).await?.is_none() {
+        return Err(Error::account_changed());
+    }
+    // Follows committed while this transaction waited for the locks may involve further users.
+    // These are locked here. The lock on the viewer prevents any more follows.
+    let affected = ids(&transaction, user::Entity::find().filter(is_affected)).await?;
+    let is_unlocked = user::Column::Id.is_in(affected.difference(&locked).copied());
+    ids(&transaction, user::Entity::find_for_update(is_unlocked)).await?;
+    for (count, neighbour_column, own_column) in FOLLOW_COLUMNS {
+        user::Entity::update_many()
+            .col_expr(count, Expr::col(count).sub(1))
+            .filter(user::Column::Id.in_subquery(neighbours(neighbour_column, own_column, id)))
+            .exec(&transaction)
+            .await?;
+    }
+    let posts = Query::select()
+        .column(post::Column::Id)
+        .from(post::Entity)
+        .and_where(post::Column::AuthorId.eq(id))
+        .to_owned();
+    for bookmarks in [bookmark::Column::UserId.eq(id), bookmark::Column::PostId.in_subquery(posts)]
+    {
+        bookmark::Entity::delete_many().filter(bookmarks).exec(&transaction).await?;
+    }
+    post::Entity::delete_many().filter(post::Column::AuthorId.eq(id)).exec(&transaction).await?;
+    let follows = Condition::any()
+        .add(follow::Column::FollowerId.eq(id))
+        .add(follow::Column::FollowedId.eq(id));
+    follow::Entity::delete_many().filter(follows).exec(&transaction).await?;
+    session::Entity::delete_many()
+        .filter(session::Column::UserId.eq(id))
+        .exec(&transaction)
+        .await?;
+    user::Entity::delete_by_id(id).exec(&transaction).await?;
+    services.record_event(&transaction, event::Kind::UserRemoved, id, 0).await?;
+    services.commit(transaction, viewer).await?;
+    Ok(id)
+}
+
+/// The count, the column and the opposite column of each end of a follow.
+const FOLLOW_COLUMNS: [(user::Column, follow::Column, follow::Column); 2] = [
+    (user::Column::FollowersCount, follow::Column::FollowedId, follow::Column::FollowerId),
+    (user::Column::FollowingCount, follow::Column::FollowerId, follow::Column::FollowedId),
+];
+
+/// The ids in `neighbour_column` of the follows that have `id` in `own_column`.
+fn neighbours(
+    neighbour_column: follow::Column,
+    own_column: follow::Column,
+    id: i64,
+) -> SelectStatement {
+    Query::select()
+        .column(neighbour_column)
+        .from(follow::Entity)
+        .and_where(own_column.eq(id))
+        .to_owned()
+}
+
+/// The ids of a user, of the user's followers, and of the followed users.
+fn user_and_neighbours(id: i64) -> SelectStatement {
+    let mut ids = Query::select().expr(Expr::val(id)).to_owned();
+    for (_, neighbour_column, own_column) in FOLLOW_COLUMNS {
+        ids.union(UnionType::Distinct, neighbours(neighbour_column, own_column, id));
+    }
+    ids
+}
+
+/// The ids of the users that a query selects. The query may lock them.
+async fn ids(
+    transaction: &DatabaseTransaction,
+    users: Select<user::Entity>,
+) -> Result<HashSet<i64>, DbErr> {
+    let ids = users.select_only().column(user::Column::Id).into_tuple();
+    Ok(ids.all(transaction).await?.into_iter().collect())
+}
+
+/// The viewer's sessions that have not expired, newest first.
+pub async fn sessions(snapshot: &Snapshot, viewer: &Viewer) -> Result<Vec<session::Model>, Error> {
+    Ok(session::Entity::find()
+        .filter(session::Column::UserId.eq(viewer.id()))
+        .filter(session::Column::ExpiresAt.gt(Utc::now()))
+        .order_by_desc(session::Column::Id)
+        .all(&**snapshot.transaction().await?)
+        .await?)
+}
+
+/// Verifies the viewer's password. `field` is the input field that holds it.
+///
+/// # Errors
+/// [`Error::Expected`] with `InvalidCredentials` or `TooManyRequests`; [`Error::Internal`] when
+/// hashing fails.
+async fn verify_password(
+    services: &Services,
+    viewer: &Viewer,
+    client: &Client,
+    password: SecretString,
+    field: &'static str,
+) -> Result<AttemptPermit, Error> {
+    let attempt =
+        services.throttle.check(client.network, Some(ThrottleKey::Authenticated(viewer.id())))?;
+    let stored = viewer.user().password_hash.clone();
+    if services.passwords.verify(password, stored, &attempt).await? {
+        return Ok(attempt);
+    }
+    let message = "The password is wrong.";
+    Err(UserErrorKind::InvalidCredentials.at(&["input", field], message).into())
+}
+
+/// Locks a user and returns the current row, if the password is unchanged.
+async fn lock_if_password_unchanged(
+    transaction: &DatabaseTransaction,
+    verified: user::Model,
+) -> Result<Option<user::Model>, DbErr> {
+    let current =
+        user::Entity::find_for_update(user::Column::Id.eq(verified.id)).one(transaction).await?;
+    Ok(current.filter(|current| current.password_hash == verified.password_hash))
+}
+
+/// The id and the time of expiry of a new session.
+fn start_session(services: &Services) -> (i64, DateTime<Utc>) {
+    (services.ids.next(), Utc::now() + services.session_lifetime)
+}

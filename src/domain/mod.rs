@@ -1,0 +1,90 @@
+//! Domain operations, one file per noun: each rule stands beside the write that it guards.
+//!
+//! An operation takes the [`Services`] and, if it needs an authenticated user, the [`Viewer`] as
+//! proof. It returns plain values or an [`Error`], and knows no GraphQL.
+//!
+//! Each write is one transaction that keeps counts equal to the rows that they count. It first
+//! locks the users whose counts it changes, in the order of their ids, and may be retried after
+//! [`Error::Conflict`]. The files do not import each other, except for `validation`.
+
+pub mod account;
+pub mod bookmark;
+pub mod follow;
+pub mod post;
+pub mod profile;
+pub mod user;
+pub mod validation;
+
+use std::sync::Arc;
+
+use chrono::{SubsecRound as _, TimeDelta, Utc};
+use entity::event;
+use sea_orm::{ActiveEnum as _, ConnectionTrait as _, DatabaseTransaction, DbErr};
+
+use crate::auth::{Passwords, Viewer};
+use crate::database::Database;
+use crate::error::Error;
+use crate::ids::IdGenerator;
+use crate::limits::CredentialThrottle;
+
+/// The dependencies of all operations.
+pub struct Services {
+    pub db: Database,
+    pub ids: IdGenerator,
+    pub passwords: Passwords,
+    pub throttle: Arc<CredentialThrottle>,
+    pub follow_limits: FollowLimits,
+    /// Lifetime of a session and its bearer token.
+    pub session_lifetime: TimeDelta,
+}
+
+/// Limits on the follows of a user. 0 disables a limit.
+#[derive(Clone, Copy, Debug)]
+pub struct FollowLimits {
+    /// Maximum number of users that a user follows at the same time.
+    pub total: i32,
+    /// Maximum number of new follows of a user per day in UTC. An unfollow does not reduce it.
+    pub per_day: i32,
+}
+
+impl Services {
+    /// Records an event in the outbox, as part of the transaction of the change.
+    ///
+    /// A transaction records at most one event, because its id is the event's key. `object` is the
+    /// post or the user that the actor changed, or 0 without one.
+    async fn record_event(
+        &self,
+        transaction: &DatabaseTransaction,
+        kind: event::Kind,
+        actor: i64,
+        object: i64,
+    ) -> Result<(), DbErr> {
+        let now = Utc::now().trunc_subsecs(3);
+        let values = [kind.into_value().into(), actor.into(), object.into(), now.into()];
+        transaction.execute_raw(self.db.statement(event::INSERT, values)).await.map(drop)
+    }
+
+    /// Commits a transaction of the viewer and notifies the event hub.
+    ///
+    /// # Errors
+    /// [`Error::OutcomeUnknown`] when the database becomes unavailable during the commit; any error
+    /// of the database.
+    async fn commit(&self, transaction: DatabaseTransaction, viewer: &Viewer) -> Result<(), Error> {
+        self.db.mark_write_pending(&transaction, viewer.session().id).await?;
+        let committed = transaction.commit().await.map_err(|error| match error.into() {
+            Error::Unavailable => Error::OutcomeUnknown,
+            error => error,
+        });
+        self.db.notifier().notify();
+        committed
+    }
+}
+
+/// The result of an operation on a post.
+#[derive(Clone, Debug)]
+pub struct PostChange {
+    /// Whether the operation changed anything.
+    pub changed: bool,
+    /// The post after the operation.
+    pub post: entity::post::Model,
+}

@@ -1,0 +1,280 @@
+//! The hub: the one task per instance that reads the outbox and dispatches events to subscribers.
+//!
+//! Each poll reads new events in batches. It loads the rows that a batch needs in a few statements,
+//! whatever the number of subscribers, and sends every event to its recipients. New subscribers
+//! join at the end of a poll. The authors of their timelines are read from the same snapshot as the
+//! events, so that they neither miss an event nor receive one twice.
+
+use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use chrono::Utc;
+use entity::event::{self, Kind};
+use futures_util::FutureExt as _;
+use sea_orm::FromQueryResult;
+
+use super::registry::{ByUser, SubscriptionRegistry};
+use super::{DeliveredEvent, EventHub, HubMessage, Topic, carries_post, outbox};
+use crate::database::{Snapshot, StreamPosition};
+use crate::error::Error;
+use crate::loaders::{timeline_rows, users};
+
+/// Interval between two polls without subscribers and notifications.
+const IDLE_POLL_INTERVAL: Duration = Duration::from_mins(1);
+/// Maximum number of subscribers that join in one poll.
+const MAX_JOINS_PER_POLL: usize = 1_000;
+/// Number of timeline owners whose follows one statement reads.
+const OWNERS_PER_STATEMENT: usize = 100;
+/// Delay before the next poll after an error or a panic.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
+
+/// Ids of the rows that are read to dispatch a batch of events.
+struct Lookups {
+    posts: Vec<i64>,
+    users: Vec<i64>,
+    /// Sessions of the recipients.
+    sessions: HashSet<i64>,
+}
+
+impl EventHub {
+    /// Polls until no other handle of this hub is left.
+    pub(super) async fn run(self) {
+        // After a panic the registry is emptied: the streams end, and their clients resume.
+        while AssertUnwindSafe(self.poll_loop()).catch_unwind().await.is_err() {
+            tracing::error!("event hub panicked; restarting");
+            *self.registry() = SubscriptionRegistry::default();
+            tokio::time::sleep(RETRY_DELAY).await;
+        }
+    }
+
+    async fn poll_loop(&self) {
+        let mut position = None;
+        while Arc::strong_count(&self.0) > 1 {
+            let is_idle = self.subscribers() == 0;
+            let interval = if is_idle { IDLE_POLL_INTERVAL } else { self.0.config.poll_interval };
+            self.0.db.notifier().notified(interval).await;
+            if self.poll(&mut position).await.is_err() {
+                self.drop_stale();
+                tokio::time::sleep(RETRY_DELAY).await;
+            }
+        }
+    }
+
+    /// Dispatches the events after `position`, then adds the pending subscribers.
+    ///
+    /// `position` advances with each dispatched batch. Without subscribers nothing is read, and
+    /// `position` is cleared.
+    async fn poll(&self, position: &mut Option<StreamPosition>) -> Result<(), Error> {
+        if self.subscribers() == 0 {
+            *position = None;
+            return Ok(());
+        }
+        // Chosen before the snapshot: a subscriber that comes later may resume from a position that
+        // the snapshot does not contain.
+        let joining: Vec<u64> =
+            self.registry().pending.keys().copied().take(MAX_JOINS_PER_POLL).collect();
+        if joining.len() == MAX_JOINS_PER_POLL {
+            self.0.db.notifier().notify_local();
+        }
+        let snapshot = Snapshot::new(&self.0.db);
+        let mut current = match position {
+            Some(position) if outbox::retains(&snapshot, position).await? => position.clone(),
+            Some(_) => {
+                self.disconnect_all();
+                snapshot.stream_position().await?
+            }
+            None => snapshot.stream_position().await?,
+        };
+        loop {
+            let batch = outbox::read_after(&snapshot, &current).await?;
+            self.dispatch(&snapshot, &current, &batch).await?;
+            current = batch.position;
+            *position = Some(current.clone());
+            if batch.is_last {
+                break;
+            }
+        }
+        self.join(&snapshot, &current, joining).await
+    }
+
+    /// Ends the streams of all subscribers except pending ones.
+    ///
+    /// Called when the database does not retain the events after the hub's position: it was
+    /// restored to an earlier state, or events were pruned before the hub could read them.
+    fn disconnect_all(&self) {
+        let mut registry = self.registry();
+        let ids: Vec<u64> = registry.subscribers.keys().copied().collect();
+        for subscriber in ids.into_iter().filter_map(|id| registry.remove(id)) {
+            subscriber.send(HubMessage::Reset);
+        }
+    }
+
+    /// Sends the events of a batch to their recipients. The batch begins at `start`.
+    ///
+    /// A recipient whose session has ended is removed.
+    async fn dispatch(
+        &self,
+        snapshot: &Snapshot,
+        start: &StreamPosition,
+        batch: &outbox::EventBatch,
+    ) -> Result<(), Error> {
+        let Lookups { posts, users: user_ids, sessions } = self.lookups(&batch.events);
+        let posts = timeline_rows(snapshot, &posts).await?;
+        let users = Arc::new(users(snapshot, &user_ids).await?);
+        let open = open_sessions(snapshot, &sessions).await?;
+        // Nothing below can fail, so the retry of a failed poll dispatches no event twice.
+        let mut registry = self.registry();
+        for event in &batch.events {
+            let recipients = registry.recipients(event);
+            registry.apply_follow(event);
+            if recipients.is_empty() {
+                continue;
+            }
+            let delivered = Arc::new(DeliveredEvent {
+                event: event.clone(),
+                position: start.advance_to(event.into(), &batch.position),
+                post: posts.get(&event.object).filter(|_| carries_post(event)).cloned(),
+                users: Arc::clone(&users),
+            });
+            for id in recipients {
+                let Some(subscriber) = registry.subscribers.get(&id) else { continue };
+                if subscriber.session.is_none_or(|session| open.contains(&session)) {
+                    subscriber.send(HubMessage::Event(Arc::clone(&delivered)));
+                } else if let Some(subscriber) = registry.remove(id) {
+                    subscriber.send(HubMessage::SessionEnded);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Collects the ids of the rows that any recipient of `events` may need.
+    fn lookups(&self, events: &[event::Model]) -> Lookups {
+        let registry = self.registry();
+        // A follow in this batch may add an author to a timeline before the author's next post.
+        let followed: HashSet<i64> = events
+            .iter()
+            .filter(|event| event.kind == Kind::Followed)
+            .map(|event| event.object)
+            .collect();
+        let may_be_shown = |author| registry.is_shown(author) || followed.contains(&author);
+        let posts = events.iter().filter(|event| carries_post(event) && may_be_shown(event.actor));
+        let authors = posts.clone().map(|event| event.actor);
+        let mut users: HashSet<i64> = authors.collect();
+        if events.iter().any(|event| event.kind == Kind::UserRemoved) {
+            users.extend(registry.subscribed_users());
+        }
+        let posts = posts.map(|event| event.object).collect();
+        let recipients = events.iter().flat_map(|event| registry.recipients(event));
+        let sessions = recipients.filter_map(|id| registry.subscribers.get(&id)?.session);
+        Lookups { posts, users: users.into_iter().collect(), sessions: sessions.collect() }
+    }
+
+    /// Adds the subscribers `joining` at `position`, and reloads stale timelines.
+    async fn join(
+        &self,
+        snapshot: &Snapshot,
+        position: &StreamPosition,
+        joining: Vec<u64>,
+    ) -> Result<(), Error> {
+        let (owners, sessions) = {
+            let registry = self.registry();
+            let pending = || joining.iter().filter_map(|id| registry.pending.get(id));
+            let owners = pending().filter_map(|subscriber| match subscriber.topic {
+                Topic::Timeline(owner) => Some(owner),
+                Topic::User(_) => None,
+            });
+            let owners = owners.chain(registry.stale.iter().copied()).collect();
+            (owners, pending().filter_map(|subscriber| subscriber.session).collect())
+        };
+        let mut authors = authors(snapshot, &owners).await?;
+        let open = open_sessions(snapshot, &sessions).await?;
+        let mut registry = self.registry();
+        for owner in std::mem::take(&mut registry.stale) {
+            // The last subscriber of the timeline may have left during the reads.
+            if registry.timelines.contains_key(&owner) {
+                registry.set_authors(owner, authors.remove(&owner).unwrap_or_default());
+            }
+        }
+        for id in joining {
+            let Some(subscriber) = registry.pending.remove(&id) else { continue };
+            if subscriber.session.is_some_and(|session| !open.contains(&session)) {
+                subscriber.send(HubMessage::SessionEnded);
+                continue;
+            }
+            let mut shown = HashSet::new();
+            if let Topic::Timeline(owner) = subscriber.topic {
+                if let Some(authors) = authors.remove(&owner) {
+                    registry.set_authors(owner, authors);
+                }
+                if subscriber.is_resuming {
+                    shown.clone_from(&registry.timelines[&owner].authors);
+                }
+            }
+            self.0.joined.fetch_add(1, Ordering::Relaxed);
+            subscriber.send(HubMessage::Joined(position.clone(), shown));
+            registry.add(id, subscriber);
+        }
+        Ok(())
+    }
+
+    /// Removes the subscribers of stale timelines after these could not be reloaded. Their streams
+    /// end, and their clients resume.
+    fn drop_stale(&self) {
+        let mut registry = self.registry();
+        let stale = std::mem::take(&mut registry.stale);
+        let watchers = |owner| {
+            registry.timelines.get(owner).into_iter().flat_map(|timeline| &timeline.watchers)
+        };
+        let watchers: Vec<u64> = stale.iter().flat_map(watchers).copied().collect();
+        for id in watchers {
+            registry.remove(id);
+        }
+    }
+}
+
+/// The sessions that have neither ended nor expired, of those given.
+pub async fn open_sessions(
+    snapshot: &Snapshot,
+    sessions: &HashSet<i64>,
+) -> Result<HashSet<i64>, Error> {
+    #[derive(FromQueryResult)]
+    struct SessionId {
+        id: i64,
+    }
+    if sessions.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let engine = snapshot.engine();
+    let sql =
+        format!("SELECT id FROM session WHERE {} AND expires_at > $2", engine.in_list_sql("id", 1));
+    let values = [engine.bind_ids(sessions.iter().copied()), Utc::now().into()];
+    let open: Vec<SessionId> = snapshot.all(&sql, values).await?;
+    Ok(open.into_iter().map(|session| session.id).collect())
+}
+
+/// The authors that the timelines of `owners` show, by owner: the owner and all followed users.
+async fn authors(snapshot: &Snapshot, owners: &HashSet<i64>) -> Result<ByUser<i64>, Error> {
+    #[derive(FromQueryResult)]
+    struct Follow {
+        follower_id: i64,
+        followed_id: i64,
+    }
+    let engine = snapshot.engine();
+    let is_owner = engine.in_list_sql("follower_id", 1);
+    let sql = format!("SELECT follower_id, followed_id FROM follow WHERE {is_owner}");
+    let mut authors: ByUser<i64> =
+        owners.iter().map(|owner| (*owner, HashSet::from([*owner]))).collect();
+    let owners: Vec<i64> = owners.iter().copied().collect();
+    for chunk in owners.chunks(OWNERS_PER_STATEMENT) {
+        let ids = engine.bind_ids(chunk.iter().copied());
+        let rows: Vec<Follow> = snapshot.all(&sql, [ids]).await?;
+        for Follow { follower_id, followed_id } in rows {
+            authors.entry(follower_id).or_default().insert(followed_id);
+        }
+    }
+    Ok(authors)
+}

@@ -1,0 +1,214 @@
+//! Live updates: a transactional outbox, dispatched to the subscribers of this instance.
+//!
+//! Each write records an event in its own transaction (`crate::domain`). One task per instance, the
+//! hub, reads new events whenever [`Database::notifier`] wakes it, and dispatches each one to the
+//! subscribers concerned. A post goes to the connected subscribers whose timelines show its author,
+//! however many other users follow that author. `outbox` reads the table, `hub` is the task,
+//! `registry` maps events to subscribers, `stream` is the receiving end of one subscriber.
+//!
+//! A position in the event stream is a [`StreamPosition`] and not a number, because transactions
+//! are not committed in the order of their ids. A subscriber that resumes from a position first
+//! receives the events it missed, from the table.
+
+mod hub;
+mod outbox;
+mod registry;
+mod stream;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use entity::{event, user};
+use parking_lot::{Mutex, MutexGuard};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::interval;
+
+use crate::auth::Viewer;
+use crate::database::{Database, StreamPosition};
+use crate::error::Error;
+use crate::limits::{KeyedMutex, KeyedSemaphore};
+use crate::loaders::TimelineRow;
+use registry::{Subscriber, SubscriptionRegistry};
+
+pub use stream::{EventStream, StreamItem};
+
+/// Capacity of a subscriber's buffer, in events. A subscriber with a full buffer has lagged when
+/// the next event arrives.
+pub const SUBSCRIBER_BUFFER: usize = 256;
+
+/// Maximum number of replays that run at the same time.
+const MAX_CONCURRENT_REPLAYS: usize = 2;
+/// Interval between two runs of [`EventHub::prune`].
+const PRUNE_INTERVAL: Duration = Duration::from_mins(1);
+
+/// An event with the rows that its subscribers need, shared by all of them.
+#[derive(Debug)]
+pub struct DeliveredEvent {
+    pub event: event::Model,
+    /// The position in the event stream directly after this event.
+    pub position: StreamPosition,
+    /// The post that was added or updated, in its current state. `None` if it has been deleted.
+    pub post: Option<TimelineRow>,
+    /// Current rows of the posts' authors. After the deletion of an account, also those of all
+    /// users that have subscribers. Read once for all subscribers.
+    pub users: Arc<Users>,
+}
+
+type Users = HashMap<i64, Arc<user::Model>>;
+
+/// Settings of the event hub.
+#[derive(Clone, Copy, Debug)]
+pub struct EventConfig {
+    /// How long events are kept in the outbox.
+    pub retention: Duration,
+    /// Interval between two reads of the outbox when no notification arrives.
+    pub poll_interval: Duration,
+}
+
+/// The event hub of an instance. Clones are handles of the same hub.
+#[derive(Clone)]
+pub struct EventHub(Arc<Inner>);
+
+struct Inner {
+    db: Database,
+    config: EventConfig,
+    registry: Mutex<SubscriptionRegistry>,
+    next_subscriber_id: AtomicU64,
+    /// Number of subscriptions that the hub has added since the start.
+    joined: AtomicU64,
+    /// Limits concurrent replays to [`MAX_CONCURRENT_REPLAYS`].
+    replays: Semaphore,
+    /// Serialises the replays of each timeline owner.
+    ///
+    /// One user can therefore not take all permits of `replays`.
+    replay_locks: KeyedMutex<i64>,
+    /// Limits each timeline owner's replays to `stream::MAX_WAITING_REPLAYS`.
+    ///
+    /// Queued and running replays count.
+    queued_replays: KeyedSemaphore<i64>,
+}
+
+/// The topic of a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Topic {
+    /// The posts in this user's timeline, and the changes to the authors that it shows.
+    Timeline(i64),
+    /// The follows by this user and of this user.
+    User(i64),
+}
+
+/// A message from the hub to a subscriber.
+enum HubMessage {
+    /// The hub has added the subscriber, and dispatches all events after this position. For a
+    /// subscriber that resumes, the set has the authors that its timeline shows at this position.
+    Joined(StreamPosition, HashSet<i64>),
+    /// An event that concerns the subscriber.
+    Event(Arc<DeliveredEvent>),
+    /// The subscriber's session has ended.
+    SessionEnded,
+    /// Earlier positions can no longer be resumed from.
+    Reset,
+}
+
+impl EventHub {
+    /// Starts the hub, and the task that prunes the outbox every minute.
+    ///
+    /// # Errors
+    /// Any error of the database.
+    pub async fn start(db: Database, config: EventConfig) -> Result<Self, Error> {
+        outbox::reset_if_restored(&db).await?;
+        let hub = Self(Arc::new(Inner {
+            db,
+            config,
+            registry: Mutex::default(),
+            next_subscriber_id: AtomicU64::new(0),
+            joined: AtomicU64::new(0),
+            replays: Semaphore::new(MAX_CONCURRENT_REPLAYS),
+            replay_locks: KeyedMutex::default(),
+            queued_replays: KeyedSemaphore::default(),
+        }));
+        tokio::spawn(hub.clone().run());
+        let weak = Arc::downgrade(&hub.0);
+        tokio::spawn(async move {
+            let mut ticks = interval(PRUNE_INTERVAL);
+            while let Some(inner) = weak.upgrade() {
+                let hub = Self(inner);
+                while hub.prune().await.unwrap_or_default() {}
+                drop(hub);
+                ticks.tick().await;
+            }
+        });
+        Ok(hub)
+    }
+
+    /// Subscribes to the changes of the viewer's timeline after `after`, or after now.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] when the session has ended. [`Error::Unavailable`] when the hub
+    /// does not respond or the replay cannot start in time, or when too many replays of the viewer
+    /// are queued. Any error of the database.
+    pub async fn timeline(
+        &self,
+        viewer: &Viewer,
+        after: Option<StreamPosition>,
+    ) -> Result<EventStream, Error> {
+        let topic = Topic::Timeline(viewer.id());
+        self.subscribe(topic, Some(viewer), after.is_some()).start(after).await
+    }
+
+    /// Subscribes to the follows by and of `user`, from now on. With a viewer, the stream ends with
+    /// the viewer's session.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] when the session has ended. [`Error::Unavailable`] when the hub
+    /// does not respond in time.
+    pub async fn follows(&self, user: i64, viewer: Option<&Viewer>) -> Result<EventStream, Error> {
+        self.subscribe(Topic::User(user), viewer, false).start(None).await
+    }
+
+    /// Number of current subscriptions.
+    #[must_use]
+    pub fn subscribers(&self) -> usize {
+        self.registry().count()
+    }
+
+    /// Number of subscriptions that the hub has added since the start.
+    #[must_use]
+    pub fn joined(&self) -> u64 {
+        self.0.joined.load(Ordering::Relaxed)
+    }
+
+    /// Deletes a batch of expired events. Returns whether there may be more of them.
+    ///
+    /// # Errors
+    /// Any error of the database.
+    pub async fn prune(&self) -> Result<bool, Error> {
+        outbox::prune(&self.0.db, self.0.config.retention).await
+    }
+
+    fn subscribe(&self, topic: Topic, viewer: Option<&Viewer>, is_resuming: bool) -> EventStream {
+        let (sender, messages) = mpsc::channel(SUBSCRIBER_BUFFER);
+        let id = self.0.next_subscriber_id.fetch_add(1, Ordering::Relaxed);
+        let session = viewer.map(|viewer| viewer.session().id);
+        let subscriber = Subscriber { topic, session, is_resuming, sender, missed: Arc::default() };
+        let stream = EventStream::new(self.clone(), id, &subscriber, messages);
+        self.registry().pending.insert(id, subscriber);
+        self.0.db.notifier().notify_local();
+        stream
+    }
+
+    fn unsubscribe(&self, id: u64) {
+        self.registry().remove(id);
+    }
+
+    fn registry(&self) -> MutexGuard<'_, SubscriptionRegistry> {
+        self.0.registry.lock()
+    }
+}
+
+/// Whether the event is delivered with its post.
+fn carries_post(event: &event::Model) -> bool {
+    matches!(event.kind, event::Kind::PostAdded | event::Kind::PostUpdated)
+}

@@ -1,0 +1,165 @@
+//! The outbox: the table of events, read after a position and pruned by age.
+//!
+//! Writes insert their event in their own transaction (transactional outbox), so an event exists if
+//! and only if its change was committed. Its key is the transaction's id. On PostgreSQL
+//! transactions are not committed in the order of their ids. A read therefore returns the events
+//! after the highest id of a position, and those of transactions that were in progress at that
+//! position.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use entity::event;
+use sea_orm::{ActiveEnum as _, ConnectionTrait as _, FromQueryResult};
+
+use crate::database::{Database, Engine, Snapshot, StreamPosition};
+use crate::error::Error;
+
+/// Maximum number of later events that one read returns.
+pub const BATCH_SIZE: usize = 1_000;
+/// Number of the oldest events that one transaction considers for deletion.
+const MAX_PRUNED: usize = 10_000;
+
+static EVENT_COLUMNS: LazyLock<String> = LazyLock::new(event::columns_sql);
+
+/// Consecutive events, in the order of their transaction ids.
+pub struct EventBatch {
+    pub events: Vec<event::Model>,
+    /// The position after the batch.
+    pub position: StreamPosition,
+    /// Whether the snapshot contains no events after the batch.
+    pub is_last: bool,
+}
+
+/// Reads the first events that `snapshot` contains and `position` does not.
+pub async fn read_after(
+    snapshot: &Snapshot,
+    position: &StreamPosition,
+) -> Result<EventBatch, Error> {
+    let end = snapshot.stream_position().await?;
+    let engine = snapshot.engine();
+    let columns = &*EVENT_COLUMNS;
+    let sql = format!(
+        "SELECT {columns} FROM (SELECT * FROM event WHERE {} \
+         UNION ALL SELECT * FROM (SELECT * FROM event WHERE txn >= $2 \
+           ORDER BY txn LIMIT {BATCH_SIZE}) AS later) AS unseen ORDER BY txn",
+        engine.in_list_sql("txn", 1)
+    );
+    let in_progress = engine.bind_ids(position.in_progress().iter().copied());
+    let values = [in_progress, position.next_txid().into()];
+    let events: Vec<event::Model> = snapshot.all(&sql, values).await?;
+    let is_last = events.len() < BATCH_SIZE;
+    let position = match events.last() {
+        Some(last) if !is_last => position.advance_to(last.into(), &end),
+        _ => end,
+    };
+    Ok(EventBatch { events, position, is_last })
+}
+
+/// The follows and unfollows by `follower` after `position`, in order.
+pub async fn follows_after(
+    snapshot: &Snapshot,
+    position: &StreamPosition,
+    follower: i64,
+) -> Result<Vec<event::Model>, Error> {
+    let engine = snapshot.engine();
+    let kinds = [event::Kind::Followed, event::Kind::Unfollowed].map(event::Kind::into_value);
+    let columns = &*EVENT_COLUMNS;
+    let sql = format!(
+        "SELECT {columns} FROM event WHERE txn >= $2 AND actor = $3 AND kind IN ({}, {}) \
+         UNION ALL SELECT {columns} FROM event WHERE {} AND actor = $3 ORDER BY txn",
+        kinds[0],
+        kinds[1],
+        engine.in_list_sql("txn", 1)
+    );
+    let in_progress = engine.bind_ids(position.in_progress().iter().copied());
+    let values = [in_progress, position.next_txid().into(), follower.into()];
+    let events: Vec<event::Model> = snapshot.all(&sql, values).await?;
+    Ok(events.into_iter().filter(|event| kinds.contains(&event.kind.to_value())).collect())
+}
+
+/// Whether the outbox still has every event after `position`.
+///
+/// False as well if the position's last event differs from the event with the same id, because the
+/// database was restored to an earlier state.
+pub async fn retains(snapshot: &Snapshot, position: &StreamPosition) -> Result<bool, Error> {
+    #[derive(FromQueryResult)]
+    struct Retained {
+        /// The oldest event.
+        first: Option<i64>,
+        /// The time of the event that has the id of the position's last event.
+        at: Option<DateTime<Utc>>,
+    }
+    let sql = "SELECT (SELECT min(txn) FROM event) AS first, \
+        (SELECT at FROM event WHERE txn = $1) AS at";
+    let last = position.last();
+    let rows: Vec<Retained> = snapshot.all(sql, [last.txn.into()]).await?;
+    Ok(rows.iter().any(|row| {
+        let is_complete = row.first.is_some_and(|first| first <= position.oldest_unseen());
+        is_complete && row.at.is_some_and(|at| at.timestamp_micros() == last.at)
+    }))
+}
+
+#[derive(FromQueryResult)]
+struct ExpiredRange {
+    first: Option<i64>,
+    last: Option<i64>,
+}
+
+/// The range of the expired events among the oldest [`MAX_PRUNED`] events.
+///
+/// An event has expired if it precedes all events recorded at or after `since`.
+async fn expired_range(snapshot: &Snapshot, since: DateTime<Utc>) -> Result<ExpiredRange, Error> {
+    let sql = format!(
+        "SELECT min(txn) AS first, max(txn) AS last \
+         FROM (SELECT txn FROM event ORDER BY txn LIMIT {MAX_PRUNED}) AS oldest \
+         WHERE txn < coalesce((SELECT txn FROM event WHERE at >= $1 ORDER BY txn LIMIT 1), {})",
+        i64::MAX
+    );
+    let rows = snapshot.all(&sql, [since.into()]).await?;
+    Ok(rows.into_iter().next().unwrap_or(ExpiredRange { first: None, last: None }))
+}
+
+/// Deletes a batch of events older than `retention`. Returns whether there may be more of them.
+///
+/// The newest expired event is kept: it marks how far back the outbox reaches.
+pub async fn prune(db: &Database, retention: Duration) -> Result<bool, Error> {
+    let snapshot = Snapshot::new(db);
+    let range = expired_range(&snapshot, Utc::now() - retention).await?;
+    let ExpiredRange { first: Some(first), last: Some(last) } = range else {
+        return Ok(false);
+    };
+    // No transaction that is in progress may later commit an event before the mark.
+    let mark = last.min(snapshot.stream_position().await?.oldest_unseen() - 1);
+    drop(snapshot);
+    if mark <= first {
+        return Ok(false);
+    }
+    let transaction = db.begin().await?;
+    let sql = "DELETE FROM event WHERE txn < (SELECT max(txn) FROM event WHERE txn <= $1)";
+    let pruned = transaction.execute_raw(db.statement(sql, [mark.into()])).await?;
+    transaction.commit().await?;
+    Ok(pruned.rows_affected() + 1 >= MAX_PRUNED as u64)
+}
+
+/// Empties the outbox if the database was restored into another PostgreSQL cluster.
+///
+/// The events then have transaction ids that this cluster has yet to assign. The outbox starts
+/// again with [`event::Kind::LogStarted`]. On SQLite nothing is done.
+pub async fn reset_if_restored(db: &Database) -> Result<(), Error> {
+    if db.engine() == Engine::Sqlite {
+        return Ok(());
+    }
+    let transaction = db.begin().await?;
+    // An event that another instance has recorded during its own start has a valid id and is kept.
+    let delete = "DELETE FROM event WHERE (SELECT max(txn) FROM event) >= \
+        pg_snapshot_xmax(pg_current_snapshot())::text::bigint";
+    transaction.execute_unprepared(delete).await?;
+    let insert = "INSERT INTO event (kind, actor, object, at) \
+        SELECT $1, 0, 0, $2 WHERE NOT EXISTS (SELECT 1 FROM event)";
+    let kind = event::Kind::LogStarted.into_value();
+    transaction.execute_raw(db.statement(insert, [kind.into(), Utc::now().into()])).await?;
+    transaction.commit().await?;
+    Ok(())
+}

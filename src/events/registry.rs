@@ -1,0 +1,184 @@
+//! The registry of subscribers: which of them an event concerns.
+//!
+//! It indexes the watched timelines by the authors that they show, so that the recipients of a post
+//! are found without a scan of all subscribers. Follow events keep this index current: after
+//! [`SubscriptionRegistry::apply_follow`], the timelines show what they show after the event.
+//! Timelines that changed in an unknown way are marked stale, and the hub reloads them.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use entity::event::{self, Kind};
+use tokio::sync::mpsc;
+
+use super::{HubMessage, Topic};
+
+/// The hub's end of one subscription.
+pub struct Subscriber {
+    pub topic: Topic,
+    /// The session with which the subscription ends. `None` for an anonymous subscriber.
+    pub session: Option<i64>,
+    /// Whether the subscriber replays missed events before it receives new ones.
+    pub is_resuming: bool,
+    pub sender: mpsc::Sender<HubMessage>,
+    /// Number of messages that were dropped because the buffer was full. After the first of them
+    /// all messages are dropped, so that the stream has no gap before its end.
+    pub missed: Arc<AtomicU64>,
+}
+
+impl Subscriber {
+    /// Sends a message, or counts it as missed.
+    pub fn send(&self, message: HubMessage) {
+        if self.missed.load(Ordering::SeqCst) > 0 || self.sender.try_send(message).is_err() {
+            self.missed.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+/// Sets of values, indexed by a user's id.
+pub type ByUser<T> = HashMap<i64, HashSet<T>>;
+
+/// A timeline that has at least one subscriber.
+#[derive(Default)]
+pub struct WatchedTimeline {
+    /// Users whose posts the timeline shows.
+    pub authors: HashSet<i64>,
+    /// Ids of its subscribers.
+    pub watchers: HashSet<u64>,
+}
+
+/// All subscribers of this instance.
+#[derive(Default)]
+pub struct SubscriptionRegistry {
+    /// Subscribers that receive events, by id.
+    pub subscribers: HashMap<u64, Subscriber>,
+    /// Watched timelines, by owner.
+    pub timelines: HashMap<i64, WatchedTimeline>,
+    /// Owners of the watched timelines that show an author, by author.
+    owners_by_author: ByUser<i64>,
+    /// Ids of the subscribers of [`Topic::User`], by user.
+    subscribers_by_user: ByUser<u64>,
+    /// Subscribers that the hub adds at its next poll, by id.
+    pub pending: HashMap<u64, Subscriber>,
+    /// Owners of watched timelines whose authors have to be read again.
+    pub stale: HashSet<i64>,
+}
+
+impl SubscriptionRegistry {
+    /// Number of subscribers, pending ones included.
+    pub fn count(&self) -> usize {
+        self.subscribers.len() + self.pending.len()
+    }
+
+    pub fn add(&mut self, id: u64, subscriber: Subscriber) {
+        match subscriber.topic {
+            Topic::Timeline(owner) => {
+                self.timelines.entry(owner).or_default().watchers.insert(id);
+            }
+            Topic::User(user) => {
+                self.subscribers_by_user.entry(user).or_default().insert(id);
+            }
+        }
+        self.subscribers.insert(id, subscriber);
+    }
+
+    pub fn remove(&mut self, id: u64) -> Option<Subscriber> {
+        if let Some(subscriber) = self.pending.remove(&id) {
+            return Some(subscriber);
+        }
+        let subscriber = self.subscribers.remove(&id)?;
+        match subscriber.topic {
+            Topic::Timeline(owner) => {
+                let timeline = self.timelines.get_mut(&owner)?;
+                timeline.watchers.remove(&id);
+                if timeline.watchers.is_empty() {
+                    self.set_authors(owner, HashSet::new());
+                    self.timelines.remove(&owner);
+                }
+            }
+            Topic::User(user) => remove_from(&mut self.subscribers_by_user, user, &id),
+        }
+        Some(subscriber)
+    }
+
+    /// Replaces the authors that the owner's timeline shows.
+    pub fn set_authors(&mut self, owner: i64, authors: HashSet<i64>) {
+        let timeline = self.timelines.entry(owner).or_default();
+        let previous = std::mem::replace(&mut timeline.authors, authors);
+        for author in previous.difference(&timeline.authors) {
+            remove_from(&mut self.owners_by_author, *author, &owner);
+        }
+        for author in timeline.authors.difference(&previous) {
+            self.owners_by_author.entry(*author).or_default().insert(owner);
+        }
+    }
+
+    /// Whether a watched timeline shows this author.
+    pub fn is_shown(&self, author: i64) -> bool {
+        self.owners_by_author.contains_key(&author)
+    }
+
+    /// Users that have subscribers of [`Topic::User`].
+    pub fn subscribed_users(&self) -> impl Iterator<Item = i64> {
+        self.subscribers_by_user.keys().copied()
+    }
+
+    /// Ids of the subscribers that receive an event.
+    pub fn recipients(&self, event: &event::Model) -> Vec<u64> {
+        let watchers =
+            |owner| self.timelines.get(&owner).into_iter().flat_map(|timeline| &timeline.watchers);
+        let owners = self.owners_by_author.get(&event.actor).into_iter().flatten();
+        let showing = owners.flat_map(|owner| watchers(*owner)).copied();
+        match event.kind {
+            Kind::LogStarted => vec![],
+            Kind::PostAdded | Kind::PostUpdated | Kind::PostRemoved => showing.collect(),
+            Kind::Followed | Kind::Unfollowed => {
+                let users = [event.actor, event.object];
+                let of_users =
+                    users.iter().filter_map(|user| self.subscribers_by_user.get(user)).flatten();
+                // A subscriber of both users receives the event once.
+                let recipients: HashSet<u64> =
+                    of_users.chain(watchers(event.actor)).copied().collect();
+                recipients.into_iter().collect()
+            }
+            // The event does not say whose counts the deletion has changed.
+            Kind::UserRemoved => {
+                showing.chain(self.subscribers_by_user.values().flatten().copied()).collect()
+            }
+            Kind::ManyChanged => self.subscribers.keys().copied().collect(),
+        }
+    }
+
+    /// Updates the authors of the actor's timeline after a follow or an unfollow.
+    ///
+    /// After [`Kind::ManyChanged`], all watched timelines are stale.
+    pub fn apply_follow(&mut self, event: &event::Model) {
+        if event.kind == Kind::ManyChanged {
+            self.stale.extend(self.timelines.keys());
+        }
+        let Some(timeline) = self.timelines.get_mut(&event.actor) else { return };
+        match event.kind {
+            Kind::Followed => {
+                timeline.authors.insert(event.object);
+                self.owners_by_author.entry(event.object).or_default().insert(event.actor);
+            }
+            Kind::Unfollowed => {
+                timeline.authors.remove(&event.object);
+                remove_from(&mut self.owners_by_author, event.object, &event.actor);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Removes a value from a user's set, and the set if it is empty then.
+fn remove_from<T: Eq + Hash>(index: &mut ByUser<T>, user: i64, value: &T) {
+    if let Some(values) = index.get_mut(&user) {
+        values.remove(value);
+        if values.is_empty() {
+            index.remove(&user);
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! One subscriber's stream: the events it missed, read from the outbox, then those from the hub.
+//!
+//! The hub says at which position the subscriber has joined. Events between the position that the
+//! client resumes from and the join are replayed from the outbox; all later ones come from the hub.
+//! Each event therefore arrives exactly once. The authors that the timeline showed at the resumed
+//! position are reconstructed: the owner's follows since then are undone, and reapplied event by
+//! event.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use entity::event::{self, Kind};
+use entity::user;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::hub::open_sessions;
+use super::registry::Subscriber;
+use super::{DeliveredEvent, EventHub, HubMessage, Topic, carries_post, outbox};
+use crate::database::{Snapshot, StreamPosition};
+use crate::error::Error;
+use crate::loaders::{timeline_rows, users};
+
+/// Maximum number of missed events of one timeline that are replayed.
+const MAX_REPLAYED: usize = 1_000;
+/// Maximum number of events of all users that are scanned for a replay.
+const MAX_SCANNED: usize = 100_000;
+/// Number of missed events whose rows are loaded together.
+const REPLAY_BATCH: usize = 20;
+
+/// Timeout for the hub to add a subscriber, and for a replay to start.
+const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// Maximum number of one user's replays, queued or running.
+const MAX_WAITING_REPLAYS: usize = 64;
+
+/// The last item for a client that has no position to resume from.
+const UNRESUMABLE: StreamItem = StreamItem::Lagged { missed: None, resume_after: None };
+
+/// An item of an [`EventStream`].
+#[derive(Debug)]
+pub enum StreamItem {
+    Event(Arc<DeliveredEvent>),
+    /// The last item of a stream that could not deliver all events.
+    Lagged {
+        /// Number of events that were dropped, if known.
+        missed: Option<u64>,
+        /// The position from which a client resumes without a gap. `None` if the events after its
+        /// last position are no longer available.
+        resume_after: Option<StreamPosition>,
+    },
+}
+
+impl StreamItem {
+    /// The row of the event's actor, if it was loaded with the event.
+    pub fn actor(&self) -> Option<Arc<user::Model>> {
+        match self {
+            Self::Event(delivered) => delivered.users.get(&delivered.event.actor).cloned(),
+            Self::Lagged { .. } => None,
+        }
+    }
+}
+
+/// The receiving end of a subscription, which ends when it is dropped.
+pub struct EventStream {
+    hub: EventHub,
+    id: u64,
+    topic: Topic,
+    session: Option<i64>,
+    messages: mpsc::Receiver<HubMessage>,
+    /// Number of messages that the hub dropped because the buffer was full.
+    missed: Arc<AtomicU64>,
+    /// The position that the client resumes from.
+    resumed_from: StreamPosition,
+    /// Missed events whose posts and authors are not loaded yet.
+    to_load: VecDeque<event::Model>,
+    /// Items that precede those from the hub.
+    replay: VecDeque<StreamItem>,
+    /// The position of the last event from the hub, or of the join before the first.
+    last: StreamPosition,
+    /// Whether the last item was returned.
+    is_over: bool,
+}
+
+impl Drop for EventStream {
+    fn drop(&mut self) {
+        self.hub.unsubscribe(self.id);
+    }
+}
+
+impl EventStream {
+    pub(super) fn new(
+        hub: EventHub,
+        id: u64,
+        subscriber: &Subscriber,
+        messages: mpsc::Receiver<HubMessage>,
+    ) -> Self {
+        Self {
+            hub,
+            id,
+            topic: subscriber.topic,
+            session: subscriber.session,
+            messages,
+            missed: Arc::clone(&subscriber.missed),
+            resumed_from: StreamPosition::default(),
+            to_load: VecDeque::new(),
+            replay: VecDeque::new(),
+            last: StreamPosition::default(),
+            is_over: false,
+        }
+    }
+
+    /// Waits for the hub to add the subscriber, then finds the events missed since `after`.
+    pub(super) async fn start(mut self, after: Option<StreamPosition>) -> Result<Self, Error> {
+        let authors = match timeout(JOIN_TIMEOUT, self.messages.recv()).await {
+            Ok(Some(HubMessage::Joined(position, authors))) => {
+                self.last = position;
+                authors
+            }
+            Ok(Some(HubMessage::SessionEnded)) => return Err(session_ended()),
+            _ => return Err(Error::Unavailable),
+        };
+        if let (Some(after), Topic::Timeline(owner)) = (after, self.topic) {
+            let limits = &self.hub.0;
+            let queued = limits.queued_replays.try_acquire(owner, MAX_WAITING_REPLAYS);
+            let _queued = queued.ok_or(Error::Unavailable)?;
+            let acquire = async {
+                let lock = limits.replay_locks.lock(owner).await;
+                (lock, limits.replays.acquire().await)
+            };
+            let _permits = timeout(JOIN_TIMEOUT, acquire).await.map_err(|_| Error::Unavailable)?;
+            match self.events_missed_since(owner, &after, authors).await? {
+                Some(missed) => (self.to_load, self.resumed_from) = (missed, after),
+                None => self.replay.push_back(UNRESUMABLE),
+            }
+        }
+        Ok(self)
+    }
+
+    /// Loads the posts and authors of the next missed events.
+    async fn load_replay(&mut self) -> Result<(), Error> {
+        let snapshot = Snapshot::background(&self.hub.0.db);
+        let session: HashSet<i64> = self.session.into_iter().collect();
+        if open_sessions(&snapshot, &session).await? != session {
+            self.is_over = true;
+            return Err(session_ended());
+        }
+        let events: Vec<_> = self.to_load.drain(..REPLAY_BATCH.min(self.to_load.len())).collect();
+        let with_post = events.iter().filter(|event| carries_post(event));
+        let posts: Vec<i64> = with_post.map(|event| event.object).collect();
+        let posts = timeline_rows(&snapshot, &posts).await?;
+        let authors: Vec<i64> = posts.values().map(|row| row.author.id).collect();
+        let users = Arc::new(users(&snapshot, &authors).await?);
+        // No event of the hub has been taken yet, so `last` is still the position of the join.
+        let (start, joined) = (&self.resumed_from, &self.last);
+        self.replay.extend(events.into_iter().map(|event| {
+            let position = start.advance_to((&event).into(), joined);
+            let post = posts.get(&event.object).filter(|_| carries_post(&event)).cloned();
+            let users = Arc::clone(&users);
+            StreamItem::Event(Arc::new(DeliveredEvent { event, position, post, users }))
+        }));
+        Ok(())
+    }
+
+    /// The next item, or `None` after the last.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] when the session has ended; any error of the database.
+    pub async fn next(&mut self) -> Result<Option<StreamItem>, Error> {
+        if self.is_over {
+            return Ok(None);
+        }
+        if self.replay.is_empty() && !self.to_load.is_empty() {
+            self.load_replay().await?;
+        }
+        if let Some(item) = self.replay.pop_front() {
+            self.is_over = matches!(item, StreamItem::Lagged { .. });
+            return Ok(Some(item));
+        }
+        let message = match self.messages.try_recv() {
+            Ok(message) => Some(message),
+            Err(_) if self.missed.load(Ordering::SeqCst) == 0 => self.messages.recv().await,
+            Err(_) => None,
+        };
+        match message {
+            Some(HubMessage::Event(delivered)) => {
+                self.last = delivered.position.clone();
+                return Ok(Some(StreamItem::Event(delivered)));
+            }
+            // Sent once, and received by `start`.
+            Some(HubMessage::Joined(..)) => return Ok(None),
+            _ => self.is_over = true,
+        }
+        match message {
+            Some(HubMessage::SessionEnded) => Err(session_ended()),
+            Some(_) => Ok(Some(UNRESUMABLE)),
+            // The buffer was full, or the hub has dropped the subscriber.
+            None => {
+                let missed = Some(self.missed.load(Ordering::SeqCst)).filter(|missed| *missed > 0);
+                Ok(Some(StreamItem::Lagged { missed, resume_after: Some(self.last.clone()) }))
+            }
+        }
+    }
+
+    /// Empties the buffer and returns the latest event: the last one in it, or else `event`.
+    ///
+    /// For streams of which only the current state matters.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] when the session has ended.
+    pub fn latest(&mut self, mut event: Arc<DeliveredEvent>) -> Result<Arc<DeliveredEvent>, Error> {
+        while let Ok(message) = self.messages.try_recv() {
+            match message {
+                HubMessage::Event(later) => event = later,
+                HubMessage::Joined(..) => {}
+                HubMessage::SessionEnded => {
+                    self.is_over = true;
+                    return Err(session_ended());
+                }
+                HubMessage::Reset => self.replay.push_back(UNRESUMABLE),
+            }
+        }
+        Ok(event)
+    }
+
+    /// The events between `after` and the join that concern the owner's timeline.
+    ///
+    /// `authors` are those that the timeline showed at the join. `None` if the outbox no longer has
+    /// all of the events, or if they exceed [`MAX_REPLAYED`] or [`MAX_SCANNED`].
+    async fn events_missed_since(
+        &self,
+        owner: i64,
+        after: &StreamPosition,
+        mut authors: HashSet<i64>,
+    ) -> Result<Option<VecDeque<event::Model>>, Error> {
+        let joined = &self.last;
+        let snapshot = Snapshot::new(&self.hub.0.db);
+        if !outbox::retains(&snapshot, after).await? {
+            return Ok(None);
+        }
+        let precedes_join = |event: &&event::Model| joined.contains(event.txn);
+        // Undoes the owner's follows, newest first. The loop below reapplies them.
+        let follows = outbox::follows_after(&snapshot, after, owner).await?;
+        for follow in follows.iter().rev().filter(precedes_join) {
+            apply_follow(&mut authors, follow, Kind::Unfollowed);
+        }
+        let mut missed = VecDeque::new();
+        let mut position = after.clone();
+        for _ in 0..MAX_SCANNED / outbox::BATCH_SIZE {
+            let batch = outbox::read_after(&snapshot, &position).await?;
+            for event in batch.events.iter().filter(precedes_join) {
+                if affects_timeline(event, owner, &authors) {
+                    missed.push_back(event.clone());
+                }
+                if event.actor == owner {
+                    apply_follow(&mut authors, event, Kind::Followed);
+                }
+            }
+            position = batch.position;
+            if batch.is_last || missed.len() > MAX_REPLAYED {
+                break;
+            }
+        }
+        let is_complete =
+            missed.len() <= MAX_REPLAYED && position.next_txid() >= joined.next_txid();
+        Ok(is_complete.then_some(missed))
+    }
+}
+
+fn session_ended() -> Error {
+    Error::Unauthenticated("The session has ended. Log in again.")
+}
+
+/// Whether an event changes the owner's timeline while it shows `authors`.
+fn affects_timeline(event: &event::Model, owner: i64, authors: &HashSet<i64>) -> bool {
+    match event.kind {
+        Kind::LogStarted => false,
+        Kind::PostAdded | Kind::PostUpdated | Kind::PostRemoved => authors.contains(&event.actor),
+        Kind::Followed | Kind::Unfollowed => event.actor == owner,
+        // The outbox does not have the followers of a deleted account.
+        Kind::UserRemoved | Kind::ManyChanged => true,
+    }
+}
+
+/// Adds or removes the followed user of a follow event.
+///
+/// `adds` is the kind of event that adds the user: [`Kind::Followed`] to apply events, and
+/// [`Kind::Unfollowed`] to undo them.
+fn apply_follow(authors: &mut HashSet<i64>, event: &event::Model, adds: Kind) {
+    match event.kind {
+        kind @ (Kind::Followed | Kind::Unfollowed) if kind == adds => {
+            authors.insert(event.object);
+        }
+        Kind::Followed | Kind::Unfollowed => {
+            authors.remove(&event.object);
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,106 @@
+//! What the execution of operations needs, built once and shared by all transports.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use async_graphql::ServerError;
+
+use super::document_cache::DocumentCache;
+use super::executor::Executor;
+use super::persisted::PersistedDocuments;
+use crate::auth::ActivityTracker;
+use crate::config::{Config, GraphqlConfig, Limits};
+use crate::database::Database;
+use crate::domain::Services;
+use crate::events::EventHub;
+use crate::limits::{ConcurrencyLimiter, CostRateLimiter, ResponseMemory, StreamLimiter};
+use crate::schema::code_of;
+use crate::telemetry::Metrics;
+
+/// The schema, its documents, and everything that admission and execution consult.
+pub struct GraphqlEngine {
+    pub(super) executor: Executor,
+    pub(super) documents: DocumentCache,
+    pub(super) persisted: PersistedDocuments,
+    pub(super) slow_threshold: Duration,
+    pub limits: Limits,
+    pub database: Database,
+    pub activity: ActivityTracker,
+    pub concurrency: ConcurrencyLimiter,
+    pub cost_limiter: Arc<CostRateLimiter>,
+    pub response_memory: ResponseMemory,
+    pub streams: StreamLimiter,
+    pub metrics: Arc<Metrics>,
+    pub request_timeout: Duration,
+}
+
+impl GraphqlEngine {
+    /// Builds the schema over `services` and `events`, and reads the trusted documents.
+    ///
+    /// # Errors
+    /// When the file of trusted documents cannot be read, or one of its documents is not valid.
+    pub async fn build(
+        config: &Config,
+        services: Services,
+        events: &EventHub,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self> {
+        let limits = config.limits.clone();
+        let database = services.db.clone();
+        let executor = Executor::new(services, events, config.graphql.federation);
+        let persisted = trusted_documents(&config.graphql, &executor, &limits).await?;
+        Ok(Self {
+            documents: DocumentCache::new(
+                executor.field_types()?,
+                config.graphql.document_cache_bytes,
+            ),
+            executor,
+            persisted,
+            slow_threshold: Duration::from_millis(config.observability.slow_operation_ms),
+            activity: ActivityTracker::start(database.clone()),
+            database,
+            concurrency: ConcurrencyLimiter::new(limits.max_concurrent_requests),
+            cost_limiter: Arc::new(CostRateLimiter::per_minute(
+                limits.rate_limit_per_network,
+                limits.rate_limit_per_user,
+            )),
+            response_memory: ResponseMemory::new(
+                limits.max_response_text_bytes,
+                limits.response_memory_bytes,
+            ),
+            streams: StreamLimiter::default(),
+            metrics,
+            request_timeout: Duration::from_secs(config.http.request_timeout),
+            limits,
+        })
+    }
+
+    /// Counts errors of responses in the metrics.
+    pub fn record_errors(&self, errors: &[ServerError]) {
+        for error in errors {
+            self.metrics.record_error(code_of(error).unwrap_or_default());
+        }
+    }
+}
+
+async fn trusted_documents(
+    config: &GraphqlConfig,
+    executor: &Executor,
+    limits: &Limits,
+) -> Result<PersistedDocuments> {
+    let file = Some(&config.trusted_documents).filter(|file| !file.is_empty()).map(Path::new);
+    let required = config.require_trusted_documents;
+    let persisted = PersistedDocuments::new(file, required, config.document_cache_bytes, limits)?;
+    for (id, text) in persisted.trusted() {
+        if let Some(error) = executor.validate(text).await {
+            anyhow::bail!(
+                "document {id} in {} is not valid: {}",
+                config.trusted_documents,
+                error.message
+            );
+        }
+    }
+    Ok(persisted)
+}

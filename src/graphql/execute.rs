@@ -1,0 +1,196 @@
+//! Executes an admitted query or mutation, once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_graphql::parser::types::{OperationDefinition, OperationType, Selection};
+use async_graphql::{Response, ServerError};
+
+use super::admission::{AdmittedOperation, Operation};
+use super::engine::GraphqlEngine;
+use super::isolation::catch_panic;
+use super::operation_record::OperationRecorder;
+use super::response::ExecutionResponse;
+use crate::auth::Viewer;
+use crate::database::{Lsn, Snapshot};
+use crate::schema::{RequestContext, code, code_of, server_error, with_code};
+
+/// How long the response to a mutation waits for the position of its write in the WAL.
+const WRITE_LSN_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The result of an operation that was executed.
+pub struct Executed {
+    pub response: ExecutionResponse,
+    /// Nothing was changed, and the same request may succeed when it is sent again.
+    pub is_retryable: bool,
+    /// The position of the operation's write, for the client's next requests.
+    pub lsn: Option<Lsn>,
+}
+
+/// Runs `work` for at most the request timeout. `writing` says whether it may have written.
+///
+/// # Errors
+/// `OUTCOME_UNKNOWN` when the timeout passes after a write may have begun, `TIMEOUT` otherwise.
+pub async fn with_deadline<T>(
+    engine: &GraphqlEngine,
+    writing: &AtomicBool,
+    work: impl Future<Output = T>,
+) -> Result<T, ServerError> {
+    tokio::time::timeout(engine.request_timeout, work).await.map_err(|_| {
+        let (code, message) = if writing.load(Ordering::Relaxed) {
+            let message = "The request timed out while it was writing. Check whether the change \
+                           was made before you send it again.";
+            (code::OUTCOME_UNKNOWN, message)
+        } else {
+            (code::TIMEOUT, "The request timed out. Nothing was changed.")
+        };
+        with_code(code, message)
+    })
+}
+
+impl AdmittedOperation {
+    /// Executes a query or mutation. `writing` is set as soon as it may write.
+    ///
+    /// # Errors
+    /// Why the operation was not executed.
+    pub async fn execute(self, writing: &AtomicBool) -> Result<Executed, Vec<ServerError>> {
+        let operation = &self.operation;
+        let engine = &operation.requester.engine;
+        let is_query = operation.ty() == OperationType::Query;
+        let mut context = self.context(self.choose_snapshot(is_query)).await;
+        // What an earlier operation of the same request has written stays written.
+        writing.fetch_or(!is_query, Ordering::Relaxed);
+        let recorder = OperationRecorder::new(operation, &self.timer);
+        let mut response = operation.resolve(&context).await;
+        let is_unavailable = |error| code_of(error) == Some(code::UNAVAILABLE);
+        if context.is_on_replica().await && response.errors.iter().any(is_unavailable) {
+            // The replica is down, or cancelled the read because it conflicted with replay.
+            context = self.context(Snapshot::new(&engine.database)).await;
+            response = operation.resolve(&context).await;
+        }
+        let finished = operation.finish(response);
+        recorder.finish(finished.is_ok());
+        let mut response = finished?;
+        let is_retryable = is_retryable(operation.definition(), &response);
+        response.memory = match context.reserve_response(response.data.len()) {
+            Ok(memory) => memory,
+            Err(error) if is_query => return Err(vec![server_error(error)]),
+            // The mutation is done, so its response is sent in any case.
+            Err(_) => None,
+        };
+        engine.metrics.record_user_errors(&context.user_error_codes());
+        let lsn = if context.has_written() { write_lsn(engine, &context).await } else { None };
+        Ok(Executed { response, is_retryable, lsn })
+    }
+
+    /// A replica's snapshot for a query, if a replica has replayed what the client has seen; otherwise
+    /// the requester's, on the primary.
+    fn choose_snapshot(&self, is_query: bool) -> Snapshot {
+        let requester = &self.operation.requester;
+        let written = requester.viewer.as_ref().map_or(requester.min_lsn, Viewer::lsn);
+        let min_lsn = requester.min_lsn.max(written);
+        // Only the primary knows the position in the event stream.
+        let may_use_replica = is_query && !self.operation.prepared.selects_stream_cursor();
+        may_use_replica
+            .then(|| Snapshot::on_replica(&requester.engine.database, min_lsn))
+            .flatten()
+            .unwrap_or_else(|| requester.snapshot.clone())
+    }
+}
+
+impl Operation {
+    async fn resolve(&self, context: &Arc<RequestContext>) -> Response {
+        let request = self.request().data(Arc::clone(context));
+        let response = self.requester.engine.executor.execute(request, self.is_validated);
+        // Tokio's cooperative budget would suspend the task in the middle of a level of the query and
+        // so split a batch.
+        let response = catch_panic(tokio::task::unconstrained(response)).await;
+        response.unwrap_or_else(|error| Response::from_errors(vec![error]))
+    }
+
+    /// Completes the response of the library: names its errors, writes its data, and caches the
+    /// document.
+    ///
+    /// # Errors
+    /// When the operation was not executed after all.
+    pub(super) fn finish(&self, response: Response) -> Result<ExecutionResponse, Vec<ServerError>> {
+        let (engine, ty) = (&self.requester.engine, self.ty());
+        let mut errors = with_validation_code(response.errors);
+        for error in &mut errors {
+            let is_lost = is_transient(error) || code_of(error) == Some(code::QUERY_TOO_COMPLEX);
+            if ty == OperationType::Mutation && error.path.len() > 1 && is_lost {
+                *error = ServerError {
+                    path: std::mem::take(&mut error.path),
+                    locations: std::mem::take(&mut error.locations),
+                    ..with_code(
+                        code::OUTCOME_UNKNOWN,
+                        "The change was made, but this field of the result could not be read.",
+                    )
+                };
+            }
+        }
+        if errors.iter().any(|error| is_request_error(error, ty)) {
+            self.charge_rejected();
+            return Err(errors);
+        }
+        engine.record_errors(&errors);
+        engine.documents.insert(&self.key, &self.prepared);
+        let data = self.prepared.shape.write(&response.data, &errors);
+        Ok(ExecutionResponse { data, errors, memory: None })
+    }
+}
+
+/// The WAL position of a mutation's write, which is also stored with the session. Only where there are
+/// replicas. Without it, the session reads from the primary.
+async fn write_lsn(engine: &GraphqlEngine, context: &RequestContext) -> Option<Lsn> {
+    if !engine.database.has_replicas() {
+        return None;
+    }
+    let session = context.viewer().map(|viewer| viewer.session().id);
+    match tokio::time::timeout(WRITE_LSN_TIMEOUT, engine.database.record_write_lsn(session)).await {
+        Ok(Ok(lsn)) => Some(lsn),
+        failed => {
+            tracing::warn!(
+                ?failed,
+                "could not record the LSN of a write; its session reads from the primary"
+            );
+            None
+        }
+    }
+}
+
+fn is_transient(error: &ServerError) -> bool {
+    matches!(code_of(error), Some(code::UNAVAILABLE | code::TIMEOUT))
+}
+
+/// Whether the operation failed for a transient reason and changed nothing. Of a mutation, that is
+/// certain only if its single root field failed before it wrote.
+fn is_retryable(operation: &OperationDefinition, response: &ExecutionResponse) -> bool {
+    let fields = &operation.selection_set.node.items;
+    let has_one_field = matches!(&fields[..], [one] if matches!(one.node, Selection::Field(_)));
+    let is_undone = has_one_field && response.errors.iter().all(|error| error.path.len() <= 1);
+    response.data == b"null"
+        && response.errors.iter().any(is_transient)
+        && (operation.ty == OperationType::Query || is_undone)
+}
+
+/// Gives errors without a code the code `GRAPHQL_VALIDATION_FAILED`: all errors of resolvers have a
+/// code, so these come from the library's validation or its reading of arguments.
+pub(super) fn with_validation_code(mut errors: Vec<ServerError>) -> Vec<ServerError> {
+    for error in &mut errors {
+        if code_of(error).is_none() {
+            error.extensions.get_or_insert_default().set("code", code::VALIDATION_FAILED);
+            let one_of = "Oneof input objects requires have exactly one field";
+            error.message = error.message.replace(one_of, "give exactly one of its fields");
+        }
+    }
+    errors
+}
+
+/// Whether the error means that nothing was executed, so that the response has no `data`. A mutation
+/// may have executed fields before the one with the error.
+fn is_request_error(error: &ServerError, operation: OperationType) -> bool {
+    matches!(code_of(error), Some(code::VALIDATION_FAILED | code::QUERY_TOO_COMPLEX))
+        && (error.path.is_empty() || operation == OperationType::Query)
+}

@@ -1,0 +1,29 @@
+//! From a GraphQL document to its response, whatever the transport.
+//!
+//! A transport creates an [`Arrival`] and takes it through the stages of [`admission`]; the last
+//! stage, an [`AdmittedOperation`], is the only thing that can be executed. Nothing here knows HTTP.
+
+mod admission;
+mod complexity;
+mod document_cache;
+mod document_limits;
+mod engine;
+mod execute;
+mod executor;
+pub mod isolation;
+mod operation_record;
+mod parameters;
+mod persisted;
+mod response;
+mod response_writer;
+mod subscription;
+mod variables;
+
+pub use admission::{AdmittedOperation, Arrival, Operation, Permitted, Requester};
+pub use document_cache::DocumentCache;
+pub use engine::GraphqlEngine;
+pub use execute::{Executed, with_deadline};
+pub use executor::Executor;
+pub use parameters::GraphQLParams;
+pub use persisted::PersistedDocuments;
+pub use response::{EncodedResponse, ExecutionResponse, encode_errors, truncate_errors};

@@ -1,0 +1,77 @@
+//! One operation on a WebSocket, from its message to its last response.
+
+use std::sync::atomic::AtomicBool;
+
+use async_graphql::ServerError;
+use async_graphql::parser::types::OperationType;
+use futures_util::stream::{self, BoxStream, StreamExt as _};
+
+use super::message::Outgoing;
+use crate::error::Error;
+use crate::graphql::{
+    AdmittedOperation, Arrival, GraphQLParams, GraphqlEngine, encode_errors, with_deadline,
+};
+use crate::http::AppState;
+use crate::schema::server_error;
+
+/// The output of an operation, without the final [`Outgoing::Complete`].
+pub fn run(
+    state: AppState,
+    arrival: Arrival,
+    params: GraphQLParams,
+) -> BoxStream<'static, Outgoing> {
+    let started = async move {
+        match admit(&state, arrival, params).await {
+            Err(outgoing) => once(outgoing),
+            Ok(admitted) if admitted.ty() == OperationType::Subscription => {
+                let responses = admitted.subscribe().await.map(|response| match response {
+                    Ok(response) => Outgoing::Next(response.encode()),
+                    Err(errors) => Outgoing::Failed(errors),
+                });
+                once(Outgoing::Subscribed).chain(responses).boxed()
+            }
+            Ok(admitted) => once(execute(&state.0.engine, admitted).await),
+        }
+    };
+    stream::once(started).flatten().boxed()
+}
+
+fn once(outgoing: Outgoing) -> BoxStream<'static, Outgoing> {
+    stream::iter([outgoing]).boxed()
+}
+
+/// The permit of admission is released with it: a subscription does not hold one while it waits.
+async fn admit(
+    state: &AppState,
+    arrival: Arrival,
+    params: GraphQLParams,
+) -> Result<AdmittedOperation, Outgoing> {
+    let rejected = |error| Outgoing::Failed(vec![server_error(error)]);
+    let mut permitted = arrival.permit().await.map_err(rejected)?;
+    let requester = permitted.authenticate().await.map_err(|error| match error {
+        Error::Unauthenticated(_) => Outgoing::Forbidden,
+        error => rejected(error),
+    })?;
+    let failed = |error: ServerError| Outgoing::Failed(vec![error]);
+    let operation = requester.prepare(params).map_err(failed)?;
+    let is_subscription = operation.ty() == OperationType::Subscription;
+    if !is_subscription && state.0.shutdown.is_shutting_down() {
+        return Err(rejected(Error::Unavailable));
+    }
+    operation.admit().await.map_err(failed)
+}
+
+/// Executes a query or mutation.
+async fn execute(engine: &GraphqlEngine, admitted: AdmittedOperation) -> Outgoing {
+    let writing = AtomicBool::new(false);
+    let execution = Box::pin(admitted.execute(&writing));
+    match with_deadline(engine, &writing, execution).await {
+        Ok(Ok(executed)) => Outgoing::Next(executed.response.encode()),
+        Ok(Err(errors)) => Outgoing::Failed(errors),
+        Err(error) => {
+            let errors = vec![error];
+            engine.record_errors(&errors);
+            Outgoing::Next(encode_errors(errors).into())
+        }
+    }
+}

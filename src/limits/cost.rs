@@ -1,0 +1,74 @@
+//! The rate limit of query cost: per user, and per client network for anonymous clients.
+//!
+//! A request takes one point before its document is parsed, and the rest of its cost before it is
+//! executed. A request that is rejected has used the server too, so it is charged afterwards. The
+//! algorithm is that of [`RateLimiter`].
+
+use std::time::Duration;
+
+use super::{ClientNetwork, RateLimitKey, RateLimitStatus, RateLimiter};
+use crate::error::Error;
+
+/// Cost points of a request that is rejected before execution, beside those of its document.
+const REJECTED_REQUEST_COST: usize = 100;
+/// Bytes of a rejected document that cost one point more.
+const BYTES_PER_POINT: usize = 16;
+
+/// The rate limiters of query cost, in points.
+pub struct CostRateLimiter {
+    networks: RateLimiter<ClientNetwork>,
+    users: RateLimiter<i64>,
+}
+
+impl CostRateLimiter {
+    /// Limits in cost points per minute; 0 disables a limit.
+    pub fn per_minute(network_limit: u32, user_limit: u32) -> Self {
+        Self {
+            networks: RateLimiter::per_minute(network_limit),
+            users: RateLimiter::per_minute(user_limit),
+        }
+    }
+
+    /// Takes the first point of a request.
+    ///
+    /// # Errors
+    /// [`Error::RateLimited`] when the key has no point left.
+    pub fn check(&self, key: RateLimitKey) -> Result<(), Error> {
+        self.take(key, 1).map(drop)
+    }
+
+    /// Takes the points of a request beyond the first, and returns the state of the limit.
+    ///
+    /// # Errors
+    /// [`Error::RateLimited`] when the key has not enough points left.
+    pub fn charge(&self, key: RateLimitKey, cost: usize) -> Result<Option<RateLimitStatus>, Error> {
+        self.take(key, cost.saturating_sub(1))
+    }
+
+    fn take(&self, key: RateLimitKey, cost: usize) -> Result<Option<RateLimitStatus>, Error> {
+        let cost = u32::try_from(cost).unwrap_or(u32::MAX);
+        let result = match key {
+            RateLimitKey::User(user) => self.users.check(&user, cost),
+            RateLimitKey::Network(network) => self.networks.check(&network, cost),
+        };
+        result.map_err(|wait| {
+            let retry_after = Duration::from_secs(wait.as_secs() + 1);
+            Error::RateLimited { retry_after }
+        })
+    }
+
+    /// Charges a request that was rejected, with a document of `bytes`.
+    pub fn charge_rejected(&self, key: RateLimitKey, bytes: usize) {
+        let mut cost = REJECTED_REQUEST_COST + bytes / BYTES_PER_POINT;
+        // If the key has fewer points left, most of them are taken.
+        while cost > 0 && self.take(key, cost).is_err() {
+            cost /= 2;
+        }
+    }
+
+    /// Evicts keys that have all their points.
+    pub fn evict_idle(&self) {
+        self.networks.evict_idle();
+        self.users.evict_idle();
+    }
+}

@@ -1,0 +1,22 @@
+//! Everything that bounds what a client uses.
+//!
+//! Per-key state lives in one structure, [`keyed`], whose entries are evicted with their last
+//! holder. Rates are counted by GCRA in [`RateLimiter`], whose full entries are evicted every minute.
+
+mod client_network;
+mod concurrency;
+mod cost;
+mod credential_throttle;
+mod keyed;
+mod rate_limiter;
+mod response_memory;
+mod streams;
+
+pub use client_network::{ClientNetwork, RateLimitKey};
+pub use concurrency::{ConcurrencyLimiter, RequestPermit};
+pub use cost::CostRateLimiter;
+pub use credential_throttle::{AttemptPermit, CredentialThrottle, ThrottleKey};
+pub use keyed::{Keyed, KeyedEntry, KeyedGuard, KeyedMutex, KeyedPermit, KeyedSemaphore};
+pub use rate_limiter::{RateLimitStatus, RateLimiter};
+pub use response_memory::{MemoryPermit, ResponseMemory, ResponseReservation};
+pub use streams::StreamLimiter;

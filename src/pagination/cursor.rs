@@ -1,0 +1,111 @@
+//! Cursors: opaque positions in a list or in the event stream.
+//!
+//! A cursor is base64url of a tag byte for the kind of list and the bytes of the position. A cursor
+//! of another list, or a text that is not a cursor, is rejected.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::error::Error;
+
+/// The kinds of cursors: one for each list, and one for the event stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum CursorKind {
+    Users = 1,
+    Posts,
+    UserPosts,
+    Followers,
+    Following,
+    Timeline,
+    Bookmarks,
+    /// A position in the event stream, not in a list.
+    Stream,
+}
+
+/// The position of a row in the order of its list.
+pub trait CursorKey: Clone + Ord + Sized {
+    /// A position after every row.
+    fn end() -> Self;
+    /// A position before every row.
+    fn start() -> Self;
+    /// Whether the position precedes `other` in the list.
+    fn comes_before(&self, other: &Self) -> bool;
+    /// The form in a cursor.
+    fn to_bytes(&self) -> Vec<u8>;
+    /// The position that [`Self::to_bytes`] encoded; `None` if the bytes are not valid.
+    fn from_bytes(bytes: &[u8]) -> Option<Self>;
+}
+
+/// The position in a list that is ordered by id, the newest row first.
+impl CursorKey for i64 {
+    fn start() -> Self {
+        Self::MAX
+    }
+    fn end() -> Self {
+        0
+    }
+    fn comes_before(&self, other: &Self) -> bool {
+        self > other
+    }
+    fn to_bytes(&self) -> Vec<u8> {
+        self.to_be_bytes().to_vec()
+    }
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let id = Self::from_be_bytes(bytes.try_into().ok()?);
+        (id > 0 && id < Self::MAX).then_some(id)
+    }
+}
+
+/// The position in a list that is ordered by username in lower case, from a to z.
+impl CursorKey for String {
+    fn start() -> Self {
+        Self::new()
+    }
+    fn end() -> Self {
+        "~".to_owned()
+    }
+    fn comes_before(&self, other: &Self) -> bool {
+        self < other
+    }
+    fn to_bytes(&self) -> Vec<u8> {
+        self.clone().into_bytes()
+    }
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let username = Self::from_utf8(bytes.to_vec()).ok()?;
+        let is_valid = username.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        (is_valid && !username.is_empty()).then_some(username)
+    }
+}
+
+/// The position of a cursor.
+///
+/// # Errors
+/// [`Error::InvalidCursor`] when the text is not a cursor of this kind.
+pub fn decode_cursor<P: CursorKey>(kind: CursorKind, text: &str) -> Result<P, Error> {
+    P::from_bytes(&decode_cursor_bytes(kind, text)?).ok_or(Error::InvalidCursor)
+}
+
+/// The cursor of a position.
+pub fn encode_cursor<P: CursorKey>(kind: CursorKind, position: &P) -> String {
+    encode_cursor_bytes(kind, &position.to_bytes())
+}
+
+/// The bytes that [`encode_cursor_bytes`] encoded.
+///
+/// # Errors
+/// [`Error::InvalidCursor`] when the text is not a cursor of this kind.
+pub fn decode_cursor_bytes(kind: CursorKind, text: &str) -> Result<Vec<u8>, Error> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).unwrap_or_default();
+    match bytes.split_first() {
+        Some((&tag, position)) if tag == kind as u8 => Ok(position.to_vec()),
+        _ => Err(Error::InvalidCursor),
+    }
+}
+
+/// The cursor of a position in bytes.
+pub fn encode_cursor_bytes(kind: CursorKind, position: &[u8]) -> String {
+    let mut bytes = vec![kind as u8];
+    bytes.extend(position);
+    URL_SAFE_NO_PAD.encode(bytes)
+}

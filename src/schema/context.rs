@@ -1,0 +1,157 @@
+//! The context of a request: its viewer, its loaders, and what its resolvers record.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_graphql::Context;
+use entity::user::Model as UserRow;
+use parking_lot::{Mutex, RwLock};
+
+use super::error::user_code_of;
+use super::rate_limit::RequestCost;
+use crate::auth::{Client, Viewer};
+use crate::database::Snapshot;
+use crate::domain::Services;
+use crate::error::{Error, UserError};
+use crate::events::EventHub;
+use crate::limits::{MemoryPermit, ResponseReservation};
+use crate::loaders::Loaders;
+use crate::telemetry::OperationTimer;
+
+/// The state of one request, shared by its resolvers.
+pub struct RequestContext {
+    viewer: RwLock<Option<Arc<Viewer>>>,
+    pub(super) loaders: Loaders,
+    pub(super) client: Client,
+    pub(super) cost: Option<RequestCost>,
+    reservation: Mutex<ResponseReservation>,
+    /// Codes of the user errors that mutations returned.
+    user_error_codes: Mutex<Vec<&'static str>>,
+    has_written: AtomicBool,
+    /// Started when a subscription's event arrived.
+    event_timer: Mutex<Option<OperationTimer>>,
+}
+
+impl RequestContext {
+    /// A context whose reads all see the state of `snapshot`.
+    pub async fn new(
+        snapshot: Snapshot,
+        viewer: Option<Viewer>,
+        client: Client,
+        reservation: ResponseReservation,
+    ) -> Self {
+        let loaders = Loaders::new(snapshot, viewer.as_ref().map(Viewer::user)).await;
+        Self {
+            viewer: RwLock::new(viewer.map(Arc::new)),
+            loaders,
+            client,
+            cost: None,
+            reservation: reservation.into(),
+            user_error_codes: Mutex::default(),
+            has_written: AtomicBool::new(false),
+            event_timer: Mutex::default(),
+        }
+    }
+
+    /// The same, with what the operation has cost.
+    #[must_use]
+    pub fn with_cost(self, cost: Option<RequestCost>) -> Self {
+        Self { cost, ..self }
+    }
+
+    /// The viewer at this point of the request; `login` and `logout` change it.
+    pub fn viewer(&self) -> Option<Arc<Viewer>> {
+        self.viewer.read().clone()
+    }
+
+    /// Whether a mutation of this request was made, or may have been.
+    pub fn has_written(&self) -> bool {
+        self.has_written.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn mark_written(&self) {
+        self.has_written.store(true, Ordering::Relaxed);
+    }
+
+    pub async fn is_on_replica(&self) -> bool {
+        self.loaders.snapshot.is_on_replica().await
+    }
+
+    /// Releases the database connection and everything that was loaded, as between the events of a
+    /// subscription.
+    pub async fn release(&self) {
+        self.loaders.clear().await;
+    }
+
+    /// Starts the resolution of an event, which reads from a new snapshot. `user` is a row that the
+    /// event brings along.
+    pub(super) async fn begin_event(&self, user: Option<Arc<UserRow>>) {
+        *self.event_timer.lock() = Some(OperationTimer::start());
+        self.loaders.clear().await;
+        if let Some(user) = user {
+            self.loaders.users.prime(user.id, user).await;
+        }
+    }
+
+    /// The timer of the event that is being resolved, once.
+    pub fn take_event_timer(&self) -> Option<OperationTimer> {
+        self.event_timer.lock().take()
+    }
+
+    /// The codes of the user errors so far.
+    pub fn user_error_codes(&self) -> Vec<&'static str> {
+        self.user_error_codes.lock().clone()
+    }
+
+    pub(super) fn record_user_errors(&self, errors: &[UserError]) {
+        self.user_error_codes.lock().extend(errors.iter().map(user_code_of));
+    }
+
+    /// Ends the response, whose data have `bytes`, and returns the memory that is reserved for it.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the responses of all requests have reached their limit.
+    pub fn reserve_response(&self, bytes: usize) -> Result<Option<MemoryPermit>, Error> {
+        self.reservation.lock().finish(bytes)
+    }
+
+    /// Reserves memory for a text that becomes part of the response.
+    ///
+    /// # Errors
+    /// [`Error::ResponseTooLarge`], [`Error::Unavailable`].
+    pub(super) fn reserve_text<'a>(&self, text: &'a str) -> Result<&'a str, Error> {
+        self.reservation.lock().reserve(text.len()).map(|()| text)
+    }
+
+    /// Changes the viewer for the rest of the request.
+    pub(super) async fn set_viewer(&self, viewer: Option<Viewer>) {
+        self.loaders.set_viewer(viewer.as_ref().map(Viewer::id)).await;
+        *self.viewer.write() = viewer.map(Arc::new);
+    }
+}
+
+pub(super) fn services<'a>(ctx: &Context<'a>) -> &'a Services {
+    ctx.data_unchecked::<Arc<Services>>()
+}
+
+pub(super) fn events<'a>(ctx: &Context<'a>) -> &'a EventHub {
+    ctx.data_unchecked::<EventHub>()
+}
+
+pub(super) fn request<'a>(ctx: &Context<'a>) -> &'a RequestContext {
+    ctx.data_unchecked::<Arc<RequestContext>>()
+}
+
+pub(super) fn loaders<'a>(ctx: &Context<'a>) -> &'a Loaders {
+    &request(ctx).loaders
+}
+
+/// The viewer.
+///
+/// # Errors
+/// [`Error::Unauthenticated`] for an anonymous request.
+pub(super) fn viewer(ctx: &Context<'_>) -> Result<Arc<Viewer>, Error> {
+    request(ctx).viewer().ok_or(Error::Unauthenticated(
+        "Log in first, and send the token in the header 'Authorization: Bearer <token>'.",
+    ))
+}

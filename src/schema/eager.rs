@@ -1,0 +1,122 @@
+//! A resolver for the objects of lists that avoids a scheduler per object.
+//!
+//! async-graphql resolves the fields of every object through a `FuturesUnordered`, a scheduler with
+//! a task per field, although most fields of list entries are stored values that are ready at the
+//! first poll. It also returns the fields in the order of their completion, not of the document
+//! (<https://github.com/async-graphql/async-graphql/issues/612>, open since 2021). [`Eager`] is
+//! therefore written by hand: it polls each field once, in the order of the document, and joins
+//! only the fields that are pending. These come last in the result; the response writer
+//! (`src/graphql/response_writer.rs`) restores the order of the document for all objects.
+
+use std::borrow::Cow;
+use std::task::Poll;
+
+use async_graphql::indexmap::IndexMap;
+use async_graphql::parser::types::{Field, Selection, SelectionSet};
+use async_graphql::registry::Registry;
+use async_graphql::resolver_utils::{ContainerType, resolve_container};
+use async_graphql::{ContextSelectionSet, ObjectType, OutputType, Positioned, ServerResult, Value};
+use futures_util::future::join_all;
+use futures_util::poll;
+
+/// An object that is resolved eagerly. Its GraphQL type is that of `T`.
+pub struct Eager<T>(pub T);
+
+impl<T: ObjectType> OutputType for Eager<T> {
+    fn type_name() -> Cow<'static, str> {
+        T::type_name()
+    }
+
+    fn qualified_type_name() -> String {
+        T::qualified_type_name()
+    }
+
+    fn introspection_type_name(&self) -> Cow<'static, str> {
+        self.0.introspection_type_name()
+    }
+
+    fn create_type_info(registry: &mut Registry) -> String {
+        T::create_type_info(registry)
+    }
+
+    async fn resolve(
+        &self,
+        ctx: &ContextSelectionSet<'_>,
+        _: &Positioned<Field>,
+    ) -> ServerResult<Value> {
+        let mut fields = Vec::with_capacity(ctx.item.node.items.len());
+        let name = T::type_name();
+        if !collect_fields(ctx, &ctx.item.node, &name, &mut fields) {
+            return resolve_container(ctx, &self.0).await;
+        }
+        let mut values = IndexMap::with_capacity(fields.len());
+        let mut pending = Vec::new();
+        for field in fields {
+            let key = &field.node.response_key().node;
+            if field.node.name.node == "__typename" {
+                values.insert(key.clone(), name.as_ref().into());
+                continue;
+            }
+            let mut resolution = Box::pin(resolve_field(ctx, &self.0, field));
+            match poll!(resolution.as_mut()) {
+                Poll::Ready(Ok(value)) => drop(values.insert(key.clone(), value)),
+                Poll::Ready(Err(error)) => ctx.add_error(error),
+                Poll::Pending => pending.push(async move { (key, resolution.await) }),
+            }
+        }
+        for (key, result) in join_all(pending).await {
+            match result {
+                Ok(value) => drop(values.insert(key.clone(), value)),
+                Err(error) => ctx.add_error(error),
+            }
+        }
+        Ok(if values.is_empty() { Value::Null } else { Value::Object(values) })
+    }
+}
+
+async fn resolve_field<T: ContainerType>(
+    ctx: &ContextSelectionSet<'_>,
+    object: &T,
+    field: &Positioned<Field>,
+) -> ServerResult<Value> {
+    let ctx = ctx.with_field(field);
+    Ok(object.resolve_field(&ctx).await?.unwrap_or_default())
+}
+
+/// Collects the fields that a selection set selects of an object of the type `name`.
+///
+/// Returns false if the selection needs the library's field merging: it has a fragment on another
+/// type, or selects an object field twice.
+fn collect_fields<'a>(
+    ctx: &ContextSelectionSet<'a>,
+    set: &'a SelectionSet,
+    name: &str,
+    fields: &mut Vec<&'a Positioned<Field>>,
+) -> bool {
+    set.items.iter().all(|item| {
+        let (type_condition, inner) = match &item.node {
+            Selection::Field(field) => {
+                let key = &field.node.response_key().node;
+                let is_repeated = fields.iter().any(|other| other.node.response_key().node == *key);
+                if !is_repeated {
+                    fields.push(field);
+                }
+                return !is_repeated || field.node.selection_set.node.items.is_empty();
+            }
+            Selection::InlineFragment(fragment) => {
+                let type_condition = fragment.node.type_condition.as_ref();
+                (type_condition, &fragment.node.selection_set.node)
+            }
+            Selection::FragmentSpread(spread) => {
+                match ctx.query_env.fragments.get(&spread.node.fragment_name.node) {
+                    Some(Positioned { node: fragment, .. }) => {
+                        (Some(&fragment.type_condition), &fragment.selection_set.node)
+                    }
+                    None => return false,
+                }
+            }
+        };
+        type_condition.is_none_or(|condition| condition.node.on.node == *name)
+            && collect_fields(ctx, inner, name, fields)
+    })
+}

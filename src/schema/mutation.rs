@@ -1,0 +1,51 @@
+//! Runs the domain's writes for mutations.
+
+use std::time::Duration;
+
+use async_graphql::Context;
+
+use super::context::{loaders, request};
+use crate::error::{Error, UserError};
+use crate::retry::with_retries;
+
+/// The result of a mutation: its value, or the user errors.
+pub type Outcome<T> = Result<T, Vec<UserError>>;
+
+/// How often a write is attempted while it conflicts with other writes.
+const MAX_ATTEMPTS: u32 = 10;
+/// Largest random delay before the second attempt; it doubles for each further one, up to 32 times.
+const FIRST_RETRY_DELAY: Duration = Duration::from_millis(4);
+
+/// Runs a write of the domain and turns expected failures into data. While it runs, the request holds
+/// no connection for reading; what is read afterwards is read anew.
+///
+/// # Errors
+/// Any other error of the write.
+pub async fn run_mutation<T, F>(
+    ctx: &Context<'_>,
+    write: impl Fn() -> F,
+) -> Result<Outcome<T>, Error>
+where
+    F: Future<Output = Result<T, Error>>,
+{
+    loaders(ctx).clear().await;
+    let is_conflict = |error: &Error| *error == Error::Conflict;
+    // The delay is random, so that the same writes do not conflict again.
+    let delay = |attempt: u32| {
+        let max = FIRST_RETRY_DELAY * 2u32.pow(attempt.min(6) - 1);
+        tokio::time::sleep(max.mul_f32(rand::random()))
+    };
+    let result = with_retries(MAX_ATTEMPTS, is_conflict, delay, write).await;
+    if matches!(result, Ok(_) | Err(Error::OutcomeUnknown)) {
+        request(ctx).mark_written();
+    }
+    loaders(ctx).clear().await;
+    match result {
+        Ok(value) => Ok(Ok(value)),
+        Err(Error::Expected(errors)) => {
+            request(ctx).record_user_errors(&errors);
+            Ok(Err(errors))
+        }
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,321 @@
+//! GraphQL subscriptions: timeline events, relationship events and follow counts.
+//!
+//! Each field is a stream over one [`EventStream`] of the event hub. Before an event is resolved,
+//! the request context begins a new snapshot. A subscription that waits for an event holds no
+//! database connection. `timelineEvents` can be resumed by the cursor of an event; docs/live.md has
+//! the rules.
+
+use std::sync::Arc;
+
+use async_graphql::{ComplexObject, Context, ID, Interface, SimpleObject, Subscription, Union};
+use chrono::Utc;
+use entity::event::Kind;
+use entity::user::Model as UserRow;
+use futures_util::stream::{self, Stream};
+
+use super::follow::Relationship;
+use super::post::Post;
+use super::scalar::DateTime;
+use super::timeline::TimelineEdge;
+use super::user::User;
+use super::{events, loaders, request, viewer};
+use crate::database::StreamPosition;
+use crate::error::Error;
+use crate::events::{DeliveredEvent, EventStream, StreamItem};
+use crate::ids::GlobalId;
+use crate::pagination::{CursorKind, decode_cursor_bytes, encode_cursor_bytes};
+
+/// Maximum number of `userIds` of `relationshipEvents`.
+const MAX_USERS: usize = 100;
+
+/// The cursor of a stream position, for `timelineEvents(after:)`.
+pub fn stream_cursor(position: &StreamPosition) -> String {
+    encode_cursor_bytes(CursorKind::Stream, &position.to_bytes())
+}
+
+/// An event of a resumable stream.
+#[derive(Interface)]
+#[graphql(
+    field(
+        name = "cursor",
+        ty = "&String",
+        desc = "Cursor for `timelineEvents(after:)` that resumes after this event."
+    ),
+    field(name = "occurred_at", ty = "&DateTime", desc = "When the event occurred.")
+)]
+pub enum StreamEvent {
+    Added(TimelinePostAdded),
+    Updated(TimelinePostUpdated),
+    Removed(TimelinePostRemoved),
+    Reset(TimelineReset),
+    Lagged(StreamLagged),
+}
+
+/// An event of `timelineEvents`.
+#[derive(Union)]
+pub enum TimelineEvent {
+    Added(TimelinePostAdded),
+    Updated(TimelinePostUpdated),
+    Removed(TimelinePostRemoved),
+    Reset(TimelineReset),
+    Lagged(StreamLagged),
+}
+
+/// A post was added to the timeline. Not sent if the post was deleted before delivery.
+#[derive(SimpleObject)]
+pub struct TimelinePostAdded {
+    /// Cursor for `timelineEvents(after:)` that resumes after this event.
+    cursor: String,
+    /// When the event occurred.
+    occurred_at: DateTime,
+    /// The new entry. Timelines are ordered by `createdAt`, newest first.
+    edge: TimelineEdge,
+}
+
+/// A post in the timeline was edited. Not sent if the post was deleted before delivery.
+#[derive(SimpleObject)]
+pub struct TimelinePostUpdated {
+    /// Cursor for `timelineEvents(after:)` that resumes after this event.
+    cursor: String,
+    /// When the event occurred.
+    occurred_at: DateTime,
+    /// The post at the time of delivery. It can contain later edits.
+    post: Post,
+}
+
+/// A post in the timeline was deleted.
+#[derive(SimpleObject)]
+pub struct TimelinePostRemoved {
+    /// Cursor for `timelineEvents(after:)` that resumes after this event.
+    cursor: String,
+    /// When the event occurred.
+    occurred_at: DateTime,
+    /// The id of the deleted post.
+    post_id: ID,
+}
+
+/// The set of posts in the timeline changed, older posts included. Read the timeline again.
+#[derive(SimpleObject)]
+#[graphql(complex)]
+pub struct TimelineReset {
+    /// Cursor for `timelineEvents(after:)` that resumes after this event.
+    cursor: String,
+    /// When the event occurred.
+    occurred_at: DateTime,
+    #[graphql(skip)]
+    user: Option<i64>,
+}
+
+#[ComplexObject]
+impl TimelineReset {
+    /// The user that the viewer followed or unfollowed. Null if an account was deleted, or if a
+    /// command of the operator changed the data.
+    async fn user(&self, ctx: &Context<'_>) -> Result<Option<User>, Error> {
+        let Some(user) = self.user else { return Ok(None) };
+        Ok(loaders(ctx).users.load(user).await?.map(User::from))
+    }
+}
+
+/// Sent when the client fell behind or resumed too late. The stream ends after it.
+#[derive(SimpleObject)]
+pub struct StreamLagged {
+    /// The same as `resumeAfter`. Empty if that is null.
+    cursor: String,
+    /// When the stream ended.
+    occurred_at: DateTime,
+    /// Number of events dropped so far because the client read too slowly. Null if it is unknown.
+    missed: Option<i32>,
+    /// Cursor for `timelineEvents(after:)` that resumes without a gap. Null if the missed events
+    /// are no longer available: read the timeline again, and subscribe with its `streamCursor`.
+    resume_after: Option<String>,
+}
+
+/// A follow between the viewer and another user was created or removed.
+#[derive(SimpleObject)]
+pub struct RelationshipEvent {
+    /// When the event occurred.
+    occurred_at: DateTime,
+    /// The relationship at the time of delivery.
+    relationship: Relationship,
+}
+
+#[derive(Default)]
+pub struct Subscription;
+
+/// Live updates over WebSocket (graphql-transport-ws) or server-sent events (graphql-sse, distinct
+/// connections mode). If its session has ended, a stream fails with `UNAUTHENTICATED` at its next
+/// event.
+#[Subscription(name = "Subscription")]
+impl Subscription {
+    /// Changes of the viewer's own timeline. With `after`, the missed events are replayed first. No
+    /// event is lost or delivered twice.
+    ///
+    /// Errors: `UNAUTHENTICATED`, `INVALID_CURSOR`, `UNAVAILABLE`.
+    async fn timeline_events<'ctx>(
+        &self,
+        ctx: &'ctx Context<'_>,
+        #[graphql(
+            desc = "Cursor to resume after: `streamCursor` of a timeline page, or `cursor` of an \
+                    event. Default: new events only."
+        )]
+        after: Option<String>,
+    ) -> Result<impl Stream<Item = Result<TimelineEvent, Error>> + 'ctx, Error> {
+        let viewer = viewer(ctx)?;
+        let after = after.map(|after| parse_stream_cursor(&after)).transpose()?;
+        let source = events(ctx).timeline(&viewer, after).await?;
+        let owner = viewer.id();
+        Ok(stream::try_unfold(source, move |mut source| async move {
+            loop {
+                let Some(item) = source.next().await? else { return Ok(None) };
+                request(ctx).begin_event(item.actor()).await;
+                if let Some(event) = timeline_event(owner, item) {
+                    return Ok(Some((event, source)));
+                }
+            }
+        }))
+    }
+
+    /// New and removed follows between the viewer and other users, in both directions. A client
+    /// that falls behind gets `UNAVAILABLE` and must subscribe again.
+    ///
+    /// Errors: `UNAUTHENTICATED`, `INVALID_ID`, `ARGUMENT_OUT_OF_RANGE`, `UNAVAILABLE`.
+    async fn relationship_events<'ctx>(
+        &self,
+        ctx: &'ctx Context<'_>,
+        #[graphql(desc = "Only events with these users, at most 100. Default: all users.")]
+        user_ids: Option<Vec<ID>>,
+    ) -> Result<impl Stream<Item = Result<RelationshipEvent, Error>> + 'ctx, Error> {
+        let viewer = viewer(ctx)?;
+        let users = user_ids.map(|ids| parse_user_ids(&ids)).transpose()?;
+        let source = events(ctx).follows(viewer.id(), Some(&viewer)).await?;
+        let viewer = viewer.id();
+        Ok(stream::try_unfold((source, users), move |(mut source, users)| async move {
+            loop {
+                // The subscription holds no connection while it waits.
+                loaders(ctx).clear().await;
+                let Some(delivered) = next_event(&mut source).await? else { return Ok(None) };
+                request(ctx).begin_event(None).await;
+                let event = &delivered.event;
+                let other = if event.actor == viewer { event.object } else { event.actor };
+                let is_follow = matches!(event.kind, Kind::Followed | Kind::Unfollowed);
+                if is_follow && users.as_ref().is_none_or(|users| users.contains(&other)) {
+                    // The other account may have been deleted since.
+                    if loaders(ctx).users.load(other).await?.is_some() {
+                        let relationship = Relationship::load(ctx, viewer, other).await?;
+                        let occurred_at = DateTime(event.at);
+                        let event = RelationshipEvent { occurred_at, relationship };
+                        return Ok(Some((event, (source, users))));
+                    }
+                }
+            }
+        }))
+    }
+
+    /// A user: at once, and after changes of `followersCount` or `followingCount`. Changes can be
+    /// merged into one event. The stream completes if the user does not exist or is deleted.
+    ///
+    /// Errors: `INVALID_ID`.
+    async fn follow_counts<'ctx>(
+        &self,
+        ctx: &'ctx Context<'_>,
+        #[graphql(desc = "The id of the user.")] user_id: ID,
+    ) -> Result<impl Stream<Item = Result<User, Error>> + 'ctx, Error> {
+        let id = GlobalId::user(&user_id)?;
+        let subscribe = async move || {
+            let viewer = request(ctx).viewer();
+            events(ctx).follows(id, viewer.as_deref()).await
+        };
+        let initial = (subscribe().await?, None);
+        Ok(stream::try_unfold(initial, move |(mut source, last_counts)| async move {
+            let mut is_first = last_counts.is_none();
+            loop {
+                if !is_first {
+                    match source.next().await? {
+                        Some(StreamItem::Event(event)) => {
+                            let latest = source.latest(event)?;
+                            // The deletion of an account is sent to all subscribers, with the rows
+                            // of their users. Most counts are unchanged, so nothing is read again.
+                            let counts = latest.users.get(&id).map(|user| follow_counts_of(user));
+                            if counts.is_some() && counts == last_counts {
+                                continue;
+                            }
+                        }
+                        // The current state replaces all dropped events.
+                        Some(StreamItem::Lagged { .. }) => source = subscribe().await?,
+                        None => return Ok(None),
+                    }
+                }
+                is_first = false;
+                request(ctx).begin_event(None).await;
+                let Some(user) = loaders(ctx).users.load(id).await? else { return Ok(None) };
+                let counts = Some(follow_counts_of(&user));
+                if counts != last_counts {
+                    return Ok(Some((User::from(user), (source, counts))));
+                }
+                loaders(ctx).clear().await;
+            }
+        }))
+    }
+}
+
+fn follow_counts_of(user: &UserRow) -> (i32, i32) {
+    (user.followers_count, user.following_count)
+}
+
+fn parse_stream_cursor(text: &str) -> Result<StreamPosition, Error> {
+    StreamPosition::from_bytes(&decode_cursor_bytes(CursorKind::Stream, text)?)
+        .ok_or(Error::InvalidCursor)
+}
+
+fn parse_user_ids(ids: &[ID]) -> Result<Vec<i64>, Error> {
+    if ids.len() > MAX_USERS {
+        return Err(Error::OutOfRange { argument: "userIds", min: 0, max: 100 });
+    }
+    ids.iter().map(|id| GlobalId::user(id)).collect()
+}
+
+/// The item as an event of the timeline of `owner`. `None` if its post was deleted since.
+fn timeline_event(owner: i64, item: StreamItem) -> Option<TimelineEvent> {
+    let delivered = match item {
+        StreamItem::Event(delivered) => delivered,
+        StreamItem::Lagged { missed, resume_after } => {
+            let resume_after = resume_after.as_ref().map(stream_cursor);
+            return Some(TimelineEvent::Lagged(StreamLagged {
+                cursor: resume_after.clone().unwrap_or_default(),
+                occurred_at: DateTime(Utc::now()),
+                missed: missed.map(|missed| i32::try_from(missed).unwrap_or(i32::MAX)),
+                resume_after,
+            }));
+        }
+    };
+    let DeliveredEvent { event, position, post, .. } = &*delivered;
+    let (cursor, occurred_at) = (stream_cursor(position), DateTime(event.at));
+    Some(match event.kind {
+        Kind::LogStarted => return None,
+        Kind::PostAdded => {
+            let edge = TimelineEdge::new(owner, Post::from(post.as_ref()?));
+            TimelineEvent::Added(TimelinePostAdded { cursor, occurred_at, edge })
+        }
+        Kind::PostUpdated => {
+            let post = Post::from(post.as_ref()?);
+            TimelineEvent::Updated(TimelinePostUpdated { cursor, occurred_at, post })
+        }
+        Kind::PostRemoved => {
+            let post_id = GlobalId::Post(event.object).encode().into();
+            TimelineEvent::Removed(TimelinePostRemoved { cursor, occurred_at, post_id })
+        }
+        Kind::Followed | Kind::Unfollowed | Kind::UserRemoved | Kind::ManyChanged => {
+            let is_follow = matches!(event.kind, Kind::Followed | Kind::Unfollowed);
+            let user = is_follow.then_some(event.object);
+            TimelineEvent::Reset(TimelineReset { cursor, occurred_at, user })
+        }
+    })
+}
+
+async fn next_event(source: &mut EventStream) -> Result<Option<Arc<DeliveredEvent>>, Error> {
+    match source.next().await? {
+        Some(StreamItem::Event(delivered)) => Ok(Some(delivered)),
+        Some(StreamItem::Lagged { .. }) => Err(Error::Unavailable),
+        None => Ok(None),
+    }
+}

@@ -1,0 +1,54 @@
+//! The output type of all texts.
+
+use std::borrow::Cow;
+
+use async_graphql::parser::types::Field;
+use async_graphql::registry::Registry;
+use async_graphql::{ContextSelectionSet, OutputType, Positioned, ServerResult, Value};
+
+use super::context::RequestContext;
+use std::sync::Arc;
+
+/// A text that becomes part of the response, in the schema a `String`.
+///
+/// Resolving it reserves memory for it, and fails if the response or all responses together would
+/// become too large. Resolvers return texts only as this type, so that none is forgotten; a test of
+/// the structure ensures it.
+pub struct Text<'a>(Cow<'a, str>);
+
+impl<'a> From<&'a str> for Text<'a> {
+    fn from(text: &'a str) -> Self {
+        Self(Cow::Borrowed(text))
+    }
+}
+
+impl From<String> for Text<'_> {
+    fn from(text: String) -> Self {
+        Self(Cow::Owned(text))
+    }
+}
+
+impl OutputType for Text<'_> {
+    fn type_name() -> Cow<'static, str> {
+        <String as OutputType>::type_name()
+    }
+
+    fn create_type_info(registry: &mut Registry) -> String {
+        <String as OutputType>::create_type_info(registry)
+    }
+
+    async fn resolve(
+        &self,
+        ctx: &ContextSelectionSet<'_>,
+        field: &Positioned<Field>,
+    ) -> ServerResult<Value> {
+        let request = ctx.data_unchecked::<Arc<RequestContext>>();
+        match request.reserve_text(&self.0) {
+            Ok(text) => Ok(Value::String(text.to_owned())),
+            Err(error) => {
+                let error: async_graphql::Error = error.into();
+                Err(ctx.set_error_path(error.into_server_error(field.pos)))
+            }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! A client-side cache that is updated by events stays equal to the timeline.
+//!
+//! The client applies events to its page and reloads it only on `TimelineReset` or `StreamLagged`.
+//! Meanwhile users write on two instances at random, and the client reconnects again and again.
+
+use std::collections::{BTreeMap, HashSet};
+
+use futures_util::future::join_all;
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt as _, SeedableRng as _};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::TIMELINE;
+use crate::support::actors::Actor;
+use crate::support::app::{TestApp, two_instances};
+use crate::support::stream_client::{EventClient, IDLE_TIMEOUT};
+
+/// Number of writes of each user.
+const WRITES: usize = 24;
+
+#[derive(Default)]
+struct CachedTimeline {
+    /// Bodies of posts by their ids.
+    posts: BTreeMap<String, String>,
+    cursor: String,
+    /// Cursors of the events since the last reload. Each event must come once.
+    seen: HashSet<String>,
+    /// Number of times that the client disconnected.
+    disconnects: usize,
+}
+
+impl CachedTimeline {
+    async fn reload(&mut self, actor: &Actor<'_>) {
+        let query =
+            "{ viewer { user { timeline(first: 100) { streamCursor nodes { id body } } } } }";
+        let timeline = actor.query(query).await["viewer"]["user"]["timeline"].take();
+        let nodes = timeline["nodes"].as_array().unwrap();
+        assert!(nodes.len() < 100, "the whole timeline fits on one page");
+        self.posts = nodes.iter().map(|post| (text(&post["id"]), text(&post["body"]))).collect();
+        self.cursor = text(&timeline["streamCursor"]);
+        self.seen.clear();
+    }
+
+    /// Applies an event. Returns whether the client must reload.
+    fn apply(&mut self, event: &Value) -> bool {
+        self.cursor = text(&event["cursor"]);
+        assert!(self.seen.insert(self.cursor.clone()), "{event} came twice");
+        match event["__typename"].as_str().unwrap() {
+            "TimelinePostAdded" => {
+                let post = &event["edge"]["node"];
+                self.posts.insert(text(&post["id"]), text(&post["body"]));
+            }
+            "TimelinePostUpdated" => {
+                if let Some(body) = self.posts.get_mut(event["post"]["id"].as_str().unwrap()) {
+                    *body = text(&event["post"]["body"]);
+                }
+            }
+            "TimelinePostRemoved" => drop(self.posts.remove(event["postId"].as_str().unwrap())),
+            _ => return true,
+        }
+        false
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap().to_owned()
+}
+
+/// Posts, edits, deletes, follows and unfollows at random, as user number `index`.
+async fn write_randomly(index: usize, users: &[Actor<'_>], instances: [&TestApp; 2], seed: u64) {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut own_posts: Vec<String> = Vec::new();
+    for n in 0..WRITES {
+        let user = users[index].at(instances[random.random_range(0..2)]);
+        let other = &users[(index + random.random_range(1..users.len())) % users.len()];
+        let choose = |random: &mut ChaCha8Rng| random.random_range(0..own_posts.len().max(1));
+        match (random.random_range(0..10), own_posts.len()) {
+            (0..2, _) => drop(user.follow(other).await),
+            (2, _) => drop(user.unfollow(other).await),
+            (3..5, 1..) => {
+                let id = &own_posts[choose(&mut random)];
+                let edit = format!("editPost(input: {{id: \"{id}\", body: \"edited {n}\"}})");
+                user.mutate(&format!("{edit} {{ changed }}")).await;
+            }
+            (5, 1..) => {
+                let id = own_posts.swap_remove(choose(&mut random));
+                user.mutate(&format!("deletePost(id: \"{id}\") {{ changed }}")).await;
+            }
+            _ => own_posts.push(user.write(&format!("{index}.{n}")).await),
+        }
+    }
+}
+
+/// Maintains a cache until all writes are done and no more events come.
+async fn maintain_cache(
+    actor: &Actor<'_>,
+    instances: [&TestApp; 2],
+    (all_written, seed): (watch::Receiver<bool>, u64),
+) -> CachedTimeline {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut cache = CachedTimeline::default();
+    cache.reload(actor).await;
+    loop {
+        let client = actor.at(instances[random.random_range(0..2)]);
+        let is_last = *all_written.borrow();
+        let mut events = client.subscribe(TIMELINE, json!({ "after": cache.cursor })).await;
+        let max_events = random.random_range(1..9);
+        match apply_events(&mut cache, &mut events, max_events).await {
+            Outcome::MustReload => cache.reload(&client).await,
+            Outcome::Disconnect => cache.disconnects += 1,
+            Outcome::Idle if is_last => return cache,
+            Outcome::Idle => {}
+        }
+    }
+}
+
+enum Outcome {
+    /// The maximum number of events was applied.
+    Disconnect,
+    MustReload,
+    /// No event came within [`IDLE_TIMEOUT`].
+    Idle,
+}
+
+async fn apply_events(
+    cache: &mut CachedTimeline,
+    events: &mut EventClient,
+    max_events: usize,
+) -> Outcome {
+    for _ in 0..max_events {
+        let Ok(event) = timeout(IDLE_TIMEOUT, events.next()).await else { return Outcome::Idle };
+        if cache.apply(&event) {
+            return Outcome::MustReload;
+        }
+    }
+    Outcome::Disconnect
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cache_updated_by_events_equals_the_reloaded_timeline() {
+    for seed in 0..3 {
+        let (a, b) = two_instances().await;
+        let names = ["john", "susan", "mary", "david"];
+        let users = join_all(names.iter().map(|name| a.register(name))).await;
+        let instances = [&a, &b];
+        let (done, all_written) = watch::channel(false);
+        let writing = async {
+            let all = (0..users.len())
+                .map(|n| write_randomly(n, &users, instances, seed * 100 + n as u64));
+            join_all(all).await;
+            done.send_replace(true);
+        };
+        let clients = users.iter().chain(&users).enumerate();
+        let caching = join_all(clients.map(|(n, user)| {
+            maintain_cache(user, instances, (all_written.clone(), seed * 1000 + n as u64))
+        }));
+        let ((), caches) = tokio::join!(writing, caching);
+        for (user, cache) in users.iter().chain(&users).zip(&caches) {
+            let mut reloaded = CachedTimeline::default();
+            reloaded.reload(user).await;
+            assert_eq!(cache.posts, reloaded.posts, "{} with seed {seed}", user.username);
+        }
+        let disconnects: usize = caches.iter().map(|cache| cache.disconnects).sum();
+        assert!(disconnects > 8, "only {disconnects} disconnects");
+    }
+}

@@ -1,0 +1,100 @@
+//! SQL statements of event delivery: as many for one subscriber as for many.
+
+use futures_util::future::join_all;
+use serde_json::json;
+
+use super::{COUNTS, TIMELINE, summary};
+use crate::support::app::{PASSWORD, TestApp};
+
+/// Followers of the author without a subscription cost nothing either.
+#[tokio::test]
+async fn statement_count_of_a_post_event_is_independent_of_the_number_of_subscribers() {
+    // Selects fields of the author that are not in the summary row.
+    const WITH_AUTHOR: &str = "subscription { timelineEvents { __typename ... on StreamEvent { cursor }
+        ... on TimelinePostAdded { edge { node { id body author { username avatarUrl aboutMe postsCount } } } } } }";
+    let app = TestApp::new().await;
+    let susan = app.register("susan").await;
+    let names: Vec<String> = (0..30).map(|n| format!("user{n}")).collect();
+    let mut all = Vec::new();
+    for name in &names {
+        let user = app.register(name).await;
+        user.follow(&susan).await;
+        all.push(user);
+    }
+    let mut streams = Vec::new();
+    let mut counts = Vec::new();
+    for subscribers in [1, 10, 30] {
+        while streams.len() < subscribers {
+            streams.push(all[streams.len()].subscribe_and_join(WITH_AUTHOR, json!({})).await);
+        }
+        // A poll of the hub may add statements to some of the measurements.
+        let mut least = u64::MAX;
+        for _ in 0..4 {
+            let write = async {
+                susan.write("a post").await;
+                let received =
+                    streams.iter_mut().map(|events| async { summary(&events.next().await) });
+                assert_eq!(join_all(received).await, vec!["+a post"; subscribers]);
+            };
+            least = least.min(app.count_statements(write).await.1);
+            for events in &mut streams {
+                events.assert_idle().await;
+            }
+        }
+        counts.push(least);
+    }
+    assert_eq!(counts, [counts[0]; 3], "for 1, 10 and 30");
+}
+
+/// The deletion may change the counts of any user, so all subscribed users are read at once.
+#[tokio::test]
+async fn statement_count_of_an_account_deletion_is_independent_of_the_number_of_subscribers() {
+    let app = TestApp::new().await;
+    let names: Vec<String> = (0..30).map(|n| format!("user{n}")).collect();
+    let mut all = Vec::new();
+    for name in &names {
+        all.push(app.register(name).await);
+    }
+    let mut streams = Vec::new();
+    let mut counts = Vec::new();
+    for subscribers in [1, 10, 30] {
+        while streams.len() < subscribers {
+            let user = &all[streams.len()];
+            let mut events = user.subscribe_and_join(COUNTS, json!({ "userId": user.id })).await;
+            assert_eq!(events.next().await["followersCount"], 0);
+            streams.push(events);
+        }
+        // A poll of the hub may add statements to some of the measurements.
+        let mut least = u64::MAX;
+        for n in 0..3 {
+            let leaver = app.register(&format!("leaver{subscribers}_{n}")).await;
+            leaver.follow(&all[0]).await;
+            assert_eq!(streams[0].next().await["followersCount"], 1);
+            let delete =
+                format!("deleteAccount(input: {{password: \"{PASSWORD}\"}}) {{ deletedUserId }}");
+            let delete_account = async {
+                leaver.mutate(&delete).await;
+                assert_eq!(streams[0].next().await["followersCount"], 0);
+                streams[subscribers - 1].assert_idle().await;
+            };
+            least = least.min(app.count_statements(delete_account).await.1);
+        }
+        counts.push(least);
+    }
+    assert_eq!(counts, [counts[0]; 3], "for 1, 10 and 30");
+}
+
+/// The duration of an event is that of its resolution.
+#[tokio::test]
+async fn the_duration_metric_of_a_subscription_excludes_idle_time() {
+    let app = TestApp::new().await;
+    let susan = app.register("susan").await;
+    let mut events = susan.subscribe_and_join(TIMELINE, json!({})).await;
+    tokio::time::sleep(std::time::Duration::from_millis(1_200)).await;
+    susan.write("a post").await;
+    events.next().await;
+    let metrics = app.app.metrics.scrape();
+
+    let line = "operation_duration_seconds_bucket{le=\"1.0\",operation=\"timelineEvents\",type=\"subscription\"} 1";
+    assert!(metrics.contains(line), "{metrics}");
+}
