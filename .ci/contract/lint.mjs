@@ -1,47 +1,73 @@
-// The schema by the rules of graphql-eslint (its presets for schemas and for Relay), and some more.
+// Checks schema.graphql by the rules of graphql-eslint: its presets for schemas and for Relay, and
+// some more.
 //
 //     node lint.mjs [schema.graphql]
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import plugin from "@graphql-eslint/eslint-plugin";
 import { ESLint } from "eslint";
 import { assertValidSchema, buildSchema, parse } from "graphql";
-import { check, report } from "./checks.mjs";
 
-// All exceptions there are: a rule, the findings that it does not apply to, and why. One that is not needed any
-// more fails.
+// All exceptions: a rule, the findings that it does not apply to, and the reason. An exception
+// without a finding fails.
 const EXCEPTIONS = [
-  ["description-style", /Unexpected inline description/,
-    "both styles are the same to clients; the server writes on one line what fits on one line"],
-  ["no-typename-prefix", /Field "username" .* "User"/,
-    "it is one word, and everybody's word for it"],
-  ["strict-id-in-types", /type "\w+(Payload|Connection|Edge|Error)"|type "PageInfo"/,
-    "part of an answer, not an object that could be fetched again"],
-  ["strict-id-in-types", /type "(RelationshipEvent|StreamLagged|Timeline(Post(Added|Updated|Removed)|Reset))"/,
-    "something that happened; where it has a place, that is its cursor"],
-  ["strict-id-in-types", /type "(Viewer|RateLimit)"/,
-    "there is one, at the root, of whoever asks; who that is, is the id of the viewer's user"],
-  ["relay-edge-types", /^nodes: \[\w+!\]!/,
-    "the nodes of the edges beside it, for clients that need no edges"],
-  ["relay-edge-types", /^userErrors: \[UserError!\]!|^path: \[String!\]/,
-    "what is wrong with one request: short, and whole"],
-  ["relay-edge-types", /^\): \[Node\]!/,
-    "as long as the list of ids that was given: Query.nodes"],
-  ["relay-edge-types", /^sessions: \[Session!\]!/,
-    "at most 100, and whole"],
-  ["require-description", /in directive "(include|skip|specifiedBy)"/,
-    "the specification's own directives"],
+  [
+    "description-style",
+    /Unexpected inline description/,
+    "both styles are equal to clients, and the server prints a short description on one line",
+  ],
+  ["no-typename-prefix", /Field "username" .* "User"/, "username is one word and the usual name"],
+  [
+    "strict-id-in-types",
+    /type "\w+(Payload|Connection|Edge|Error)"|type "PageInfo"/,
+    "the type is part of a response, not an object that a client can fetch again",
+  ],
+  [
+    "strict-id-in-types",
+    /type "(RelationshipEvent|StreamLagged|Timeline(Post(Added|Updated|Removed)|Reset))"/,
+    "the type is an event, not an object; its position is its cursor, if it has one",
+  ],
+  [
+    "strict-id-in-types",
+    /type "(Viewer|RateLimit)"/,
+    "each requester has one instance, which the id of the viewer's user identifies",
+  ],
+  [
+    "relay-edge-types",
+    /^nodes: \[\w+!\]!/,
+    "nodes repeats the nodes of the edges for clients that need no edges",
+  ],
+  [
+    "relay-edge-types",
+    /^userErrors: \[UserError!\]!|^path: \[String!\]/,
+    "the list describes the errors of one request, which is short and complete",
+  ],
+  [
+    "relay-edge-types",
+    /^\): \[Node\]!/,
+    "Query.nodes returns as many items as the client requested ids",
+  ],
+  ["relay-edge-types", /^sessions: \[Session!\]!/, "the list is complete with at most 100 items"],
+  [
+    "require-description",
+    /in directive "(include|skip|specifiedBy)"/,
+    "the specification defines the directive",
+  ],
 ];
 
-// The rules for schemas that are in neither preset, and are not run.
-const LEFT_OUT = {
-  "alphabetize": "a type stands beside what it is used with, and its fields in the order in which they are read",
-  "input-name": "an input's name says what is in it, as UserBy does, and several mutations share some",
-  "no-root-type": "all three root types are wanted",
-  "require-deprecation-date": "what is deprecated goes with a release, not on a day",
-  "require-field-of-type-query-in-mutation-result": "payloads have all that changes; whatever else is asked for is a query",
-  "require-nullable-result-in-root": "mutations answer with a payload in any case, with userErrors when nothing was done",
+// The rules for schemas that are in neither preset and do not run, with the reason.
+const DISABLED = {
+  alphabetize: "a type stands beside the types that use it, and its fields are in reading order",
+  "input-name":
+    "an input's name says what it contains, as UserBy does, and several mutations share some",
+  "no-root-type": "the schema has all three root types",
+  "require-deprecation-date": "a deprecated field is removed with a release, not on a date",
+  "require-field-of-type-query-in-mutation-result":
+    "a payload has everything that the mutation changes",
+  "require-nullable-result-in-root":
+    "a mutation always returns a payload, with userErrors if it failed",
 };
 
 const file = process.argv[2] ?? fileURLToPath(new URL("../../schema.graphql", import.meta.url));
@@ -54,61 +80,92 @@ const rules = {
   "@graphql-eslint/no-scalar-result-type-on-mutation": "error",
   "@graphql-eslint/require-nullable-fields-with-oneof": "error",
   "@graphql-eslint/require-type-pattern-with-oneof": "error",
-  // The preset does without fields, arguments and values of enums. Only OperationDefinition is not here: a schema has none.
-  "@graphql-eslint/require-description": ["error", {
-    types: true,
-    rootField: true,
-    DirectiveDefinition: true,
-    EnumValueDefinition: true,
-    FieldDefinition: true,
-    InputValueDefinition: true,
-  }],
+  // The preset leaves out fields, arguments and enum values. Only OperationDefinition is missing
+  // here, because a schema has no operations.
+  "@graphql-eslint/require-description": [
+    "error",
+    {
+      types: true,
+      rootField: true,
+      DirectiveDefinition: true,
+      EnumValueDefinition: true,
+      FieldDefinition: true,
+      InputValueDefinition: true,
+    },
+  ],
 };
+const nameOf = (rule) => rule.replace("@graphql-eslint/", "");
+
 const eslint = new ESLint({
   overrideConfigFile: true,
-  overrideConfig: [{
-    files: ["**/*.graphql"],
-    plugins: { "@graphql-eslint": plugin },
-    languageOptions: { parser: plugin.parser, parserOptions: { graphQLConfig: { schema: file } } },
-    linterOptions: { noInlineConfig: true },
-    rules,
-  }],
+  overrideConfig: [
+    {
+      files: ["**/*.graphql"],
+      plugins: { "@graphql-eslint": plugin },
+      languageOptions: {
+        parser: plugin.parser,
+        parserOptions: { graphQLConfig: { schema: file } },
+      },
+      linterOptions: { noInlineConfig: true },
+      rules,
+    },
+  ],
 });
 const [{ messages }] = await eslint.lintText(sdl, { filePath: "schema.graphql" });
 const lines = sdl.split("\n");
 const findings = messages.map(({ ruleId, line, message }) => ({
-  rule: ruleId?.replace("@graphql-eslint/", ""),
+  rule: ruleId && nameOf(ruleId),
   line,
   text: `${lines[line - 1]?.trim()} ${message}`,
 }));
 
-const needed = new Set();
+const used = new Set();
 const isExcepted = ({ rule, text }) => {
-  const found = EXCEPTIONS.filter(([name, pattern]) => name === rule && pattern.test(text));
-  for (const exception of found) needed.add(exception);
-  return found.length > 0;
+  const matching = EXCEPTIONS.filter(([name, pattern]) => name === rule && pattern.test(text));
+  for (const exception of matching) used.add(exception);
+  return matching.length > 0;
 };
-const left = findings.filter((finding) => !isExcepted(finding));
-const listed = (findings) => findings.map(({ line, text }) => `line ${line}: ${text}`).join("; ");
+const remaining = findings.filter((finding) => !isExcepted(finding));
+const list = (findings) => findings.map(({ line, text }) => `line ${line}: ${text}`);
 
-// No rule: the schema could not be read.
-const unread = left.filter(({ rule }) => !rule);
-report(!unread.length, "graphql-eslint reads the schema", listed(unread));
-for (const name of Object.keys(rules).map((name) => name.replace("@graphql-eslint/", ""))) {
-  const found = left.filter(({ rule }) => rule === name);
-  report(!found.length, name, listed(found));
-}
-const unknown = Object.keys(configs["flat/schema-all"].rules).filter((name) =>
-  !(name in rules) && !(name.replace("@graphql-eslint/", "") in LEFT_OUT));
-report(!unknown.length, "every rule for schemas is run, or there is a reason why not", unknown.join());
-for (const exception of EXCEPTIONS) {
-  const [rule, pattern, why] = exception;
-  report(needed.has(exception), `an exception to ${rule} is needed: ${why}`, String(pattern));
-}
+// A finding without a rule is an error of the parser.
+test("graphql-eslint can parse the schema", () => {
+  assert.deepEqual(list(remaining.filter(({ rule }) => !rule)), []);
+});
 
-await check("the schema is valid", () => assertValidSchema(buildSchema(sdl)));
-await check("scalars have @specifiedBy", () => {
+describe("rules", () => {
+  for (const name of Object.keys(rules).map(nameOf)) {
+    test(`the schema follows the rule ${name}`, () => {
+      assert.deepEqual(list(remaining.filter(({ rule }) => rule === name)), []);
+    });
+  }
+});
+
+test("every rule for schemas either runs or is disabled with a reason", () => {
+  const known = [...Object.keys(rules).map(nameOf), ...Object.keys(DISABLED)];
+  const unknown = Object.keys(configs["flat/schema-all"].rules)
+    .map(nameOf)
+    .filter((name) => !known.includes(name));
+  assert.deepEqual(unknown, []);
+});
+
+describe("exceptions", () => {
+  for (const exception of EXCEPTIONS) {
+    const [rule, pattern, reason] = exception;
+    test(`the exception to ${rule} has a finding: ${reason}`, () =>
+      assert(used.has(exception), String(pattern)));
+  }
+});
+
+test("the schema is valid", () => assertValidSchema(buildSchema(sdl)));
+
+test("every scalar has @specifiedBy", () => {
   const scalars = parse(sdl).definitions.filter(({ kind }) => kind === "ScalarTypeDefinition");
-  const vague = scalars.filter(({ directives }) => !directives.some(({ name }) => name.value === "specifiedBy"));
-  assert.deepEqual(vague.map(({ name }) => name.value), []);
+  const unspecified = scalars.filter(
+    ({ directives }) => !directives.some(({ name }) => name.value === "specifiedBy"),
+  );
+  assert.deepEqual(
+    unspecified.map(({ name }) => name.value),
+    [],
+  );
 });

@@ -1,5 +1,6 @@
-// Runs inside the page: the texts in view whose contrast with what is behind them (WCAG 2) is below `least`.
-export function illegible(least) {
+// Runs inside the page, and returns the visible texts whose contrast with their background (WCAG 2)
+// is below `minimum`.
+export function illegible(minimum) {
   const pixel = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true });
   const rgba = (color) => {
     pixel.clearRect(0, 0, 1, 1);
@@ -8,12 +9,14 @@ export function illegible(least) {
     const [red, green, blue, alpha] = pixel.getImageData(0, 0, 1, 1).data;
     return { channels: [red, green, blue], alpha: alpha / 255 };
   };
-  const over = ({ channels, alpha }, behind) => channels.map((value, i) => value * alpha + behind[i] * (1 - alpha));
+  const over = ({ channels, alpha }, behind) =>
+    channels.map((value, i) => value * alpha + behind[i] * (1 - alpha));
   const background = (element) =>
     element
       ? over(rgba(getComputedStyle(element).backgroundColor), background(element.parentElement))
       : [255, 255, 255];
-  const opacity = (element) => (element ? getComputedStyle(element).opacity * opacity(element.parentElement) : 1);
+  const opacity = (element) =>
+    element ? getComputedStyle(element).opacity * opacity(element.parentElement) : 1;
   const luminance = (channels) => {
     const [red, green, blue] = channels
       .map((value) => value / 255)
@@ -33,7 +36,7 @@ export function illegible(least) {
   while (texts.nextNode()) {
     const element = texts.currentNode.parentElement;
     const shown = element.checkVisibility({ opacityProperty: true, visibilityProperty: true });
-    // The line number of an empty editor is faint on purpose.
+    // The editor dims the line number of an empty document.
     if (
       !texts.currentNode.data.trim() ||
       !shown ||
@@ -48,6 +51,6 @@ export function illegible(least) {
     const contrast = (light + 0.05) / (dark + 0.05);
     seen.set(`${contrast.toFixed(2)} "${texts.currentNode.data.trim().slice(0, 24)}"`, contrast);
   }
-  if (seen.size < 30) throw new Error(`only ${seen.size} texts are in view`);
-  return [...seen].filter(([, contrast]) => contrast < least).map(([text]) => text);
+  if (seen.size < 30) throw new Error(`only ${seen.size} texts are visible`);
+  return [...seen].filter(([, contrast]) => contrast < minimum).map(([text]) => text);
 }

@@ -1,4 +1,7 @@
-"""Attacks: each is refused with its status and its code, in moments, while somebody honest is served beside it."""
+"""Attack requests: the server rejects each quickly with the expected status and code.
+
+Well-behaved clients are served meanwhile.
+"""
 
 import base64
 import json
@@ -8,270 +11,369 @@ import time
 from collections import Counter
 from urllib.parse import urlencode
 
+import pytest
+
 import hostile
 from canary import Canary
-from figures import times
-from service import MODERN, Answer, graphql_request, raw_request, send
+from service import (
+    EVENT_STREAM,
+    GRAPHQL_RESPONSE,
+    PASSWORD_HASHES,
+    Response,
+    graphql_request,
+    raw_request,
+    send_raw,
+)
+from stats import latency_summary
 from websocket import Closed, WebSocket
 
-LONGEST_URL = 60_000
-# Far more than any refusal takes, far less than the work that the attacks are after.
-MOMENTS = 1.0
-MEMORY = 300
+MAX_URL_BYTES = 60_000
+# Longer than any rejection takes; shorter than the execution that the attack aims at.
+MAX_REJECTION_SECONDS = 1.0
+MAX_REJECTION_BYTES = 16_384
+MAX_MEMORY_MB = 300
+# Repetitions of each attack over POST.
 ROUNDS = 20
+HAMMER_THREADS = 8
+
+CREATE_POST = """mutation ($body: String!) {
+    createPost(input: {body: $body}) { post { body } userErrors { code } } }"""
+REGISTER = """mutation ($name: String!) {
+    register(input: {username: $name, email: "h@example.com", password: "correct horse battery"}) {
+        token userErrors { code } } }"""
+CURSORS = """{ viewer { user { id timeline(first: 1) { streamCursor }
+    posts(first: 1) { pageInfo { endCursor } } } } }"""
+CLOSE = ("Connection", "close")
 
 
-def over_post(server, attack, token):
-    return send(server.address, graphql_request(attack.body, token))
+def send_over_post(server, attack, token):
+    return send_raw(server.address, graphql_request(attack.body, token))
 
 
-def over_get(server, attack, token):
-    fields = {name: value if isinstance(value, str) else json.dumps(value) for name, value in attack.body.items()}
-    path = f"/graphql?{urlencode(fields)}"
-    if len(path) > LONGEST_URL:
+def send_over_get(server, attack, token):
+    """The response, or None when the URL would be longer than `MAX_URL_BYTES`."""
+    members = {
+        name: value if isinstance(value, str) else json.dumps(value)
+        for name, value in attack.body.items()
+    }
+    path = f"/graphql?{urlencode(members)}"
+    if len(path) > MAX_URL_BYTES:
         return None
-    headers = [("Accept", MODERN), ("Authorization", f"Bearer {token}"), ("Connection", "close")]
-    return send(server.address, raw_request("GET", path, headers))
+    headers = [("Accept", GRAPHQL_RESPONSE), ("Authorization", f"Bearer {token}"), CLOSE]
+    return send_raw(server.address, raw_request("GET", path, headers))
 
 
-def over_sse(server, attack, token):
-    return send(server.address, graphql_request(attack.body, token, "text/event-stream", [("Connection", "close")]))
+def send_over_sse(server, attack, token):
+    return send_raw(server.address, graphql_request(attack.body, token, EVENT_STREAM, [CLOSE]))
 
 
-def over_socket(server, attack, token):
-    """As an answer, with the status that the same would have over POST."""
-    socket = WebSocket(server.address)
+def send_over_websocket(server, attack, token):
+    """The first message as a response. Its status is the expected status over POST.
+
+    A closed connection is a response whose status is the close code.
+    """
+    websocket = WebSocket(server.address)
     try:
-        socket.begin(token)
-        began = time.perf_counter()
-        socket.subscribe("1", attack.body)
-        message = socket.receive()
+        websocket.init(token)
+        started = time.perf_counter()
+        websocket.subscribe("1", attack.body)
+        message = websocket.receive_message()
         payload = message.get("payload")
-        answer = {"errors": payload} if message["type"] == "error" else payload
-        seconds = time.perf_counter() - began
+        body = {"errors": payload} if message["type"] == "error" else payload
+        seconds = time.perf_counter() - started
     except Closed as closed:
-        return Answer(closed.code, {}, b"", 0.0)
+        return Response(closed.code, {}, b"", 0.0)
     finally:
-        socket.close()
-    return Answer(attack.status, {}, json.dumps(answer).encode(), seconds)
+        websocket.close()
+    return Response(attack.status, {}, json.dumps(body).encode(), seconds)
 
 
-def expected_status(attack, way):
-    as_event = way == "sse" and attack.code not in (hostile.BAD, hostile.PARSE)
-    return 200 if as_event else attack.status
+TRANSPORTS = {
+    "post": send_over_post,
+    "get": send_over_get,
+    "sse": send_over_sse,
+    "websocket": send_over_websocket,
+}
 
 
-WAYS = {"post": over_post, "get": over_get, "sse": over_sse, "socket": over_socket}
+def expected_status(attack, transport):
+    """Over SSE an error is an event with status 200, unless the request cannot be parsed."""
+    unparsed = attack.code in (hostile.BAD_REQUEST, hostile.PARSE_FAILED)
+    return 200 if transport == "sse" and not unparsed else attack.status
 
 
-def table(ground, server, token, attacks):
-    took, slowest, wrong, large = {way: [] for way in WAYS}, (0.0, ""), [], 0
+def check_attacks(check, server, token, attacks):
+    latencies = {transport: [] for transport in TRANSPORTS}
+    slowest, unexpected, largest = (0.0, ""), [], 0
     for attack in attacks:
-        for way in attack.ways:
-            for _ in range(ROUNDS if way == "post" else 1):
-                answer = WAYS[way](server, attack, token)
-                if answer is None:
+        for transport in attack.transports:
+            for _ in range(ROUNDS if transport == "post" else 1):
+                response = TRANSPORTS[transport](server, attack, token)
+                if response is None:
                     break
-                took[way].append(answer.seconds)
-                slowest = max(slowest, (answer.seconds, attack.name))
-                large = max(large, len(answer.body))
-                got = (answer.status, answer.code())
-                if got != (expected_status(attack, way), attack.code) or attack.without in answer.body.lower():
-                    wrong.append(f"{attack.name} over {way}: {got}, expected {attack.code}: {answer.body[:200]!r}")
+                latencies[transport].append(response.seconds)
+                slowest = max(slowest, (response.seconds, attack.name))
+                largest = max(largest, len(response.body))
+                got = (response.status, response.code())
+                expected = (expected_status(attack, transport), attack.code)
+                if got != expected or attack.forbidden in response.body.lower():
+                    problem = f"{attack.name} over {transport}: {got}, expected {expected}"
+                    unexpected.append(f"{problem}: {response.body[:200]!r}")
                     break
-    for one in wrong:
-        print(f"  {one}")
-    count = sum(map(len, took.values()))
-    ground.check(f"{len(attacks)} attacks are refused with their codes", not wrong, f"{count} requests, {len(wrong)} wrong")
-    for way, seconds in took.items():
-        ground.check(f"refusals over {way} come in moments", max(seconds) < MOMENTS, f"{len(seconds)}: {times(seconds)}")
-    print(f"  the slowest was '{slowest[1]}', {slowest[0] * 1000:.1f} ms; the largest answer had {large} bytes")
-    ground.check("the answers stay small", large < 16_384, f"{large} bytes")
+    count = sum(map(len, latencies.values()))
+    figures = f"{count} requests, {len(unexpected)} unexpected responses"
+    check(
+        f"{len(attacks)} attack requests are rejected with the expected status and code",
+        not unexpected,
+        figures,
+        unexpected,
+    )
+    for transport, seconds in latencies.items():
+        check(
+            f"a rejection over {transport} takes less than {MAX_REJECTION_SECONDS} s",
+            max(seconds) < MAX_REJECTION_SECONDS,
+            f"{len(seconds)} rejections, {latency_summary(seconds)}",
+        )
+    figures = f"largest {largest} bytes; "
+    figures += f"slowest rejection '{slowest[1]}', {slowest[0] * 1000:.1f} ms"
+    check(
+        f"the body of a rejection is smaller than {MAX_REJECTION_BYTES} bytes",
+        largest < MAX_REJECTION_BYTES,
+        figures,
+    )
 
 
-def hammer(ground, server, token, attacks, seconds):
-    """All of them, eight at a time."""
-    refusals, lock, end = Counter(), threading.Lock(), time.monotonic() + seconds
+def hammer(check, server, token, attacks, seconds):
+    """Sends the attacks in parallel."""
+    totals, lock, deadline = Counter(), threading.Lock(), time.monotonic() + seconds
 
-    def strike(first):
-        mine = Counter()
-        while time.monotonic() < end:
+    def work(first):
+        counts = Counter()
+        while time.monotonic() < deadline:
             for attack in attacks[first:] + attacks[:first]:
-                if time.monotonic() >= end:
+                if time.monotonic() >= deadline:
                     break
-                answer = over_post(server, attack, token)
-                mine["as expected" if (answer.status, answer.code()) == (attack.status, attack.code) else "other"] += 1
+                response = send_over_post(server, attack, token)
+                expected = (response.status, response.code()) == (attack.status, attack.code)
+                counts["expected" if expected else "unexpected"] += 1
         with lock:
-            refusals.update(mine)
+            totals.update(counts)
 
-    threads = [threading.Thread(target=strike, args=(n * len(attacks) // 8,)) for n in range(8)]
+    threads = [
+        threading.Thread(target=work, args=(n * len(attacks) // HAMMER_THREADS,))
+        for n in range(HAMMER_THREADS)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    told = f"{refusals.total()} in {seconds} s, {refusals['other']} answered otherwise"
-    ground.check("eight at a time, they are refused too", refusals.total() > 50 and not refusals["other"], told)
+    check(
+        f"{HAMMER_THREADS} attacks in parallel are rejected with the expected status and code",
+        totals.total() > 50 and not totals["unexpected"],
+        f"{totals.total()} in {seconds} s, {totals['unexpected']} unexpected responses",
+    )
 
 
-def simple_requests(ground, server, token):
-    """What a page of another site can send without being asked."""
+def check_cross_site_requests(check, server, token):
+    """Requests that a page of another site can send without a CORS preflight."""
     write = 'mutation a { createPost(input: {body: "forged"}) { post { id } } }'
     body = json.dumps({"query": write}).encode()
-    close, bearer = ("Connection", "close"), ("Authorization", f"Bearer {token}")
-    for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", None):
-        headers = [close, bearer, *([("Content-Type", kind)] if kind else [])]
-        answer = send(server.address, raw_request("POST", "/graphql", headers, body))
-        got = (answer.status, answer.code())
-        ground.check(f"a POST of {kind or 'no type'} is refused", got == (415, hostile.BAD), f"{got}")
+    bearer = ("Authorization", f"Bearer {token}")
+    form, multipart = "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"
+    for media_type in ("text/plain", form, multipart, None):
+        headers = [CLOSE, bearer, *([("Content-Type", media_type)] if media_type else [])]
+        response = send_raw(server.address, raw_request("POST", "/graphql", headers, body))
+        got = (response.status, response.code())
+        name = f"a POST with Content-Type {media_type or '(absent)'} is rejected with 415"
+        check(name, got == (415, hostile.BAD_REQUEST), f"{got}")
     hidden = f"query b {{ __typename }} {write}"
-    headers = [close, bearer, ("GraphQL-Require-Preflight", "1")]
-    for name, fields in (("a mutation", {"query": write}), ("one among queries", {"query": hidden, "operationName": "a"})):
-        answer = send(server.address, raw_request("GET", f"/graphql?{urlencode(fields)}", headers))
-        got = (answer.status, answer.code(), answer.headers.get("allow"))
-        ground.check(f"{name} over GET is refused", got == (405, hostile.BAD, "POST"), f"{got}")
-    foreign = [close, ("Origin", "https://hostile.example"), ("Sec-Fetch-Site", "cross-site")]
-    answer = send(server.address, raw_request("GET", "/graphql?query=%7B__typename%7D", foreign))
-    got = (answer.status, answer.code(), answer.headers.get("access-control-allow-origin"))
-    ground.check("a GET of a foreign page is refused", got == (403, "CSRF_PREVENTED", None), f"{got}")
-    for headers in (foreign[1:2], foreign[2:], [("Origin", "null")]):
-        answer = WebSocket(server.address, headers).answer
-        got = (answer.status, answer.code())
-        ground.check(f"a socket of {headers[0][1]} is refused", got == (403, "CSRF_PREVENTED"), f"{got}")
-    answer = send(server.address, raw_request("GET", "/livez", [close, ("X-Long", "x" * 300_000)]))
-    ground.check("a head of 300 KB is refused", answer.status == 431, f"status {answer.status}")
-    written = server.data("{ posts { totalCount nodes { body } } }", token=token)["posts"]["nodes"]
-    ground.check("nothing of it was written", all(post["body"] != "forged" for post in written))
-
-
-def guesses(ground):
-    """However they are packed, five guesses a minute are five."""
-
-    def guess(n, name="john"):
-        login = f'a{n}: login(input: {{username: "{name}", password: "wrong guess {n}"}})'
-        return f"{login} {{ token userErrors {{ code message }} }}"
-
-    batch = [{"query": f"mutation {{ {guess(n)} }}"} for n in range(20)]
-    for name, body in (
-        ("20 aliases", {"query": f"mutation {{ {hostile.each(20, guess)} }}"}),
-        ("a batch of 20", batch),
+    headers = [CLOSE, bearer, ("GraphQL-Require-Preflight", "1")]
+    for name, members in (
+        ("a mutation over GET", {"query": write}),
+        ("a mutation beside a query over GET", {"query": hidden, "operationName": "a"}),
     ):
-        options = ("--demo", "--rate-attempts", "5", "--max-batch", "20")
-        server = ground.serve(ground.sqlite(), *options)
-        before = server.metrics()["rookery_passwords_hashed"]
-        answer = send(server.address, graphql_request(body))
-        hashed = int(server.metrics()["rookery_passwords_hashed"] - before)
-        codes = {code: answer.body.count(f'"{code}"'.encode()) for code in ("INVALID_CREDENTIALS", "TOO_MANY_REQUESTS")}
-        told = f"{hashed} hashed, {codes}"
-        right = hashed == 5 and codes == {"INVALID_CREDENTIALS": 5, "TOO_MANY_REQUESTS": 15}
-        ground.check(f"of guesses by {name}, five are tried", right, told)
-        server.stop()
-    server = ground.serve(ground.sqlite(), "--demo", "--rate-attempts", "0")
-    told, took = set(), {"john": [], "nobody_at_all": []}
-    for name in ("john", "nobody_at_all") * 20:
-        answer = server.ask(f"mutation {{ {guess(0, name)} }}")
-        told.add(answer.body)
-        took[name].append(answer.seconds)
-    same = len(told) == 1 and b"INVALID_CREDENTIALS" in answer.body
-    figures = f"john: {times(took['john'])}; nobody: {times(took['nobody_at_all'])}"
-    ground.check("a wrong password and an unknown user get the same answer", same, figures)
-    server.stop()
+        path = f"/graphql?{urlencode(members)}"
+        response = send_raw(server.address, raw_request("GET", path, headers))
+        got = (response.status, response.code(), response.headers.get("allow"))
+        rejected = got == (405, hostile.BAD_REQUEST, "POST")
+        check(f"{name} is rejected with 405 and Allow: POST", rejected, f"{got}")
+    cross_site = [CLOSE, ("Origin", "https://hostile.example"), ("Sec-Fetch-Site", "cross-site")]
+    request = raw_request("GET", "/graphql?query=%7B__typename%7D", cross_site)
+    response = send_raw(server.address, request)
+    allowed_origin = response.headers.get("access-control-allow-origin")
+    got = (response.status, response.code(), allowed_origin)
+    rejected = got == (403, "CSRF_PREVENTED", None)
+    check("a cross-site GET is rejected with CSRF_PREVENTED", rejected, f"{got}")
+    for headers in (cross_site[1:2], cross_site[2:], [("Origin", "null")]):
+        response = WebSocket(server.address, headers).handshake
+        got = (response.status, response.code())
+        name = f"a WebSocket upgrade with {': '.join(headers[0])}"
+        rejected = got == (403, "CSRF_PREVENTED")
+        check(f"{name} is rejected with CSRF_PREVENTED", rejected, f"{got}")
+    request = raw_request("GET", "/livez", [CLOSE, ("X-Long", "x" * 300_000)])
+    response = send_raw(server.address, request)
+    name = "a request head of 300 KB is rejected with 431"
+    check(name, response.status == 431, f"status {response.status}")
+    posts = server.data("{ posts { totalCount nodes { body } } }", token=token)["posts"]["nodes"]
+    unforged = all(post["body"] != "forged" for post in posts)
+    check("no rejected mutation wrote a post", unforged)
 
 
-def texts(ground, server, token, other):
-    write = "mutation ($body: String!) { createPost(input: {body: $body}) { post { body } userErrors { code } } }"
-    for name, text, stored in (
-        ("NUL", "a\0b", False),
-        ("a bell", "a\x07b", False),
+def check_text_input(check, server, token, other_token):
+    for name, text, accepted in (
+        ("a NUL character", "a\0b", False),
+        ("a BEL control character", "a\x07b", False),
         ("four-byte characters", "\U0001f426\U0001f985", True),
-        ("an override of direction", "abc \u202e cba", True),
+        ("a bidirectional override", "abc \u202e cba", True),
     ):
-        payload = server.data(write, {"body": text}, token)["createPost"]
-        right = payload["post"] == {"body": text} if stored else payload["userErrors"] == [{"code": "INVALID_INPUT"}]
-        ground.check(f"a post with {name} is {'kept as it is' if stored else 'refused'}", right, f"{payload}"[:80])
-    answer = send(server.address, graphql_request(b'{"query": "{ __typename }", "operationName": "\\ud800"}'))
-    ground.check("half a character is refused", (answer.status, answer.code()) == (400, hostile.BAD), f"{answer.status}")
-    register = """mutation ($name: String!) { register(input: {username: $name, email: "h@example.com",
-        password: "correct horse battery"}) { token userErrors { code } } }"""
-    for name in ("j\u043ehn", "jo\u200bhn", "john\u202e", "\uff4aohn"):
-        payload = server.data(register, {"name": name})["register"]
-        right = payload == {"token": None, "userErrors": [{"code": "INVALID_INPUT"}]}
-        ground.check(f"the username {ascii(name)} is refused", right)
-    sessions = server.data("{ viewer { sessions { id } } }", token=token)["viewer"]["sessions"]
-    seen = server.data("query ($id: ID!) { node(id: $id) { id } }", {"id": sessions[0]["id"]}, other)
-    ground.check("somebody else's session is not there", seen == {"node": None}, f"{seen}")
+        payload = server.data(CREATE_POST, {"body": text}, token)["createPost"]
+        if accepted:
+            expected = payload["post"] == {"body": text}
+        else:
+            expected = payload["userErrors"] == [{"code": "INVALID_INPUT"}]
+        outcome = "stored unchanged" if accepted else "rejected with INVALID_INPUT"
+        check(f"a post with {name} is {outcome}", expected, f"{payload}"[:80])
+    body = b'{"query": "{ __typename }", "operationName": "\\ud800"}'
+    response = send_raw(server.address, graphql_request(body))
+    rejected = (response.status, response.code()) == (400, hostile.BAD_REQUEST)
+    check("an unpaired surrogate is rejected with 400", rejected, f"{response.status}")
+    for username in ("j\u043ehn", "jo\u200bhn", "john\u202e", "\uff4aohn"):
+        payload = server.data(REGISTER, {"name": username})["register"]
+        rejected = payload == {"token": None, "userErrors": [{"code": "INVALID_INPUT"}]}
+        check(f"the confusable username {username!a} is rejected", rejected)
+    viewer = server.data("{ viewer { sessions { id } } }", token=token)["viewer"]
+    variables = {"id": viewer["sessions"][0]["id"]}
+    node = server.data("query ($id: ID!) { node(id: $id) { id } }", variables, other_token)
+    check("the session of another user is not found", node == {"node": None}, f"{node}")
 
 
-def garbage(ground, server, token, tag):
-    """What is no HTTP, what does not end, and a cursor that is well made and of no moment that ever was."""
-    chance, statuses = random.Random(1), Counter()
+def check_malformed_requests(check, server, token, cursor_tag):
+    """Malformed HTTP, an unbounded chunked body, and well-formed but forged stream cursors."""
+    rng, statuses = random.Random(1), Counter()
+    starts = (b"", b"POST /graphql HTTP/1.1\r\nHost: a\r\n", b"GET /graphql?query=")
     for number in range(200):
-        rest = chance.randbytes(chance.randrange(1, 2000))
-        begin = (b"", b"POST /graphql HTTP/1.1\r\nHost: a\r\n", b"GET /graphql?query=")[number % 3]
-        statuses[send(server.address, begin + rest + b"\r\n\r\n").status] += 1
-    right = set(statuses) <= {0, 400, 403, 406, 414, 415, 431}
-    ground.check("200 pieces of garbage are refused", right, f"{dict(statuses)}")
-    head = raw_request("GET", "/graphql", [("Content-Type", "application/json"), ("Transfer-Encoding", "chunked")])
-    chunks = b"10000\r\n" + b"x" * 65536 + b"\r\n"
-    answer = send(server.address, head.replace(b"GET", b"POST") + chunks * 80)
-    got = (answer.status, answer.code())
-    ground.check("a body of 5 MB that does not say how long it is", got == (413, hostile.BAD), f"{got}")
+        garbage = rng.randbytes(rng.randrange(1, 2000))
+        request = starts[number % 3] + garbage + b"\r\n\r\n"
+        statuses[send_raw(server.address, request).status] += 1
+    rejected = set(statuses) <= {0, 400, 403, 406, 414, 415, 431}
+    check("200 requests of random bytes are rejected", rejected, f"{dict(statuses)}")
+    headers = [("Content-Type", "application/json"), ("Transfer-Encoding", "chunked")]
+    head = raw_request("GET", "/graphql", headers).replace(b"GET", b"POST")
+    chunk = b"10000\r\n" + b"x" * 65536 + b"\r\n"
+    response = send_raw(server.address, head + chunk * 80)
+    got = (response.status, response.code())
+    rejected = got == (413, hostile.BAD_REQUEST)
+    check("a chunked body of 5 MB is rejected with 413", rejected, f"{got}")
     lagged = "__typename ... on StreamLagged { missed resumeAfter }"
-    text = f"subscription ($after: String) {{ timelineEvents(after: $after) {{ {lagged} }} }}"
-    for many in (0, 1000):
-        numbers = [*range(1, many + 1), 1 << 40, 0]
-        place = base64.urlsafe_b64encode(tag + b"".join(n.to_bytes(8, "big") for n in numbers))
-        asked = {"query": text, "variables": {"after": place.decode().rstrip("=")}}
-        answer = send(server.address, graphql_request(asked, token, "text/event-stream", [("Connection", "close")]))
-        event = answer.json().get("data", {}).get("timelineEvents")
-        right = event == {"__typename": "StreamLagged", "missed": None, "resumeAfter": None}
-        told = f"{event}, {answer.seconds * 1000:.1f} ms"
-        ground.check(f"a forged cursor with {many} open transactions leads nowhere", right, told)
+    document = f"subscription ($after: String) {{ timelineEvents(after: $after) {{ {lagged} }} }}"
+    for in_progress in (0, 1000):
+        numbers = [*range(1, in_progress + 1), 1 << 40, 0]
+        cursor = cursor_tag + b"".join(n.to_bytes(8, "big") for n in numbers)
+        cursor = base64.urlsafe_b64encode(cursor).decode().rstrip("=")
+        body = {"query": document, "variables": {"after": cursor}}
+        response = send_raw(server.address, graphql_request(body, token, EVENT_STREAM, [CLOSE]))
+        event = response.json().get("data", {}).get("timelineEvents")
+        check(
+            f"a forged cursor with {in_progress} transactions in progress yields StreamLagged",
+            event == {"__typename": "StreamLagged", "missed": None, "resumeAfter": None},
+            f"{event}, {response.seconds * 1000:.1f} ms",
+        )
 
 
-def rates(ground):
-    """Refusals cost too: whoever sends nothing else is soon not read any more, and others are."""
-    server = ground.serve(ground.sqlite(), "--demo", "--rate-network", "20000")
-    token = ground.token(server.database, "john")
-    bomb = next(iter(hostile.fragments()))
-    statuses, last = Counter(), None
-    for _ in range(500):
-        last = over_post(server, bomb, None)
-        statuses[last.status] += 1
-        if last.status == 429:
-            break
-    right = last.code() == "RATE_LIMITED" and 1 <= int(last.headers.get("retry-after", 0)) <= 60
-    ground.check("who only sends bombs is not read any more", right, f"{dict(statuses)}")
-    ground.check("who is signed in is", server.ask("{ viewer { email } }", token=token).status == 200)
-    server.stop()
-
-
-def run(ground):
-    options = ("--demo", "--rate-network", "0", "--rate-user", "0", "--rate-attempts", "0")
-    server = ground.serve(ground.sqlite(), *options)
-    token, other = ground.token(server.database, "john"), ground.token(server.database, "susan")
-    write = "mutation ($body: String!) { createPost(input: {body: $body}) { post { id } } }"
+@pytest.mark.server_options(
+    "--demo", "--rate-limit-per-network", "0", "--rate-limit-per-user", "0", "--credential-attempts-per-minute", "0"
+)
+def test_attack_requests_are_rejected_and_other_clients_are_served(harness, server, check):
+    token = harness.create_token(server.database_url, "john")
+    other_token = harness.create_token(server.database_url, "susan")
     for _ in range(100):
-        server.data(write, {"body": "\U0001f426" * 5000}, token)
-    page = "{ viewer { user { id timeline(first: 1) { streamCursor } posts(first: 1) { pageInfo { endCursor } } } } }"
-    user = server.data(page, token=token)["viewer"]["user"]
-    cursors = (user["timeline"]["streamCursor"], user["posts"]["pageInfo"]["endCursor"])
-    attacks = list(hostile.all_of(user["id"], *cursors))
-    before = server.memory()
+        server.data(CREATE_POST, {"body": "\U0001f426" * 5000}, token)
+    user = server.data(CURSORS, token=token)["viewer"]["user"]
+    stream_cursor = user["timeline"]["streamCursor"]
+    post_cursor = user["posts"]["pageInfo"]["endCursor"]
+    attacks = list(hostile.all_attacks(user["id"], stream_cursor, post_cursor))
+    memory_before = server.peak_memory_mb()
     with Canary(server, token) as canary:
-        table(ground, server, token, attacks)
-        simple_requests(ground, server, token)
-        texts(ground, server, token, other)
-        garbage(ground, server, token, base64.urlsafe_b64decode(cursors[0][:4])[:1])
-        ground.check("somebody honest is served meanwhile", canary.sings(), canary.told())
-    posted = [attack for attack in attacks if "post" in attack.ways]
+        check_attacks(check, server, token, attacks)
+        check_cross_site_requests(check, server, token)
+        check_text_input(check, server, token, other_token)
+        cursor_tag = base64.urlsafe_b64decode(stream_cursor[:4])[:1]
+        check_malformed_requests(check, server, token, cursor_tag)
+        name = "a well-behaved client is served during the attacks"
+        check(name, canary.was_served(), canary.summary())
+    post_attacks = [attack for attack in attacks if "post" in attack.transports]
     with Canary(server, token) as canary:
-        hammer(ground, server, token, posted, 60 if ground.long else 5)
-        ground.check("and so they are then", canary.sings(), canary.told())
-    after = server.memory()
-    ground.check(f"memory stays below {MEMORY} MB", after < MEMORY, f"{before} MB before, {after} MB at most")
-    mistakes = server.mistakes() + ["INTERNAL"] * server.errors("INTERNAL")
-    ground.check("nothing panicked, nothing is INTERNAL", not mistakes, f"{len(mistakes)} {mistakes[:3]}")
-    ground.check("no line of the log was forged", "hostile=1" not in server.log())
+        hammer(check, server, token, post_attacks, 60 if harness.long else 5)
+        name = "a well-behaved client is served during attacks in parallel"
+        check(name, canary.was_served(), canary.summary())
+    memory = server.peak_memory_mb()
+    figures = f"{memory_before} MB before, peak {memory} MB"
+    check(f"peak memory stays below {MAX_MEMORY_MB} MB", memory < MAX_MEMORY_MB, figures)
+    errors = server.error_lines() + ["INTERNAL"] * server.error_count("INTERNAL")
+    name = "no request causes a panic, an ERROR line in the log or an INTERNAL error"
+    check(name, not errors, f"{len(errors)} {errors[:3]}")
+    check("no request forges a line of the log", "hostile=1" not in server.log())
     server.stop()
-    guesses(ground)
-    rates(ground)
+
+
+def guess(number, username="john"):
+    arguments = f'username: "{username}", password: "wrong guess {number}"'
+    return f"a{number}: login(input: {{{arguments}}}) {{ token userErrors {{ code message }} }}"
+
+
+@pytest.mark.server_options("--demo", "--credential-attempts-per-minute", "5", "--max-batch", "20")
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"query": f"mutation {{ {hostile.repeat(20, guess)} }}"},
+        [{"query": f"mutation {{ {guess(n)} }}"} for n in range(20)],
+    ],
+    ids=["20_aliases", "batch_of_20"],
+)
+def test_packed_password_guesses_count_one_by_one(server, check, body):
+    hashes_before = server.metrics()[PASSWORD_HASHES]
+    response = send_raw(server.address, graphql_request(body))
+    hashes = int(server.metrics()[PASSWORD_HASHES] - hashes_before)
+    expected = {"INVALID_CREDENTIALS": 5, "TOO_MANY_REQUESTS": 15}
+    codes = {code: response.body.count(f'"{code}"'.encode()) for code in expected}
+    check(
+        "with 5 attempts per minute, 5 of 20 guesses are hashed and 15 rejected",
+        hashes == 5 and codes == expected,
+        f"{hashes} hashed, {codes}",
+    )
+    server.stop()
+
+
+@pytest.mark.server_options("--demo", "--credential-attempts-per-minute", "0")
+def test_login_does_not_reveal_whether_a_user_exists(server, check):
+    bodies, latencies = set(), {"john": [], "nobody_at_all": []}
+    for username in ("john", "nobody_at_all") * 20:
+        response = server.query(f"mutation {{ {guess(0, username)} }}")
+        bodies.add(response.body)
+        latencies[username].append(response.seconds)
+    same = len(bodies) == 1 and b"INVALID_CREDENTIALS" in response.body
+    figures = f"known user: {latency_summary(latencies['john'])}; "
+    figures += f"unknown user: {latency_summary(latencies['nobody_at_all'])}"
+    check("a wrong password and an unknown user get the same response", same, figures)
+    server.stop()
+
+
+@pytest.mark.server_options("--demo", "--rate-limit-per-network", "20000")
+def test_rejected_requests_are_charged_to_the_rate_limit(harness, server, check):
+    token = harness.create_token(server.database_url, "john")
+    bomb = next(iter(hostile.fragments()))
+    statuses, response = Counter(), None
+    for _ in range(500):
+        response = send_over_post(server, bomb, None)
+        statuses[response.status] += 1
+        if response.status == 429:
+            break
+    retry_after = int(response.headers.get("retry-after", 0))
+    check(
+        "a client that sends only fragment bombs is rejected with 429 and Retry-After",
+        response.code() == "RATE_LIMITED" and 1 <= retry_after <= 60,
+        f"{dict(statuses)}",
+    )
+    status = server.query("{ viewer { email } }", token=token).status
+    check("a signed-in client of the same network is served", status == 200)
+    server.stop()

@@ -1,6 +1,11 @@
-"""An honest client beside the others, in a process of its own: asks one thing again and again, until its input ends.
+"""A canary: a well-behaved client that measures whether an attack affects other clients.
 
-canary.py PORT TOKEN DOCUMENT PAUSE ADDRESS, which it comes from: prints how often it was answered how, and how long that took, as JSON."""
+The canary runs in a process of its own, so that load in the test process does not distort its
+latencies. It repeats a query until its standard input ends.
+
+Usage: canary.py PORT TOKEN DOCUMENT PAUSE ADDRESS. ADDRESS is the source address of the connection.
+The canary prints the number of responses and failures and its latencies as JSON.
+"""
 
 import http.client
 import json
@@ -10,63 +15,71 @@ import sys
 import time
 from pathlib import Path
 
-sys.dont_write_bytecode = True
+from stats import P50_P99, percentile
 
-from figures import percentile
+QUANTILES = (*P50_P99, ("max", 1.0))
+MAX_P99_MS = 2000
+EMAIL = "{ viewer { email } }"
 
 
 class Canary:
-    """The other end of it: `with Canary(...) as canary: ...; print(canary.told())`."""
+    """Runs a canary: `with Canary(...) as canary: ...`, then `canary.summary()`."""
 
-    def __init__(self, server, token, document="{ viewer { email } }", pause=0.01, address="127.0.0.1"):
-        command = [sys.executable, Path(__file__), str(server.address[1]), token, document, str(pause), address]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    def __init__(self, server, token, document=EMAIL, pause=0.01, address="127.0.0.1"):
+        command = [sys.executable, Path(__file__), str(server.address[1]), token]
+        command += [document, str(pause), address]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
         self.result = None
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.end()
+        self.stop()
 
-    def end(self):
+    def stop(self):
+        """Stops the canary and returns its measurements. Latencies are in milliseconds."""
         if self.result is None:
-            printed, _ = self.process.communicate(timeout=60)
-            self.result = json.loads(printed)
+            output, _ = self.process.communicate(timeout=60)
+            self.result = json.loads(output)
         return self.result
 
-    def told(self):
-        told = self.end()
-        latencies = ", ".join(f"{name} {told[name]:.1f} ms" for name in ("p50", "p99", "max"))
-        return f"canary: {told['answered']} answered, {told['failed']} not; {latencies}"
+    def summary(self):
+        result = self.stop()
+        latencies = ", ".join(f"{name} {result[name]:.1f} ms" for name, _ in QUANTILES)
+        return f"canary: {result['answered']} responses, {result['failed']} failures; {latencies}"
 
-    def sings(self):
-        """It was answered all the time, if slowly at times."""
-        told = self.end()
-        return told["answered"] > 10 and told["failed"] == 0 and told["p99"] < 2000
+    def was_served(self):
+        """More than 10 responses, no failure, and a p99 below `MAX_P99_MS`."""
+        result = self.stop()
+        return result["answered"] > 10 and result["failed"] == 0 and result["p99"] < MAX_P99_MS
 
 
 def main(port, token, document, pause, address):
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
     body = json.dumps({"query": document})
-    connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=30, source_address=(address, 0))
-    took, failed = [], 0
+    connection = http.client.HTTPConnection(
+        "127.0.0.1", int(port), timeout=30, source_address=(address, 0)
+    )
+    latencies, failed = [], 0
     while not select.select([sys.stdin], [], [], float(pause))[0]:
-        began = time.perf_counter()
+        started = time.perf_counter()
         try:
             connection.request("POST", "/graphql", body, headers)
-            answer = connection.getresponse()
-            told = answer.read()
-            right = answer.status == 200 and b'"errors"' not in told
+            response = connection.getresponse()
+            content = response.read()
+            succeeded = response.status == 200 and b'"errors"' not in content
         except (OSError, http.client.HTTPException):
-            right = False
+            succeeded = False
             connection.close()
-        if right:
-            took.append((time.perf_counter() - began) * 1000)
+        if succeeded:
+            latencies.append((time.perf_counter() - started) * 1000)
         else:
             failed += 1
-    figures = {name: percentile(took, part) for name, part in (("p50", 0.5), ("p99", 0.99), ("max", 1.0))}
-    print(json.dumps({"answered": len(took), "failed": failed, **figures}))
+    quantiles = {name: percentile(latencies, fraction) for name, fraction in QUANTILES}
+    print(json.dumps({"answered": len(latencies), "failed": failed, **quantiles}))
 
 
 if __name__ == "__main__":

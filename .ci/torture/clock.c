@@ -1,4 +1,5 @@
-// The time of day, moved by so many seconds as a file says: preloaded, for one process alone.
+// Preloaded library that shifts CLOCK_REALTIME of one process by the seconds in a file.
+// The file holds a 64-bit signed integer and may change while the process runs.
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -7,17 +8,18 @@
 #include <time.h>
 #include <unistd.h>
 
-static const volatile int64_t *moved;
+static const volatile int64_t *offset_seconds;
 
-__attribute__((constructor)) static void begin(void) {
-    const char *path = getenv("CLOCK_MOVED");
+__attribute__((constructor)) static void map_offset_file(void) {
+    const char *path = getenv("CLOCK_OFFSET_FILE");
     int file = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-    void *content = file < 0 ? MAP_FAILED : mmap(0, sizeof *moved, PROT_READ, MAP_SHARED, file, 0);
-    if (content != MAP_FAILED) moved = content;
+    if (file < 0) return;
+    void *content = mmap(0, sizeof *offset_seconds, PROT_READ, MAP_SHARED, file, 0);
+    if (content != MAP_FAILED) offset_seconds = content;
 }
 
 int clock_gettime(clockid_t clock, struct timespec *now) {
     long failed = syscall(SYS_clock_gettime, clock, now);
-    if (!failed && moved && clock == CLOCK_REALTIME) now->tv_sec += *moved;
+    if (!failed && offset_seconds && clock == CLOCK_REALTIME) now->tv_sec += *offset_seconds;
     return failed ? -1 : 0;
 }

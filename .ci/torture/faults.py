@@ -1,149 +1,207 @@
-"""Faults of what is under the service: each is told in clear words, and nothing that was acknowledged is lost."""
+"""Faults below the server: read-only, newer and damaged databases, and a full disk.
+
+Each fault yields a clear error, and no acknowledged write is lost.
+"""
 
 import random
 import shutil
 import subprocess
 
-import clock
-from ground import as_nobody, file_of, wait_for
-from writers import OPTIONS, Work, join, sums, wrongs
+from harness import (
+    DOCTOR_OK,
+    on_both_engines,
+    sqlite_path,
+    unprivileged,
+    wait_until,
+)
+from writers import (
+    ACKNOWLEDGED,
+    OPTIONS,
+    Writing,
+    find_inconsistencies,
+    register_writers,
+    total_outcomes,
+)
 
 SEED = ("seed", "--users", "300", "--follows-per-user", "20", "--posts-per-user", "20")
 SERVE = ("serve", "--listen", "127.0.0.1:0")
+READ_ONLY = "cannot write the database"
+NEWER_VERSION = "comes from a newer version"
+FUTURE_MIGRATION = """INSERT INTO seaql_migrations (version, applied_at)
+    VALUES ('m29990101_000001_to_come', 1)"""
+PAGE_BYTES = 4096
+REFUSAL = "the server exits with code 1 and a one-line error"
 
 
-def run(ground):
-    read_only(ground)
-    newer(ground)
-    damaged(ground)
-    full(ground, ground.sqlite())
-    cluster = ground.cluster("--wal-segsize=1")
-    full(ground, ground.database(cluster.url), cluster)
-    cluster.kill()
-    clock.run(ground)
+def check_refuses_to_start(harness, check, database, url, message, **popen_options):
+    result = harness.run_command(*SERVE, url=url, timeout=20, **popen_options)
+    one_line = result.stderr.startswith("error: ") and len(result.stderr.splitlines()) == 1
+    refused = result.exit_code == 1 and not result.stdout and one_line and message in result.stderr
+    figures = f"exit code {result.exit_code}, {result.stderr!r}"
+    check(f"{database}: {REFUSAL}", refused, figures)
 
 
-def refused(ground, what, url, words, **more):
-    code, printed, complaint = ground.run(*SERVE, url=url, seconds=20, **more)
-    one_line = complaint.startswith("error: ") and len(complaint.splitlines()) == 1
-    right = code == 1 and not printed and one_line and words in complaint
-    return ground.check(f"{what}: it does not start, and says why", right, f"exit code {code}, {complaint!r}")
-
-
-def read_only(ground):
-    url = ground.sqlite()
-    ground.run(*SEED, url=url)
-    file = file_of(url)
-    # Others may write beside it, so nothing but the file is in the way.
+def test_read_only_file_is_refused_at_start(harness, database_url, check):
+    harness.run_command(*SEED, url=database_url)
+    file = sqlite_path(database_url)
+    # Only the mode of the file itself prevents writes; its folder is writable.
     file.parent.chmod(0o777)
     file.chmod(0o444)
-    refused(ground, "a file that cannot be written", url, "cannot write the database", **as_nobody())
+    check_refuses_to_start(
+        harness, check, "read-only file", database_url, READ_ONLY, **unprivileged()
+    )
 
 
-def newer(ground):
-    for url in (ground.sqlite(), ground.database()):
-        ground.run("migrate", "up", url=url)
-        to_come = "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m29990101_000001_to_come', 1)"
-        ground.change(url, to_come)
-        refused(ground, f"{url.split(':')[0]}: a newer version's database", url, "comes from a newer version")
-        code, _, complaint = ground.run("doctor", url=url)
-        right = code == 1 and "comes from a newer version" in complaint
-        ground.check(f"{url.split(':')[0]}: nor does the doctor look at it", right)
+@on_both_engines
+def test_newer_database_is_refused(harness, database_url, check):
+    harness.run_command("migrate", "up", url=database_url)
+    harness.execute_sql(database_url, FUTURE_MIGRATION)
+    check_refuses_to_start(
+        harness, check, "database of a newer version", database_url, NEWER_VERSION
+    )
+    result = harness.run_command("doctor", url=database_url)
+    refused = result.exit_code == 1 and NEWER_VERSION in result.stderr
+    name = "database of a newer version: the doctor exits with code 1 and the same error"
+    check(name, refused, f"exit code {result.exit_code}, {result.stderr!r}")
 
 
-def damaged(ground):
-    """Some pages in the middle of the file hold anything."""
-    url = ground.sqlite()
-    ground.run(*SEED, url=url)
-    file, chance = file_of(url), random.Random(1)
-    whole = file.with_suffix(".whole")
-    shutil.copy(file, whole)
-    pages = file.stat().st_size // 4096
-    for share, what in ((0.3, "a third of the pages damaged"), (0.02, "a fiftieth of the pages damaged")):
-        for beside in file.parent.glob("rookery.db-*"):
-            beside.unlink()
-        shutil.copy(whole, file)
+def test_damaged_pages_yield_errors_and_no_panic(harness, database_url, check):
+    harness.run_command(*SEED, url=database_url)
+    file, rng = sqlite_path(database_url), random.Random(1)
+    intact = file.with_suffix(".intact")
+    shutil.copy(file, intact)
+    pages = file.stat().st_size // PAGE_BYTES
+    for share in (0.3, 0.02):
+        for sidecar in file.parent.glob("rookery.db-*"):
+            sidecar.unlink()
+        shutil.copy(intact, file)
         with open(file, "r+b") as content:
-            for page in chance.sample(range(pages // 10, pages), int(pages * share)):
-                content.seek(page * 4096)
-                content.write(chance.randbytes(4096))
-        code, printed, complaint = ground.run("doctor", url=url)
-        told = f"{printed} {complaint}".strip()
-        right = code == 1 and ("damaged" in told or "malformed" in told) and "panicked" not in told
-        ground.check(f"{what}: the doctor says so", right, f"exit code {code}, {told[:90]!r}")
-        ask_damaged(ground, what, url)
+            for page in rng.sample(range(pages // 10, pages), int(pages * share)):
+                content.seek(page * PAGE_BYTES)
+                content.write(rng.randbytes(PAGE_BYTES))
+        damage = f"{share:.0%} of the pages overwritten"
+        result = harness.run_command("doctor", url=database_url)
+        report = f"{result.stdout} {result.stderr}".strip()
+        reported = "damaged" in report or "malformed" in report
+        check(
+            f"{damage}: the doctor exits with code 1, reports the damage and does not panic",
+            result.exit_code == 1 and reported and "panicked" not in report,
+            f"exit code {result.exit_code}, {report[:90]!r}",
+        )
+        query_damaged(harness, check, damage, database_url)
 
 
-def ask_damaged(ground, what, url):
-    parts = ("posts(first: 5) { nodes { body } }", "followers(first: 9) { nodes { username } }")
-    documents = ["{ users { totalCount nodes { username followersCount } } }", "{ posts { nodes { body } } }"]
+def query_damaged(harness, check, damage, url):
+    selections = ("posts(first: 5) { nodes { body } }",)
+    selections += ("followers(first: 9) { nodes { username } }",)
+    documents = ["{ users { totalCount nodes { username followersCount } } }"]
+    documents += ["{ posts { nodes { body } } }"]
     for letter in "abcdefghijklmnop":
-        documents += [f'{{ users(usernamePrefix: "{letter}") {{ nodes {{ {part} }} }} }}' for part in parts]
+        users = f'users(usernamePrefix: "{letter}")'
+        documents += [f"{{ {users} {{ nodes {{ {part} }} }} }}" for part in selections]
     try:
-        server = ground.serve(url, *OPTIONS)
+        server = harness.start_server(url, *OPTIONS)
     except RuntimeError as error:
         clear = "error: " in str(error) and "panicked" not in str(error)
-        ground.check(f"{what}: it does not start, and says why", clear, str(error)[-120:].strip())
+        name = f"{damage}: the server does not start and prints an error without a panic"
+        check(name, clear, str(error)[-120:].strip())
         return
-    answers = [server.ask(document) for document in documents]
-    codes = [answer.code() for answer in answers]
-    told = f"{codes.count(None)} of {len(codes)} answered, {codes.count('INTERNAL')} INTERNAL"
-    right = set(codes) <= {None, "INTERNAL"} and all(answer.status in (200, 500) for answer in answers)
-    right = right and server.process.poll() is None and "panicked" not in server.log()
-    ground.check(f"{what}: what cannot be read is an error, and no panic", right, told)
-    shown = any(word in answer.body for answer in answers for word in (b"malformed", b"sqlite", b"SELECT"))
+    responses = [server.query(document) for document in documents]
+    codes = [response.code() for response in responses]
+    figures = f"{codes.count(None)} of {len(codes)} without an error, "
+    figures += f"{codes.count('INTERNAL')} INTERNAL"
+    expected = set(codes) <= {None, "INTERNAL"}
+    expected = expected and all(response.status in (200, 500) for response in responses)
+    running = server.process.poll() is None and "panicked" not in server.log()
+    name = f"{damage}: a query of damaged pages fails with INTERNAL and without a panic"
+    check(name, expected and running, figures)
+    words = (b"malformed", b"sqlite", b"SELECT")
+    leaked = any(word in response.body for response in responses for word in words)
     logged = "malformed" in server.log()
-    ground.check(f"{what}: the log says why, the client is not told", not shown and logged == ("INTERNAL" in codes))
+    check(
+        f"{damage}: the cause is in the log and not in the response",
+        not leaked and logged == ("INTERNAL" in codes),
+    )
     server.kill()
 
 
-def full(ground, url, cluster=None):
-    """Files may not grow beyond a size: what a full disk is like. SQLite's log is full at once; on PostgreSQL,
-    where the log is made of files of a megabyte, the posts are."""
-    engine = url.split(":")[0]
-    # Python would have a signal end the service, which a full disk does not.
-    server = ground.serve(url, *OPTIONS, restore_signals=False)
-    people = join(server, 4, filler=3000)
-    with Work(server, people):
-        wait_for(lambda: sums(people)["done"] > 400, 20)
-    acknowledged = sums(people)["done"]
-    if cluster:
-        texts = "SELECT pg_relation_filepath(reltoastrelid) FROM pg_class WHERE relname = 'post'"
-        files = [cluster.folder / ground.rows(url, sql)[0][0] for sql in (texts, "SELECT pg_relation_filepath('post')")]
-        # Not a whole number of pages: a write that is cut off is told as a full disk.
-        most = max(2 << 20, *(file.stat().st_size for file in files)) + 3000
-        limited, owner = cluster.processes(), as_nobody()
-    else:
-        most = file_of(f"{url}-wal").stat().st_size + 100_000
-        limited, owner = [server.process.pid], {}
-    limit_files(limited, most, owner)
-    with Work(server, people):
-        wait_for(lambda: sums(people).total() > sums(people)["done"] + 40, 30)
-        read = server.ask("{ users { totalCount } }")
-    codes = sums(people)
-    told = f"{codes['done'] - acknowledged} more were written, then {dict(codes)}"
-    ground.check(f"{engine}: a full disk is UNAVAILABLE", set(codes) == {"done", "UNAVAILABLE"}, told)
-    ground.check(f"{engine}: meanwhile it reads", read.status == 200 and read.code() is None, f"{read.status}")
-    limit_files(limited, "unlimited", owner)
-    before = sums(people)["done"]
-    with Work(server, people):
-        again = wait_for(lambda: sums(people)["done"] > before + 20, 20)
-    ground.check(f"{engine}: with room again, it writes again", again is not None, f"after {again or 0:.1f} s")
-    found = wrongs(server, people)
+def test_full_disk_with_sqlite(harness, database_url, check):
+    """The file size limit is 100 KB above the size of the WAL: the WAL reaches it first."""
+
+    def limit(server):
+        wal = sqlite_path(f"{database_url}-wal")
+        return [server.process.pid], wal.stat().st_size + 100_000, {}
+
+    check_full_disk(harness, check, database_url, limit)
+
+
+def test_full_disk_with_postgres(harness, check):
+    """The table of posts reaches the file size limit first: WAL segments have only 1 MB."""
+    postgres = harness.start_postgres("--wal-segsize=1")
+    url = harness.new_database("postgres", postgres.url)
+
+    def limit(_):
+        table = "SELECT pg_relation_filepath('post')"
+        toast = "SELECT pg_relation_filepath(reltoastrelid) FROM pg_class WHERE relname = 'post'"
+        files = [postgres.folder / harness.query_rows(url, sql)[0][0] for sql in (toast, table)]
+        # The limit is not a multiple of the page size. PostgreSQL reports a short write as a full
+        # disk.
+        limit_bytes = max(2 << 20, *(file.stat().st_size for file in files)) + 3000
+        return postgres.process_ids(), limit_bytes, unprivileged()
+
+    check_full_disk(harness, check, url, limit)
+    postgres.kill()
+
+
+def check_full_disk(harness, check, url, limit):
+    """Simulates a full disk by RLIMIT_FSIZE.
+
+    `limit(server)` returns the limited processes, the limit in bytes, and options of `subprocess`.
+    """
+    # Python ignores SIGXFSZ. With `restore_signals` the signal would kill the server instead.
+    server = harness.start_server(url, *OPTIONS, restore_signals=False)
+    writers = register_writers(server, 4, filler_bytes=3000)
+
+    def acknowledged():
+        return total_outcomes(writers)[ACKNOWLEDGED]
+
+    def failed():
+        return total_outcomes(writers).total() - acknowledged()
+
+    with Writing(server, writers):
+        wait_until(lambda: acknowledged() > 400, 20)
+    before = acknowledged()
+    processes, limit_bytes, popen_options = limit(server)
+    limit_file_size(processes, limit_bytes, popen_options)
+    with Writing(server, writers):
+        wait_until(lambda: failed() > 40, 30)
+        response = server.query("{ users { totalCount } }")
+    outcomes = total_outcomes(writers)
+    figures = f"{outcomes[ACKNOWLEDGED] - before} writes until the disk was full, {dict(outcomes)}"
+    unavailable = set(outcomes) == {ACKNOWLEDGED, "UNAVAILABLE"}
+    check("writes on a full disk fail with UNAVAILABLE", unavailable, figures)
+    served = response.status == 200 and response.code() is None
+    check("reads on a full disk succeed", served, f"{response.status}")
+    limit_file_size(processes, "unlimited", popen_options)
+    before = acknowledged()
+    with Writing(server, writers):
+        seconds = wait_until(lambda: acknowledged() > before + 20, 20)
+    name = "writes succeed again once the disk has space"
+    check(name, seconds is not None, f"after {seconds or 0:.1f} s")
+    inconsistencies = find_inconsistencies(server, writers)
     server.kill()
-    server = ground.serve(url, *OPTIONS)
-    found += wrongs(server, people)
-    for one in found[:10]:
-        print(f"  {one}")
-    told = f"{sums(people)['done']} acknowledged, {len(found)} wrong"
-    ground.check(f"{engine}: nothing that was acknowledged is lost", not found, told)
-    report = ground.doctor(url)
-    ground.check(f"{engine}: the doctor finds nothing", report == "all is well", report)
+    server = harness.start_server(url, *OPTIONS)
+    inconsistencies += find_inconsistencies(server, writers)
+    figures = f"{acknowledged()} acknowledged, {len(inconsistencies)} inconsistencies"
+    name = "each acknowledged write exists exactly once, also after a kill and a restart"
+    check(name, not inconsistencies, figures, inconsistencies[:10])
+    report = harness.doctor_report(url)
+    check("the doctor finds no problem", report == DOCTOR_OK, report)
     server.stop()
 
 
-def limit_files(processes, most, owner):
+def limit_file_size(processes, limit_bytes, popen_options):
     for pid in processes:
-        command = ["prlimit", f"--pid={pid}", f"--fsize={most}:unlimited"]
-        # One that is gone by then needs no limit.
-        subprocess.run(command, check=False, capture_output=True, **owner)
+        command = ["prlimit", f"--pid={pid}", f"--fsize={limit_bytes}:unlimited"]
+        # A backend process that has already exited needs no limit.
+        subprocess.run(command, check=False, capture_output=True, **popen_options)

@@ -1,4 +1,7 @@
-"""Requests that a generator makes up from the schema: whatever it asks, no answer is a mistake of the service."""
+"""Fuzzing: schemathesis generates requests from the schema.
+
+Each response conforms to the schema, and no request causes an error of the server.
+"""
 
 import json
 import subprocess
@@ -6,91 +9,111 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
+from harness import DOCTOR_OK, on_both_engines
+
 HERE = Path(__file__).parent
-OPTIONS = ("--demo", "--rate-network", "0", "--rate-user", "0", "--rate-attempts", "0", "--max-following", "0")
-OPTIONS += ("--argon2-memory-kib", "8", "--argon2-iterations", "1")
-# The token is to stay good.
-ENDS = "Mutation.logout"
+# `run` installs schemathesis into the environment of this Python.
+SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
+OPTIONS = ("--demo", "--rate-limit-per-network", "0", "--rate-limit-per-user", "0", "--credential-attempts-per-minute", "0")
+OPTIONS += ("--max-following", "0", "--argon2-memory-kib", "8", "--argon2-iterations", "1")
+# This mutation would revoke the token of the following requests.
+EXCLUDED = "Mutation.logout"
+MIN_RESPONSES = 100
 
-THINGS = """{ viewer { user { id username timeline { streamCursor edges { cursor node { id } } } } sessions { id isCurrent } }
-    users(first: 30) { edges { cursor } nodes { id username } } posts(first: 30) { edges { cursor node { id } } } }"""
-
-
-def tool(ground):
-    """Kept beside the binary's build, for the next time."""
-    folder = HERE.parent.parent / "target" / "torture"
-    program = folder / "bin" / "schemathesis"
-    wanted = (HERE / "requirements.txt").read_text().strip()
-    pip = [folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check"]
-    if program.exists() and wanted in subprocess.run([*pip, "freeze"], capture_output=True, text=True).stdout.split():
-        return program
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True, timeout=120)
-    subprocess.run([*pip, "install", "-q", "-r", HERE / "requirements.txt"], check=True, timeout=300)
-    return program
+KNOWN_VALUES = """{ viewer { sessions { id isCurrent }
+        user { id username timeline { streamCursor edges { cursor node { id } } } } }
+    users(first: 30) { edges { cursor } nodes { id username } }
+    posts(first: 30) { edges { cursor node { id } } } }"""
 
 
-def leaves(value):
-    """All texts in an answer."""
+def strings_in(value):
+    """All strings in a JSON value."""
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, list):
-        for one in value:
-            yield from leaves(one)
+        for item in value:
+            yield from strings_in(item)
     elif isinstance(value, str):
         yield value
 
 
-def run(ground):
-    program = tool(ground)
-    for signed_in in (True, False):
-        for url in (ground.sqlite(), ground.database()):
-            fuzz(ground, program, url, signed_in)
-
-
-def fuzz(ground, program, url, signed_in):
-    engine = url.split(":")[0]
-    folder = ground.path("fuzz")
-    folder.mkdir()
-    server = ground.serve(url, *OPTIONS)
-    token = ground.token(url, "john")
-    # Another session, to be ended.
-    ground.token(url, "john")
-    things = server.data(THINGS, token=token)
-    sessions = things["viewer"].pop("sessions")
-    known = sorted({*leaves(things), *(session["id"] for session in sessions if not session["isCurrent"])})
-    schema, seen, config = folder / "schema.graphql", folder / "seen", folder / "schemathesis.toml"
-    schema.write_text(ground.run("schema")[1])
-    seen.touch()
-    # What is there, among what is made up.
-    config.write_text(f"""[dictionaries.known]
+def configuration(known):
+    """The configuration of schemathesis: half of the generated strings are known values."""
+    return f"""[dictionaries.known]
 values = {json.dumps(known)}
 [dictionaries.sizes]
 values = [1, 2, 20, 100]
 [generation.dictionaries]
 integer = {{ dictionary = "sizes", probability = 0.7 }}
 string = {{ dictionary = "known", probability = 0.5 }}
-""")
-    options = ["--checks=nothing_went_wrong", "--continue-on-failure", "--no-color", "--generation-database=none"]
-    options += ["--max-examples=500", "--max-time=150"] if ground.long else ["--max-examples=30"]
-    options += ["--suppress-health-check=all", "--request-timeout=15"]
+"""
+
+
+def run_schemathesis(folder, server, schema, known, options):
+    """Returns the completed process, and the status and error codes of each response."""
+    schema_file, response_log = folder / "schema.graphql", folder / "responses"
+    config_file = folder / "schemathesis.toml"
+    schema_file.write_text(schema)
+    response_log.touch()
+    config_file.write_text(configuration(known))
+    url = f"http://{server.address[0]}:{server.address[1]}/graphql"
+    command = [SCHEMATHESIS, "--config-file", config_file, "run", url, *options]
+    command += ["--checks=response_conforms", "--continue-on-failure", "--no-color"]
+    command += ["--generation-database=none", "--suppress-health-check=all", "--request-timeout=15"]
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "PYTHONPATH": str(HERE),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "SCHEMATHESIS_HOOKS": "fault_hooks",
+        "TORTURE_RESPONSES": str(response_log),
+        "TORTURE_SCHEMA": str(schema_file),
+    }
+    completed = subprocess.run(
+        command,
+        check=False,
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=folder,
+        timeout=400,
+    )
+    return completed, [json.loads(line) for line in response_log.read_text().splitlines()]
+
+
+@on_both_engines
+@pytest.mark.parametrize("signed_in", [True, False], ids=["signed_in", "anonymous"])
+@pytest.mark.server_options(*OPTIONS)
+def test_generated_requests_get_conforming_responses(harness, server, check, signed_in):
+    url = server.database_url
+    token = harness.create_token(url, "john")
+    # A second session, which a generated request may end.
+    harness.create_token(url, "john")
+    values = server.data(KNOWN_VALUES, token=token)
+    sessions = values["viewer"].pop("sessions")
+    other_sessions = [session["id"] for session in sessions if not session["isCurrent"]]
+    known = sorted({*strings_in(values), *other_sessions})
+    options = ["--max-examples=30"]
+    if harness.long:
+        options = ["--max-examples=500", "--max-time=150"]
     if signed_in:
-        options += ["-H", f"Authorization: Bearer {token}", "--exclude-name", ENDS]
-    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(HERE), "PYTHONDONTWRITEBYTECODE": "1"}
-    environment |= {"SCHEMATHESIS_HOOKS": "hooks", "TORTURE_SEEN": str(seen), "TORTURE_SCHEMA": str(schema)}
-    address = f"http://{server.address[0]}:{server.address[1]}/graphql"
-    command = [program, "--config-file", config, "run", address, *options]
-    ended = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder, timeout=400)
-    answers = [json.loads(line) for line in seen.read_text().splitlines()]
-    statuses = Counter(answer[0] for answer in answers)
-    codes = Counter(code for answer in answers for code in answer[1:])
-    who = "signed in" if signed_in else "not signed in"
-    internal = server.errors("INTERNAL")
-    right = ended.returncode == 0 and len(answers) > 100 and not internal and not server.mistakes() and 401 not in statuses
-    if not right:
-        print("\n".join(f"  {line}" for line in (ended.stdout + ended.stderr).splitlines()[-80:]))
-        print("\n".join(f"  {line}" for line in server.mistakes()[:5]))
-    told = f"{len(answers)} requests; statuses {dict(statuses)}; {dict(codes)}; {internal} INTERNAL"
-    ground.check(f"{engine}, {who}: every answer is right", right, told)
-    report = ground.doctor(url)
-    ground.check(f"{engine}, {who}: the doctor finds nothing", report == "all is well", report)
+        options += ["-H", f"Authorization: Bearer {token}", "--exclude-name", EXCLUDED]
+    folder = harness.new_path("fuzz")
+    folder.mkdir()
+    schema = harness.run_command("schema").stdout
+    completed, responses = run_schemathesis(folder, server, schema, known, options)
+
+    statuses = Counter(response[0] for response in responses)
+    codes = Counter(code for response in responses for code in response[1:])
+    internal, error_lines = server.error_count("INTERNAL"), server.error_lines()
+    conform = completed.returncode == 0 and len(responses) > MIN_RESPONSES
+    conform = conform and not internal and not error_lines and 401 not in statuses
+    figures = f"{len(responses)} requests; statuses {dict(statuses)}; {dict(codes)}; "
+    figures += f"{internal} INTERNAL"
+    details = (completed.stdout + completed.stderr).splitlines()[-80:] + error_lines[:5]
+    name = "each response to a generated request conforms to the schema and is no server error"
+    check(name, conform, figures, details)
+    report = harness.doctor_report(url)
+    check("the doctor finds no problem", report == DOCTOR_OK, report)
     server.stop()

@@ -1,163 +1,173 @@
-"""Many clients at once: each asks one thing, waits for the answer, and asks again; or so many a second are asked in all,
-however long the answers take."""
+"""Load generators on asyncio: closed loop, open loop and burst.
+
+Closed loop: each connection sends its next request after the response to the previous request.
+Open loop: requests are sent at a constant rate, independent of the response time.
+Burst: each request is sent at the same time on a connection of its own.
+"""
 
 import asyncio
 import re
 import time
 from collections import defaultdict, deque
 
-from figures import percentile
+from stats import P50_P99, latency_summary
 
-# Seconds after which a crowd is no crowd any more.
-SETTLES = 1.5
-LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+# `settled_samples` excludes requests of the first seconds, in which the server detects overload.
+SETTLING_SECONDS = 1.5
+CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
-class Tally:
+class LoadResult:
     def __init__(self):
-        self.seconds = defaultdict(list)
-        # Of what was asked when it had gone on for so long.
-        self.settles, self.settled = float("inf"), defaultdict(list)
-        self.asked = self.broken = self.without_retry_after = self.late = 0
-        self.bodies = defaultdict(int)
+        # Latencies in seconds, by status.
+        self.samples = defaultdict(list)
+        self.settled_at, self.settled_samples = float("inf"), defaultdict(list)
+        self.sent = self.broken = self.without_retry_after = self.no_free_connection = 0
+        # Number of responses that contain a marker.
+        self.markers = defaultdict(int)
 
     def count(self, status):
-        return len(self.seconds[status])
+        return len(self.samples[status])
 
-    def others(self, *statuses):
-        return {status: len(all_of) for status, all_of in self.seconds.items() if status not in statuses}
+    def other_statuses(self, *statuses):
+        """Number of responses by status, for all other statuses."""
+        return {s: len(samples) for s, samples in self.samples.items() if s not in statuses}
 
     def latency(self, status):
-        return told(self.seconds[status])
+        return latency_summary(self.samples[status], P50_P99)
 
     def settled_latency(self, status):
-        return told(self.settled[status])
+        return latency_summary(self.settled_samples[status], P50_P99)
 
 
-def told(seconds):
-    figures = ((name, percentile(seconds, part) * 1000) for name, part in (("p50", 0.5), ("p99", 0.99)))
-    return ", ".join(f"{name} {value:.1f} ms" for name, value in figures)
+class LoadConnection(asyncio.Protocol):
+    """A connection with at most one request in flight."""
 
-
-class Lane(asyncio.Protocol):
-    """A connection with one request on its way at most."""
-
-    def __init__(self, request, tally, done, marks=()):
-        self.request, self.tally, self.done, self.marks = request, tally, done, marks
-        self.transport, self.began, self.received, self.needed = None, None, bytearray(), None
+    def __init__(self, request, result, on_response, markers=()):
+        self.request, self.result = request, result
+        self.on_response, self.markers = on_response, markers
+        self.transport, self.started = None, None
+        self.received, self.expected_bytes = bytearray(), None
 
     def connection_made(self, transport):
         self.transport = transport
 
-    def ask(self):
-        self.tally.asked += 1
-        self.began = time.perf_counter()
+    def send(self):
+        self.result.sent += 1
+        self.started = time.perf_counter()
         self.transport.write(self.request)
 
     def data_received(self, data):
         self.received += data
-        if self.needed is None:
+        if self.expected_bytes is None:
             end = self.received.find(b"\r\n\r\n")
             if end < 0:
                 return
             head = bytes(self.received[: end + 2])
             self.status = int(head[9:12])
-            self.needed = end + 4 + int(LENGTH.search(head)[1])
+            self.expected_bytes = end + 4 + int(CONTENT_LENGTH.search(head)[1])
             if self.status == 503 and b"\r\nretry-after:" not in head.lower():
-                self.tally.without_retry_after += 1
-        if len(self.received) >= self.needed:
-            took = time.perf_counter() - self.began
-            self.tally.seconds[self.status].append(took)
-            if self.began > self.tally.settles:
-                self.tally.settled[self.status].append(took)
-            for mark in self.marks:
-                self.tally.bodies[mark] += mark in self.received
-            self.received, self.needed, self.began = bytearray(), None, None
-            self.done(self)
+                self.result.without_retry_after += 1
+        if len(self.received) >= self.expected_bytes:
+            latency = time.perf_counter() - self.started
+            self.result.samples[self.status].append(latency)
+            if self.started > self.result.settled_at:
+                self.result.settled_samples[self.status].append(latency)
+            for marker in self.markers:
+                self.result.markers[marker] += marker in self.received
+            self.received, self.expected_bytes, self.started = bytearray(), None, None
+            self.on_response(self)
 
     def connection_lost(self, _):
-        if self.began is not None:
-            self.tally.broken += 1
+        if self.started is not None:
+            self.result.broken += 1
         self.transport = None
 
 
-async def open_lanes(address, count, make):
-    loop, lanes = asyncio.get_running_loop(), []
+async def open_connections(address, count, create):
+    loop, connections = asyncio.get_running_loop(), []
     for n in range(count):
-        _, lane = await loop.create_connection(make, *address)
-        lanes.append(lane)
-        # Few wait at a time to be let in.
+        _, connection = await loop.create_connection(create, *address)
+        connections.append(connection)
+        # Pauses keep the accept queue of the server short.
         if n % 50 == 49:
             await asyncio.sleep(0.005)
-    return lanes
+    return connections
 
 
-async def let_finish(tally, lanes, patience=20):
-    """What is on its way is waited for; what never comes is broken."""
-    end = time.monotonic() + patience
-    while any(lane.began is not None and lane.transport for lane in lanes) and time.monotonic() < end:
+async def drain(connections, timeout=20):
+    """Waits for the requests in flight. After the timeout they count as broken."""
+    deadline = time.monotonic() + timeout
+    while any(c.started is not None and c.transport for c in connections):
+        if time.monotonic() >= deadline:
+            break
         await asyncio.sleep(0.01)
-    for lane in lanes:
-        if lane.transport:
-            lane.transport.close()
+    for connection in connections:
+        if connection.transport:
+            connection.transport.close()
     await asyncio.sleep(0.05)
 
 
-def in_a_circle(address, request, lanes, seconds, marks=()):
-    """So many clients that ask again as soon as they are answered."""
+def closed_loop(address, request, connections, seconds, markers=()):
+    async def generate():
+        result = LoadResult()
+        deadline = float("inf")
 
-    async def work():
-        tally = Tally()
-        end = float("inf")
+        def send_next(connection):
+            if time.monotonic() < deadline and connection.transport:
+                connection.send()
 
-        def again(lane):
-            if time.monotonic() < end and lane.transport:
-                lane.ask()
+        def create():
+            return LoadConnection(request, result, send_next, markers)
 
-        opened = await open_lanes(address, lanes, lambda: Lane(request, tally, again, marks))
-        end = time.monotonic() + seconds
-        for lane in opened:
-            lane.ask()
+        opened = await open_connections(address, connections, create)
+        deadline = time.monotonic() + seconds
+        for connection in opened:
+            connection.send()
         await asyncio.sleep(seconds)
-        await let_finish(tally, opened)
-        return tally
+        await drain(opened)
+        return result
 
-    return asyncio.run(work())
+    return asyncio.run(generate())
 
 
-def at_a_rate(address, request, rate, lanes, seconds):
-    """So many a second, on whichever of the connections is free; those for which there is none are late."""
+def open_loop(address, request, requests_per_second, connections, seconds):
+    """Sends at a constant rate. Counts the requests for which no connection was free."""
 
-    async def work():
-        # In turn: none is idle for so long that it is closed.
-        tally, free = Tally(), deque()
-        opened = await open_lanes(address, lanes, lambda: Lane(request, tally, free.append))
+    async def generate():
+        # A FIFO queue: no connection stays idle until the server closes it.
+        result, free = LoadResult(), deque()
+        opened = await open_connections(
+            address, connections, lambda: LoadConnection(request, result, free.append)
+        )
         free.extend(opened)
-        began, due = time.monotonic(), 0
-        tally.settles = time.perf_counter() + SETTLES
-        while (elapsed := time.monotonic() - began) < seconds:
-            while due < rate * elapsed:
+        started, due = time.monotonic(), 0
+        result.settled_at = time.perf_counter() + SETTLING_SECONDS
+        while (elapsed := time.monotonic() - started) < seconds:
+            while due < requests_per_second * elapsed:
                 due += 1
                 if not free:
-                    tally.late += 1
-                elif (lane := free.popleft()).transport:
-                    lane.ask()
+                    result.no_free_connection += 1
+                elif (connection := free.popleft()).transport:
+                    connection.send()
             await asyncio.sleep(0.002)
-        await let_finish(tally, opened)
-        return tally
+        await drain(opened)
+        return result
 
-    return asyncio.run(work())
+    return asyncio.run(generate())
 
 
-def all_at_once(address, requests, marks=()):
-    """Each over a connection of its own."""
+def burst(address, requests, markers=()):
+    async def generate():
+        result, pending = LoadResult(), list(requests)
 
-    async def work():
-        tally, rest = Tally(), list(requests)
-        lanes = await open_lanes(address, len(rest), lambda: Lane(rest.pop(), tally, lambda _: None, marks))
-        for lane in lanes:
-            lane.ask()
-        await let_finish(tally, lanes, 60)
-        return tally
+        def create():
+            return LoadConnection(pending.pop(), result, lambda _: None, markers)
 
-    return asyncio.run(work())
+        opened = await open_connections(address, len(pending), create)
+        for connection in opened:
+            connection.send()
+        await drain(opened, 60)
+        return result
+
+    return asyncio.run(generate())
