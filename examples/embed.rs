@@ -7,6 +7,8 @@
 //!   --data '{"query": "{ users(first: 1) { totalCount } }"}'
 //! ```
 
+use std::net::SocketAddr;
+
 use axum::Router;
 use axum::routing::{get, post};
 use clap::Parser;
@@ -30,6 +32,7 @@ async fn main() -> anyhow::Result<()> {
     let router = Router::new().route("/", get(async || "my program\n")).nest("/social", social);
     let listener = TcpListener::bind(config.http.listen).await?;
     println!("http://{}/social/graphql", listener.local_addr()?);
-    axum::serve(listener, router).await?;
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).await?;
     Ok(())
 }

@@ -202,7 +202,9 @@ async fn run(command: Command) -> Result<()> {
                 let report = doctor::run(db, repair, &progress).await?;
                 progress.finish_and_clear();
                 print!("{report}");
-                ensure!(report.is_clean(), "problems found; run with --repair to fix them");
+                let advice =
+                    if repair { "could not be repaired" } else { "run with --repair to fix them" };
+                ensure!(report.is_clean(), "problems found; {advice}");
                 Ok(())
             })
             .await

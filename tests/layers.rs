@@ -180,7 +180,7 @@ fn rooms_do_not_contain_what_they_must_not_know() {
 }
 
 /// A text that a resolver returns becomes part of the response, whose memory is bounded. The type
-/// `Text` reserves it; a plain string would not.
+/// `Text` reserves it, and `ShortText` says that the text is bounded; a plain string does neither.
 #[test]
 fn resolvers_return_texts_only_as_text() {
     let mut problems = Vec::new();
@@ -194,7 +194,7 @@ fn resolvers_return_texts_only_as_text() {
             }
         }
     }
-    assert!(problems.is_empty(), "return Text instead:\n{}", problems.join("\n"));
+    assert!(problems.is_empty(), "return Text or ShortText instead:\n{}", problems.join("\n"));
 }
 
 #[test]

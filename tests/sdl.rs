@@ -60,7 +60,7 @@ fn definitions(sdl: &str) -> BTreeSet<String> {
                     .collect()
             }),
             TypeKind::InputObject(input) => {
-                ("input", vec![], { input.fields.iter().map(|field| input_value(field)).collect() })
+                ("input", vec![], { input.fields.iter().map(input_value).collect() })
             }
         };
         all.insert(format!("{kind} {name}{directives}"));

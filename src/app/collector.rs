@@ -40,7 +40,8 @@ impl Collector for ServerCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
         let mut gauge = |name: &str, help: &str, value: usize| {
             let value = i64::try_from(value).unwrap_or(i64::MAX);
-            let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            let metric =
+                encoder.encode_descriptor(name, &format!("{help}."), None, MetricType::Gauge)?;
             ConstGauge::new(value).encode(metric)
         };
         gauge(
@@ -66,7 +67,8 @@ impl Collector for ServerCollector {
             self.database.healthy_replicas(),
         )?;
         let mut counter = |name: &str, help: &str, value: u64| {
-            let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            let metric =
+                encoder.encode_descriptor(name, &format!("{help}."), None, MetricType::Counter)?;
             ConstCounter::new(value).encode(metric)
         };
         counter(
@@ -86,7 +88,7 @@ impl Collector for ServerCollector {
 
 impl ServerCollector {
     fn encode_connections(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
-        let help = "Database connections; open includes idle";
+        let help = "Database connections; open includes idle.";
         let mut metric =
             encoder.encode_descriptor("database_connections", help, None, MetricType::Gauge)?;
         for (pool, is_reader) in [("read", true), ("write", false)] {

@@ -42,7 +42,7 @@ pub struct IssuedSession {
 
 /// Opens a session for `user` with the given id and expiry.
 ///
-/// Deletes the user's expired sessions, and the oldest ones over [`MAX_SESSIONS`].
+/// Deletes the user's expired sessions, and the oldest ones over `MAX_SESSIONS`.
 ///
 /// # Errors
 /// Any error of the database.

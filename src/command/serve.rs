@@ -83,8 +83,12 @@ fn print_addresses(app: &App, listener: &TcpListener, metrics: Option<&TcpListen
 
 /// Serves the metrics for as long as the server runs.
 fn serve_metrics(listener: TcpListener, router: Router, shutdown: Shutdown, limits: ServerLimits) {
-    let stop = async move { shutdown.shutting_down().await };
-    tokio::spawn(http::serve(listener, router, (stop, Shutdown::default()), limits));
+    tokio::spawn(async move {
+        // The shutdown waits for scrapes in flight.
+        let _tracked = shutdown.track();
+        let stop = shutdown.shutting_down();
+        http::serve(listener, router, (stop, Shutdown::default()), limits).await;
+    });
 }
 
 /// Raises the limit of open files, and returns how many of `connections` fit into it.

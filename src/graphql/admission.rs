@@ -1,12 +1,13 @@
 //! Admission: the stages from a client's request to an operation that may be executed.
 //!
-//! 1. [`Arrival`]: a client and its credentials. [`Arrival::check_rate`] rejects anonymous clients
-//!    over their rate limit before their request is read.
-//! 2. [`Permitted`]: the request holds a permit of the concurrency limiter.
-//! 3. [`Requester`]: the token is verified; requests with invalid tokens are charged.
-//! 4. [`Operation`]: the rate limit is checked, the document is found or parsed, the variables are
-//!    coerced; rejected documents are charged. The transport may look at the operation's type.
-//! 5. [`AdmittedOperation`]: the cost is within its maximum and charged to the rate limit.
+//! 1. [`Arrival`]: a client and its credentials.
+//! 2. [`Checked`]: a client that is known to be over its rate limit is rejected, before its request is
+//!    read or anything else is done for it.
+//! 3. [`Permitted`]: the request holds a permit of the concurrency limiter.
+//! 4. [`Requester`]: the token is verified; requests with invalid tokens are charged.
+//! 5. [`Operation`]: the rate limit of the viewer is checked, the document is found or parsed, the
+//!    variables are coerced; rejected documents are charged. The transport may look at its type.
+//! 6. [`AdmittedOperation`]: the cost is within its maximum and charged to the rate limit.
 //!
 //! Each stage is made from the one before, and only the last one can be executed. A transport can
 //! therefore neither skip a stage nor change their order.
@@ -36,15 +37,25 @@ pub struct Arrival {
     client: Client,
     /// The value of the header `Authorization`, or of its counterpart in another transport.
     authorization: Option<String>,
+    /// The rate limit of a connection whose token was verified when it was opened.
+    connection_key: Option<RateLimitKey>,
     /// The oldest state of the database that the client accepts.
     min_lsn: Lsn,
-    /// Whether [`Self::check_rate`] has taken the first cost point.
-    first_point_paid: bool,
 }
+
+/// An arrival whose client is not known to be over its rate limit.
+pub struct Checked {
+    arrival: Arrival,
+    first_point: Option<FirstPoint>,
+}
+
+/// The first cost point of a request, taken from this rate limit.
+#[derive(PartialEq, Eq)]
+struct FirstPoint(RateLimitKey);
 
 /// An arrival that may use the database.
 pub struct Permitted {
-    arrival: Arrival,
+    checked: Checked,
     permit: Arc<RequestPermit>,
 }
 
@@ -57,7 +68,7 @@ pub struct Requester {
     pub(super) min_lsn: Lsn,
     /// Held until the operation is executed; a subscription releases it when it is created.
     pub(super) permit: Option<Arc<RequestPermit>>,
-    first_point_paid: bool,
+    first_point: Option<FirstPoint>,
 }
 
 /// An operation whose document and variables can be executed.
@@ -79,32 +90,47 @@ pub struct AdmittedOperation {
 
 impl Arrival {
     pub fn new(engine: &Arc<GraphqlEngine>, client: Client, authorization: Option<String>) -> Self {
-        let engine = Arc::clone(engine);
-        Self { engine, client, authorization, min_lsn: Lsn::default(), first_point_paid: false }
+        let (engine, min_lsn) = (Arc::clone(engine), Lsn::default());
+        Self { engine, client, authorization, connection_key: None, min_lsn }
     }
 
-    /// The same, reading no state of the database older than `lsn`.
+    /// The same, on a connection whose token was verified when it was opened.
     #[must_use]
-    pub fn with_min_lsn(self, lsn: Lsn) -> Self {
-        Self { min_lsn: lsn, ..self }
+    pub fn on_connection(self, key: RateLimitKey) -> Self {
+        Self { connection_key: Some(key), ..self }
     }
 
-    /// Takes the first cost point of an anonymous request from its network's rate limit. A client that
-    /// sends a token pays when the token is verified.
+    /// Takes the first cost point from the rate limit of the connection, or of an anonymous client's
+    /// network. Another client that sends a token pays when the token is verified.
     ///
     /// # Errors
     /// [`Error::RateLimited`].
-    pub fn check_rate(&mut self) -> Result<(), Error> {
-        if self.authorization.is_none() {
-            self.engine.cost_limiter.check(self.network_key())?;
-            self.first_point_paid = true;
+    pub fn check_rate(self) -> Result<Checked, Error> {
+        let is_anonymous = self.authorization.is_none();
+        let key = self.connection_key.or_else(|| is_anonymous.then(|| self.network_key()));
+        if let Some(key) = key {
+            self.engine.cost_limiter.check(key)?;
         }
-        Ok(())
+        Ok(Checked { arrival: self, first_point: key.map(FirstPoint) })
+    }
+
+    fn network_key(&self) -> RateLimitKey {
+        RateLimitKey::Network(self.client.network)
+    }
+}
+
+impl Checked {
+    /// The same, reading no state of the database older than `lsn`.
+    #[must_use]
+    pub fn with_min_lsn(mut self, lsn: Lsn) -> Self {
+        self.arrival.min_lsn = lsn;
+        self
     }
 
     /// Charges a request that could not be read to its network's rate limit.
     pub fn charge_unreadable(&self) {
-        self.engine.cost_limiter.charge_rejected(self.network_key(), 0);
+        let Arrival { engine, .. } = &self.arrival;
+        engine.cost_limiter.charge_rejected(self.arrival.network_key(), 0);
     }
 
     /// Waits for a permit to execute.
@@ -112,12 +138,9 @@ impl Arrival {
     /// # Errors
     /// [`Error::Unavailable`] when the server is overloaded.
     pub async fn permit(self) -> Result<Permitted, Error> {
-        let permit = self.engine.concurrency.acquire(self.client.network).await?;
-        Ok(Permitted { arrival: self, permit: Arc::new(permit) })
-    }
-
-    fn network_key(&self) -> RateLimitKey {
-        RateLimitKey::Network(self.client.network)
+        let Arrival { engine, client, .. } = &self.arrival;
+        let permit = engine.concurrency.acquire(client.network).await?.into();
+        Ok(Permitted { checked: self, permit })
     }
 }
 
@@ -129,17 +152,17 @@ impl Permitted {
     /// when there is such a token and its network has reached its rate limit, so that guessing tokens
     /// is bounded; any error of the database.
     pub async fn authenticate(&mut self) -> Result<Requester, Error> {
-        let Arrival { engine, client, authorization, min_lsn, first_point_paid } =
-            &mut self.arrival;
+        let Checked { arrival, first_point } = &mut self.checked;
+        let engine = &arrival.engine;
         let snapshot = Snapshot::new(&engine.database);
-        let viewer = match authorization.as_deref() {
+        let viewer = match arrival.authorization.as_deref() {
             None => None,
             Some(authorization) => match verify(engine, &snapshot, authorization).await {
                 Ok(viewer) => Some(viewer),
-                Err(error @ Error::Unauthenticated(_)) => {
-                    let key = RateLimitKey::Network(client.network);
-                    engine.cost_limiter.check(key)?;
-                    engine.cost_limiter.charge_rejected(key, 0);
+                // A token that was valid when its connection was opened is not a guess.
+                Err(error @ Error::Unauthenticated(_)) if arrival.connection_key.is_none() => {
+                    engine.cost_limiter.check(arrival.network_key())?;
+                    engine.cost_limiter.charge_rejected(arrival.network_key(), 0);
                     return Err(error);
                 }
                 Err(error) => return Err(error),
@@ -148,17 +171,18 @@ impl Permitted {
         Ok(Requester {
             engine: Arc::clone(engine),
             snapshot,
-            first_point_paid: std::mem::take(first_point_paid) && viewer.is_none(),
             viewer,
-            client: client.clone(),
-            min_lsn: *min_lsn,
+            client: arrival.client.clone(),
+            min_lsn: arrival.min_lsn,
             permit: Some(Arc::clone(&self.permit)),
+            first_point: first_point.take(),
         })
     }
 
     /// Lets the operations that follow in a batch see what an earlier one has written.
     pub fn read_no_older_than(&mut self, lsn: Lsn) {
-        self.arrival.min_lsn = self.arrival.min_lsn.max(lsn);
+        let Checked { arrival, .. } = &mut self.checked;
+        arrival.min_lsn = arrival.min_lsn.max(lsn);
     }
 }
 
@@ -192,7 +216,7 @@ impl Requester {
     /// `RATE_LIMITED`, or why the document or its variables are rejected.
     pub fn prepare(self, params: GraphQLParams) -> Result<Operation, ServerError> {
         let key = self.rate_limit_key();
-        if !self.first_point_paid {
+        if self.first_point != Some(FirstPoint(key)) {
             self.engine.cost_limiter.check(key).map_err(server_error)?;
         }
         let bytes = params.query.as_ref().map_or(0, String::len);

@@ -1,6 +1,6 @@
 //! From a GraphQL document to its response, whatever the transport.
 //!
-//! A transport creates an [`Arrival`] and takes it through the stages of [`admission`]; the last
+//! A transport creates an [`Arrival`] and takes it through the stages of `admission`; the last
 //! stage, an [`AdmittedOperation`], is the only thing that can be executed. Nothing here knows HTTP.
 
 mod admission;
@@ -19,7 +19,7 @@ mod response_writer;
 mod subscription;
 mod variables;
 
-pub use admission::{AdmittedOperation, Arrival, Operation, Permitted, Requester};
+pub use admission::{AdmittedOperation, Arrival, Checked, Operation, Permitted, Requester};
 pub use document_cache::DocumentCache;
 pub use engine::GraphqlEngine;
 pub use execute::{Executed, with_deadline};

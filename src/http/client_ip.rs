@@ -7,6 +7,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use axum::extract::ConnectInfo;
 use axum::http::{HeaderName, header, request};
 use ipnet::IpNet;
 use tokio::sync::OwnedSemaphorePermit;
@@ -43,10 +44,16 @@ impl From<IpAddr> for Peer {
 }
 
 /// The client of a request, whose address is taken from the `trusted` proxies if it came by them.
+/// A program that embeds Rookery provides the peer as `ConnectInfo`.
 pub fn client(head: &request::Parts, trusted: &[IpNet]) -> Client {
     let user_agent = head.headers.get(header::USER_AGENT);
     let user_agent = user_agent.and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let Some(Peer { address, .. }) = head.extensions.get() else {
+    let connect_info = || {
+        let ConnectInfo(address) = head.extensions.get::<ConnectInfo<SocketAddr>>()?;
+        Some(address.ip())
+    };
+    let peer = head.extensions.get().map(|Peer { address, .. }| *address).or_else(connect_info);
+    let Some(address) = peer else {
         return Client { network: ClientNetwork::default(), user_agent };
     };
     let values = head.headers.get_all(FORWARDED_FOR).iter().rev();

@@ -27,7 +27,7 @@ pub async fn livez() -> &'static str {
 }
 
 pub async fn readyz(State(state): State<AppState>) -> (StatusCode, &'static str) {
-    if state.0.shutdown.is_draining() {
+    if state.shutdown.is_draining() {
         return (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n");
     }
     if database_is_up(&state).await {
@@ -38,11 +38,11 @@ pub async fn readyz(State(state): State<AppState>) -> (StatusCode, &'static str)
 }
 
 async fn database_is_up(state: &AppState) -> bool {
-    let mut cache = state.0.readiness.lock().await;
+    let mut cache = state.readiness.lock().await;
     match *cache {
         Some((at, is_up)) if at.elapsed() < CACHE_TTL => is_up,
         previous => {
-            let query = state.0.engine.database.reader().execute_unprepared("SELECT 1");
+            let query = state.engine.database.reader().execute_unprepared("SELECT 1");
             let is_up = matches!(timeout(QUERY_TIMEOUT, query).await, Ok(Ok(_)));
             if is_up != previous.is_none_or(|(_, was_up)| was_up) {
                 tracing::warn!(is_up, "database readiness changed");

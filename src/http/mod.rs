@@ -11,6 +11,7 @@ mod shutdown;
 mod transports;
 
 use std::any::Any;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,7 +46,8 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
 #[derive(Clone)]
 pub struct AppState(Arc<AppParts>);
 
-struct AppParts {
+/// What [`AppState`] shares.
+pub struct AppParts {
     engine: Arc<GraphqlEngine>,
     origins: Origins,
     proxies: Arc<[IpNet]>,
@@ -53,6 +55,14 @@ struct AppParts {
     write_timeout: Duration,
     readiness: ReadinessCache,
     shutdown: Shutdown,
+}
+
+impl Deref for AppState {
+    type Target = AppParts;
+
+    fn deref(&self) -> &AppParts {
+        &self.0
+    }
 }
 
 impl AppState {
@@ -72,7 +82,7 @@ impl AppState {
 /// All routes of the server.
 pub fn router(state: AppState) -> Router {
     let mut graphql = any(transports::handle);
-    if let Some(cors) = state.0.origins.cors() {
+    if let Some(cors) = state.origins.cors() {
         graphql = graphql.layer(cors);
     }
     Router::new()

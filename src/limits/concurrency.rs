@@ -41,7 +41,8 @@ struct Slots {
     queue: Mutex<QueueState>,
 }
 
-/// The current period of queueing: waits with no pause longer than [`INTERVAL`] between them.
+/// The current period of queueing: waits with no pause longer than [`INTERVAL`] between them. The
+/// period of a client network also ends when the network has no request left.
 #[derive(Clone, Copy)]
 struct QueueState {
     first_wait: Instant,

@@ -1,6 +1,6 @@
 //! Everything that bounds what a client uses.
 //!
-//! Per-key state lives in one structure, [`keyed`], whose entries are evicted with their last
+//! Per-key state lives in one structure, [`Keyed`], whose entries are evicted with their last
 //! holder. Rates are counted by GCRA in [`RateLimiter`], whose full entries are evicted every minute.
 
 mod client_network;

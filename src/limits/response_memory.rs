@@ -23,7 +23,7 @@ pub struct ResponseMemory(Arc<Inner>);
 struct Inner {
     granules: Arc<Semaphore>,
     total_granules: usize,
-    networks: Keyed<ClientNetwork, Arc<Semaphore>>,
+    networks: Keyed<ClientNetwork, Semaphore>,
     max_text_bytes: usize,
 }
 
@@ -42,7 +42,7 @@ pub struct ResponseReservation {
 pub struct MemoryPermit {
     network_permit: OwnedSemaphorePermit,
     total_permit: OwnedSemaphorePermit,
-    _network: KeyedEntry<ClientNetwork, Arc<Semaphore>>,
+    _network: KeyedEntry<ClientNetwork, Semaphore>,
 }
 
 impl MemoryPermit {
@@ -86,9 +86,8 @@ impl ResponseMemory {
     fn try_acquire(&self, network: ClientNetwork, granules: usize) -> Option<MemoryPermit> {
         let granules = u32::try_from(granules).ok()?;
         let per_network_limit = self.0.total_granules.div_ceil(2);
-        let new = || Arc::new(Semaphore::new(per_network_limit));
-        let network = self.0.networks.entry(network, new);
-        let network_permit = Arc::clone(&**network).try_acquire_many_owned(granules).ok()?;
+        let network = self.0.networks.entry(network, || Semaphore::new(per_network_limit));
+        let network_permit = Arc::clone(&network).try_acquire_many_owned(granules).ok()?;
         let total_permit = Arc::clone(&self.0.granules).try_acquire_many_owned(granules).ok()?;
         Some(MemoryPermit { network_permit, total_permit, _network: network })
     }

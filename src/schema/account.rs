@@ -14,7 +14,7 @@ use super::bookmark::BookmarkEdge;
 use super::connection::{Connection, PageArgs, cost_of_posts, multiply_cost, with_count};
 use super::error::{UserErrorInterface, user_errors};
 use super::scalar::DateTime;
-use super::text::Text;
+use super::text::ShortText;
 use super::user::User;
 use super::{Outcome, loaders, request, run_mutation, services, viewer};
 use crate::auth::IssuedSession;
@@ -41,7 +41,7 @@ impl Viewer {
     }
 
     /// The e-mail address, trimmed and lower-cased. Only the viewer can read it.
-    async fn email(&self, ctx: &Context<'_>) -> Result<Text<'_>, Error> {
+    async fn email(&self, ctx: &Context<'_>) -> Result<ShortText<'_>, Error> {
         Ok(User::load(ctx, self.0.id()).await?.full_row(ctx).await?.email.clone().into())
     }
 
@@ -98,8 +98,8 @@ impl Session {
     }
 
     /// The `User-Agent` header at login, cut to 200 characters. Null if there was none.
-    async fn user_agent(&self) -> Option<Text<'_>> {
-        self.0.user_agent.as_deref().map(Text::from)
+    async fn user_agent(&self) -> Option<ShortText<'_>> {
+        self.0.user_agent.as_deref().map(ShortText::from)
     }
 
     /// Whether this is the session of the current request.
@@ -184,7 +184,7 @@ impl AuthPayload {
 impl AuthPayload {
     /// The bearer token. Send it as `Authorization: Bearer <token>`. The server shows it only once.
     /// Null on failure.
-    async fn token(&self) -> Option<Text<'_>> {
+    async fn token(&self) -> Option<ShortText<'_>> {
         self.0.as_ref().ok().map(|session| session.token.expose_secret().into())
     }
 

@@ -9,7 +9,7 @@ use entity::bookmark;
 use super::connection::{Edge, to_graphql_int};
 use super::post::{Post, PostPayload};
 use super::scalar::DateTime;
-use super::text::Text;
+use super::text::ShortText;
 use super::{loaders, run_mutation, services, viewer};
 use crate::domain;
 use crate::error::Error;
@@ -24,7 +24,7 @@ pub struct BookmarkEdge {
 #[Object]
 impl BookmarkEdge {
     /// The cursor of this entry.
-    async fn cursor(&self) -> Text<'_> {
+    async fn cursor(&self) -> ShortText<'_> {
         self.cursor.as_str().into()
     }
 

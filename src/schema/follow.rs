@@ -11,7 +11,7 @@ use super::connection::{Connection, Edge, PageArgs, no_page};
 use super::eager::Eager;
 use super::error::{UserErrorInterface, user_errors};
 use super::scalar::DateTime;
-use super::text::Text;
+use super::text::ShortText;
 use super::user::{User, UserBy};
 use super::{Outcome, loaders, run_mutation, services, viewer};
 use crate::domain;
@@ -53,7 +53,7 @@ macro_rules! follow_edge {
         #[Object]
         impl $name {
             /// The cursor of this entry.
-            async fn cursor(&self) -> Text<'_> {
+            async fn cursor(&self) -> ShortText<'_> {
                 self.cursor.as_str().into()
             }
 

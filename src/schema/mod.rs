@@ -2,7 +2,7 @@
 //!
 //! A resolver is one of three things: a stored value, one `loader.load(key)`, or one
 //! `domain::noun::verb(..)`; so each line shows its cost. This file assembles the schema; what
-//! resolvers reach for is in [`context`].
+//! resolvers reach for is in `context`.
 
 mod account;
 mod bookmark;

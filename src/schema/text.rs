@@ -1,19 +1,19 @@
-//! The output type of all texts.
+//! The output types of texts.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use async_graphql::parser::types::Field;
 use async_graphql::registry::Registry;
 use async_graphql::{ContextSelectionSet, OutputType, Positioned, ServerResult, Value};
 
 use super::context::RequestContext;
-use std::sync::Arc;
 
-/// A text that becomes part of the response, in the schema a `String`.
+/// A text of any length that becomes part of the response, in the schema a `String`.
 ///
 /// Resolving it reserves memory for it, and fails if the response or all responses together would
-/// become too large. Resolvers return texts only as this type, so that none is forgotten; a test of
-/// the structure ensures it.
+/// become too large. Resolvers return texts as this type or as [`ShortText`], so that the
+/// reservation is not forgotten; a test of the structure ensures it.
 pub struct Text<'a>(Cow<'a, str>);
 
 impl<'a> From<&'a str> for Text<'a> {
@@ -50,5 +50,40 @@ impl OutputType for Text<'_> {
                 Err(ctx.set_error_path(error.into_server_error(field.pos)))
             }
         }
+    }
+}
+
+/// A text of at most 256 bytes, such as a name, a token or a cursor; in the schema a `String`.
+///
+/// No memory is reserved for it: the cost of the operation bounds the number of such texts.
+pub struct ShortText<'a>(Cow<'a, str>);
+
+impl<'a> From<&'a str> for ShortText<'a> {
+    fn from(text: &'a str) -> Self {
+        Self(Cow::Borrowed(text))
+    }
+}
+
+impl From<String> for ShortText<'_> {
+    fn from(text: String) -> Self {
+        Self(Cow::Owned(text))
+    }
+}
+
+impl OutputType for ShortText<'_> {
+    fn type_name() -> Cow<'static, str> {
+        <String as OutputType>::type_name()
+    }
+
+    fn create_type_info(registry: &mut Registry) -> String {
+        <String as OutputType>::create_type_info(registry)
+    }
+
+    async fn resolve(
+        &self,
+        _: &ContextSelectionSet<'_>,
+        _: &Positioned<Field>,
+    ) -> ServerResult<Value> {
+        Ok(Value::String(self.0.clone().into_owned()))
     }
 }

@@ -13,7 +13,7 @@ use super::eager::Eager;
 use super::loaders;
 use super::post::Post;
 use super::subscription::stream_cursor;
-use super::text::Text;
+use super::text::ShortText;
 use crate::error::Error;
 use crate::loaders::{NewerCountKey, PageKey, TimelineRow};
 use crate::pagination::{CursorKind, Page, encode_cursor};
@@ -110,7 +110,7 @@ impl TimelineConnection {
 
     /// The position in the event stream at which this page was read. `timelineEvents(after:)`
     /// resumes there without a gap.
-    async fn stream_cursor(&self, ctx: &Context<'_>) -> Result<Text<'_>, Error> {
+    async fn stream_cursor(&self, ctx: &Context<'_>) -> Result<ShortText<'_>, Error> {
         Ok(stream_cursor(&loaders(ctx).snapshot.stream_position().await?).into())
     }
 }

@@ -15,7 +15,7 @@ use super::connection::{
 use super::follow::{FollowerEdge, FollowingEdge, Relationship, follow_page};
 use super::post::PostEdge;
 use super::scalar::{DateTime, Url};
-use super::text::Text;
+use super::text::{ShortText, Text};
 use super::timeline::TimelineConnection;
 use super::{loaders, request};
 use crate::domain;
@@ -81,13 +81,13 @@ impl User {
     }
 
     /// 1 to 30 ASCII letters, digits and underscores. Unique without regard to case.
-    async fn username(&self) -> Text<'_> {
+    async fn username(&self) -> ShortText<'_> {
         self.summary.username.as_str().into()
     }
 
     /// The name to display, 1 to 50 characters. Null if the user has none.
-    async fn display_name(&self) -> Option<Text<'_>> {
-        self.summary.display_name.as_deref().map(Text::from)
+    async fn display_name(&self) -> Option<ShortText<'_>> {
+        self.summary.display_name.as_deref().map(ShortText::from)
     }
 
     /// The user's description of themselves, 1 to 500 characters. Null if the user has none.

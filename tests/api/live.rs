@@ -7,6 +7,7 @@ mod client_cache;
 mod faults;
 mod model;
 mod socket;
+mod socket_limits;
 mod statement_counts;
 
 use futures_util::future::join_all;

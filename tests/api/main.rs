@@ -10,6 +10,7 @@ mod bookmark;
 mod concurrent_commands;
 mod corpus;
 mod database;
+mod embedded;
 mod federation;
 mod follow;
 mod http;

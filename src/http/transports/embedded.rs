@@ -9,22 +9,29 @@ use async_graphql::parser::types::OperationType;
 use async_graphql::{Request, Response, ServerError, Value};
 use async_graphql_axum::{GraphQLRequest, GraphQLResponse};
 use axum::extract::State;
-use axum::http::{HeaderMap, header};
+use axum::http::header;
+use axum::http::request::Parts;
 
 use crate::auth::Client;
 use crate::graphql::{Arrival, ExecutionResponse, GraphQLParams, with_deadline};
-use crate::http::AppState;
+use crate::http::{AppState, client_ip};
 use crate::schema::{code, server_error, with_code};
+use crate::telemetry::RequestScope;
 
 /// Handles a request that async-graphql-axum has read, with the bearer token of its headers.
+///
+/// The client network is taken from [`ConnectInfo`](axum::extract::ConnectInfo), which the program
+/// provides with `into_make_service_with_connect_info`, and from trusted proxies. Without it, all
+/// anonymous clients share one rate limit.
 pub async fn handle(
     State(state): State<AppState>,
-    headers: HeaderMap,
+    parts: Parts,
     request: GraphQLRequest,
 ) -> GraphQLResponse {
-    let authorization = headers.get(header::AUTHORIZATION);
+    let client = client_ip::client(&parts, &state.proxies);
+    let authorization = parts.headers.get(header::AUTHORIZATION);
     let authorization = authorization.map(|value| String::from_utf8_lossy(value.as_bytes()).into());
-    execute(&state, Client::default(), authorization, request.into_inner()).await.into()
+    execute(&state, client, authorization, request.into_inner()).await.into()
 }
 
 /// Executes a query or mutation. `authorization` is `Bearer <token>`, or `None` for an anonymous
@@ -35,16 +42,11 @@ pub async fn execute(
     authorization: Option<String>,
     request: Request,
 ) -> Response {
-    let arrival = Arrival::new(&state.0.engine, client, authorization);
-    let params = GraphQLParams {
-        query: Some(request.query),
-        operation_name: request.operation_name,
-        variables: Some(request.variables),
-        ..GraphQLParams::default()
-    };
+    let arrival = Arrival::new(&state.engine, client, authorization);
     let writing = AtomicBool::new(false);
-    let execution = Box::pin(run(arrival, params, &writing));
-    let result = with_deadline(&state.0.engine, &writing, execution).await;
+    let execution = Box::pin(run(arrival, params(request), &writing));
+    let deadline = with_deadline(&state.engine, &writing, execution);
+    let result = RequestScope::new().scope(deadline).await;
     match result.unwrap_or_else(|error| Err(vec![error])) {
         Ok(ExecutionResponse { data, errors, .. }) => {
             let data = serde_json::from_slice(&data).unwrap_or(Value::Null);
@@ -53,9 +55,28 @@ pub async fn execute(
             response
         }
         Err(errors) => {
-            state.0.engine.record_errors(&errors);
+            state.engine.record_errors(&errors);
             Response::from_errors(errors)
         }
+    }
+}
+
+/// The parameters of a request, with the hash of an automatic persisted query.
+fn params(request: Request) -> GraphQLParams {
+    let persisted =
+        request.extensions.get("persistedQuery").and_then(|extension| match extension {
+            Value::Object(fields) => match fields.get("sha256Hash")? {
+                Value::String(hash) => Some(hash.clone()),
+                _ => None,
+            },
+            _ => None,
+        });
+    GraphQLParams {
+        query: Some(request.query).filter(|query| persisted.is_none() || !query.is_empty()),
+        document_id: persisted,
+        operation_name: request.operation_name,
+        variables: Some(request.variables),
+        ..GraphQLParams::default()
     }
 }
 
@@ -65,7 +86,8 @@ async fn run(
     writing: &AtomicBool,
 ) -> Result<ExecutionResponse, Vec<ServerError>> {
     let rejected = |error| vec![server_error(error)];
-    let mut permitted = arrival.permit().await.map_err(rejected)?;
+    let checked = arrival.check_rate().map_err(rejected)?;
+    let mut permitted = checked.permit().await.map_err(rejected)?;
     let requester = permitted.authenticate().await.map_err(rejected)?;
     let operation = requester.prepare(params).map_err(|error| vec![error])?;
     if operation.ty() == OperationType::Subscription {

@@ -23,8 +23,8 @@ use super::body::{RequestBody, from_body, from_query};
 use super::{sse, websocket};
 use crate::database::Lsn;
 use crate::graphql::{
-    Arrival, EncodedResponse, Executed, GraphQLParams, GraphqlEngine, Operation, Permitted,
-    encode_errors, with_deadline,
+    Arrival, Checked, EncodedResponse, Executed, GraphQLParams, GraphqlEngine, Operation,
+    Permitted, encode_errors, with_deadline,
 };
 use crate::http::error::HttpError;
 use crate::http::negotiation::MediaType;
@@ -48,9 +48,9 @@ pub async fn handle(
     request: Request<Body>,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    let client = client_ip::client(&parts, &state.0.proxies);
+    let client = client_ip::client(&parts, &state.proxies);
     if let Ok(upgrade) = upgrade {
-        if !state.0.origins.allows_websocket(&parts.headers) {
+        if !state.origins.allows_websocket(&parts.headers) {
             let message = "Pages of this origin may not open a WebSocket; see --cors-origins.";
             let error = HttpError::new(StatusCode::FORBIDDEN, code::CSRF_PREVENTED, message);
             return respond_error(error, MediaType::Json);
@@ -65,28 +65,28 @@ pub async fn handle(
     };
     let authorization = parts.headers.get(header::AUTHORIZATION);
     let authorization = authorization.map(|value| String::from_utf8_lossy(value.as_bytes()).into());
-    let arrival = Arrival::new(&state.0.engine, client, authorization);
+    let arrival = Arrival::new(&state.engine, client, authorization);
     let head = RequestHead { parts, media };
     let result = respond(&state, arrival, &head, body).await;
     result.unwrap_or_else(|error| {
-        state.0.engine.record_errors(&error.errors);
+        state.engine.record_errors(&error.errors);
         respond_error(error, media)
     })
 }
 
 async fn respond(
     state: &AppState,
-    mut arrival: Arrival,
+    arrival: Arrival,
     head: &RequestHead,
     body: Body,
 ) -> Result<Response, HttpError> {
-    arrival.check_rate()?;
+    let checked = arrival.check_rate()?;
     let body = read_request(state, head, body).await;
-    let body = body.inspect_err(|_| arrival.charge_unreadable())?;
-    let arrival = arrival.with_min_lsn(min_lsn(&head.parts.headers)?);
+    let body = body.inspect_err(|_| checked.charge_unreadable())?;
+    let checked = checked.with_min_lsn(min_lsn(&head.parts.headers)?);
     let writing = AtomicBool::new(false);
-    let execution = Box::pin(execute(state, arrival, head, body, &writing));
-    with_deadline(&state.0.engine, &writing, execution).await?
+    let execution = Box::pin(execute(state, checked, head, body, &writing));
+    with_deadline(&state.engine, &writing, execution).await?
 }
 
 async fn read_request(
@@ -97,9 +97,7 @@ async fn read_request(
     let Parts { method, uri, headers, .. } = &head.parts;
     match *method {
         Method::GET => from_query(uri),
-        Method::POST => {
-            from_body(headers, body, &state.0.engine.limits, state.0.read_timeout).await
-        }
+        Method::POST => from_body(headers, body, &state.engine.limits, state.read_timeout).await,
         _ => {
             let message = "Send queries with GET or POST, and mutations with POST.";
             Err(HttpError::method_not_allowed("GET, POST", message))
@@ -109,12 +107,12 @@ async fn read_request(
 
 async fn execute(
     state: &AppState,
-    arrival: Arrival,
+    checked: Checked,
     head: &RequestHead,
     body: RequestBody,
     writing: &AtomicBool,
 ) -> Result<Response, HttpError> {
-    let permitted = arrival.permit().await?;
+    let permitted = checked.permit().await?;
     match body {
         RequestBody::Single(params) => {
             Box::pin(execute_single(state, permitted, head, params, writing)).await
@@ -123,7 +121,7 @@ async fn execute(
             Err(HttpError::bad_request("A batch cannot be sent with Accept: text/event-stream."))
         }
         RequestBody::Batch(batch) => {
-            let engine = &state.0.engine;
+            let engine = &state.engine;
             let response = Box::pin(execute_batch(engine, permitted, batch, writing)).await?;
             Ok(with_media_type(response, head.media))
         }
@@ -142,7 +140,7 @@ async fn execute_single(
         Ok(operation) => operation,
         // graphql-sse reports a malformed request by the status, and a rejected document by an event.
         Err(error) if is_event_stream && is_document_error(&error) => {
-            state.0.engine.record_errors(std::slice::from_ref(&error));
+            state.engine.record_errors(std::slice::from_ref(&error));
             return Ok(sse::rejected(vec![error]));
         }
         Err(error) => return Err(error.into()),
@@ -171,7 +169,7 @@ fn check_method(state: &AppState, operation: &Operation, parts: &Parts) -> Resul
         let message = "Mutations cannot be sent with GET; use POST.";
         return Err(HttpError::method_not_allowed("POST", message));
     }
-    if !state.0.origins.allows_get(&parts.headers) {
+    if !state.origins.allows_get(&parts.headers) {
         let message = "Blocked by CSRF prevention. Send the header 'GraphQL-Require-Preflight: 1', \
                        or use POST with Content-Type: application/json.";
         return Err(HttpError::new(StatusCode::FORBIDDEN, code::CSRF_PREVENTED, message));

@@ -32,7 +32,7 @@ const X_ACCEL_BUFFERING: (HeaderName, HeaderValue) =
 
 /// Executes an operation of any type and responds with its events.
 pub async fn respond(state: &AppState, operation: Operation, writing: &AtomicBool) -> Response {
-    let engine = &state.0.engine;
+    let engine = &state.engine;
     if operation.ty() == OperationType::Subscription {
         return subscribe(state, operation).await;
     }
@@ -51,7 +51,7 @@ pub async fn respond(state: &AppState, operation: Operation, writing: &AtomicBoo
 }
 
 async fn subscribe(state: &AppState, operation: Operation) -> Response {
-    let engine = Arc::clone(&state.0.engine);
+    let engine = Arc::clone(&state.engine);
     let permit = match engine.streams.open(operation.rate_limit_key(), &engine.limits) {
         Ok(permit) => permit,
         Err(message) => {
@@ -63,7 +63,7 @@ async fn subscribe(state: &AppState, operation: Operation) -> Response {
         Ok(admitted) => admitted.subscribe().await,
         Err(error) => stream::iter([Err(vec![error])]).boxed(),
     };
-    let shutdown = state.0.shutdown.clone();
+    let shutdown = state.shutdown.clone();
     let shutting_down = Box::pin(async move { shutdown.shutting_down().await });
     let encode = move |response: Result<ExecutionResponse, Vec<ServerError>>| {
         let _open = &permit;

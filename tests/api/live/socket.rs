@@ -19,12 +19,12 @@ use crate::support::process::Process;
 use crate::support::stream_client::IDLE_TIMEOUT;
 
 /// Longest wait for a message that must come.
-const MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
 
-struct Socket(WebSocketStream<TcpStream>);
+pub(super) struct Socket(pub(super) WebSocketStream<TcpStream>);
 
 #[derive(Debug, PartialEq)]
-enum Incoming {
+pub(super) enum Incoming {
     Message(Value),
     /// A close frame with its code.
     Close(u16),
@@ -49,7 +49,7 @@ impl Socket {
     }
 
     /// Opens a WebSocket and initialises it with the token of `actor`.
-    async fn open_as(address: &str, actor: &Actor<'_>) -> Self {
+    pub(super) async fn open_as(address: &str, actor: &Actor<'_>) -> Self {
         let mut socket = Self::open(address).await;
         let token = actor.token.as_ref().map(|token| format!("Bearer {token}"));
         socket
@@ -59,16 +59,16 @@ impl Socket {
         socket
     }
 
-    async fn send(&mut self, message: Value) {
+    pub(super) async fn send(&mut self, message: Value) {
         self.0.send(Message::text(message.to_string())).await.unwrap();
     }
 
-    async fn subscribe(&mut self, id: &str, query: &str, variables: Value) {
+    pub(super) async fn subscribe(&mut self, id: &str, query: &str, variables: Value) {
         let payload = json!({ "query": query, "variables": variables });
         self.send(json!({ "id": id, "type": "subscribe", "payload": payload })).await;
     }
 
-    async fn incoming(&mut self) -> Incoming {
+    pub(super) async fn incoming(&mut self) -> Incoming {
         loop {
             match timeout(MESSAGE_TIMEOUT, self.0.next()).await.expect("no message came") {
                 Some(Ok(Message::Text(text))) => {
@@ -83,7 +83,7 @@ impl Socket {
         }
     }
 
-    async fn message(&mut self) -> Value {
+    pub(super) async fn message(&mut self) -> Value {
         match self.incoming().await {
             Incoming::Message(message) => message,
             other => panic!("{other:?}"),

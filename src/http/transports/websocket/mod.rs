@@ -29,7 +29,7 @@ use crate::graphql::isolation::spawn_buffered;
 use crate::graphql::{Arrival, GraphQLParams, GraphqlEngine, truncate_errors};
 use crate::http::{AppState, Peer};
 use crate::limits::{KeyedPermit, RateLimitKey};
-use crate::schema::{code, with_code};
+use crate::schema::{code, server_error, with_code};
 use crate::telemetry::RequestScope;
 use message::{Close, End, Incoming, Outgoing};
 
@@ -55,13 +55,13 @@ pub fn upgrade(
     let token = head.headers.get(header::AUTHORIZATION);
     let token = token.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     // Messages of up to twice the limit are read, to be rejected with the protocol's close code.
-    let limit = state.0.engine.limits.max_body_bytes.saturating_mul(2);
+    let limit = state.engine.limits.max_body_bytes.saturating_mul(2);
     let upgrade = upgrade.protocols([PROTOCOL]).max_message_size(limit).max_frame_size(limit);
     upgrade.read_buffer_size(READ_BUFFER_BYTES).on_upgrade(async move |socket| {
         let is_supported = socket.protocol().is_some_and(|protocol| protocol == PROTOCOL);
         let mut connection = Connection {
             socket,
-            _tracked: state.0.shutdown.track(),
+            _tracked: state.shutdown.track(),
             state,
             _peer: peer,
             client,
@@ -125,8 +125,8 @@ struct Connection {
 
 impl Connection {
     async fn run(&mut self) -> Result<std::convert::Infallible, End> {
-        let shutdown = self.state.0.shutdown.clone();
-        let mut init_timeout = std::pin::pin!(sleep(self.state.0.read_timeout));
+        let shutdown = self.state.shutdown.clone();
+        let mut init_timeout = std::pin::pin!(sleep(self.state.read_timeout));
         let mut ping = interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut has_received = true;
@@ -198,7 +198,7 @@ impl Connection {
             Some(_) => return Err(Close::forbidden().into()),
         }
         let arrival = self.arrival();
-        let requester = async move { arrival.permit().await?.authenticate().await };
+        let requester = async move { arrival.check_rate()?.permit().await?.authenticate().await };
         // The requester, and with it the permit and the snapshot, is dropped before anything is sent.
         let key = match requester.await {
             Ok(requester) => requester.rate_limit_key(),
@@ -232,7 +232,14 @@ impl Connection {
                 return self.fail(&id, vec![with_code(code::TOO_MANY_OPERATIONS, message)]).await;
             }
         };
-        let output = operation::run(self.state.clone(), self.arrival(), params);
+        if self.state.shutdown.is_shutting_down() {
+            return self.fail(&id, vec![server_error(Error::Unavailable)]).await;
+        }
+        let checked = match self.arrival().on_connection(key).check_rate() {
+            Ok(checked) => checked,
+            Err(error) => return self.fail(&id, vec![server_error(error)]).await,
+        };
+        let output = operation::run(self.state.clone(), checked, params);
         let output = spawn_buffered(RequestScope::new(), output);
         let output = output.chain(stream::iter([Outgoing::Complete]));
         let (output, handle) = stream::abortable(output.map({
@@ -298,14 +305,14 @@ impl Connection {
     }
 
     async fn send(&mut self, message: Message) -> Result<(), End> {
-        match timeout(self.state.0.write_timeout, self.socket.send(message)).await {
+        match timeout(self.state.write_timeout, self.socket.send(message)).await {
             Ok(Ok(())) => Ok(()),
             _ => Err(End::Gone),
         }
     }
 
     fn engine(&self) -> &Arc<GraphqlEngine> {
-        &self.state.0.engine
+        &self.state.engine
     }
 
     fn arrival(&self) -> Arrival {

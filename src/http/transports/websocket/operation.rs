@@ -9,7 +9,7 @@ use futures_util::stream::{self, BoxStream, StreamExt as _};
 use super::message::Outgoing;
 use crate::error::Error;
 use crate::graphql::{
-    AdmittedOperation, Arrival, GraphQLParams, GraphqlEngine, encode_errors, with_deadline,
+    AdmittedOperation, Checked, GraphQLParams, GraphqlEngine, encode_errors, with_deadline,
 };
 use crate::http::AppState;
 use crate::schema::server_error;
@@ -17,11 +17,11 @@ use crate::schema::server_error;
 /// The output of an operation, without the final [`Outgoing::Complete`].
 pub fn run(
     state: AppState,
-    arrival: Arrival,
+    checked: Checked,
     params: GraphQLParams,
 ) -> BoxStream<'static, Outgoing> {
     let started = async move {
-        match admit(&state, arrival, params).await {
+        match admit(&state, checked, params).await {
             Err(outgoing) => once(outgoing),
             Ok(admitted) if admitted.ty() == OperationType::Subscription => {
                 let responses = admitted.subscribe().await.map(|response| match response {
@@ -30,7 +30,7 @@ pub fn run(
                 });
                 once(Outgoing::Subscribed).chain(responses).boxed()
             }
-            Ok(admitted) => once(execute(&state.0.engine, admitted).await),
+            Ok(admitted) => once(execute(&state.engine, admitted).await),
         }
     };
     stream::once(started).flatten().boxed()
@@ -43,11 +43,11 @@ fn once(outgoing: Outgoing) -> BoxStream<'static, Outgoing> {
 /// The permit of admission is released with it: a subscription does not hold one while it waits.
 async fn admit(
     state: &AppState,
-    arrival: Arrival,
+    checked: Checked,
     params: GraphQLParams,
 ) -> Result<AdmittedOperation, Outgoing> {
     let rejected = |error| Outgoing::Failed(vec![server_error(error)]);
-    let mut permitted = arrival.permit().await.map_err(rejected)?;
+    let mut permitted = checked.permit().await.map_err(rejected)?;
     let requester = permitted.authenticate().await.map_err(|error| match error {
         Error::Unauthenticated(_) => Outgoing::Forbidden,
         error => rejected(error),
@@ -55,7 +55,7 @@ async fn admit(
     let failed = |error: ServerError| Outgoing::Failed(vec![error]);
     let operation = requester.prepare(params).map_err(failed)?;
     let is_subscription = operation.ty() == OperationType::Subscription;
-    if !is_subscription && state.0.shutdown.is_shutting_down() {
+    if !is_subscription && state.shutdown.is_shutting_down() {
         return Err(rejected(Error::Unavailable));
     }
     operation.admit().await.map_err(failed)
