@@ -1,6 +1,6 @@
 //! The GraphQL over HTTP specification: requests, status codes, media types and headers.
 //!
-//! The submodules test attacks, caching by ETag and batches, cross-origin requests, persisted
+//! The submodules test attacks, caching by entity tags and batches, cross-origin requests, persisted
 //! documents, the routes other than `/graphql`, the order of response fields, and variables.
 
 mod attack;
