@@ -17,7 +17,7 @@ use axum::Router;
 use clap::Parser;
 use rookery::config::Config;
 use rookery::database::Engine;
-use rookery::http::{ServerLimits, Shutdown};
+use rookery::http::{ServerLimits, ServerOptions, Shutdown};
 use tokio::net::TcpListener;
 
 #[global_allocator]
@@ -41,7 +41,7 @@ async fn main() -> anyhow::Result<()> {
     };
     let listener = TcpListener::bind(http.listen).await?;
     println!("http://{}/", listener.local_addr()?);
-    let never = (std::future::pending(), Shutdown::default());
-    rookery::http::serve(listener, router, never, limits).await;
+    let options = ServerOptions { limits, shutdown: Shutdown::default() };
+    rookery::http::serve(listener, router, std::future::pending(), options).await;
     Ok(())
 }

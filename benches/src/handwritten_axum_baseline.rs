@@ -24,7 +24,7 @@ use rookery::auth::Viewer;
 use rookery::config::Config;
 use rookery::database::{Database, Engine, Snapshot};
 use rookery::error::Error;
-use rookery::http::{ServerLimits, Shutdown};
+use rookery::http::{ServerLimits, ServerOptions, Shutdown};
 use rookery::ids::{GlobalId, IdGenerator};
 use rookery::loaders::{
     Batch as _, FollowList, FollowRow, PageKey, SCAN_MIN_FOLLOWING, SCAN_WINDOW, TimelineKey,
@@ -72,8 +72,8 @@ async fn main() -> anyhow::Result<()> {
         .with_state(AppState { database, ids });
     let listener = TcpListener::bind(http.listen).await?;
     println!("http://{}/", listener.local_addr()?);
-    let never = (std::future::pending(), Shutdown::default());
-    rookery::http::serve(listener, router, never, limits).await;
+    let options = ServerOptions { limits, shutdown: Shutdown::default() };
+    rookery::http::serve(listener, router, std::future::pending(), options).await;
     Ok(())
 }
 

@@ -40,7 +40,15 @@ pub struct IssuedSession {
     pub viewer: Viewer,
 }
 
-/// Opens a session for `user` with the given id and expiry.
+/// The id and the expiry of a session to open.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionSpec {
+    /// Its timestamp is the time of creation.
+    pub id: i64,
+    pub expires_at: DateTime<Utc>,
+}
+
+/// Opens a session for `user`.
 ///
 /// Deletes the user's expired sessions, and the oldest ones over `MAX_SESSIONS`.
 ///
@@ -49,7 +57,7 @@ pub struct IssuedSession {
 pub async fn open_session(
     transaction: &DatabaseTransaction,
     user: user::Model,
-    (id, expires_at): (i64, DateTime<Utc>),
+    SessionSpec { id, expires_at }: SessionSpec,
     client: Client,
 ) -> Result<IssuedSession, DbErr> {
     let newest = Query::select()

@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::lock;
 use crate::app::App;
 use crate::config::Config;
-use crate::http::{self, ServerLimits, Shutdown};
+use crate::http::{self, ServerLimits, ServerOptions, Shutdown};
 use crate::limits::AttemptPermit;
 
 /// The password of john, susan, mary and david in the demo data.
@@ -53,7 +53,8 @@ pub async fn serve(config: Config) -> Result<()> {
         serve_metrics(listener, router, app.shutdown.clone(), limits.clone());
     }
     let shutdown_timeout = limits.shutdown_timeout;
-    http::serve(listener, router, (stop, app.shutdown), limits).await;
+    let options = ServerOptions { limits, shutdown: app.shutdown };
+    http::serve(listener, router, stop, options).await;
     // Closing waits for the database server, which may be unreachable.
     let _ = tokio::time::timeout(shutdown_timeout, app.database.close()).await;
     println!("Rookery has stopped.");
@@ -87,7 +88,8 @@ fn serve_metrics(listener: TcpListener, router: Router, shutdown: Shutdown, limi
         // The shutdown waits for scrapes in flight.
         let _tracked = shutdown.track();
         let stop = shutdown.shutting_down();
-        http::serve(listener, router, (stop, Shutdown::default()), limits).await;
+        let options = ServerOptions { limits, shutdown: Shutdown::default() };
+        http::serve(listener, router, stop, options).await;
     });
 }
 

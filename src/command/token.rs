@@ -7,7 +7,7 @@ use chrono::{TimeDelta, Utc};
 use entity::user;
 use secrecy::ExposeSecret as _;
 
-use crate::auth::{Client, open_session};
+use crate::auth::{Client, SessionSpec, open_session};
 use crate::database::Database;
 use crate::ids::{COMMAND_INSTANCE, IdGenerator, InstanceId};
 
@@ -27,7 +27,8 @@ pub async fn create(database: &Database, username: &str, days: u16) -> Result<St
     let user_agent = Some("rookery token create".to_owned());
     let client = Client { user_agent, ..Client::default() };
     let expires_at = Utc::now() + TimeDelta::days(days.into());
-    let signed_in = open_session(&transaction, user, (id, expires_at), client).await?;
+    let signed_in =
+        open_session(&transaction, user, SessionSpec { id, expires_at }, client).await?;
     transaction.commit().await?;
     Ok(signed_in.token.expose_secret().to_owned())
 }

@@ -7,7 +7,7 @@
 
 use std::collections::HashSet;
 
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use entity::{bookmark, event, follow, post, session, user};
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query, SelectStatement, UnionType};
 use sea_orm::{
@@ -17,7 +17,7 @@ use sea_orm::{
 use secrecy::SecretString;
 
 use super::{Services, validation};
-use crate::auth::{Client, IssuedSession, Viewer, open_session};
+use crate::auth::{Client, IssuedSession, SessionSpec, Viewer, open_session};
 use crate::database::Snapshot;
 use crate::error;
 use crate::error::{Error, UserError, UserErrorKind};
@@ -77,7 +77,7 @@ pub async fn register(
         ..Default::default()
     };
     let user = user.insert(&transaction).await.map_err(error::from_unique_violation)?;
-    let issued = open_session(&transaction, user, start_session(services), client).await?;
+    let issued = open_session(&transaction, user, session_spec(services), client).await?;
     services.commit(transaction, &issued.viewer).await?;
     Ok(issued)
 }
@@ -117,7 +117,7 @@ pub async fn login(
         let message = "The username or the password is wrong.";
         return Err(UserErrorKind::InvalidCredentials.at(&["input"], message).into());
     };
-    let issued = open_session(&transaction, user, start_session(services), client).await?;
+    let issued = open_session(&transaction, user, session_spec(services), client).await?;
     services.commit(transaction, &issued.viewer).await?;
     Ok(issued)
 }
@@ -147,6 +147,13 @@ pub async fn revoke(services: &Services, viewer: &Viewer, id: i64) -> Result<boo
     Ok(revoked.rows_affected > 0)
 }
 
+/// The password that is to be replaced, and the new one.
+#[derive(Clone, Debug)]
+pub struct PasswordChange {
+    pub current: SecretString,
+    pub new: SecretString,
+}
+
 /// Changes the password, ends every session of the viewer, and opens a new session.
 ///
 /// # Errors
@@ -155,12 +162,15 @@ pub async fn revoke(services: &Services, viewer: &Viewer, id: i64) -> Result<boo
 /// any error of the database.
 pub async fn change_password(
     services: &Services,
-    (viewer, client): (&Viewer, Client),
-    current: SecretString,
-    new: SecretString,
+    viewer: &Viewer,
+    client: Client,
+    change: PasswordChange,
 ) -> Result<IssuedSession, Error> {
-    let new = validation::password(new, &["input", "newPassword"])?;
-    let attempt = verify_password(services, viewer, &client, current, "currentPassword").await?;
+    let new = validation::password(change.new, &["input", "newPassword"])?;
+    let attempt = check_attempt(services, viewer, &client)?;
+    verify_password(services, viewer, change.current, &attempt)
+        .await?
+        .ok_or_else(|| wrong_password("currentPassword"))?;
     let password_hash = services.passwords.hash(new, &attempt).await?;
     let transaction = services.db.begin().await?;
     let Some(user) = lock_if_password_unchanged(&transaction, viewer.user().clone()).await? else {
@@ -173,7 +183,7 @@ pub async fn change_password(
         .filter(session::Column::UserId.eq(user.id))
         .exec(&transaction)
         .await?;
-    let issued = open_session(&transaction, user, start_session(services), client).await?;
+    let issued = open_session(&transaction, user, session_spec(services), client).await?;
     services.commit(transaction, &issued.viewer).await?;
     Ok(issued)
 }
@@ -188,10 +198,14 @@ pub async fn change_password(
 /// when the password was changed or the account deleted in the meantime; any error of the database.
 pub async fn delete(
     services: &Services,
-    (viewer, client): (&Viewer, Client),
+    viewer: &Viewer,
+    client: &Client,
     password: SecretString,
 ) -> Result<i64, Error> {
-    verify_password(services, viewer, &client, password, "password").await?;
+    let attempt = check_attempt(services, viewer, client)?;
+    verify_password(services, viewer, password, &attempt)
+        .await?
+        .ok_or_else(|| wrong_password("password"))?;
     let id = viewer.id();
     let transaction = services.db.begin().await?;
     let is_affected = user::Column::Id.in_subquery(user_and_neighbours(id));
@@ -282,26 +296,37 @@ pub async fn sessions(snapshot: &Snapshot, viewer: &Viewer) -> Result<Vec<sessio
         .await?)
 }
 
-/// Verifies the viewer's password. `field` is the input field that holds it.
+/// Counts an attempt of the viewer to prove the password.
 ///
 /// # Errors
-/// [`Error::Expected`] with `InvalidCredentials` or `TooManyRequests`; [`Error::Internal`] when
-/// hashing fails.
-async fn verify_password(
+/// [`Error::Expected`] with `TooManyRequests`.
+fn check_attempt(
     services: &Services,
     viewer: &Viewer,
     client: &Client,
-    password: SecretString,
-    field: &'static str,
 ) -> Result<AttemptPermit, Error> {
-    let attempt =
-        services.throttle.check(client.network, Some(ThrottleKey::Authenticated(viewer.id())))?;
+    let key = ThrottleKey::Authenticated(viewer.id());
+    services.throttle.check(client.network, Some(key))
+}
+
+/// Verifies the viewer's password; `None` when it is wrong.
+///
+/// # Errors
+/// [`Error::Expected`] with `TooManyRequests` when too many passwords are being hashed;
+/// [`Error::Internal`] when hashing fails.
+async fn verify_password(
+    services: &Services,
+    viewer: &Viewer,
+    password: SecretString,
+    attempt: &AttemptPermit,
+) -> Result<Option<()>, Error> {
     let stored = viewer.user().password_hash.clone();
-    if services.passwords.verify(password, stored, &attempt).await? {
-        return Ok(attempt);
-    }
-    let message = "The password is wrong.";
-    Err(UserErrorKind::InvalidCredentials.at(&["input", field], message).into())
+    Ok(services.passwords.verify(password, stored, attempt).await?.then_some(()))
+}
+
+/// The user error of a wrong password in an input field.
+fn wrong_password(field: &'static str) -> Error {
+    UserErrorKind::InvalidCredentials.at(&["input", field], "The password is wrong.").into()
 }
 
 /// Locks a user and returns the current row, if the password is unchanged.
@@ -314,7 +339,6 @@ async fn lock_if_password_unchanged(
     Ok(current.filter(|current| current.password_hash == verified.password_hash))
 }
 
-/// The id and the time of expiry of a new session.
-fn start_session(services: &Services) -> (i64, DateTime<Utc>) {
-    (services.ids.next(), Utc::now() + services.session_lifetime)
+fn session_spec(services: &Services) -> SessionSpec {
+    SessionSpec { id: services.ids.next(), expires_at: Utc::now() + services.session_lifetime }
 }

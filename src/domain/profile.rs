@@ -27,7 +27,8 @@ pub struct Profile {
 /// [`Error::Unauthenticated`] when the account was deleted; any error of the database.
 pub async fn update(
     services: &Services,
-    (viewer, client): (&Viewer, Client),
+    viewer: &Viewer,
+    client: &Client,
     profile: Profile,
 ) -> Result<user::Model, Error> {
     let mut errors = Vec::new();

@@ -35,7 +35,7 @@ use negotiation::MediaType;
 
 pub use client_ip::Peer;
 pub use health::ReadinessCache;
-pub use server::{ServerLimits, serve};
+pub use server::{ServerLimits, ServerOptions, serve};
 pub use shutdown::Shutdown;
 pub use transports::embedded;
 

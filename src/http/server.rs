@@ -45,6 +45,13 @@ pub struct ServerLimits {
     pub shutdown_timeout: Duration,
 }
 
+/// The limits of a server, and the shutdown that it takes part in.
+#[derive(Clone, Debug)]
+pub struct ServerOptions {
+    pub limits: ServerLimits,
+    pub shutdown: Shutdown,
+}
+
 impl From<&Config> for ServerLimits {
     fn from(config: &Config) -> Self {
         Self {
@@ -58,12 +65,12 @@ impl From<&Config> for ServerLimits {
     }
 }
 
-/// Serves until `stop` resolves. Then requests in flight finish, and streams are ended.
+/// Serves `router` until `stop` resolves. Then requests in flight finish, and streams are ended.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
-    (stop, shutdown): (impl Future<Output = ()>, Shutdown),
-    limits: ServerLimits,
+    stop: impl Future<Output = ()>,
+    ServerOptions { limits, shutdown }: ServerOptions,
 ) {
     let mut stop = pin!(stop);
     let permits = Arc::new(Semaphore::new(limits.connections));

@@ -18,6 +18,7 @@ use super::text::ShortText;
 use super::user::User;
 use super::{Outcome, loaders, request, run_mutation, services, viewer};
 use crate::auth::IssuedSession;
+use crate::domain::account::PasswordChange;
 use crate::error::Error;
 use crate::ids::GlobalId;
 use crate::pagination::CursorKind;
@@ -349,13 +350,11 @@ impl AccountMutation {
         #[graphql(desc = "The current and the new password.")] input: ChangePasswordInput,
     ) -> Result<AuthPayload, Error> {
         let ChangePasswordInput { current_password, new_password } = input;
-        let (current, new) =
-            (SecretString::from(current_password), SecretString::from(new_password));
+        let change = PasswordChange { current: current_password.into(), new: new_password.into() };
         let viewer = viewer(ctx)?;
         let write = || {
-            let (current, new) = (current.clone(), new.clone());
             let client = request(ctx).client.clone();
-            domain::account::change_password(services(ctx), (&viewer, client), current, new)
+            domain::account::change_password(services(ctx), &viewer, client, change.clone())
         };
         AuthPayload::new(ctx, write).await
     }
@@ -371,10 +370,8 @@ impl AccountMutation {
     ) -> Result<DeleteAccountPayload, Error> {
         let viewer = viewer(ctx)?;
         let password = SecretString::from(input.password);
-        let write = || {
-            let client = request(ctx).client.clone();
-            domain::account::delete(services(ctx), (&viewer, client), password.clone())
-        };
+        let client = &request(ctx).client;
+        let write = || domain::account::delete(services(ctx), &viewer, client, password.clone());
         let outcome = run_mutation(ctx, write).await?;
         if outcome.is_ok() {
             request(ctx).set_viewer(None).await;

@@ -68,10 +68,8 @@ impl ProfileMutation {
             about_me: input.about_me.into(),
         };
         let viewer = viewer(ctx)?;
-        let write = || {
-            let client = request(ctx).client.clone();
-            domain::profile::update(services(ctx), (&viewer, client), profile.clone())
-        };
+        let client = &request(ctx).client;
+        let write = || domain::profile::update(services(ctx), &viewer, client, profile.clone());
         Ok(UpdateProfilePayload(run_mutation(ctx, write).await?))
     }
 }

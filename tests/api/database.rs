@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use entity::{bookmark, event, follow, post, session, user};
+use entity::{TABLES, event, for_each_table};
 use migration::{Migrator, MigratorTrait as _};
 use rookery::app::App;
 use rookery::command::migrate::{Migrate, migrate};
@@ -145,14 +145,9 @@ async fn migrated_tables_have_the_columns_of_the_entities() {
     migrated.migrate().await.unwrap();
     migrate(&described, &Migrate::Down { steps: 100 }).await.unwrap();
     let schema = Schema::new(described.writer().get_database_backend());
-    for table in [
-        schema.create_table_from_entity(user::Entity),
-        schema.create_table_from_entity(session::Entity),
-        schema.create_table_from_entity(follow::Entity),
-        schema.create_table_from_entity(post::Entity),
-        schema.create_table_from_entity(bookmark::Entity),
-        schema.create_table_from_entity(event::Entity),
-    ] {
+    let mut entities = vec![schema.create_table_from_entity(event::Entity)];
+    for_each_table!(E, _table => { entities.push(schema.create_table_from_entity(E::default())); });
+    for table in entities {
         described.writer().execute(&table).await.unwrap();
     }
     assert_eq!(tables(&migrated).await, tables(&described).await);
@@ -223,7 +218,7 @@ async fn deleting_a_user_deletes_all_rows_that_refer_to_it() {
     let app = TestApp::new().await;
     let database = insert_rows(&app).await;
     database.writer().execute_unprepared("DELETE FROM \"user\" WHERE id = 1").await.unwrap();
-    for table in ["session", "follow", "post", "bookmark"] {
+    for table in TABLES.iter().map(|table| table.name).filter(|name| *name != "user") {
         let remaining: Vec<i64> = column(database, &format!("SELECT id FROM {table}"), "id").await;
         assert_eq!(remaining, Vec::<i64>::new(), "{table}");
     }

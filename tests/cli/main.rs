@@ -25,6 +25,17 @@ fn schema_prints_the_sdl_without_a_database() {
 }
 
 #[test]
+fn completions_are_printed_for_each_shell() {
+    let folder = tempfile::tempdir().unwrap();
+    for (shell, word) in
+        [("bash", "_rookery()"), ("zsh", "#compdef rookery"), ("fish", "complete -c")]
+    {
+        let script = printed(&folder, &["completions", shell]);
+        assert!(script.contains(word) && script.contains("import"), "{shell}: {script}");
+    }
+}
+
+#[test]
 fn migrate_up_down_and_status_list_the_migrations() {
     let folder = tempfile::tempdir().unwrap();
     let count = |list: &str, state: &str| {

@@ -13,8 +13,7 @@ use http_body_util::BodyExt as _;
 use rookery::app::App;
 use rookery::config::Config;
 use rookery::database::Database;
-use rookery::http;
-use rookery::http::ServerLimits;
+use rookery::http::{self, ServerLimits, ServerOptions};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -152,7 +151,7 @@ impl TestApp {
         let (router, shutdown) = (self.app.router.clone(), self.app.shutdown.clone());
         let signal = shutdown.clone();
         let stop = async move { signal.shutting_down().await };
-        tokio::spawn(http::serve(listener, router, (stop, shutdown), limits));
+        tokio::spawn(http::serve(listener, router, stop, ServerOptions { limits, shutdown }));
         address
     }
 
