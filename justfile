@@ -19,7 +19,8 @@ lint:
 
 # Write schema.graphql
 schema:
-    cargo run --quiet -- schema > schema.graphql
+    cargo run --quiet -- schema > target/schema.graphql
+    mv target/schema.graphql schema.graphql
 
 # Update the expected responses beside tests/queries/*.graphql
 responses:

@@ -1,10 +1,11 @@
 //! Rookery: users, follows, posts and a home timeline over GraphQL.
 //!
-//! A request goes down the rooms once, and plain values come back up once: `http` (the server and its
-//! transports), `graphql` (from a document to a response), `schema` (the GraphQL types), `domain`
-//! (rules and writes) and `loaders` (batched reads), `entity` (storage). `events` delivers live
-//! updates, `auth` verifies passwords and tokens, `limits` bounds what clients use. `app` builds the
-//! application from its `config`. `docs/architecture.md` shows the whole.
+//! A request goes down the rooms (the top-level modules) once, and plain values come back up once:
+//! `http` (the server and its transports), `graphql` (from a document to a response), `schema` (the
+//! GraphQL types), `domain` (rules and writes) and `loaders` (batched reads), `entity` (storage).
+//! `events` delivers live updates, `auth` verifies passwords and tokens, `limits` bounds what
+//! clients use. `app` builds the application from its `config`. `docs/architecture.md` shows the
+//! whole.
 
 pub mod app;
 pub mod auth;

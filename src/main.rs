@@ -28,7 +28,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 ///
 /// Without a command, `rookery` serves: it opens an SQLite file in the working directory, applies
 /// pending migrations, and prints the URL of the playground. `rookery serve --help` lists the options.
-/// Options follow the command that they belong to.
+/// Put options after their command.
 #[derive(Parser)]
 #[command(name = "rookery", version, override_usage = "rookery [OPTIONS] [COMMAND]")]
 struct Cli {
@@ -74,14 +74,14 @@ enum Command {
         #[command(subcommand)]
         source: Import,
     },
-    /// Copy a database into an empty one in one transaction, between engines or on the same
+    /// Copy a database into an empty one in one transaction, from any engine to any engine
     ///
     /// Afterwards the copy is checked as by `doctor`. The exit code is 1 if the check finds problems.
     Copy {
         #[command(flatten)]
         options: CopyOptions,
     },
-    /// Check that counts equal their lists and that all references are valid
+    /// Check that stored counts equal their rows and that all references are valid
     ///
     /// The exit code is 1 if problems are found and not repaired.
     Doctor {
@@ -111,8 +111,7 @@ enum Command {
 enum Import {
     /// Import follows from an edge list, plain or gzip
     ///
-    /// A line `a b` of two numbers means that user ua follows user ub. A line that starts with # is a
-    /// comment.
+    /// A line `1 2` means that user `u1` follows user `u2`. A line that starts with # is a comment.
     Follows {
         /// Path of the edge list
         file: PathBuf,

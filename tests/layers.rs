@@ -1,12 +1,13 @@
 //! The structure of the source: which room imports which, how long files are, and which words are
-//! not used. `docs/architecture.md` explains the rooms.
+//! not used. A room is a top-level module of `src/`; `docs/architecture.md` explains the rooms.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Each room from the ground up, and the rooms that it imports: all of these and no others. A room
-/// imports only rooms above it in this list.
+/// Each room, and the rooms that it imports: all of these and no others.
+///
+/// A file imports only from its own room and from rooms listed before it.
 const ROOMS: [(&str, &str); 19] = [
     ("error", ""),
     ("retry", ""),
@@ -144,6 +145,7 @@ fn rooms_import_exactly_the_listed_rooms() {
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
+/// The exception is `validation`, which is not a noun.
 #[test]
 fn files_of_the_domain_do_not_import_each_other() {
     let mut problems = Vec::new();

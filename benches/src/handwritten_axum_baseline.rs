@@ -102,7 +102,7 @@ async fn find(snapshot: &Snapshot, username: &str) -> anyhow::Result<user::Model
     let engine = snapshot.engine();
     let sql = format!("SELECT * FROM \"user\" WHERE {}", engine.in_list_sql("lower(username)", 1));
     let users =
-        snapshot.all(&sql, [engine.bind_strings([user::normalize_username(username)])]).await?;
+        snapshot.all(&sql, [engine.bind_strings([user::normalize_identifier(username)])]).await?;
     users.into_iter().next().ok_or_else(|| anyhow::anyhow!("there is no user {username}"))
 }
 

@@ -16,6 +16,14 @@ pub struct Table {
     pub local_columns: &'static [&'static str],
 }
 
+impl Table {
+    /// The name as an identifier of SQL: a noun may be a reserved word.
+    #[must_use]
+    pub fn quoted(&self) -> String {
+        format!("\"{}\"", self.name)
+    }
+}
+
 /// A column that refers to the id of another table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reference {

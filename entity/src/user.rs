@@ -116,7 +116,7 @@ impl From<&Model> for UserSummary {
 /// It is in lower case like the index. NUL, which a text of PostgreSQL cannot contain, becomes a
 /// space, which no username and no e-mail address contains.
 #[must_use]
-pub fn normalize_username(text: &str) -> String {
+pub fn normalize_identifier(text: &str) -> String {
     text.to_ascii_lowercase().replace('\0', " ")
 }
 
@@ -137,15 +137,15 @@ impl Entity {
             UserRef::Id(id) => Self::find_by_id(*id),
             UserRef::Username(username) => Self::find().filter(
                 Expr::from(Func::lower(Expr::col(Column::Username)))
-                    .eq(normalize_username(username)),
+                    .eq(normalize_identifier(username)),
             ),
         }
     }
 
     /// Selects users and locks their rows (`FOR NO KEY UPDATE`).
     ///
-    /// Rows are locked in the order of their ids. All writes lock in this order, so that they do
-    /// not deadlock.
+    /// Rows are locked in the order of their ids, so that two writes with one such statement each
+    /// do not deadlock. A write with several of them may deadlock with another write.
     #[must_use]
     pub fn find_for_update(condition: impl Into<sea_orm::Condition>) -> Select<Self> {
         let condition = condition.into();

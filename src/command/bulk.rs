@@ -27,21 +27,21 @@ pub const ROWS_PER_STATEMENT: usize = 4096;
 /// SQLite's page cache during a bulk write: 64 MiB. A negative number is in KiB, others in pages.
 const CACHE_SIZE: i64 = -64 * 1024;
 
-/// The largest sequence number of an id, which has 13 bits.
+/// The largest sequence number of an id, 8191: sequence numbers have 13 bits.
 const MAX_SEQUENCE: u16 = (1 << 13) - 1;
 
 /// The assignments of all stored counts of users, for `UPDATE "user" SET`.
-pub(super) fn counts_sql() -> String {
+pub(super) fn set_counts_sql() -> String {
     let counts = TABLES.iter().flat_map(|table| {
-        let assign = |count: &Count| format!("{} = {}", count.column, count_sql(table, count));
+        let assign = |count: &Count| format!("{} = {}", count.column, count_subquery(table, count));
         table.counts.iter().map(assign)
     });
     counts.collect::<Vec<_>>().join(", ")
 }
 
 /// The number of rows of `table` that a stored count of a user counts, as a subquery.
-pub(super) fn count_sql(table: &Table, count: &Count) -> String {
-    format!(r#"(SELECT count(*) FROM {} WHERE {} = "user".id)"#, table.name, count.key)
+pub(super) fn count_subquery(table: &Table, count: &Count) -> String {
+    format!(r#"(SELECT count(*) FROM {} WHERE {} = "user".id)"#, table.quoted(), count.key)
 }
 
 /// A user to add. The time of registration is the timestamp of `id`.
@@ -75,7 +75,7 @@ pub struct Post<'a> {
 pub struct Bulk<'a> {
     db: &'a Database,
     transaction: DatabaseTransaction,
-    /// The cache size of SQLite's connection before, which is restored.
+    /// SQLite's cache size before the transaction; [`Bulk::commit`] restores it.
     old_cache_size: Option<i64>,
 }
 
@@ -95,7 +95,7 @@ impl<'a> Bulk<'a> {
         Ok(bulk)
     }
 
-    /// Records the event that resets all subscriptions, and commits.
+    /// Records the event that makes clients read their pages again (`ManyChanged`), and commits.
     ///
     /// # Errors
     /// Any error of the database.
@@ -125,12 +125,12 @@ impl<'a> Bulk<'a> {
             SELECT CAST(value ->> 0 AS bigint), value ->> 1, value ->> 2, value ->> 3, value ->> 4,
                 value ->> 5, {}
             FROM {}"#,
-            self.engine().timestamp_literal("value ->> 6"),
+            self.engine().timestamp_expr("value ->> 6"),
             self.engine().unnest_json("item")
         );
         let rows = json(users.iter().map(|user| {
             let texts = (&user.display_name, &user.about_me, &user.password_hash);
-            let time = timestamp_sql(user.id);
+            let time = timestamp_text(user.id);
             (user.id, &user.username, &user.email, texts.0, texts.1, texts.2, time)
         }))?;
         self.execute(&add, [rows]).await.map(drop)
@@ -163,16 +163,18 @@ impl<'a> Bulk<'a> {
             "INSERT INTO post (id, author_id, body, created_at)
             SELECT CAST(value ->> 0 AS bigint), CAST(value ->> 1 AS bigint), value ->> 2, {}
             FROM {}",
-            self.engine().timestamp_literal("value ->> 3"),
+            self.engine().timestamp_expr("value ->> 3"),
             self.engine().unnest_json("item")
         );
         let rows = json(
-            posts.iter().map(|post| (post.id, post.author, post.body, timestamp_sql(post.id))),
+            posts.iter().map(|post| (post.id, post.author, post.body, timestamp_text(post.id))),
         )?;
         self.execute(&add, [rows]).await.map(drop)
     }
 
-    /// Inserts rows of any table, at most as many as a statement has parameters for.
+    /// Inserts rows of any table in one statement.
+    ///
+    /// The rows x columns must not exceed the engine's parameter limit.
     pub async fn add<E: EntityTrait>(
         &self,
         rows: impl IntoIterator<Item = E::ActiveModel>,
@@ -180,21 +182,21 @@ impl<'a> Bulk<'a> {
         E::insert_many(rows).exec_without_returning(&self.transaction).await.map(drop)
     }
 
-    /// Sets the stored counts of these users.
+    /// Analyzes the tables, then sets the stored counts of these users.
     pub async fn recount(&self, users: &[i64]) -> Result<(), DbErr> {
         self.analyze().await?;
         let is_listed = self.engine().in_list_sql("id", 1);
-        let update = format!(r#"UPDATE "user" SET {} WHERE {is_listed}"#, counts_sql());
+        let update = format!(r#"UPDATE "user" SET {} WHERE {is_listed}"#, set_counts_sql());
         for users in users.chunks(ROWS_PER_STATEMENT) {
             self.execute(&update, [self.engine().bind_ids(users.iter().copied())]).await?;
         }
         Ok(())
     }
 
-    /// Updates PostgreSQL's statistics, so that its plans take the new rows into account.
+    /// Analyzes all tables on PostgreSQL, so that its plans take the new rows into account.
     pub async fn analyze(&self) -> Result<(), DbErr> {
         if self.engine() == Engine::Postgres {
-            let tables: Vec<_> = TABLES.iter().map(|table| format!("\"{}\"", table.name)).collect();
+            let tables: Vec<_> = TABLES.iter().map(Table::quoted).collect();
             self.execute(&format!("ANALYZE {}", tables.join(", ")), []).await?;
         }
         Ok(())
@@ -214,7 +216,11 @@ impl<'a> Bulk<'a> {
         Ok(found.into_iter().map(|user| (user.name, user.id)).collect())
     }
 
-    /// For each time, the ids of its millisecond that are larger than those in `table`.
+    /// For each time, the unused command ids of its millisecond: those above the largest id in
+    /// `table`.
+    ///
+    /// # Errors
+    /// When a time is before 1970 or after 2109; any error of the database.
     pub async fn free_ids(
         &self,
         table: &'static str,
@@ -237,7 +243,7 @@ impl<'a> Bulk<'a> {
             self.engine().unnest_json("span")
         );
         let spans = times.iter().map(|time| {
-            let span = snowflake::first_id_at(*time, 0).zip(last_id_at(*time));
+            let span = snowflake::command_id_at(*time, 0).zip(last_id_at(*time));
             span.with_context(|| format!("the time {time} is before 1970 or after 2109"))
         });
         let spans = spans.collect::<Result<Vec<_>>>()?;
@@ -265,7 +271,7 @@ impl<'a> Bulk<'a> {
         self.number(&format!("SELECT coalesce(({}), 0) AS number", max_id_sql()), []).await
     }
 
-    /// The number that `sql` selects as `number`.
+    /// The number that `sql` selects as `number`; 0 without rows.
     pub async fn number(
         &self,
         sql: &str,
@@ -302,7 +308,7 @@ impl<'a> Bulk<'a> {
 
 /// The largest id of a time's millisecond. `None` before 1970 and after 2109.
 pub fn last_id_at(time: DateTime<Utc>) -> Option<i64> {
-    snowflake::first_id_at(time, MAX_SEQUENCE)
+    snowflake::command_id_at(time, MAX_SEQUENCE)
 }
 
 /// Rows as a JSON array, to be bound as one parameter.
@@ -318,7 +324,7 @@ fn follow_rows(follows: &[Follow]) -> Result<Value, DbErr> {
 }
 
 /// The timestamp of an id, in the format of the entities.
-fn timestamp_sql(id: i64) -> String {
+fn timestamp_text(id: i64) -> String {
     let time: DateTimeUtc = snowflake::timestamp_of(id);
     time.to_rfc3339_opts(SecondsFormat::AutoSi, false)
 }

@@ -45,7 +45,7 @@ pub async fn drop_indexes(
     if bulk.engine() == Engine::Postgres {
         return Ok(DroppedIndexes(Vec::new()));
     }
-    let existing = bulk.number(&format!("SELECT count(*) AS number FROM {table}"), []).await?;
+    let existing = bulk.number(&format!("SELECT count(*) AS number FROM \"{table}\""), []).await?;
     if existing.unsigned_abs() > new_rows {
         return Ok(DroppedIndexes(Vec::new()));
     }

@@ -10,7 +10,7 @@ pub struct DatabaseConfig {
     /// URL of the database: `sqlite://PATH` or `postgres://USER:PASSWORD@HOST:PORT/NAME`
     ///
     /// A path is relative to the working directory, and a missing file is created. PostgreSQL's
-    /// parameters sslmode and sslrootcert have their meaning of libpq, as in
+    /// parameters sslmode and sslrootcert work as in libpq, as in
     /// `?sslmode=verify-full&sslrootcert=PATH`.
     #[arg(
         long,

@@ -22,7 +22,7 @@ pub struct HttpConfig {
           value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub request_timeout: u64,
 
-    /// Seconds for a client to send the head of a request, and again to send its body
+    /// Seconds for a client to send the head of a request, and the same again for its body
     ///
     /// Also the time for a WebSocket client to send `connection_init`.
     #[arg(long, env = "ROOKERY_READ_TIMEOUT", default_value_t = 10, value_name = "SECONDS",

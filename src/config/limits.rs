@@ -5,7 +5,7 @@ use clap::Args;
 /// Limits of requests, connections, streams and rates.
 ///
 /// The defaults admit the full introspection query and the operations of ordinary frontends. The
-/// limits of a document are checked before it is executed.
+/// limits of a document and its operations are checked before execution.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Limits")]
 pub struct Limits {
@@ -32,7 +32,9 @@ pub struct Limits {
     #[arg(long, env = "ROOKERY_MAX_DEFINITIONS", default_value_t = 64, value_name = "N")]
     pub max_definitions: usize,
 
-    /// Maximum number of fields in a document; a fragment counts at each spread
+    /// Maximum number of fields, fragment spreads and inline fragments of an operation
+    ///
+    /// A fragment counts at each spread.
     #[arg(long, env = "ROOKERY_MAX_FIELDS", default_value_t = 1_000, value_name = "N")]
     pub max_fields: usize,
 
@@ -40,7 +42,7 @@ pub struct Limits {
     #[arg(long, env = "ROOKERY_MAX_DEPTH", default_value_t = 16, value_name = "N")]
     pub max_depth: usize,
 
-    /// Maximum number of aliases in a document; a fragment counts at each spread
+    /// Maximum number of aliases of an operation; a fragment counts at each spread
     #[arg(long, env = "ROOKERY_MAX_ALIASES", default_value_t = 30, value_name = "N")]
     pub max_aliases: usize,
 
@@ -48,14 +50,15 @@ pub struct Limits {
     #[arg(long, env = "ROOKERY_MAX_ROOT_FIELDS", default_value_t = 20, value_name = "N")]
     pub max_root_fields: usize,
 
-    /// Maximum number of directives in a document; a fragment counts at each spread
+    /// Maximum number of directives of an operation; a fragment counts at each spread
     #[arg(long, env = "ROOKERY_MAX_DIRECTIVES", default_value_t = 50, value_name = "N")]
     pub max_directives: usize,
 
-    /// Maximum cost of a query or mutation; more fails with `QUERY_TOO_COMPLEX`
+    /// Maximum cost of a query or mutation
     ///
-    /// A field costs 1. A post of a list costs 4 more. A list multiplies the cost of its entries by
-    /// the page size. A list without a stored count costs 250 more.
+    /// An operation over the limit fails with `QUERY_TOO_COMPLEX`. A field costs 1. A post of a
+    /// list costs 4 more. A list multiplies the cost of its entries by the page size. A list
+    /// without a stored count costs 250 more.
     #[arg(long, env = "ROOKERY_MAX_COMPLEXITY", default_value_t = 50_000, value_name = "COST")]
     pub max_complexity: usize,
 
@@ -68,7 +71,9 @@ pub struct Limits {
     )]
     pub max_event_complexity: usize,
 
-    /// Maximum text of posts and profiles in one response, in bytes; more fails with `QUERY_TOO_COMPLEX`
+    /// Maximum text of posts and profiles in one response, in bytes
+    ///
+    /// A response over the limit fails with `QUERY_TOO_COMPLEX`.
     #[arg(
         long,
         env = "ROOKERY_MAX_RESPONSE_TEXT_BYTES",
@@ -77,10 +82,11 @@ pub struct Limits {
     )]
     pub max_response_text_bytes: usize,
 
-    /// Memory for response bodies that are not yet sent, in bytes; more fails with UNAVAILABLE
+    /// Memory for response bodies that are not yet sent, in bytes
     ///
-    /// One client network may use at most half. The first 64 KiB of each response are not counted.
-    /// The status is 503.
+    /// A query over the limit fails with `UNAVAILABLE` (503). One client network may use at most
+    /// half. A response under 64 KiB is not counted. A larger one counts in steps of 64 KiB,
+    /// rounded down.
     #[arg(
         long,
         env = "ROOKERY_RESPONSE_MEMORY_BYTES",
@@ -91,8 +97,8 @@ pub struct Limits {
 
     /// Maximum number of requests executed concurrently, 1 to 1000000
     ///
-    /// A single client network may use at most half. Excess requests queue for up to 1 s (50 ms under
-    /// sustained overload) and then fail with UNAVAILABLE (503).
+    /// A single client network may use at most half. Excess requests queue for up to 1 s (50 ms
+    /// under sustained overload) and then fail with `UNAVAILABLE` (503).
     #[arg(long, env = "ROOKERY_MAX_CONCURRENT_REQUESTS", default_value_t = 64, value_name = "N",
           value_parser = parse_at_least_one)]
     pub max_concurrent_requests: usize,
@@ -141,7 +147,8 @@ pub struct Limits {
 
     /// Rate limit of a client network's anonymous clients, in cost points per minute; 0 disables it
     ///
-    /// More fails with `RATE_LIMITED` (429). A client network is an IPv4 address or an IPv6 /64.
+    /// A request over the limit fails with `RATE_LIMITED` (429). A client network is an IPv4
+    /// address or an IPv6 /64.
     #[arg(
         long,
         env = "ROOKERY_RATE_LIMIT_PER_NETWORK",
@@ -152,7 +159,7 @@ pub struct Limits {
 
     /// Rate limit of a signed-in user, in cost points per minute; 0 disables it
     ///
-    /// More fails with `RATE_LIMITED` (429).
+    /// A request over the limit fails with `RATE_LIMITED` (429).
     #[arg(
         long,
         env = "ROOKERY_RATE_LIMIT_PER_USER",
@@ -164,7 +171,8 @@ pub struct Limits {
     /// Credential attempts per minute from one client network; 0 disables the limit
     ///
     /// Attempts are registration, login, proof of a password and change of an e-mail address. One
-    /// account may receive five times as many from all networks. More fails with `TOO_MANY_REQUESTS`.
+    /// account may receive five times as many from all networks. An attempt over a limit fails with
+    /// `TOO_MANY_REQUESTS`.
     #[arg(
         long,
         env = "ROOKERY_CREDENTIAL_ATTEMPTS_PER_MINUTE",
@@ -175,14 +183,15 @@ pub struct Limits {
 
     /// Maximum number of users that one user follows; 0 disables the limit
     ///
-    /// More fails with `FOLLOW_LIMIT_REACHED`.
+    /// A follow over the limit fails with `FOLLOW_LIMIT_REACHED`.
     #[arg(long, env = "ROOKERY_MAX_FOLLOWING", default_value_t = 10_000, value_name = "N",
           value_parser = clap::value_parser!(i32).range(0..))]
     pub max_following: i32,
 
     /// Maximum number of follows that one user makes on one day in UTC; 0 disables the limit
     ///
-    /// Follows that are undone count too. More fails with `FOLLOW_LIMIT_REACHED`.
+    /// Follows that are undone count too. A follow over the limit fails with
+    /// `FOLLOW_LIMIT_REACHED`.
     #[arg(long, env = "ROOKERY_MAX_FOLLOWS_PER_DAY", default_value_t = 1_000, value_name = "N",
           value_parser = clap::value_parser!(i32).range(0..))]
     pub max_follows_per_day: i32,

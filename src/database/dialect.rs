@@ -102,7 +102,7 @@ impl Engine {
 
     /// The SQL expression `text` as a timestamp, in the form that is stored.
     #[must_use]
-    pub fn timestamp_literal(self, text: &str) -> String {
+    pub fn timestamp_expr(self, text: &str) -> String {
         match self {
             Self::Sqlite => text.to_owned(),
             Self::Postgres => format!("CAST({text} AS timestamptz)"),

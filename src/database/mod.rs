@@ -238,6 +238,6 @@ impl Database {
 /// It is null in an empty database.
 pub fn max_id_sql() -> String {
     let tables = entity::TABLES.iter();
-    let max = tables.map(|table| format!("SELECT max(id) AS id FROM \"{}\"", table.name));
+    let max = tables.map(|table| format!("SELECT max(id) AS id FROM {}", table.quoted()));
     format!("SELECT max(id) AS id FROM ({}) AS ids", max.collect::<Vec<_>>().join(" UNION ALL "))
 }

@@ -9,9 +9,9 @@ use entity::event;
 
 /// The set of transactions whose events were visible in a snapshot.
 ///
-/// It contains all ids up to the last visible event, except those in progress. Larger ids are not
-/// in it, even if their transactions have ended: after a crash, PostgreSQL assigns the ids of
-/// transactions that left nothing in the WAL again.
+/// It contains all ids up to the last visible event, except those in progress. It does not contain
+/// larger ids, even if their transactions have ended. After a crash, PostgreSQL reuses the ids of
+/// transactions that wrote nothing to the WAL.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StreamPosition {
     /// Ascending ids, all below that of the last event.
@@ -19,9 +19,9 @@ pub struct StreamPosition {
     last: EventRef,
 }
 
-/// The visible event with the largest transaction id.
+/// Identifies an event.
 ///
-/// A database that is restored to an earlier state assigns the id again, but at another time.
+/// The time tells it from an event with the same id after a restore.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EventRef {
     /// Id of the transaction that wrote the event.
@@ -45,7 +45,8 @@ impl StreamPosition {
     /// The position of a snapshot of PostgreSQL.
     ///
     /// `snapshot` is the text form of `pg_snapshot`, `xmin:xmax:xip_list`. `last` is the visible
-    /// event with the largest transaction id. `None` if the text is not valid.
+    /// event with the largest transaction id. For SQLite, `snapshot` is `::`, which has no
+    /// transactions in progress. `None` if the text is not valid.
     #[must_use]
     pub fn new(snapshot: &str, last: EventRef) -> Option<Self> {
         let ids = snapshot.split(':').nth(2)?.split(',').filter(|txn| !txn.is_empty());
@@ -63,19 +64,19 @@ impl StreamPosition {
 
     /// The smallest transaction id that the position does not contain.
     #[must_use]
-    pub fn oldest_unseen(&self) -> i64 {
-        self.in_progress.first().copied().unwrap_or(self.next_txid())
+    pub fn first_not_contained(&self) -> i64 {
+        self.in_progress.first().copied().unwrap_or(self.next_txn())
     }
 
     /// The id after that of the last event.
     ///
     /// The position contains neither it nor any larger id.
     #[must_use]
-    pub fn next_txid(&self) -> i64 {
+    pub fn next_txn(&self) -> i64 {
         self.last.txn + 1
     }
 
-    /// The ids below [`Self::next_txid`] that the position does not contain, ascending.
+    /// The ids below [`Self::next_txn`] that the position does not contain, ascending.
     #[must_use]
     pub fn in_progress(&self) -> &[i64] {
         &self.in_progress
@@ -87,16 +88,17 @@ impl StreamPosition {
         self.last
     }
 
-    /// The position of a subscriber on its way from here to the later `target`.
+    /// The position after delivering all events up to `delivered`, between `self` and `target`.
     ///
-    /// The subscriber receives the events between the two in the order of their transaction ids,
-    /// and has received all up to `delivered`.
+    /// Events are delivered in the order of their transaction ids.
     #[must_use]
     pub fn advance_to(&self, delivered: EventRef, target: &Self) -> Self {
         let txn = delivered.txn;
         let remaining = self.in_progress.iter().filter(|id| **id > txn || !target.contains(**id));
-        let begun = target.in_progress.iter().filter(|id| (self.next_txid()..=txn).contains(*id));
-        let in_progress = remaining.chain(begun).copied().collect();
+        // Transactions in progress at `target` that began after `self`.
+        let started_since =
+            target.in_progress.iter().filter(|id| (self.next_txn()..=txn).contains(*id));
+        let in_progress = remaining.chain(started_since).copied().collect();
         Self { in_progress, last: self.last.max(delivered) }
     }
 
@@ -141,14 +143,14 @@ mod tests {
         let position = self::position("10:20:10,14,19", 17).unwrap();
         let unseen: Vec<i64> = (1..25).filter(|txn| !position.contains(*txn)).collect();
         assert_eq!(unseen, [10, 14, 18, 19, 20, 21, 22, 23, 24]);
-        assert_eq!((position.oldest_unseen(), position.next_txid()), (10, 18));
-        assert_eq!(self::position("7:7:", 6).unwrap().oldest_unseen(), 7);
+        assert_eq!((position.first_not_contained(), position.next_txn()), (10, 18));
+        assert_eq!(self::position("7:7:", 6).unwrap().first_not_contained(), 7);
         for malformed in ["", "7", "7:7", "7:9:8,y"] {
             assert_eq!(self::position(malformed, 6), None, "{malformed}");
         }
     }
 
-    /// After a crash, PostgreSQL assigns an id that left nothing in the WAL again.
+    /// After a crash, PostgreSQL reuses the ids of transactions that wrote nothing to the WAL.
     #[test]
     fn ended_transaction_after_the_last_event_is_not_contained() {
         let before = position("728:728:", 726).unwrap();
@@ -161,7 +163,7 @@ mod tests {
         let bytes =
             |numbers: &[i64]| -> Vec<u8> { numbers.iter().flat_map(|n| n.to_be_bytes()).collect() };
         assert_eq!(
-            StreamPosition::from_bytes(&bytes(&[3, 9, -7])).map(|position| position.next_txid()),
+            StreamPosition::from_bytes(&bytes(&[3, 9, -7])).map(|position| position.next_txn()),
             Some(10)
         );
         let malformed: [&[i64]; 7] =

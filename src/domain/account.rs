@@ -1,4 +1,7 @@
-//! Accounts: register, log in, log out, change the password, and delete the account.
+//! Accounts and their sessions.
+//!
+//! The operations are: register, log in, log out, list and revoke sessions, change the password,
+//! and delete the account.
 //!
 //! Every operation that takes a password needs an attempt permit of the credential throttle before
 //! it hashes. Hashing takes place outside of transactions, because it is slow. A transaction that
@@ -95,7 +98,7 @@ pub async fn login(
     client: Client,
 ) -> Result<IssuedSession, Error> {
     let query = if identifier.contains('@') {
-        let email = user::normalize_username(&identifier.trim().to_lowercase());
+        let email = user::normalize_identifier(&identifier.trim().to_lowercase());
         user::Entity::find().filter(user::Column::Email.eq(email))
     } else {
         user::Entity::find_by(&user::UserRef::Username(identifier.to_owned()))
@@ -103,7 +106,7 @@ pub async fn login(
     let found = query.one(&**Snapshot::new(&services.db).transaction().await?).await?;
     let account = found.as_ref().map(|user| ThrottleKey::Account(user.id));
     let key = account
-        .unwrap_or_else(|| ThrottleKey::unknown(user::normalize_username(identifier.trim())));
+        .unwrap_or_else(|| ThrottleKey::unknown(user::normalize_identifier(identifier.trim())));
     let attempt = services.throttle.check(client.network, Some(key))?;
     let stored = found.as_ref().and_then(|user| user.password_hash.clone());
     let matches = services.passwords.verify(password, stored, &attempt).await?;
@@ -113,7 +116,7 @@ pub async fn login(
     };
     let transaction = services.db.begin().await?;
     // The password may have been changed while it was verified.
-    let Some(user) = lock_if_password_unchanged(&transaction, user).await? else {
+    let Some(user) = lock_and_recheck_password(&transaction, user).await? else {
         let message = "The username or the password is wrong.";
         return Err(UserErrorKind::InvalidCredentials.at(&["input"], message).into());
     };
@@ -122,7 +125,12 @@ pub async fn login(
     Ok(issued)
 }
 
-/// Ends the viewer's current session, or all of the viewer's sessions. Returns how many were ended.
+/// Ends the viewer's current session, or all of the viewer's sessions.
+///
+/// Returns the number of sessions that were ended.
+///
+/// # Errors
+/// Any error of the database.
 pub async fn logout(services: &Services, viewer: &Viewer, everywhere: bool) -> Result<u64, Error> {
     let is_ended = if everywhere {
         session::Column::UserId.eq(viewer.id())
@@ -136,6 +144,9 @@ pub async fn logout(services: &Services, viewer: &Viewer, everywhere: bool) -> R
 }
 
 /// Ends a session of the viewer. Returns whether the viewer had this session.
+///
+/// # Errors
+/// Any error of the database.
 pub async fn revoke(services: &Services, viewer: &Viewer, id: i64) -> Result<bool, Error> {
     let transaction = services.db.begin().await?;
     let revoked = session::Entity::delete_many()
@@ -167,13 +178,13 @@ pub async fn change_password(
     change: PasswordChange,
 ) -> Result<IssuedSession, Error> {
     let new = validation::password(change.new, &["input", "newPassword"])?;
-    let attempt = check_attempt(services, viewer, &client)?;
-    verify_password(services, viewer, change.current, &attempt)
-        .await?
-        .ok_or_else(|| wrong_password("currentPassword"))?;
+    let attempt = count_attempt(services, viewer, &client)?;
+    if !verify_password(services, viewer, change.current, &attempt).await? {
+        return Err(wrong_password("currentPassword"));
+    }
     let password_hash = services.passwords.hash(new, &attempt).await?;
     let transaction = services.db.begin().await?;
-    let Some(user) = lock_if_password_unchanged(&transaction, viewer.user().clone()).await? else {
+    let Some(user) = lock_and_recheck_password(&transaction, viewer.user().clone()).await? else {
         return Err(Error::account_changed());
     };
     let mut user: user::ActiveModel = user.into();
@@ -202,19 +213,20 @@ pub async fn delete(
     client: &Client,
     password: SecretString,
 ) -> Result<i64, Error> {
-    let attempt = check_attempt(services, viewer, client)?;
-    verify_password(services, viewer, password, &attempt)
-        .await?
-        .ok_or_else(|| wrong_password("password"))?;
+    let attempt = count_attempt(services, viewer, client)?;
+    if !verify_password(services, viewer, password, &attempt).await? {
+        return Err(wrong_password("password"));
+    }
     let id = viewer.id();
     let transaction = services.db.begin().await?;
     let is_affected = user::Column::Id.in_subquery(user_and_neighbours(id));
     let locked = ids(&transaction, user::Entity::find_for_update(is_affected.clone())).await?;
-    if lock_if_password_unchanged(&transaction, viewer.user().clone()).await?.is_none() {
+    if lock_and_recheck_password(&transaction, viewer.user().clone()).await?.is_none() {
         return Err(Error::account_changed());
     }
     // Follows committed while this transaction waited for the locks may involve further users.
-    // These are locked here. The lock on the viewer prevents any more follows.
+    // These are locked here. The lock on the viewer prevents any more follows. This second pass may
+    // lock smaller ids after larger ones; a deadlock is retried as a conflict.
     let affected = ids(&transaction, user::Entity::find().filter(is_affected)).await?;
     let is_unlocked = user::Column::Id.is_in(affected.difference(&locked).copied());
     ids(&transaction, user::Entity::find_for_update(is_unlocked)).await?;
@@ -249,7 +261,9 @@ pub async fn delete(
     Ok(id)
 }
 
-/// The count, the column and the opposite column of each end of a follow.
+/// For followed users and followers: the count to decrement, and two columns of a follow.
+///
+/// The first column has their id, the second the deleted user's id.
 const FOLLOW_COLUMNS: [(user::Column, follow::Column, follow::Column); 2] = [
     (user::Column::FollowersCount, follow::Column::FollowedId, follow::Column::FollowerId),
     (user::Column::FollowingCount, follow::Column::FollowerId, follow::Column::FollowedId),
@@ -287,6 +301,9 @@ async fn ids(
 }
 
 /// The viewer's sessions that have not expired, newest first.
+///
+/// # Errors
+/// Any error of the database.
 pub async fn sessions(snapshot: &Snapshot, viewer: &Viewer) -> Result<Vec<session::Model>, Error> {
     Ok(session::Entity::find()
         .filter(session::Column::UserId.eq(viewer.id()))
@@ -300,7 +317,7 @@ pub async fn sessions(snapshot: &Snapshot, viewer: &Viewer) -> Result<Vec<sessio
 ///
 /// # Errors
 /// [`Error::Expected`] with `TooManyRequests`.
-fn check_attempt(
+fn count_attempt(
     services: &Services,
     viewer: &Viewer,
     client: &Client,
@@ -309,7 +326,7 @@ fn check_attempt(
     services.throttle.check(client.network, Some(key))
 }
 
-/// Verifies the viewer's password; `None` when it is wrong.
+/// Whether `password` is the viewer's password.
 ///
 /// # Errors
 /// [`Error::Expected`] with `TooManyRequests` when too many passwords are being hashed;
@@ -319,9 +336,9 @@ async fn verify_password(
     viewer: &Viewer,
     password: SecretString,
     attempt: &AttemptPermit,
-) -> Result<Option<()>, Error> {
+) -> Result<bool, Error> {
     let stored = viewer.user().password_hash.clone();
-    Ok(services.passwords.verify(password, stored, attempt).await?.then_some(()))
+    services.passwords.verify(password, stored, attempt).await
 }
 
 /// The user error of a wrong password in an input field.
@@ -329,8 +346,13 @@ fn wrong_password(field: &'static str) -> Error {
     UserErrorKind::InvalidCredentials.at(&["input", field], "The password is wrong.").into()
 }
 
-/// Locks a user and returns the current row, if the password is unchanged.
-async fn lock_if_password_unchanged(
+/// Locks a user and returns the current row.
+///
+/// `None` if the password was changed or the account deleted since `verified` was read.
+///
+/// # Errors
+/// Any error of the database.
+async fn lock_and_recheck_password(
     transaction: &DatabaseTransaction,
     verified: user::Model,
 ) -> Result<Option<user::Model>, DbErr> {
@@ -339,6 +361,7 @@ async fn lock_if_password_unchanged(
     Ok(current.filter(|current| current.password_hash == verified.password_hash))
 }
 
+/// A new session that begins now and lasts for the configured lifetime.
 fn session_spec(services: &Services) -> SessionSpec {
     SessionSpec { id: services.ids.next(), expires_at: Utc::now() + services.session_lifetime }
 }

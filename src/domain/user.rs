@@ -59,7 +59,7 @@ fn name() -> Expr {
 ///
 /// The condition is a range and not LIKE: a range uses the index, and `_` is not a wildcard in it.
 fn starting_with(prefix: Option<&str>) -> Select<user::Entity> {
-    let prefix = user::normalize_username(prefix.unwrap_or_default());
+    let prefix = user::normalize_identifier(prefix.unwrap_or_default());
     let end = format!("{prefix}~");
     user::Entity::find().filter(name().gte(prefix)).filter(name().lt(end))
 }

@@ -129,7 +129,7 @@ impl EventHub {
         let mut registry = self.registry();
         for event in &batch.events {
             let recipients = registry.recipients(event);
-            registry.apply_follow(event);
+            registry.apply_event(event);
             if recipients.is_empty() {
                 continue;
             }

@@ -1,10 +1,11 @@
 //! Live updates: a transactional outbox, dispatched to the subscribers of this instance.
 //!
-//! Each write records an event in its own transaction (`crate::domain`). One task per instance, the
-//! hub, reads new events whenever [`Database::notifier`] wakes it, and dispatches each one to the
-//! subscribers concerned. A post goes to the connected subscribers whose timelines show its author,
-//! however many other users follow that author. `outbox` reads the table, `hub` is the task,
-//! `registry` maps events to subscribers, `stream` is the receiving end of one subscriber.
+//! A write that changes posts or follows, or deletes an account, records an event in its own
+//! transaction (`crate::domain`). One task per instance, the hub, reads new events whenever
+//! [`Database::notifier`] wakes it, and dispatches each event to the subscribers concerned. A post
+//! goes to the connected subscribers whose timelines show its author, however many other users
+//! follow that author. `outbox` reads the table, `hub` is the task, `registry` maps events to
+//! subscribers, `stream` is the receiving end of one subscriber.
 //!
 //! A position in the event stream is a [`StreamPosition`] and not a number, because transactions
 //! are not committed in the order of their ids. A subscriber that resumes from a position first
@@ -192,7 +193,8 @@ impl EventHub {
         let (sender, messages) = mpsc::channel(SUBSCRIBER_BUFFER);
         let id = self.0.next_subscriber_id.fetch_add(1, Ordering::Relaxed);
         let session = viewer.map(|viewer| viewer.session().id);
-        let subscriber = Subscriber { topic, session, is_resuming, sender, missed: Arc::default() };
+        let subscriber =
+            Subscriber { topic, session, is_resuming, sender, dropped: Arc::default() };
         let stream = EventStream::new(self.clone(), id, &subscriber, messages);
         self.registry().pending.insert(id, subscriber);
         self.0.db.notifier().notify_local();

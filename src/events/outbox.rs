@@ -1,7 +1,8 @@
 //! The outbox: the table of events, read after a position and pruned by age.
 //!
-//! Writes insert their event in their own transaction (transactional outbox), so an event exists if
-//! and only if its change was committed. Its key is the transaction's id. On PostgreSQL
+//! A write of posts or follows, or the deletion of an account, inserts its event in its own
+//! transaction (transactional outbox). An event therefore exists if and only if its change was
+//! committed. Its key is the transaction's id. On PostgreSQL
 //! transactions are not committed in the order of their ids. A read therefore returns the events
 //! after the highest id of a position, and those of transactions that were in progress at that
 //! position.
@@ -47,7 +48,7 @@ pub async fn read_after(
         engine.in_list_sql("txn", 1)
     );
     let in_progress = engine.bind_ids(position.in_progress().iter().copied());
-    let values = [in_progress, position.next_txid().into()];
+    let values = [in_progress, position.next_txn().into()];
     let events: Vec<event::Model> = snapshot.all(&sql, values).await?;
     let is_last = events.len() < BATCH_SIZE;
     let position = match events.last() {
@@ -74,7 +75,7 @@ pub async fn follows_after(
         engine.in_list_sql("txn", 1)
     );
     let in_progress = engine.bind_ids(position.in_progress().iter().copied());
-    let values = [in_progress, position.next_txid().into(), follower.into()];
+    let values = [in_progress, position.next_txn().into(), follower.into()];
     let events: Vec<event::Model> = snapshot.all(&sql, values).await?;
     Ok(events.into_iter().filter(|event| kinds.contains(&event.kind.to_value())).collect())
 }
@@ -96,7 +97,7 @@ pub async fn retains(snapshot: &Snapshot, position: &StreamPosition) -> Result<b
     let last = position.last();
     let rows: Vec<Retained> = snapshot.all(sql, [last.txn.into()]).await?;
     Ok(rows.iter().any(|row| {
-        let is_complete = row.first.is_some_and(|first| first <= position.oldest_unseen());
+        let is_complete = row.first.is_some_and(|first| first <= position.first_not_contained());
         is_complete && row.at.is_some_and(|at| at.timestamp_micros() == last.at)
     }))
 }
@@ -131,7 +132,7 @@ pub async fn prune(db: &Database, retention: Duration) -> Result<bool, Error> {
         return Ok(false);
     };
     // No transaction that is in progress may later commit an event before the mark.
-    let mark = last.min(snapshot.stream_position().await?.oldest_unseen() - 1);
+    let mark = last.min(snapshot.stream_position().await?.first_not_contained() - 1);
     drop(snapshot);
     if mark <= first {
         return Ok(false);

@@ -1,9 +1,9 @@
 //! The registry of subscribers: which of them an event concerns.
 //!
 //! It indexes the watched timelines by the authors that they show, so that the recipients of a post
-//! are found without a scan of all subscribers. Follow events keep this index current: after
-//! [`SubscriptionRegistry::apply_follow`], the timelines show what they show after the event.
-//! Timelines that changed in an unknown way are marked stale, and the hub reloads them.
+//! are found without a scan of all subscribers. [`SubscriptionRegistry::apply_event`] updates the
+//! index for follows and unfollows, and marks all timelines stale after [`Kind::ManyChanged`]. The
+//! hub reloads stale timelines. A deleted author stays in the index and no longer posts.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
@@ -18,21 +18,21 @@ use super::{HubMessage, Topic};
 /// The hub's end of one subscription.
 pub struct Subscriber {
     pub topic: Topic,
-    /// The session with which the subscription ends. `None` for an anonymous subscriber.
+    /// The subscriber's session; the subscription ends when it ends. `None` without a session.
     pub session: Option<i64>,
-    /// Whether the subscriber replays missed events before it receives new ones.
+    /// Whether the hub must send the authors with [`HubMessage::Joined`].
     pub is_resuming: bool,
     pub sender: mpsc::Sender<HubMessage>,
     /// Number of messages that were dropped because the buffer was full. After the first of them
-    /// all messages are dropped, so that the stream has no gap before its end.
-    pub missed: Arc<AtomicU64>,
+    /// all messages are dropped, so that the client sees a prefix of the events, and then the end.
+    pub dropped: Arc<AtomicU64>,
 }
 
 impl Subscriber {
-    /// Sends a message, or counts it as missed.
+    /// Sends a message, or counts it as dropped.
     pub fn send(&self, message: HubMessage) {
-        if self.missed.load(Ordering::SeqCst) > 0 || self.sender.try_send(message).is_err() {
-            self.missed.fetch_add(1, Ordering::SeqCst);
+        if self.dropped.load(Ordering::SeqCst) > 0 || self.sender.try_send(message).is_err() {
+            self.dropped.fetch_add(1, Ordering::SeqCst);
         }
     }
 }
@@ -153,8 +153,8 @@ impl SubscriptionRegistry {
 
     /// Updates the authors of the actor's timeline after a follow or an unfollow.
     ///
-    /// After [`Kind::ManyChanged`], all watched timelines are stale.
-    pub fn apply_follow(&mut self, event: &event::Model) {
+    /// After [`Kind::ManyChanged`], marks all watched timelines stale. Other events change nothing.
+    pub fn apply_event(&mut self, event: &event::Model) {
         if event.kind == Kind::ManyChanged {
             self.stale.extend(self.timelines.keys());
         }

@@ -70,7 +70,7 @@ pub struct EventStream {
     session: Option<i64>,
     messages: mpsc::Receiver<HubMessage>,
     /// Number of messages that the hub dropped because the buffer was full.
-    missed: Arc<AtomicU64>,
+    dropped: Arc<AtomicU64>,
     /// The position that the client resumes from.
     resumed_from: StreamPosition,
     /// Missed events whose posts and authors are not loaded yet.
@@ -102,7 +102,7 @@ impl EventStream {
             topic: subscriber.topic,
             session: subscriber.session,
             messages,
-            missed: Arc::clone(&subscriber.missed),
+            dropped: Arc::clone(&subscriber.dropped),
             resumed_from: StreamPosition::default(),
             to_load: VecDeque::new(),
             replay: VecDeque::new(),
@@ -180,7 +180,7 @@ impl EventStream {
         }
         let message = match self.messages.try_recv() {
             Ok(message) => Some(message),
-            Err(_) if self.missed.load(Ordering::SeqCst) == 0 => self.messages.recv().await,
+            Err(_) if self.dropped.load(Ordering::SeqCst) == 0 => self.messages.recv().await,
             Err(_) => None,
         };
         match message {
@@ -197,7 +197,7 @@ impl EventStream {
             Some(_) => Ok(Some(UNRESUMABLE)),
             // The buffer was full, or the hub has dropped the subscriber.
             None => {
-                let missed = Some(self.missed.load(Ordering::SeqCst)).filter(|missed| *missed > 0);
+                let missed = Some(self.dropped.load(Ordering::SeqCst)).filter(|missed| *missed > 0);
                 Ok(Some(StreamItem::Lagged { missed, resume_after: Some(self.last.clone()) }))
             }
         }
@@ -262,8 +262,7 @@ impl EventStream {
                 break;
             }
         }
-        let is_complete =
-            missed.len() <= MAX_REPLAYED && position.next_txid() >= joined.next_txid();
+        let is_complete = missed.len() <= MAX_REPLAYED && position.next_txn() >= joined.next_txn();
         Ok(is_complete.then_some(missed))
     }
 }

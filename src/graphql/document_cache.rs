@@ -147,7 +147,8 @@ impl DocumentCache {
         if let Some(prepared) = self.cache.get(key) {
             return Ok(prepared);
         }
-        let parsed = document_limits::parse_and_check(&key.text, key.operation.as_deref(), limits)?;
+        let parsed =
+            document_limits::parse_and_select(&key.text, key.operation.as_deref(), limits)?;
         let shape = self.types.shape(&parsed.document, &parsed.operation);
         Ok(Arc::new(PreparedDocument {
             parsed,

@@ -1,10 +1,11 @@
-//! Limits of a document that are checked before async-graphql sees it.
+//! Limits of a document that are checked before async-graphql validates it.
 //!
 //! async-graphql expands fragment spreads without memoisation before it validates. A few hundred
 //! bytes of fragments that each spread the next one twice keep it busy for minutes. Therefore the
-//! parsed document is measured here first, in linear time: each fragment is walked once, and its
-//! size is added for each spread. The depth of brackets is limited before parsing, because the
-//! parser recurses.
+//! document, parsed by async-graphql's parser, is measured here first, in linear time: each
+//! fragment is walked once, and its size is added for each spread. Depth is limited in two steps,
+//! because the parser and every walk recurse: the nesting of brackets before parsing, and the depth
+//! of selections with expanded spreads while measuring.
 
 use std::collections::HashMap;
 
@@ -19,12 +20,15 @@ use crate::config::Limits;
 use crate::schema::{code, with_code};
 
 /// Maximum depth of nested brackets of any kind. The parser uses stack for each level.
-const MAX_NESTING: usize = 96;
+const MAX_BRACKET_DEPTH: usize = 96;
 
 /// Maximum depth of nested fields, spreads and inline fragments, with every spread expanded.
 ///
 /// A walk of the selection recurses once for each level.
-const MAX_RECURSION: usize = 128;
+const MAX_SELECTION_DEPTH: usize = 128;
+
+/// What `--max-fields` counts.
+const SELECTIONS: &str = "fields, fragment spreads and inline fragments";
 
 /// Maximum length of an alias in bytes. The response repeats an alias for each item of a list.
 const MAX_ALIAS_BYTES: usize = 128;
@@ -53,14 +57,15 @@ pub struct ParsedDocument {
 /// Parses a document, checks its limits, and selects its operation `name` or its only operation.
 ///
 /// # Errors
-/// `GRAPHQL_PARSE_FAILED` or `QUERY_TOO_COMPLEX` as of [`parse`]. `GRAPHQL_VALIDATION_FAILED` also
-/// when the document has no such operation, or several and `name` is `None`.
-pub fn parse_and_check(
+/// `GRAPHQL_PARSE_FAILED` or `QUERY_TOO_COMPLEX` as from [`parse_and_check`].
+/// `GRAPHQL_VALIDATION_FAILED` also when the document has no such operation, or several and `name`
+/// is `None`.
+pub fn parse_and_select(
     text: &str,
     name: Option<&str>,
     limits: &Limits,
 ) -> Result<ParsedDocument, ServerError> {
-    let document = parse(text, limits)?;
+    let document = parse_and_check(text, limits)?;
     let operation = select_operation(&document, name)?.clone();
     Ok(ParsedDocument { document, operation })
 }
@@ -71,9 +76,9 @@ pub fn parse_and_check(
 /// `GRAPHQL_PARSE_FAILED` for a syntax error. `QUERY_TOO_COMPLEX` for a document over a limit.
 /// `GRAPHQL_VALIDATION_FAILED` when its fragments form a cycle, when it spreads a fragment that
 /// does not exist, or when the root field of a subscription is in a fragment.
-pub fn parse(text: &str, limits: &Limits) -> Result<ExecutableDocument, ServerError> {
+pub fn parse_and_check(text: &str, limits: &Limits) -> Result<ExecutableDocument, ServerError> {
     check_limit("bytes", text.len(), limits.max_document_bytes)?;
-    check_limit("levels of nested brackets", nesting(text), MAX_NESTING)?;
+    check_limit("levels of nested brackets", nesting(text), MAX_BRACKET_DEPTH)?;
     let document = parse_query(text).map_err(parse_failed)?;
     let definitions = document.operations.iter().count() + document.fragments.len();
     check_limit("definitions", definitions, limits.max_definitions)?;
@@ -81,11 +86,11 @@ pub fn parse(text: &str, limits: &Limits) -> Result<ExecutableDocument, ServerEr
     for (_, operation) in document.operations.iter() {
         let mut stats = measure(&operation.node.selection_set.node, &document, &mut walk)?;
         stats.add_directives(operation.node.directives.len());
-        check_limit("fields", stats.fields, limits.max_fields)?;
+        check_limit(SELECTIONS, stats.selections, limits.max_fields)?;
         check_limit("levels of nested fields", stats.depth, limits.max_depth)?;
         check_limit("aliases", stats.aliases, limits.max_aliases)?;
         check_limit("directives", stats.directives, limits.max_directives)?;
-        check_limit("levels of nested selections", stats.recursion, MAX_RECURSION)?;
+        check_limit("levels of nested selections", stats.selection_depth, MAX_SELECTION_DEPTH)?;
         check_limit("introspection fields", stats.introspections, MAX_INTROSPECTION_FIELDS)?;
         check_limit("variables", operation.node.variable_definitions.len(), MAX_VARIABLES)?;
         check_limit("root fields", stats.root_fields, limits.max_root_fields)?;
@@ -103,9 +108,9 @@ pub fn parse(text: &str, limits: &Limits) -> Result<ExecutableDocument, ServerEr
     for name in document.fragments.keys() {
         let name = Positioned::new(name.clone(), Pos::default());
         let stats = measure_fragment(&name, &document, &mut walk)?;
-        check_limit("fields", stats.fields, limits.max_fields)?;
+        check_limit(SELECTIONS, stats.selections, limits.max_fields)?;
         check_limit("levels of nested fields", stats.depth, limits.max_depth)?;
-        check_limit("levels of nested selections", stats.recursion, MAX_RECURSION)?;
+        check_limit("levels of nested selections", stats.selection_depth, MAX_SELECTION_DEPTH)?;
     }
     Ok(document)
 }
@@ -134,7 +139,7 @@ fn select_operation<'a>(
 #[derive(Clone, Copy, Default)]
 struct SelectionStats {
     /// Number of fields, spreads and inline fragments.
-    fields: usize,
+    selections: usize,
     /// Depth of nested fields.
     depth: usize,
     aliases: usize,
@@ -142,7 +147,7 @@ struct SelectionStats {
     /// Number of fields on the first level, fragments expanded.
     root_fields: usize,
     /// Depth of nested fields, spreads and inline fragments.
-    recursion: usize,
+    selection_depth: usize,
     /// Number of introspection fields: `__schema` and `__type`.
     introspections: usize,
     /// Depth of nested lists of an introspection.
@@ -152,12 +157,12 @@ struct SelectionStats {
 impl SelectionStats {
     /// Adds the next item of the same selection.
     fn add(&mut self, other: Self) {
-        self.fields = self.fields.saturating_add(other.fields);
+        self.selections = self.selections.saturating_add(other.selections);
         self.depth = self.depth.max(other.depth);
         self.aliases = self.aliases.saturating_add(other.aliases);
         self.directives = self.directives.saturating_add(other.directives);
         self.root_fields = self.root_fields.saturating_add(other.root_fields);
-        self.recursion = self.recursion.max(other.recursion);
+        self.selection_depth = self.selection_depth.max(other.selection_depth);
         self.introspections = self.introspections.saturating_add(other.introspections);
         self.list_depth = self.list_depth.max(other.list_depth);
     }
@@ -168,8 +173,8 @@ impl SelectionStats {
 
     /// The stats of an item that has this selection and `directives`.
     fn nested(mut self, directives: usize) -> Self {
-        self.fields = self.fields.saturating_add(1);
-        self.recursion = self.recursion.saturating_add(1);
+        self.selections = self.selections.saturating_add(1);
+        self.selection_depth = self.selection_depth.saturating_add(1);
         self.add_directives(directives);
         self
     }
@@ -178,20 +183,21 @@ impl SelectionStats {
 /// The state of a walk over the selections of a document.
 #[derive(Default)]
 struct FragmentWalk {
-    /// Stats of the fragments so far. `None` marks one whose walk has begun: to meet it is a cycle.
+    /// Stats of the fragments so far. `None` marks a fragment whose walk has begun: meeting it
+    /// again is a cycle.
     fragments: HashMap<Name, Option<SelectionStats>>,
     /// Number of selections that the walk is inside of.
-    recursion: usize,
+    selection_depth: usize,
 }
 
 impl FragmentWalk {
     fn enter(&mut self) -> Result<(), ServerError> {
-        self.recursion += 1;
-        check_limit("levels of nested selections", self.recursion, MAX_RECURSION)
+        self.selection_depth += 1;
+        check_limit("levels of nested selections", self.selection_depth, MAX_SELECTION_DEPTH)
     }
 
     fn leave(&mut self) {
-        self.recursion -= 1;
+        self.selection_depth -= 1;
     }
 }
 
@@ -269,7 +275,7 @@ fn measure_fragment(
 
 /// The deepest nesting of brackets in a text, except in its strings and comments.
 fn nesting(text: &str) -> usize {
-    let (mut depth, mut deepest, mut next_block_ends) = (0usize, 0, true);
+    let (mut depth, mut deepest, mut may_have_block_string) = (0usize, 0, true);
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
         let skip = match c {
@@ -286,8 +292,8 @@ fn nesting(text: &str) -> usize {
             '"' if rest.starts_with("\"\"\"") => {
                 // The parser reads an unterminated block string as an empty string, followed by a
                 // quote. If this one is unterminated, so are all later ones.
-                let length = if next_block_ends { block_length(rest) } else { None };
-                next_block_ends = length.is_some();
+                let length = if may_have_block_string { block_length(rest) } else { None };
+                may_have_block_string = length.is_some();
                 length.unwrap_or(2)
             }
             '"' => string_length(rest),
@@ -312,7 +318,7 @@ fn block_length(text: &str) -> Option<usize> {
     }
 }
 
-/// The length of the string that `text` starts with; 1 (its quote) if its line does not end it.
+/// The length of the string that `text` starts with; 1 (its quote) if the line ends first.
 fn string_length(text: &str) -> usize {
     let mut characters = text.char_indices().skip(1);
     while let Some((at, c)) = characters.next() {

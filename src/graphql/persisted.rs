@@ -94,7 +94,7 @@ impl PersistedDocuments {
                 }
             };
             for (id, text) in documents {
-                let document = document_limits::parse(&text, limits)
+                let document = document_limits::parse_and_check(&text, limits)
                     .map_err(|error| anyhow!("document {id}: {}", error.message))
                     .with_context(cannot_read)?;
                 let id = id.strip_prefix(HASH_PREFIX).map(str::to_owned).unwrap_or(id);

@@ -152,10 +152,12 @@ fn on_panic(panic: Box<dyn Any + Send + 'static>) -> Response {
     HttpError::from(Error::Internal).into_response(MediaType::Json)
 }
 
-/// The header with the WAL position of a mutation's write. A request that sends it reads no older state.
-const LSN: HeaderName = HeaderName::from_static("rookery-lsn");
+/// The header with the WAL position of a mutation's write.
+///
+/// A request that sends it reads no older state.
+const LSN_HEADER: HeaderName = HeaderName::from_static("rookery-lsn");
 
 fn set_lsn(response: &mut Response, lsn: Option<Lsn>) {
     let lsn = lsn.and_then(|lsn| HeaderValue::try_from(lsn.to_string()).ok());
-    response.headers_mut().extend(lsn.map(|lsn| (LSN, lsn)));
+    response.headers_mut().extend(lsn.map(|lsn| (LSN_HEADER, lsn)));
 }

@@ -58,12 +58,12 @@ pub fn timestamp_of(id: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_millis(millis(id)).unwrap_or_default()
 }
 
-/// The id of a command for the given time.
+/// The id that a command assigns for the given time.
 ///
-/// The caller chooses different values of `sequence` (13 bits) for the ids of one millisecond.
+/// The caller chooses different values of `sequence` (0 to 8191) for the ids of one millisecond.
 /// `None` if the time is before 1970 or after 2109, or `sequence` is too large.
 #[must_use]
-pub fn first_id_at(time: DateTime<Utc>, sequence: u16) -> Option<i64> {
+pub fn command_id_at(time: DateTime<Utc>, sequence: u16) -> Option<i64> {
     let millis = time.timestamp_millis();
     let fits = (0..1 << 42).contains(&millis) && i64::from(sequence) <= SEQUENCE_MASK;
     fits.then(|| compose(millis, COMMAND_INSTANCE, i64::from(sequence)))
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn ids_increase_when_the_clock_is_behind_the_largest_id() {
-        let future = first_id_at(Utc::now() + chrono::TimeDelta::hours(1), 8190).unwrap();
+        let future = command_id_at(Utc::now() + chrono::TimeDelta::hours(1), 8190).unwrap();
         let ids = IdGenerator::new(InstanceId::fixed(3), future);
         let mut last = 0;
         for _ in 0..20_000 {
@@ -117,10 +117,10 @@ mod tests {
     #[test]
     fn id_contains_its_time() {
         let time = DateTime::parse_from_rfc3339("2001-02-03T04:05:06.789Z").unwrap();
-        let id = first_id_at(time.to_utc(), 7).unwrap();
+        let id = command_id_at(time.to_utc(), 7).unwrap();
         assert_eq!(timestamp_of(id), time);
-        assert!(first_id_at(time.to_utc(), 8).unwrap() > id);
-        assert_eq!(first_id_at(DateTime::UNIX_EPOCH - chrono::TimeDelta::seconds(1), 0), None);
-        assert_eq!(first_id_at(time.to_utc(), 8192), None);
+        assert!(command_id_at(time.to_utc(), 8).unwrap() > id);
+        assert_eq!(command_id_at(DateTime::UNIX_EPOCH - chrono::TimeDelta::seconds(1), 0), None);
+        assert_eq!(command_id_at(time.to_utc(), 8192), None);
     }
 }

@@ -66,7 +66,7 @@ impl CostRateLimiter {
         }
     }
 
-    /// Evicts keys that have all their points.
+    /// Evicts keys with a full balance.
     pub fn evict_idle(&self) {
         self.networks.evict_idle();
         self.users.evict_idle();

@@ -3,7 +3,8 @@
 //! [`Keyed`] maps a key, such as a user or a client network, to state that all holders of the key
 //! share. The first holder creates the entry; the last one that is dropped evicts it. Memory is
 //! therefore bounded by what is in use, and no periodic clean-up is needed. [`KeyedSemaphore`] and
-//! [`KeyedMutex`] are built on it.
+//! [`KeyedMutex`] are built on it. Permits per user or network live here; rate-limit balances live
+//! in `RateLimiter`, which evicts full ones every minute.
 
 use std::collections::HashMap;
 use std::hash::Hash;

@@ -1,7 +1,7 @@
 //! Everything that bounds what a client uses.
 //!
-//! Per-key state lives in one structure, [`Keyed`], whose entries are evicted with their last
-//! holder. Rates are counted by GCRA in [`RateLimiter`], whose full entries are evicted every minute.
+//! Permits per user or network live in [`Keyed`], whose entries are evicted with their last holder.
+//! Rate-limit balances live in [`RateLimiter`] (GCRA), which evicts full balances every minute.
 
 mod client_network;
 mod concurrency;

@@ -1,7 +1,7 @@
 //! A rate limiter with a limit for each key, on the `governor` crate.
 //!
 //! The algorithm is GCRA (generic cell rate algorithm), which is equivalent to a token bucket: a
-//! key's balance is refilled continuously, and its burst capacity is what one minute refills.
+//! key's balance of points is refilled continuously, and a full balance is one minute's limit.
 //! `governor` keeps the state of every key, so keys with a full balance must be evicted regularly
 //! by [`RateLimiter::evict_idle`].
 
@@ -17,21 +17,22 @@ use governor::state::keyed::HashMapStateStore;
 type Limiter<K> =
     governor::RateLimiter<K, HashMapStateStore<K>, DefaultClock, StateInformationMiddleware>;
 
-/// The limiter; `None` for no limit.
+/// A limiter of points per minute; `None` for no limit.
 pub struct RateLimiter<K: Clone + Eq + Hash>(Option<Limiter<K>>);
 
 /// The balance of a key.
 #[derive(Clone, Copy, Debug)]
 pub struct RateLimitStatus {
-    /// The full balance, which is the limit per minute.
+    /// The full balance in points, which is the limit per minute.
     pub limit: u32,
+    /// The current balance in points.
     pub remaining: u32,
     /// Time until the balance is full again.
     pub reset: Duration,
 }
 
 impl<K: Clone + Eq + Hash> RateLimiter<K> {
-    /// A limiter of `limit` per minute and key; 0 disables it.
+    /// A limiter of `limit` points per minute and key; 0 disables it.
     pub fn per_minute(limit: u32) -> Self {
         let quota = NonZeroU32::new(limit).map(Quota::per_minute);
         Self(quota.map(|quota| {
@@ -42,13 +43,14 @@ impl<K: Clone + Eq + Hash> RateLimiter<K> {
         }))
     }
 
-    /// Takes all of `amount` from the balance of `key`, or nothing.
+    /// Takes `amount` points from the balance of `key`, or none.
     ///
-    /// An amount above the limit takes the limit less one, so that it is not rejected for ever. The
-    /// first point of a request is taken separately, so the balance need not be full.
+    /// An amount above the limit is capped at the limit - 1, because the caller has already taken
+    /// one point. Returns `None` when nothing is taken: no limit is configured, `amount` is 0, or
+    /// the limit is 1 and `amount` is larger.
     ///
     /// # Errors
-    /// The time until the balance will suffice.
+    /// The time until the balance suffices, not rounded to seconds.
     pub fn check(&self, key: &K, amount: u32) -> Result<Option<RateLimitStatus>, Duration> {
         let (Some(limiter), Some(amount)) = (&self.0, NonZeroU32::new(amount)) else {
             return Ok(None);
@@ -60,7 +62,7 @@ impl<K: Clone + Eq + Hash> RateLimiter<K> {
         match result {
             Ok(Ok(state)) => Ok(Some(RateLimitStatus::from(&state))),
             Ok(Err(not_until)) => Err(not_until.wait_time_from(DefaultClock::default().now())),
-            // The limit is 1, and has no amount below it.
+            // The limit is 1 point, so the cap is 0.
             Err(_) => Ok(None),
         }
     }

@@ -1,8 +1,9 @@
 //! Bounds the memory held by response bodies until they are written to the socket.
 //!
-//! Without it, clients that read slowly could make the server hold any number of large responses. It
-//! is a semaphore whose permits are granules of [`GRANULE`] bytes. The first granule of each response
-//! is not counted, so a small response takes no permit. One client network gets at most half.
+//! Without it, clients that read slowly could make the server hold any number of large responses.
+//! It is a semaphore whose permits are granules of [`GRANULE`] bytes (64 KiB). A response takes
+//! `bytes / GRANULE` permits, rounded down, so a response under 64 KiB is not counted. One client
+//! network gets at most half.
 
 use std::sync::Arc;
 
@@ -152,7 +153,7 @@ mod tests {
         let here = network("192.0.2.1");
         let (mut one, mut other) = (memory.start(here), memory.start(here));
         assert!(one.reserve(GRANULE - 1).is_ok());
-        assert_eq!(memory.bytes_in_use(), 0, "the first granule is not counted");
+        assert_eq!(memory.bytes_in_use(), 0, "a response below one granule is not counted");
         assert!(one.reserve(1).is_ok() && one.reserve(2 * GRANULE).is_ok());
         assert!(matches!(one.reserve(1), Err(Error::ResponseTooLarge)));
         assert_eq!(memory.bytes_in_use(), 3 * GRANULE);

@@ -2,12 +2,14 @@
 //!
 //! The resolvers of a request run concurrently in one task and reach the next level of the query
 //! one after the other. Keys are therefore held back until no loader has received a key for
-//! [`IDLE_POLLS`] polls and no earlier batch is in flight. Then all loaders dispatch their keys
-//! together. A query thus needs one round of statements per level, whatever the number of rows.
-//! Waiting costs no throughput, because the reads of a request share one connection.
+//! [`IDLE_POLLS`] polls of the request's task and no earlier batch is in flight. Then all loaders
+//! dispatch their keys together. A query thus needs one round of statements per level, whatever
+//! the number of rows. Waiting costs no throughput, because the reads of a request share one
+//! connection.
 //!
-//! Written by hand because the `dataloader` crate decides per loader, after a fixed number of
-//! polls.
+//! It runs in front of the `dataloader` crate, which counts polls per loader from the first key on,
+//! even while more keys arrive. Each counted poll wakes the request's own task (`yield_once`), so
+//! [`poll_inline`], which runs such a task without the runtime, is here too.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -17,7 +19,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use futures_util::task::AtomicWaker;
 use tokio::sync::Notify;
 
-/// Number of polls without a new key after which the pending keys are dispatched.
+/// Polls of the request's task without a new key after which the pending keys are dispatched.
 const IDLE_POLLS: usize = 3;
 
 /// The state of a request's batches, shared by its loaders.
@@ -43,7 +45,7 @@ impl BatchScheduler {
             let completed = self.completed.notified();
             if self.in_flight.load(Ordering::Relaxed) > 0 {
                 completed.await;
-            } else if self.is_idle(round).await {
+            } else if self.stays_idle(round).await {
                 self.rounds.fetch_add(1, Ordering::Relaxed);
             }
         }
@@ -51,8 +53,8 @@ impl BatchScheduler {
         InFlight(Arc::clone(self))
     }
 
-    /// Whether no key was requested or dispatched for [`IDLE_POLLS`] polls.
-    async fn is_idle(&self, round: usize) -> bool {
+    /// Whether no key is requested or dispatched for [`IDLE_POLLS`] polls of the request's task.
+    async fn stays_idle(&self, round: usize) -> bool {
         let requested = self.requested.load(Ordering::Relaxed);
         for _ in 0..IDLE_POLLS {
             yield_once().await;
@@ -65,7 +67,7 @@ impl BatchScheduler {
     }
 }
 
-/// Lets the other futures of the request be polled once.
+/// Wakes the request's task and lets its other futures be polled once.
 async fn yield_once() {
     let mut has_yielded = false;
     std::future::poll_fn(|cx| {

@@ -54,7 +54,7 @@ impl Batch for Usernames {
         let engine = self.0.engine();
         let is_requested = engine.in_list_expr(
             "lower(username)",
-            engine.bind_strings(keys.iter().map(|name| user::normalize_username(name))),
+            engine.bind_strings(keys.iter().map(|name| user::normalize_identifier(name))),
         );
         let transaction = self.0.transaction().await?;
         let users = user::Entity::find().filter(is_requested).all(&**transaction).await?;

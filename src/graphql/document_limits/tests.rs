@@ -15,7 +15,7 @@ fn limits() -> Limits {
 }
 
 fn check(document: &str) -> Result<OperationType, String> {
-    match parse_and_check(document, None, &limits()) {
+    match parse_and_select(document, None, &limits()) {
         Ok(parsed) => Ok(parsed.operation.ty),
         Err(error) => Err(code_of(&error).unwrap().to_owned() + ": " + &error.message),
     }
@@ -72,7 +72,7 @@ fn chains_of_fragments_are_limited_by_their_expanded_depth() {
             let assert_limited = |text: String| {
                 let text = text.chars().filter(|c| *c != '\n').collect::<String>();
                 let limits = Limits { max_document_bytes: 1_000_000, ..limits() };
-                let result = parse_and_check(&text, None, &limits);
+                let result = parse_and_select(&text, None, &limits);
                 let depth = fragments * levels;
                 assert_eq!(
                     result.is_err(),
@@ -159,7 +159,8 @@ fn floods_are_rejected() {
     );
     assert_rejected(
         &format!("{{ viewer {{ {} }} }}", "email ".repeat(1_000)),
-        "QUERY_TOO_COMPLEX: The document has more than 1000 fields.",
+        "QUERY_TOO_COMPLEX: The document has more than 1000 fields, fragment spreads and inline \
+         fragments.",
     );
     assert_rejected(
         &format!("{{ viewer {} {{ email }} }}", "@include(if: true) ".repeat(51)),
@@ -213,7 +214,8 @@ fn brackets_in_strings_and_comments_are_not_counted() {
 /// Tries each sequence of five pieces that may confuse the count, and compares it with the parser.
 #[test]
 fn no_quote_hides_brackets_from_the_count() {
-    let deep = format!("{}{}", "[".repeat(MAX_NESTING + 1), "]".repeat(MAX_NESTING + 1));
+    let deep =
+        format!("{}{}", "[".repeat(MAX_BRACKET_DEPTH + 1), "]".repeat(MAX_BRACKET_DEPTH + 1));
     let pieces = ["\"", "\"\"\"", "\\", "\n", "#", "x", &deep];
     let (mut tried, mut parsed) = (0, 0);
     for number in 0..pieces.len().pow(5) {
@@ -224,7 +226,7 @@ fn no_quote_hides_brackets_from_the_count() {
         }
         let text = format!("{{ nodes(ids: [{sequence}]) {{ id }} }}");
         tried += 1;
-        let Ok(document) = super::parse(&text, &limits()) else { continue };
+        let Ok(document) = parse_and_check(&text, &limits()) else { continue };
         parsed += 1;
         let (_, operation) = document.operations.iter().next().unwrap();
         let Selection::Field(field) = &operation.node.selection_set.node.items[0].node else {
@@ -232,7 +234,7 @@ fn no_quote_hides_brackets_from_the_count() {
         };
         let mut values: Vec<_> = field.node.arguments.iter().map(|(_, v)| (&v.node, 0)).collect();
         while let Some((value, level)) = values.pop() {
-            assert!(level < MAX_NESTING, "{text}");
+            assert!(level < MAX_BRACKET_DEPTH, "{text}");
             if let Value::List(items) = value {
                 values.extend(items.iter().map(|value| (value, level + 1)));
             }
@@ -246,9 +248,9 @@ fn operation_is_selected_by_name() {
     let two = "query q { viewer { email } } mutation m { logout { changed } }";
     assert!(check(two).unwrap_err().starts_with("GRAPHQL_VALIDATION_FAILED"));
     let select =
-        |name| parse_and_check(two, Some(name), &limits()).map(|parsed| parsed.operation.ty);
+        |name| parse_and_select(two, Some(name), &limits()).map(|parsed| parsed.operation.ty);
     assert_eq!(select("q").unwrap(), OperationType::Query);
     assert_eq!(select("m").unwrap(), OperationType::Mutation);
     assert!(select("x").is_err());
-    assert!(parse_and_check("{ viewer { email } }", Some("x"), &limits()).is_err());
+    assert!(parse_and_select("{ viewer { email } }", Some("x"), &limits()).is_err());
 }

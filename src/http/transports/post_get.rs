@@ -28,7 +28,7 @@ use crate::graphql::{
 };
 use crate::http::error::HttpError;
 use crate::http::negotiation::MediaType;
-use crate::http::{AppState, LSN, client_ip, set_lsn};
+use crate::http::{AppState, LSN_HEADER, client_ip, set_lsn};
 use crate::schema::{code, code_of, with_code};
 
 /// How subscriptions can be executed.
@@ -249,7 +249,7 @@ fn respond_cacheable(encoded: EncodedResponse, head: &RequestHead) -> Response {
 
 /// The header `Rookery-LSN` of a client that has read or written elsewhere.
 fn min_lsn(headers: &HeaderMap) -> Result<Lsn, HttpError> {
-    let Some(value) = headers.get(LSN) else { return Ok(Lsn::default()) };
+    let Some(value) = headers.get(LSN_HEADER) else { return Ok(Lsn::default()) };
     let lsn = value.to_str().ok().and_then(|text| text.parse().ok());
     lsn.ok_or_else(|| {
         HttpError::bad_request("The header Rookery-LSN must have the form 16/B374D848.")

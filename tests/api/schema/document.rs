@@ -130,6 +130,7 @@ impl<'a> Document<'a> {
             }
             TypeKind::Enum(values) => json!(values.values[0].node.value.node.as_str()),
             _ if ty == "Boolean" => json!(true),
+            _ if ty == "String" => json!("a text"),
             _ => panic!("{parent}.{name} has no sample: add one in tests/api/schema/responses.rs"),
         }
     }
