@@ -187,7 +187,7 @@ async fn resuming_after_pruned_events_or_an_unknown_position_has_lagged() {
     susan.write("two").await;
     let (recent, _) = read_timeline(john).await;
     tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
-    app.app.events.prune().await.unwrap();
+    app.prune_events_to(1).await;
     let mut events = john.subscribe(TIMELINE, json!({ "after": old })).await;
     let event = events.next().await;
     assert_eq!(summary(&event), "StreamLagged");

@@ -78,17 +78,13 @@ async fn pruning_keeps_an_unexpired_event_and_all_events_after_it() {
     let expired = "'2020-01-01 00:00:00+00:00'";
     run(&app, &format!("UPDATE event SET at = {expired} WHERE txn <> {}", nth_newest(1))).await;
     let (mut cursor, _) = read_timeline(john).await;
-    app.app.events.prune().await.unwrap();
+    app.prune_events_to(3).await;
     susan.write("last").await;
     let mut events = john.subscribe(TIMELINE, json!({ "after": cursor })).await;
     let event = events.next().await;
     assert_eq!(summary(&event), "+last");
     cursor = event["cursor"].as_str().unwrap().to_owned();
-    let kept: u64 = {
-        let count = app.database().statement("SELECT count(*) FROM event", []);
-        let row = app.database().writer().query_one_raw(count).await.unwrap().unwrap();
-        row.try_get_by_index::<i64>(0).unwrap().try_into().unwrap()
-    };
+    let kept = app.event_count().await;
     assert_eq!(kept, 4, "the event before the unexpired one, that one, and two later ones");
     let mut events = john.subscribe(TIMELINE, json!({ "after": cursor })).await;
     events.assert_idle().await;

@@ -5,6 +5,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
@@ -14,9 +15,11 @@ use rookery::app::App;
 use rookery::config::Config;
 use rookery::database::Database;
 use rookery::http::{self, ServerLimits, ServerOptions};
+use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 use tower::ServiceExt as _;
 
 use crate::support::actors::Actor;
@@ -133,6 +136,26 @@ impl TestApp {
 
     pub fn database(&self) -> &Database {
         &self.app.database
+    }
+
+    /// The number of events in the outbox.
+    pub async fn event_count(&self) -> i64 {
+        let count = self.database().statement("SELECT count(*) FROM event", []);
+        let row = self.database().writer().query_one_raw(count).await.unwrap().unwrap();
+        row.try_get_by_index(0).unwrap()
+    }
+
+    /// Prunes the outbox until at most `remaining` events are left, for at most one minute.
+    ///
+    /// An older transaction on the PostgreSQL server delays pruning, even one of another database.
+    pub async fn prune_events_to(&self, remaining: i64) {
+        let pruned = async {
+            while self.event_count().await > remaining {
+                self.app.events.prune().await.unwrap();
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        timeout(Duration::from_mins(1), pruned).await.expect("expired events are pruned");
     }
 
     /// The folder of the SQLite file.
