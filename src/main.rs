@@ -19,16 +19,17 @@ use rookery::config::{Config, DatabaseConfig, LogFormat};
 use rookery::database::{self, Database, Engine};
 use rookery::{schema, telemetry};
 
-/// Responses are built from many small allocations, some of them made by SQLite on a thread of its own
-/// and freed on another. The system's allocator would spend more time on these than SQLite on reading.
+/// Responses are built from many small allocations, some of them made by SQLite on a thread of its
+/// own and freed on another. The system's allocator would spend more time on these than SQLite on
+/// reading.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// A social graph over GraphQL: users, follows, posts and a home timeline
 ///
 /// Without a command, `rookery` serves: it opens an SQLite file in the working directory, applies
-/// pending migrations, and prints the URL of the playground. `rookery serve --help` lists the options.
-/// Put options after their command.
+/// pending migrations, and prints the URL of the playground. `rookery serve --help` lists the
+/// options. Put options after their command.
 #[derive(Parser)]
 #[command(name = "rookery", version, override_usage = "rookery [OPTIONS] [COMMAND]")]
 struct Cli {
@@ -76,7 +77,8 @@ enum Command {
     },
     /// Copy a database into an empty one in one transaction, from any engine to any engine
     ///
-    /// Afterwards the copy is checked as by `doctor`. The exit code is 1 if the check finds problems.
+    /// Afterwards the copy is checked as by `doctor`. The exit code is 1 if the check finds
+    /// problems.
     Copy {
         #[command(flatten)]
         options: CopyOptions,

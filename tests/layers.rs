@@ -1,5 +1,6 @@
-//! The structure of the source: which room imports which, how long files are, and which words are
-//! not used. A room is a top-level module of `src/`; `docs/architecture.md` explains the rooms.
+//! The structure of the source: which room imports which, how long files and how wide comments are,
+//! and which words are not used. A room is a top-level module of `src/`; `docs/architecture.md`
+//! explains the rooms.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -110,6 +111,23 @@ fn files_are_short() {
     let lines = |file: &PathBuf| fs::read_to_string(file).unwrap().lines().count();
     let long: Vec<_> = files.filter(|file| lines(file) > MAX_LINES).collect();
     assert!(long.is_empty(), "more than {MAX_LINES} lines: {long:?}");
+}
+
+/// Widest comment in columns. `cargo fmt` wraps code and leaves comments as they are.
+const MAX_COLUMNS: usize = 100;
+
+#[test]
+fn comments_are_wrapped() {
+    let folders = ["src", "entity/src", "migration/src", "tests", "examples", "benches"];
+    let mut wide = Vec::new();
+    for file in folders.iter().flat_map(|folder| files(Path::new(folder), &["rs"])) {
+        for (index, line) in fs::read_to_string(&file).unwrap().lines().enumerate() {
+            if line.trim_start().starts_with("//") && line.chars().count() > MAX_COLUMNS {
+                wide.push(format!("{}:{}", file.display(), index + 1));
+            }
+        }
+    }
+    assert!(wide.is_empty(), "more than {MAX_COLUMNS} columns:\n{}", wide.join("\n"));
 }
 
 #[test]

@@ -29,8 +29,8 @@ pub struct GraphqlConfig {
 
     /// Serve the schema as a subgraph of Apollo Federation 2
     ///
-    /// It adds `_service` and `_entities`. Only enable this when the router is the sole client of the
-    /// server.
+    /// It adds `_service` and `_entities`. Only enable this when the router is the sole client of
+    /// the server.
     #[arg(long, env = "ROOKERY_FEDERATION", value_parser = FalseyValueParser::new())]
     pub federation: bool,
 }

@@ -36,8 +36,8 @@ pub struct HttpConfig {
 
     /// Seconds to keep serving after SIGTERM while /readyz already fails
     ///
-    /// Set it to the time that the load balancer takes to notice. A second SIGTERM or ctrl-c ends the
-    /// delay.
+    /// Set it to the time that the load balancer takes to notice. A second SIGTERM or ctrl-c ends
+    /// the delay.
     #[arg(long, env = "ROOKERY_SHUTDOWN_DELAY", default_value_t = 0, value_name = "SECONDS")]
     pub shutdown_delay: u64,
 
@@ -47,7 +47,8 @@ pub struct HttpConfig {
 
     /// Comma-separated origins whose pages may send requests and open WebSockets
     ///
-    /// An origin is written as `https://app.example.com`. By default only the server's own origin may.
+    /// An origin is written as `https://app.example.com`. By default only the server's own origin
+    /// may.
     #[arg(long, env = "ROOKERY_CORS_ORIGINS", default_value = "", value_name = "ORIGINS")]
     pub cors_origins: Origins,
 

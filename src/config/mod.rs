@@ -1,8 +1,8 @@
 //! Configuration: every option, its environment variable, its default and its limits, defined once.
 //!
-//! One clap struct for each group of options; `rookery serve --help` shows a heading for each group.
-//! The first paragraph of an option's comment is what `-h` shows, the whole comment what `--help`
-//! shows. `.env.example` lists all variables; a test keeps it complete.
+//! One clap struct for each group of options; `rookery serve --help` shows a heading for each
+//! group. The first paragraph of an option's comment is what `-h` shows, the whole comment what
+//! `--help` shows. `.env.example` lists all variables; a test keeps it complete.
 
 mod accounts;
 mod database;

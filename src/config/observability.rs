@@ -33,16 +33,16 @@ pub struct ObservabilityConfig {
 
     /// IP address and port that serve Prometheus metrics at /metrics; not served by default
     ///
-    /// /livez and /readyz are served there too. With the address of --listen, the metrics are served
-    /// beside the GraphQL endpoint.
+    /// /livez and /readyz are served there too. With the address of --listen, the metrics are
+    /// served beside the GraphQL endpoint.
     #[arg(long, env = "ROOKERY_METRICS_LISTEN", default_value = "", value_name = "ADDRESS",
           value_parser = parse_metrics_listen)]
     pub metrics_listen: MetricsListen,
 
     /// URL of an OpenTelemetry collector that receives a span for each request
     ///
-    /// Spans are sent by OTLP over HTTP, as to <http://127.0.0.1:4318>. By default none are sent. It
-    /// needs a build with `--features otlp`.
+    /// Spans are sent by OTLP over HTTP, as to <http://127.0.0.1:4318>. By default none are sent.
+    /// It needs a build with `--features otlp`.
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", default_value = "", value_name = "URL")]
     pub otlp_endpoint: String,
 }

@@ -1,8 +1,8 @@
 //! Admission: the stages from a client's request to an operation that may be executed.
 //!
 //! 1. [`Arrival`]: a client and its credentials.
-//! 2. [`Checked`]: a client that is known to be over its rate limit is rejected, before its request is
-//!    read or anything else is done for it.
+//! 2. [`Checked`]: a client that is known to be over its rate limit is rejected, before its request
+//!    is read or anything else is done for it.
 //! 3. [`Permitted`]: the request holds a permit of the concurrency limiter.
 //! 4. [`Requester`]: the token is verified; requests with invalid tokens are charged.
 //! 5. [`Operation`]: the rate limit of the viewer is checked, the document is found or parsed, the
@@ -100,8 +100,8 @@ impl Arrival {
         Self { connection_key: Some(key), ..self }
     }
 
-    /// Takes the first cost point from the rate limit of the connection, or of an anonymous client's
-    /// network. Another client that sends a token pays when the token is verified.
+    /// Takes the first cost point from the rate limit of the connection, or of an anonymous
+    /// client's network. Another client that sends a token pays when the token is verified.
     ///
     /// # Errors
     /// [`Error::RateLimited`].
@@ -149,8 +149,8 @@ impl Permitted {
     ///
     /// # Errors
     /// [`Error::Unauthenticated`] when there is a token that is not valid; [`Error::RateLimited`]
-    /// when there is such a token and its network has reached its rate limit, so that guessing tokens
-    /// is bounded; any error of the database.
+    /// when there is such a token and its network has reached its rate limit, so that guessing
+    /// tokens is bounded; any error of the database.
     pub async fn authenticate(&mut self) -> Result<Requester, Error> {
         let Checked { arrival, first_point } = &mut self.checked;
         let engine = &arrival.engine;
@@ -288,8 +288,8 @@ impl Operation {
         Ok(AdmittedOperation { operation: self, timer, cost })
     }
 
-    /// The cost of the operation that is executed, whatever other operations the document has. It is
-    /// cached where no variable can change it.
+    /// The cost of the operation that is executed, whatever other operations the document has. It
+    /// is cached where no variable can change it.
     async fn complexity(&self) -> Option<usize> {
         if let Some(cost) = self.prepared.complexity.get() {
             return Some(*cost);
@@ -320,8 +320,8 @@ impl Operation {
         request
     }
 
-    /// The operation's name in logs and metrics: the operator's in the trusted documents, or else the
-    /// schema's name of the first field. Clients cannot choose it.
+    /// The operation's name in logs and metrics: the operator's in the trusted documents, or else
+    /// the schema's name of the first field. Clients cannot choose it.
     pub(super) fn name(&self) -> &str {
         let trusted = self.requester.engine.persisted.name_of(self.key.text());
         trusted.or_else(|| self.prepared.first_field()).unwrap_or_default()

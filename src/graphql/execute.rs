@@ -84,8 +84,8 @@ impl AdmittedOperation {
         Ok(Executed { response, is_retryable, lsn })
     }
 
-    /// A replica's snapshot for a query, if a replica has replayed what the client has seen; otherwise
-    /// the requester's, on the primary.
+    /// A replica's snapshot for a query, if a replica has replayed what the client has seen;
+    /// otherwise the requester's, on the primary.
     fn choose_snapshot(&self, is_query: bool) -> Snapshot {
         let requester = &self.operation.requester;
         let written = requester.viewer.as_ref().map_or(requester.min_lsn, Viewer::lsn);
@@ -103,8 +103,8 @@ impl Operation {
     async fn resolve(&self, context: &Arc<RequestContext>) -> Response {
         let request = self.request().data(Arc::clone(context));
         let response = self.requester.engine.executor.execute(request, self.is_validated);
-        // Tokio's cooperative budget would suspend the task in the middle of a level of the query and
-        // so split a batch.
+        // Tokio's cooperative budget would suspend the task in the middle of a level of the query
+        // and so split a batch.
         let response = catch_panic(tokio::task::unconstrained(response)).await;
         response.unwrap_or_else(|error| Response::from_errors(vec![error]))
     }
@@ -141,8 +141,8 @@ impl Operation {
     }
 }
 
-/// The WAL position of a mutation's write, which is also stored with the session. Only where there are
-/// replicas. Without it, the session reads from the primary.
+/// The WAL position of a mutation's write, which is also stored with the session. Only where there
+/// are replicas. Without it, the session reads from the primary.
 async fn write_lsn(engine: &GraphqlEngine, context: &RequestContext) -> Option<Lsn> {
     if !engine.database.has_replicas() {
         return None;
@@ -188,8 +188,8 @@ pub(super) fn with_validation_code(mut errors: Vec<ServerError>) -> Vec<ServerEr
     errors
 }
 
-/// Whether the error means that nothing was executed, so that the response has no `data`. A mutation
-/// may have executed fields before the one with the error.
+/// Whether the error means that nothing was executed, so that the response has no `data`. A
+/// mutation may have executed fields before the one with the error.
 fn is_request_error(error: &ServerError, operation: OperationType) -> bool {
     matches!(code_of(error), Some(code::VALIDATION_FAILED | code::QUERY_TOO_COMPLEX))
         && (error.path.is_empty() || operation == OperationType::Query)

@@ -1,7 +1,8 @@
 //! From a GraphQL document to its response, whatever the transport.
 //!
 //! A transport creates an [`Arrival`] and takes it through the stages of `admission`; the last
-//! stage, an [`AdmittedOperation`], is the only thing that can be executed. Nothing here knows HTTP.
+//! stage, an [`AdmittedOperation`], is the only thing that can be executed. Nothing here knows
+//! HTTP.
 
 mod admission;
 mod complexity;

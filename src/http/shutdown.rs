@@ -21,8 +21,8 @@ impl Shutdown {
         self.draining.cancel();
     }
 
-    /// Starts the second phase: requests in flight finish, and everything that would not end by itself
-    /// is ended.
+    /// Starts the second phase: requests in flight finish, and everything that would not end by
+    /// itself is ended.
     pub fn shut_down(&self) {
         self.draining.cancel();
         self.shutting_down.cancel();

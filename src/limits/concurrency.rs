@@ -1,7 +1,7 @@
 //! Limits concurrent requests, in total and per client network.
 //!
-//! Requests over a limit queue. If requests have been queueing for longer than [`INTERVAL`] without a
-//! pause, the server is overloaded, and the queue timeout drops from [`INTERVAL`] to
+//! Requests over a limit queue. If requests have been queueing for longer than [`INTERVAL`] without
+//! a pause, the server is overloaded, and the queue timeout drops from [`INTERVAL`] to
 //! [`OVERLOADED_QUEUE_TIMEOUT`]: a long queue would delay every client and serve clients that have
 //! given up. This is the variant of CoDel ("controlled delay") described in Ben Maurer, "Fail at
 //! Scale", ACM Queue 13(8), 2015. Written by hand because tower's `ConcurrencyLimit` and `LoadShed`

@@ -4,8 +4,8 @@ use super::client_network::RateLimitKey;
 use super::keyed::{KeyedPermit, KeyedSemaphore};
 use crate::config::Limits;
 
-/// Counts streams and operations of each user, and of each network's anonymous clients. Clones share
-/// the counts.
+/// Counts streams and operations of each user, and of each network's anonymous clients. Clones
+/// share the counts.
 #[derive(Clone, Default)]
 pub struct StreamLimiter {
     open: KeyedSemaphore<RateLimitKey>,

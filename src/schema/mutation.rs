@@ -16,8 +16,8 @@ const MAX_ATTEMPTS: u32 = 10;
 /// Largest random delay before the second attempt; it doubles for each further one, up to 32 times.
 const FIRST_RETRY_DELAY: Duration = Duration::from_millis(4);
 
-/// Runs a write of the domain and turns expected failures into data. While it runs, the request holds
-/// no connection for reading; what is read afterwards is read anew.
+/// Runs a write of the domain and turns expected failures into data. While it runs, the request
+/// holds no connection for reading; what is read afterwards is read anew.
 ///
 /// # Errors
 /// Any other error of the write.

@@ -1,7 +1,8 @@
 //! The GraphQL over HTTP specification: requests, status codes, media types and headers.
 //!
-//! The submodules test attacks, caching by entity tags and batches, cross-origin requests, persisted
-//! documents, the routes other than `/graphql`, the order of response fields, and variables.
+//! The submodules test attacks, caching by entity tags and batches, cross-origin requests,
+//! persisted documents, the routes other than `/graphql`, the order of response fields, and
+//! variables.
 
 mod attack;
 mod etag;

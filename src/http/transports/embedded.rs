@@ -1,7 +1,8 @@
 //! GraphQL requests of an axum program that embeds Rookery.
 //!
 //! The program mounts [`handle`] in a router of its own, or calls [`execute`] from its own handler.
-//! The requests pass through the same admission as all others. `examples/embed.rs` is such a program.
+//! The requests pass through the same admission as all others. `examples/embed.rs` is such a
+//! program.
 
 use std::sync::atomic::AtomicBool;
 

@@ -1,7 +1,7 @@
 //! GraphQL over HTTP: POST and GET, single operations and batches.
 //!
-//! The media type and the status code follow the GraphQL over HTTP specification. A WebSocket upgrade
-//! and a client that accepts `text/event-stream` are passed on to their transports.
+//! The media type and the status code follow the GraphQL over HTTP specification. A WebSocket
+//! upgrade and a client that accepts `text/event-stream` are passed on to their transports.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -138,7 +138,8 @@ async fn execute_single(
     let is_event_stream = head.media == MediaType::EventStream;
     let operation = match permitted.authenticate().await?.prepare(params) {
         Ok(operation) => operation,
-        // graphql-sse reports a malformed request by the status, and a rejected document by an event.
+        // graphql-sse reports a malformed request by the status, and a rejected document by an
+        // event.
         Err(error) if is_event_stream && is_document_error(&error) => {
             state.engine.record_errors(std::slice::from_ref(&error));
             return Ok(sse::rejected(vec![error]));
@@ -226,7 +227,8 @@ async fn execute_batch(
     Ok(response)
 }
 
-/// A response to an anonymous GET, with an entity tag: it stays the same until something is written.
+/// A response to an anonymous GET, with an entity tag: it stays the same until something is
+/// written.
 fn respond_cacheable(encoded: EncodedResponse, head: &RequestHead) -> Response {
     // A weak tag, because the response in the other media type has the same.
     let tag = format!("W/\"{}\"", URL_SAFE_NO_PAD.encode(Sha256::digest(encoded.as_ref())));

@@ -1,8 +1,8 @@
 //! Server-sent events: the protocol graphql-sse in its mode of distinct connections.
 //!
 //! Each operation has a connection of its own: an event `next` for each response, and an event
-//! `complete` at the end. Written by hand because `axum::response::Sse` would release the memory of a
-//! response before it is written to the socket.
+//! `complete` at the end. Written by hand because `axum::response::Sse` would release the memory of
+//! a response before it is written to the socket.
 
 use std::convert::Infallible;
 use std::sync::Arc;

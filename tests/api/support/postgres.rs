@@ -1,7 +1,7 @@
 //! A PostgreSQL database for one test, copied from a template that is migrated once per process.
 //!
-//! `ROOKERY_TEST_POSTGRES` is the server's URL, as in `postgres://postgres@127.0.0.1:5432`. Its role
-//! needs the right to create databases. Without the variable the tests run on SQLite. The unit
+//! `ROOKERY_TEST_POSTGRES` is the server's URL, as in `postgres://postgres@127.0.0.1:5432`. Its
+//! role needs the right to create databases. Without the variable the tests run on SQLite. The unit
 //! tests of `src/command/` include this file too.
 
 use std::path::Path;

@@ -1,9 +1,9 @@
 //! GraphQL over WebSocket: the protocol graphql-transport-ws.
 //!
 //! One task for each WebSocket reads messages and sends responses; each operation runs on a task of
-//! its own. While a message cannot be sent, none is read. The token of `connection_init` is verified
-//! again for each operation. Written by hand because async-graphql's implementation has no limits of
-//! operations, other close codes and no backpressure.
+//! its own. While a message cannot be sent, none is read. The token of `connection_init` is
+//! verified again for each operation. Written by hand because async-graphql's implementation has no
+//! limits of operations, other close codes and no backpressure.
 
 mod message;
 mod operation;
@@ -199,7 +199,8 @@ impl Connection {
         }
         let arrival = self.arrival();
         let requester = async move { arrival.check_rate()?.permit().await?.authenticate().await };
-        // The requester, and with it the permit and the snapshot, is dropped before anything is sent.
+        // The requester, and with it the permit and the snapshot, is dropped before anything is
+        // sent.
         let key = match requester.await {
             Ok(requester) => requester.rate_limit_key(),
             Err(Error::Unauthenticated(_)) => return Err(Close::forbidden().into()),
