@@ -1,4 +1,4 @@
-//! Mounts Rookery's GraphQL endpoint in another axum program, beside the program's own routes.
+//! Mounts Rookery's GraphQL endpoint beside the routes of another axum program.
 //!
 //! Run it with `cargo run --example embed`, and send a query:
 //!

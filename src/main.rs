@@ -19,9 +19,10 @@ use rookery::config::{Config, DatabaseConfig, LogFormat};
 use rookery::database::{self, Database, Engine};
 use rookery::{schema, telemetry};
 
-/// Responses are built from many small allocations, some of them made by SQLite on a thread of its
-/// own and freed on another. The system's allocator would spend more time on these than SQLite on
-/// reading.
+/// The global allocator: mimalloc, which is fast for many small allocations.
+///
+/// A response is built from many of these. SQLite makes some on a thread of its own, and another
+/// thread frees them. The system's allocator would spend more time on these than SQLite on reading.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -75,10 +76,10 @@ enum Command {
         #[command(subcommand)]
         source: Import,
     },
-    /// Copy a database into an empty one in one transaction, from any engine to any engine
+    /// Copy a database into an empty one, from any engine to any engine
     ///
-    /// Afterwards the copy is checked as by `doctor`. The exit code is 1 if the check finds
-    /// problems.
+    /// The copy is made in one transaction. Afterwards it is checked as by `doctor`. The exit code
+    /// is 1 if the check finds problems.
     Copy {
         #[command(flatten)]
         options: CopyOptions,

@@ -1,8 +1,9 @@
 //! Retries of an operation that failed for a transient reason.
 
-/// Runs `operation` until it succeeds, fails for a reason that is not transient, or has been
-/// attempted `max_attempts` times. `delay` is awaited before each further attempt, with the number
-/// of attempts so far.
+/// Runs `operation`, and repeats it when it fails for a transient reason.
+///
+/// It is attempted at most `max_attempts` times. `delay` is awaited before each further attempt,
+/// with the number of attempts so far.
 ///
 /// # Errors
 /// The error of the last attempt.

@@ -1,4 +1,4 @@
-//! The code excerpts in `docs/guide.md` are literally in the files that they are taken from.
+//! Each code excerpt in `docs/guide.md` is literally in the file named before it.
 
 use std::fs;
 use std::path::Path;

@@ -1,6 +1,7 @@
-//! The structure of the source: which room imports which, how long files and how wide comments are,
-//! and which words are not used. A room is a top-level module of `src/`; `docs/architecture.md`
-//! explains the rooms.
+//! The structure of the source: imports, file lengths, comment widths and words.
+//!
+//! A room is a top-level module of `src/`, which imports certain rooms and no others.
+//! `docs/architecture.md` explains the rooms.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -40,7 +41,9 @@ const FORBIDDEN_WORDS: [(&str, &str, &str); 5] = [
     ("entity/src", "async_graphql", "storage knows no GraphQL"),
 ];
 
-/// Words of earlier versions that have been replaced by standard terms. See `docs/glossary.md`.
+/// Words of earlier versions that have been replaced by standard terms.
+///
+/// See `docs/glossary.md`.
 const RETIRED_NAMES: [&str; 28] = [
     "Admitted",
     "Asked",
@@ -113,7 +116,9 @@ fn files_are_short() {
     assert!(long.is_empty(), "more than {MAX_LINES} lines: {long:?}");
 }
 
-/// Widest comment in columns. `cargo fmt` wraps code and leaves comments as they are.
+/// Widest comment in columns.
+///
+/// `cargo fmt` wraps code and leaves comments as they are.
 const MAX_COLUMNS: usize = 100;
 
 #[test]
@@ -128,6 +133,33 @@ fn comments_are_wrapped() {
         }
     }
     assert!(wide.is_empty(), "more than {MAX_COLUMNS} columns:\n{}", wide.join("\n"));
+}
+
+/// Longest first line of a doc comment in characters, without its marker.
+///
+/// Documentation lists and `-h` show the first line alone.
+const MAX_FIRST_LINE: usize = 80;
+
+#[test]
+fn doc_comments_start_with_a_short_line() {
+    let folders = ["src", "entity/src", "migration/src", "tests", "examples", "benches", "fuzz"];
+    let mut long = Vec::new();
+    let mut lines = 0;
+    for file in folders.iter().flat_map(|folder| files(Path::new(folder), &["rs"])) {
+        let mut marker = None;
+        for (index, line) in fs::read_to_string(&file).unwrap().lines().enumerate() {
+            let line = line.trim_start();
+            let starts = ["///", "//!"].into_iter().find(|marker| line.starts_with(marker));
+            let previous = std::mem::replace(&mut marker, starts);
+            let is_first = starts.is_some() && starts != previous;
+            lines += usize::from(is_first);
+            if is_first && line[3..].trim().chars().count() > MAX_FIRST_LINE {
+                long.push(format!("{}:{}", file.display(), index + 1));
+            }
+        }
+    }
+    assert!(lines > 1_000, "only {lines} comments were found");
+    assert!(long.is_empty(), "more than {MAX_FIRST_LINE} characters:\n{}", long.join("\n"));
 }
 
 #[test]
@@ -199,8 +231,10 @@ fn rooms_do_not_contain_what_they_must_not_know() {
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
-/// A text that a resolver returns becomes part of the response, whose memory is bounded. The type
-/// `Text` reserves it, and `ShortText` says that the text is bounded; a plain string does neither.
+/// A resolver returns text as `Text` or `ShortText`, and never as a plain string.
+///
+/// The text becomes part of the response, whose memory is bounded. `Text` reserves this memory, and
+/// `ShortText` says that the text is bounded. A plain string does neither.
 #[test]
 fn resolvers_return_texts_only_as_text() {
     let mut problems = Vec::new();
@@ -270,7 +304,9 @@ fn files(path: &Path, extensions: &[&str]) -> Vec<PathBuf> {
     all
 }
 
-/// The code of all files below a folder, without comments and unit tests; lines keep their numbers.
+/// The code of all files below a folder, without comments and unit tests.
+///
+/// Lines keep their numbers.
 fn code(folder: impl AsRef<Path>) -> Vec<(PathBuf, String)> {
     let folder = folder.as_ref();
     let file = folder.with_extension("rs");
@@ -292,7 +328,7 @@ fn words<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item = usize> + 'a {
     })
 }
 
-/// The names that follow a prefix such as `crate::`, be it one or several in braces.
+/// The name, or the names in braces, that follow a prefix such as `crate::`.
 fn named<'a>(code: &'a str, prefix: &'a str) -> impl Iterator<Item = (usize, &'a str)> + 'a {
     words(code, prefix).flat_map(move |at| {
         let rest = &code[at + prefix.len()..];

@@ -1,4 +1,6 @@
-//! The SDL compared with the released one: nothing that clients use may be missing or different.
+//! The SDL compared with the released one.
+//!
+//! Nothing that clients use may be missing or different.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,7 +1,8 @@
-//! Whole requests through the router, without a network: the benchmark queries and mutations.
+//! The benchmark queries and mutations as whole requests, without a network.
 //!
-//! Each query is measured with a document that is new to the server, and with a cached document.
-//! For comparison, parsing the document and batches of a loader are measured alone.
+//! The requests go through the router. Each query is measured with a document that is new to the
+//! server, and with a cached document. For comparison, parsing the document and batches of a loader
+//! are measured alone.
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, header};

@@ -1,4 +1,4 @@
-//! The home timeline statement, for owners who follow few users and for owners who follow many.
+//! The home timeline statement, for owners who follow few users or many.
 //!
 //! It reads the first page, and a page in the middle of all posts. For comparison, the form of the
 //! Flask Mega-Tutorial (join, union and sort) is measured, and 20 posts by primary key as the

@@ -1,10 +1,9 @@
-//! The driver baseline: axum handlers that run the benchmark queries through the database's own
-//! client.
+//! The driver baseline: the benchmark queries through the database's own client.
 //!
-//! The handlers run the SQL statements of the GraphQL queries without GraphQL, loaders, SeaORM and
-//! connection pool, so they show the minimum cost of these statements. SQLite is read on the thread
-//! that handles the request. PostgreSQL is read through four connections, which pipeline their
-//! statements. A timeline is always merged and never scanned.
+//! The axum handlers run the SQL statements of the GraphQL queries without GraphQL, loaders, SeaORM
+//! and connection pool, so they show the minimum cost of these statements. SQLite is read on the
+//! thread that handles the request. PostgreSQL is read through four connections, which pipeline
+//! their statements. A timeline is always merged and never scanned.
 //!
 //! `driver-baseline --database-url sqlite://rookery.db --listen 127.0.0.1:8002` serves
 //! `GET /q1/{username}`, `/q2/{username}` and `/q3/{username}`.

@@ -1,8 +1,8 @@
-//! The handwritten axum baseline: axum handlers that run the benchmark queries and mutations
-//! through Rookery's connection pool.
+//! The handwritten axum baseline for the benchmark queries and mutations.
 //!
-//! The handlers run the SQL statements of the GraphQL operations, with the same pool, entities and
-//! batch functions. The difference between Rookery and this baseline is the cost of GraphQL.
+//! The axum handlers run the SQL statements of the GraphQL operations, with the same connection
+//! pool, entities and batch functions as Rookery. The difference between Rookery and this baseline
+//! is the cost of GraphQL.
 //!
 //! `axum-baseline --database-url sqlite://rookery.db --listen 127.0.0.1:8001` serves
 //! `GET /q1/{username}`, `/q2/{username}` and `/q3/{username}`. With the header

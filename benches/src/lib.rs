@@ -1,4 +1,4 @@
-//! The graph that the benchmarks read: 100,000 users, 5 million follows and 2 million posts.
+//! The graph of the benchmarks: 100,000 users, 5 million follows, 2 million posts.
 //!
 //! It is seeded once, and shared with the load harness.
 
@@ -31,7 +31,7 @@ pub fn config(url: &str) -> Config {
     Options::parse_from([&["bench", "--database-url", url], &rate_limits[..]].concat()).config
 }
 
-/// The URL of the graph: `DATABASE_URL`, or the SQLite file that the load harness uses.
+/// The URL of the graph: `DATABASE_URL`, else the load harness's SQLite file.
 pub fn url() -> String {
     std::env::var("DATABASE_URL").unwrap_or_else(|_| {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench");

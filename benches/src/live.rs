@@ -1,4 +1,6 @@
-//! Measures open subscriptions: the memory of each, and the latency of a post to all recipients.
+//! Measures the memory of each open subscription and the latency of posts.
+//!
+//! The latency of a post is the time until its first and its last recipient get the event.
 //!
 //! The program seeds an empty database and starts instances of Rookery on it. It opens a WebSocket
 //! for each user, with a subscription to `timelineEvents`. Some of the users follow one author, who
@@ -146,7 +148,9 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// Seeds users, and returns a token for each. The first is of the user with the fewest followers.
+/// Seeds users, and returns a token for each.
+///
+/// The first token is of the user with the fewest followers.
 async fn seed_users(options: &Options) -> Result<Vec<String>> {
     let database = Database::open(&rookery_benches::config(&options.database_url).database).await?;
     database.migrate().await?;

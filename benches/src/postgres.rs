@@ -94,7 +94,7 @@ impl Connection {
         self.client.query_one(&self.user, &[&username]).await
     }
 
-    /// The `size` newest entries of a follow list of each of the `owners`, with the users' ids.
+    /// The `size` newest entries of a follow list of each owner, with the users' ids.
     async fn follow_pages(
         &self,
         statement: &Statement,

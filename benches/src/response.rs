@@ -1,6 +1,7 @@
-//! The JSON responses of the baselines: the scalar fields of the GraphQL queries, in their order.
+//! The JSON responses of the baselines.
 //!
-//! The load harness compares these values with the responses of the GraphQL servers.
+//! They have the scalar fields of the GraphQL queries, in the order of the queries. The load
+//! harness compares these values with the responses of the GraphQL servers.
 
 use serde::Serialize;
 

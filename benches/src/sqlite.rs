@@ -1,4 +1,6 @@
-//! The driver baseline on SQLite, through its C API, on the thread that handles the request.
+//! The driver baseline on SQLite, through its C API.
+//!
+//! SQLite is read on the thread that handles the request.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -110,7 +112,7 @@ fn q1(connection: &Connection, username: &str) -> rusqlite::Result<Timeline> {
     Ok(Timeline { timeline: posts.into_iter().map(|(_, post)| post).collect() })
 }
 
-/// The `size` newest entries of a follow list of each of the `owners`, with the users' ids.
+/// The `size` newest entries of a follow list of each owner, with the users' ids.
 fn follow_pages(
     connection: &Connection,
     list: FollowList,

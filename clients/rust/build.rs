@@ -1,4 +1,6 @@
-//! Registers schema.graphql with cynic, which checks every type of `src/graphql.rs` against it.
+//! Registers schema.graphql with cynic.
+//!
+//! cynic checks every type of `src/graphql.rs` against it.
 
 fn main() {
     cynic_codegen::register_schema("rookery")

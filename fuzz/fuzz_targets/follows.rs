@@ -1,5 +1,6 @@
-//! Fuzzes the import of follows. A failed import changes nothing, a second import adds nothing, and
-//! `doctor` finds no problem.
+//! Fuzzes the import of follows.
+//!
+//! A failed import changes nothing, a second import adds nothing, and `doctor` finds no problem.
 //!
 //! The input is the file, plain or gzip. The seed inputs are in `tests/corpus/follows`.
 #![no_main]

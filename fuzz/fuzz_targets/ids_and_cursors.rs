@@ -1,6 +1,6 @@
-//! Fuzzes the decoders of global ids and cursors. A decoded value encodes to an equal value again.
+//! Fuzzes the decoders of global ids and cursors.
 //!
-//! The seed inputs are in `tests/corpus/ids_and_cursors`.
+//! A decoded value encodes to an equal value again. The seed inputs are in `tests/corpus/ids_and_cursors`.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -28,7 +28,9 @@ pub struct Service {
     _folder: TempDir,
 }
 
-/// The service, built with the first access. Rate limits are off, and password hashes are cheap.
+/// The service, built at the first access.
+///
+/// Rate limits are off, and password hashes are cheap.
 pub static SERVICE: LazyLock<Service> = LazyLock::new(|| {
     let folder = tempfile::tempdir().expect("create a folder");
     let runtime = Builder::new_current_thread().enable_all().build().expect("build a runtime");

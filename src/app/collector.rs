@@ -1,4 +1,4 @@
-//! Prometheus metrics that are read from the parts of the server whenever they are scraped.
+//! Prometheus metrics that are read from the parts of the server at each scrape.
 
 use std::fmt::Error;
 

@@ -1,4 +1,4 @@
-//! Builds the application from its configuration, for the binary and for the tests alike.
+//! Builds the application from its configuration, for the binary and the tests.
 
 mod collector;
 

@@ -1,4 +1,4 @@
-//! Bulk writes in one transaction, for the commands `import`, `seed`, `copy` and `doctor`.
+//! Bulk writes in one transaction, for `import`, `seed`, `copy` and `doctor`.
 //!
 //! A statement writes thousands of rows, which are bound as one JSON array, so its text is the same
 //! for any number of rows. Only [`Bulk::add`], for rows of any table, binds each value. The
@@ -24,7 +24,9 @@ use crate::ids::snowflake;
 /// Maximum number of rows of one statement.
 pub const ROWS_PER_STATEMENT: usize = 4096;
 
-/// SQLite's page cache during a bulk write: 64 MiB. A negative number is in KiB, others in pages.
+/// Size of SQLite's page cache during a bulk write: 64 MiB.
+///
+/// SQLite reads a negative number as KiB, and a positive number as pages.
 const CACHE_SIZE: i64 = -64 * 1024;
 
 /// The largest sequence number of an id, 8191: sequence numbers have 13 bits.
@@ -39,7 +41,7 @@ pub(super) fn set_counts_sql() -> String {
     counts.collect::<Vec<_>>().join(", ")
 }
 
-/// The number of rows of `table` that a stored count of a user counts, as a subquery.
+/// A subquery that computes a stored count of a user from the rows of `table`.
 pub(super) fn count_subquery(table: &Table, count: &Count) -> String {
     format!(r#"(SELECT count(*) FROM {} WHERE {} = "user".id)"#, table.quoted(), count.key)
 }
@@ -71,7 +73,7 @@ pub struct Post<'a> {
     pub body: &'a str,
 }
 
-/// The transaction of a command. If it is dropped before [`Bulk::commit`], it is rolled back.
+/// The transaction of a command, rolled back if dropped before [`Bulk::commit`].
 pub struct Bulk<'a> {
     db: &'a Database,
     transaction: DatabaseTransaction,
@@ -95,7 +97,9 @@ impl<'a> Bulk<'a> {
         Ok(bulk)
     }
 
-    /// Records the event that makes clients read their pages again (`ManyChanged`), and commits.
+    /// Records an event of the kind `ManyChanged`, and commits.
+    ///
+    /// The event makes clients read their pages again.
     ///
     /// # Errors
     /// Any error of the database.
@@ -193,7 +197,7 @@ impl<'a> Bulk<'a> {
         Ok(())
     }
 
-    /// Analyzes all tables on PostgreSQL, so that its plans take the new rows into account.
+    /// Analyzes all tables on PostgreSQL, so that its plans consider the new rows.
     pub async fn analyze(&self) -> Result<(), DbErr> {
         if self.engine() == Engine::Postgres {
             let tables: Vec<_> = TABLES.iter().map(Table::quoted).collect();
@@ -216,8 +220,9 @@ impl<'a> Bulk<'a> {
         Ok(found.into_iter().map(|user| (user.name, user.id)).collect())
     }
 
-    /// For each time, the unused command ids of its millisecond: those above the largest id in
-    /// `table`.
+    /// For each time, the unused command ids of its millisecond.
+    ///
+    /// They are above the largest id of that millisecond in `table`.
     ///
     /// # Errors
     /// When a time is before 1970 or after 2109; any error of the database.

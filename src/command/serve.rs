@@ -93,7 +93,7 @@ fn serve_metrics(listener: TcpListener, router: Router, shutdown: Shutdown, limi
     });
 }
 
-/// Raises the limit of open files, and returns how many of `connections` fit into it.
+/// Raises the limit of open files, and returns how many `connections` fit into it.
 fn fit_connections_to_file_limit(connections: usize) -> usize {
     let wanted = u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(RESERVED_FILES);
     let files = rlimit::increase_nofile_limit(wanted).unwrap_or(wanted);

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Database")]
 pub struct DatabaseConfig {
-    /// URL of the database: `sqlite://PATH` or `postgres://USER:PASSWORD@HOST:PORT/NAME`
+    /// Database URL: `sqlite://PATH` or `postgres://USER:PASSWORD@HOST:PORT/NAME`
     ///
     /// A path is relative to the working directory, and a missing file is created. PostgreSQL's
     /// parameters sslmode and sslrootcert work as in libpq, as in
@@ -74,7 +74,7 @@ pub struct PoolOptions {
           value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     pub database_max_write_connections: u32,
 
-    /// Seconds to wait for a connection or a lock before a request fails with UNAVAILABLE
+    /// Seconds to wait for a connection or a lock before failing with UNAVAILABLE
     #[arg(long, global = true, env = "ROOKERY_DATABASE_ACQUIRE_TIMEOUT", default_value_t = 4,
           value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub database_acquire_timeout: u64,
@@ -86,7 +86,7 @@ pub struct PoolOptions {
 }
 
 impl PoolOptions {
-    /// The configuration of a database at `url` with these options and without replicas.
+    /// The configuration of the database at `url`, with these options and no replicas.
     #[must_use]
     pub fn with_url(&self, url: &str) -> DatabaseConfig {
         DatabaseConfig {

@@ -13,7 +13,7 @@ use super::parse_list;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "HTTP")]
 pub struct HttpConfig {
-    /// IP address and port to listen on, such as 127.0.0.1:8000; port 0 selects a free port
+    /// IP address and port to listen on; port 0 selects a free port
     #[arg(long, env = "ROOKERY_LISTEN", default_value = "127.0.0.1:8000", value_name = "ADDRESS")]
     pub listen: SocketAddr,
 
@@ -22,7 +22,7 @@ pub struct HttpConfig {
           value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub request_timeout: u64,
 
-    /// Seconds for a client to send the head of a request, and the same again for its body
+    /// Seconds for a client to send the head of a request, and as many for its body
     ///
     /// Also the time for a WebSocket client to send `connection_init`.
     #[arg(long, env = "ROOKERY_READ_TIMEOUT", default_value_t = 10, value_name = "SECONDS",
@@ -59,7 +59,9 @@ pub struct HttpConfig {
     pub trusted_proxies: Proxies,
 }
 
-/// Origins as browsers send them: `scheme://host[:port]`, in lower case and without a default port.
+/// Origins of the form `scheme://host[:port]`, as browsers send them.
+///
+/// They are in lower case and have no default port.
 #[derive(Clone, Debug, Default)]
 pub struct Origins(pub Vec<HeaderValue>);
 

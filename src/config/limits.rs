@@ -121,7 +121,9 @@ pub struct Limits {
     #[arg(long, env = "ROOKERY_MAX_STREAMS_PER_USER", default_value_t = 32, value_name = "N")]
     pub max_streams_per_user: usize,
 
-    /// Maximum number of WebSockets and event streams of one client network's anonymous clients
+    /// Maximum number of WebSockets and event streams of one client network
+    ///
+    /// The anonymous clients of a client network share the maximum, on one instance.
     #[arg(long, env = "ROOKERY_MAX_STREAMS_PER_NETWORK", default_value_t = 128, value_name = "N")]
     pub max_streams_per_network: usize,
 
@@ -145,10 +147,10 @@ pub struct Limits {
     )]
     pub max_stream_operations_per_user: usize,
 
-    /// Rate limit of a client network's anonymous clients, in cost points per minute; 0 disables it
+    /// Rate limit of one client network, in cost points per minute; 0 disables it
     ///
-    /// A request over the limit fails with `RATE_LIMITED` (429). A client network is an IPv4
-    /// address or an IPv6 /64.
+    /// The anonymous clients of a client network share the limit. A request over the limit fails
+    /// with `RATE_LIMITED` (429). A client network is an IPv4 address or an IPv6 /64.
     #[arg(
         long,
         env = "ROOKERY_RATE_LIMIT_PER_NETWORK",
@@ -188,7 +190,7 @@ pub struct Limits {
           value_parser = clap::value_parser!(i32).range(0..))]
     pub max_following: i32,
 
-    /// Maximum number of follows that one user makes on one day in UTC; 0 disables the limit
+    /// Maximum number of follows by one user on one day in UTC; 0 disables the limit
     ///
     /// Follows that are undone count too. A follow over the limit fails with
     /// `FOLLOW_LIMIT_REACHED`.

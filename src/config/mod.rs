@@ -1,6 +1,7 @@
-//! Configuration: every option, its environment variable, its default and its limits, defined once.
+//! The configuration of the server, with each option defined in one place.
 //!
-//! One clap struct for each group of options; `rookery serve --help` shows a heading for each
+//! The definition of an option has its environment variable, its default and its limits. There is
+//! one clap struct for each group of options; `rookery serve --help` shows a heading for each
 //! group. The first paragraph of an option's comment is what `-h` shows, the whole comment what
 //! `--help` shows. `.env.example` lists all variables; a test keeps it complete.
 

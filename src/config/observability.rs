@@ -31,7 +31,7 @@ pub struct ObservabilityConfig {
     )]
     pub slow_operation_ms: u64,
 
-    /// IP address and port that serve Prometheus metrics at /metrics; not served by default
+    /// IP address and port of Prometheus metrics at /metrics; not served by default
     ///
     /// /livez and /readyz are served there too. With the address of --listen, the metrics are
     /// served beside the GraphQL endpoint.

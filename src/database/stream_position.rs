@@ -88,7 +88,7 @@ impl StreamPosition {
         self.last
     }
 
-    /// The position after delivering all events up to `delivered`, between `self` and `target`.
+    /// The position after all events up to `delivered`, between `self` and `target`.
     ///
     /// Events are delivered in the order of their transaction ids.
     #[must_use]
@@ -150,7 +150,7 @@ mod tests {
         }
     }
 
-    /// After a crash, PostgreSQL reuses the ids of transactions that wrote nothing to the WAL.
+    /// After a crash, PostgreSQL reuses ids of transactions that wrote nothing to WAL.
     #[test]
     fn ended_transaction_after_the_last_event_is_not_contained() {
         let before = position("728:728:", 726).unwrap();

@@ -36,7 +36,9 @@ pub struct Registration {
     pub display_name: Option<String>,
 }
 
-/// Creates a user and opens a session. Returns the errors of all invalid fields together.
+/// Creates a user and opens a session.
+///
+/// The errors of all invalid fields are returned together.
 ///
 /// # Errors
 /// [`Error::Expected`] with `InvalidInput`, `UsernameTaken`, `EmailTaken` or `TooManyRequests`; any
@@ -199,10 +201,10 @@ pub async fn change_password(
     Ok(issued)
 }
 
-/// Deletes the viewer's account with its posts, bookmarks, follows and sessions. Returns its id.
+/// Deletes the viewer's account with its posts, bookmarks, follows and sessions.
 ///
-/// The counts of the users that followed the viewer, or were followed, are updated in the same
-/// transaction.
+/// Returns the id of the user. The same transaction updates the counts of the viewer's followers
+/// and followed users.
 ///
 /// # Errors
 /// [`Error::Expected`] with `InvalidCredentials` or `TooManyRequests`; [`Error::Unauthenticated`]
@@ -261,9 +263,9 @@ pub async fn delete(
     Ok(id)
 }
 
-/// For followed users and followers: the count to decrement, and two columns of a follow.
+/// For each direction of follows: the count to decrement and two columns.
 ///
-/// The first column has their id, the second the deleted user's id.
+/// The first column has the id of the followed user or follower, the second the deleted user's id.
 const FOLLOW_COLUMNS: [(user::Column, follow::Column, follow::Column); 2] = [
     (user::Column::FollowersCount, follow::Column::FollowedId, follow::Column::FollowerId),
     (user::Column::FollowingCount, follow::Column::FollowerId, follow::Column::FollowedId),

@@ -1,4 +1,6 @@
-//! Domain operations, one file per noun: each rule stands beside the write that it guards.
+//! Domain operations, one file per noun.
+//!
+//! Each rule is in the file of the write that it restricts. Rules for texts are in `validation`.
 //!
 //! An operation takes the [`Services`] and, if it needs an authenticated user, the [`Viewer`] as
 //! proof. It returns plain values or an [`Error`], and knows no GraphQL.
@@ -43,7 +45,7 @@ pub struct Services {
 pub struct FollowLimits {
     /// Maximum number of users that a user follows at the same time.
     pub total: i32,
-    /// Maximum number of new follows of a user per day in UTC. An unfollow does not reduce it.
+    /// Maximum number of new follows of a user per day in UTC, undone follows included.
     pub per_day: i32,
 }
 

@@ -93,7 +93,7 @@ pub async fn edit(
     Ok(PostChange { changed: true, post })
 }
 
-/// Deletes a post of the viewer with its bookmarks. Returns whether the post existed.
+/// Deletes a post of the viewer with its bookmarks. Returns whether it existed.
 ///
 /// # Errors
 /// [`Error::Forbidden`] when another user wrote the post; any error of the database.
@@ -130,7 +130,7 @@ async fn find_own(
     Ok(post)
 }
 
-/// Adds `change` to the author's number of posts. Returns whether the author exists.
+/// Adds `change` to the author's post count. Returns whether the author exists.
 async fn update_posts_count(
     transaction: &DatabaseTransaction,
     author: i64,

@@ -11,7 +11,9 @@ use crate::auth::{Client, Viewer};
 use crate::error;
 use crate::error::{Error, UserError};
 
-/// Changes to a profile. `None` leaves a field unchanged, and `Some(None)` clears it.
+/// Changes to a profile.
+///
+/// `None` keeps a value. `Some(None)` clears it, and is invalid for `username` and `email`.
 #[derive(Clone, Debug, Default)]
 pub struct Profile {
     pub username: Option<Option<String>>,
@@ -61,7 +63,9 @@ pub async fn update(
     Ok(user)
 }
 
-/// The column value of a change, if there is one and it is valid. Otherwise the error is collected.
+/// The column value of a change, or `NotSet` if there is none or it is invalid.
+///
+/// The error of an invalid change is added to `errors`.
 fn validated<F, T: Into<Value>>(
     errors: &mut Vec<UserError>,
     change: Option<F>,

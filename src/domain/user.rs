@@ -1,4 +1,4 @@
-//! The directory of users: all users by username, or those whose username starts with a prefix.
+//! The directory of users by username: all, or those whose username has a prefix.
 //!
 //! Usernames compare without regard to case, by the index on `lower(username)`. The pages are built
 //! here and not by `pagination::page_sql`, whose lists are ordered by id.

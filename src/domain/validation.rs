@@ -1,8 +1,9 @@
-//! Validation of the texts that users enter, with the limits of every text in one place.
+//! Validation of the texts that users enter.
 //!
-//! Lengths are in characters (Unicode scalar values). Bodies and profile texts must not contain
-//! control characters other than newline and tab. Each function returns the text in the form in
-//! which it is stored, or a user error with the path of the argument.
+//! The limits of all texts are here. Lengths are in characters (Unicode scalar values), unless a
+//! limit names bytes. Bodies and profile texts must not contain control characters other than
+//! newline and tab. Each function returns the text in the form in which it is stored, or a user
+//! error with the path of the argument.
 
 use std::ops::RangeInclusive;
 

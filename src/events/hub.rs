@@ -1,9 +1,9 @@
-//! The hub: the one task per instance that reads the outbox and dispatches events to subscribers.
+//! The hub: one task per instance that dispatches events to subscribers.
 //!
-//! Each poll reads new events in batches. It loads the rows that a batch needs in a few statements,
-//! whatever the number of subscribers, and sends every event to its recipients. New subscribers
-//! join at the end of a poll. The authors of their timelines are read from the same snapshot as the
-//! events, so that they neither miss an event nor receive one twice.
+//! Each poll reads new events from the outbox in batches. It loads the rows that a batch needs in a
+//! few statements, whatever the number of subscribers, and sends every event to its recipients. New
+//! subscribers join at the end of a poll. The authors of their timelines are read from the same
+//! snapshot as the events, so that they neither miss an event nor receive one twice.
 
 use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
@@ -221,8 +221,10 @@ impl EventHub {
         Ok(())
     }
 
-    /// Removes the subscribers of stale timelines after these could not be reloaded. Their streams
-    /// end, and their clients resume.
+    /// Removes the subscribers of stale timelines.
+    ///
+    /// It is called when the timelines could not be reloaded. The subscribers' streams end, and
+    /// their clients resume.
     fn drop_stale(&self) {
         let mut registry = self.registry();
         let stale = std::mem::take(&mut registry.stale);
@@ -256,7 +258,9 @@ pub async fn open_sessions(
     Ok(open.into_iter().map(|session| session.id).collect())
 }
 
-/// The authors that the timelines of `owners` show, by owner: the owner and all followed users.
+/// The authors that the timelines of `owners` show, by owner.
+///
+/// They are the owner and all followed users.
 async fn authors(snapshot: &Snapshot, owners: &HashSet<i64>) -> Result<ByUser<i64>, Error> {
     #[derive(FromQueryResult)]
     struct Follow {

@@ -1,4 +1,4 @@
-//! Live updates: a transactional outbox, dispatched to the subscribers of this instance.
+//! Live updates: a transactional outbox, dispatched to the instance's subscribers.
 //!
 //! A write that changes posts or follows, or deletes an account, records an event in its own
 //! transaction (`crate::domain`). One task per instance, the hub, reads new events whenever
@@ -35,8 +35,9 @@ use registry::{Subscriber, SubscriptionRegistry};
 
 pub use stream::{EventStream, StreamItem};
 
-/// Capacity of a subscriber's buffer, in events. A subscriber with a full buffer has lagged when
-/// the next event arrives.
+/// Capacity of a subscriber's buffer, in events.
+///
+/// A subscriber with a full buffer has lagged when the next event arrives.
 pub const SUBSCRIBER_BUFFER: usize = 256;
 
 /// Maximum number of replays that run at the same time.
@@ -50,10 +51,13 @@ pub struct DeliveredEvent {
     pub event: event::Model,
     /// The position in the event stream directly after this event.
     pub position: StreamPosition,
-    /// The post that was added or updated, in its current state. `None` if it has been deleted.
+    /// The post that was added or updated, in its current state.
+    ///
+    /// `None` if it has been deleted, and for events of other kinds.
     pub post: Option<TimelineRow>,
-    /// Current rows of the posts' authors. After the deletion of an account, also those of all
-    /// users that have subscribers. Read once for all subscribers.
+    /// Current rows of the posts' authors, read once for all subscribers.
+    ///
+    /// After the deletion of an account, also those of all users that have subscribers.
     pub users: Arc<Users>,
 }
 
@@ -102,8 +106,9 @@ enum Topic {
 
 /// A message from the hub to a subscriber.
 enum HubMessage {
-    /// The hub has added the subscriber, and dispatches all events after this position. For a
-    /// subscriber that resumes, the set has the authors that its timeline shows at this position.
+    /// The hub has added the subscriber, and dispatches all events after this position.
+    ///
+    /// For a subscriber that resumes, the set has the authors of its timeline at this position.
     Joined(StreamPosition, HashSet<i64>),
     /// An event that concerns the subscriber.
     Event(Arc<DeliveredEvent>),
@@ -159,8 +164,9 @@ impl EventHub {
         self.subscribe(topic, Some(viewer), after.is_some()).start(after).await
     }
 
-    /// Subscribes to the follows by and of `user`, from now on. With a viewer, the stream ends with
-    /// the viewer's session.
+    /// Subscribes to the follows by and of `user`, from now on.
+    ///
+    /// With a viewer, the stream ends with the viewer's session.
     ///
     /// # Errors
     /// [`Error::Unauthenticated`] when the session has ended. [`Error::Unavailable`] when the hub

@@ -122,9 +122,10 @@ async fn expired_range(snapshot: &Snapshot, since: DateTime<Utc>) -> Result<Expi
     Ok(rows.into_iter().next().unwrap_or(ExpiredRange { first: None, last: None }))
 }
 
-/// Deletes a batch of events older than `retention`. Returns whether there may be more of them.
+/// Deletes a batch of events older than `retention`.
 ///
-/// The newest expired event is kept: it marks how far back the outbox reaches.
+/// Returns whether there may be more of them. The newest expired event is kept: it marks how far
+/// back the outbox reaches.
 pub async fn prune(db: &Database, retention: Duration) -> Result<bool, Error> {
     let snapshot = Snapshot::new(db);
     let range = expired_range(&snapshot, Utc::now() - retention).await?;

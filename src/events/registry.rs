@@ -18,13 +18,17 @@ use super::{HubMessage, Topic};
 /// The hub's end of one subscription.
 pub struct Subscriber {
     pub topic: Topic,
-    /// The subscriber's session; the subscription ends when it ends. `None` without a session.
+    /// The subscriber's session, or `None` without a session.
+    ///
+    /// The subscription ends when the session ends.
     pub session: Option<i64>,
     /// Whether the hub must send the authors with [`HubMessage::Joined`].
     pub is_resuming: bool,
     pub sender: mpsc::Sender<HubMessage>,
-    /// Number of messages that were dropped because the buffer was full. After the first of them
-    /// all messages are dropped, so that the client sees a prefix of the events, and then the end.
+    /// Number of messages that were dropped because the buffer was full.
+    ///
+    /// After the first of them all messages are dropped. The client thus receives a prefix of the
+    /// events, and then the end.
     pub dropped: Arc<AtomicU64>,
 }
 

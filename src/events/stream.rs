@@ -1,10 +1,10 @@
-//! One subscriber's stream: the events it missed, read from the outbox, then those from the hub.
+//! The stream of one subscriber: the events that it missed, then those of the hub.
 //!
 //! The hub says at which position the subscriber has joined. Events between the position that the
-//! client resumes from and the join are replayed from the outbox; all later ones come from the hub.
-//! Each event therefore arrives exactly once. The authors that the timeline showed at the resumed
-//! position are reconstructed: the owner's follows since then are undone, and reapplied event by
-//! event.
+//! client resumes from and the join are replayed from the outbox; all later events come from the
+//! hub. Each event therefore arrives exactly once. The authors that the timeline showed at the
+//! resumed position are reconstructed: the owner's follows since then are undone, and reapplied
+//! event by event.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -46,8 +46,9 @@ pub enum StreamItem {
     Lagged {
         /// Number of events that were dropped, if known.
         missed: Option<u64>,
-        /// The position from which a client resumes without a gap. `None` if the events after its
-        /// last position are no longer available.
+        /// The position from which a client resumes without a gap.
+        ///
+        /// `None` if the events after its last position are no longer available or are too many.
         resume_after: Option<StreamPosition>,
     },
 }
@@ -111,7 +112,7 @@ impl EventStream {
         }
     }
 
-    /// Waits for the hub to add the subscriber, then finds the events missed since `after`.
+    /// Waits for the hub to add the subscriber, then finds the events since `after`.
     pub(super) async fn start(mut self, after: Option<StreamPosition>) -> Result<Self, Error> {
         let authors = match timeout(JOIN_TIMEOUT, self.messages.recv()).await {
             Ok(Some(HubMessage::Joined(position, authors))) => {
@@ -203,7 +204,7 @@ impl EventStream {
         }
     }
 
-    /// Empties the buffer and returns the latest event: the last one in it, or else `event`.
+    /// Empties the buffer and returns the last event in it, or else `event`.
     ///
     /// For streams of which only the current state matters.
     ///

@@ -1,4 +1,4 @@
-//! Admission: the stages from a client's request to an operation that may be executed.
+//! The stages from a client's request to an operation that may be executed.
 //!
 //! 1. [`Arrival`]: a client and its credentials.
 //! 2. [`Checked`]: a client that is known to be over its rate limit is rejected, before its request
@@ -35,7 +35,7 @@ use crate::telemetry::OperationTimer;
 pub struct Arrival {
     engine: Arc<GraphqlEngine>,
     client: Client,
-    /// The value of the header `Authorization`, or of its counterpart in another transport.
+    /// Value of the header `Authorization`, or of its counterpart in other transports.
     authorization: Option<String>,
     /// The rate limit of a connection whose token was verified when it was opened.
     connection_key: Option<RateLimitKey>,
@@ -66,7 +66,9 @@ pub struct Requester {
     pub(super) viewer: Option<Viewer>,
     pub(super) client: Client,
     pub(super) min_lsn: Lsn,
-    /// Held until the operation is executed; a subscription releases it when it is created.
+    /// The permit of the concurrency limiter, held until the operation is executed.
+    ///
+    /// A subscription releases the permit when it is created.
     pub(super) permit: Option<Arc<RequestPermit>>,
     first_point: Option<FirstPoint>,
 }
@@ -100,8 +102,10 @@ impl Arrival {
         Self { connection_key: Some(key), ..self }
     }
 
-    /// Takes the first cost point from the rate limit of the connection, or of an anonymous
-    /// client's network. Another client that sends a token pays when the token is verified.
+    /// Takes the first cost point of a request whose rate limit is already known.
+    ///
+    /// This limit is that of the connection, or of an anonymous client's network. Another client
+    /// that sends a token pays after the token is verified.
     ///
     /// # Errors
     /// [`Error::RateLimited`].
@@ -288,8 +292,9 @@ impl Operation {
         Ok(AdmittedOperation { operation: self, timer, cost })
     }
 
-    /// The cost of the operation that is executed, whatever other operations the document has. It
-    /// is cached where no variable can change it.
+    /// The cost of the operation that is executed.
+    ///
+    /// The other operations are ignored. The cost of an operation without variables is cached.
     async fn complexity(&self) -> Option<usize> {
         if let Some(cost) = self.prepared.complexity.get() {
             return Some(*cost);
@@ -320,8 +325,9 @@ impl Operation {
         request
     }
 
-    /// The operation's name in logs and metrics: the operator's in the trusted documents, or else
-    /// the schema's name of the first field. Clients cannot choose it.
+    /// The operation's name in logs and metrics, which clients cannot choose.
+    ///
+    /// It is the operator's for a trusted document, or else the schema's name of the first field.
     pub(super) fn name(&self) -> &str {
         let trusted = self.requester.engine.persisted.name_of(self.key.text());
         trusted.or_else(|| self.prepared.first_field()).unwrap_or_default()

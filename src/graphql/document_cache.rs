@@ -1,10 +1,11 @@
-//! The cache of prepared documents: parsed, checked against the limits, and with a response shape.
+//! The cache of prepared documents.
 //!
-//! Clients send the same few documents again and again. Whether a document is valid depends on the
-//! schema and on which variables are provided. The cache is therefore keyed by the text, the
-//! operation name and the names of the provided variables. A document is cached after its first
-//! execution, when it is known to be valid. The size of the cache is bounded in bytes, not in
-//! entries, because clients choose the length of their documents.
+//! A prepared document is parsed, is within the limits, and has a response shape. Clients send the
+//! same few documents again and again. Whether a document is valid depends on the schema and on
+//! which variables are provided. The cache is therefore keyed by the text, the operation name and
+//! the names of the provided variables. A document is cached after its first execution, when it is
+//! known to be valid. The size of the cache is bounded in bytes, not in entries, because clients
+//! choose the length of their documents.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -57,7 +58,9 @@ impl PreparedDocument {
         }
     }
 
-    /// Whether the document may select `streamCursor`, whose value only the primary knows.
+    /// Whether the document may select `streamCursor`.
+    ///
+    /// Only the primary knows the value of this field.
     pub fn selects_stream_cursor(&self) -> bool {
         self.selects_stream_cursor
     }
@@ -89,7 +92,9 @@ impl DocumentKey {
     }
 }
 
-/// Prepared documents, up to a weight in bytes. Documents that are used often are evicted last.
+/// Prepared documents, up to a weight in bytes.
+///
+/// Documents that are used often are evicted last.
 pub struct DocumentCache {
     types: FieldTypes,
     cache: Cache<DocumentKey, Arc<PreparedDocument>, ByteWeighter>,

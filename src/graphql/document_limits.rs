@@ -19,21 +19,27 @@ use async_graphql::{Name, Pos, Positioned, ServerError};
 use crate::config::Limits;
 use crate::schema::{code, with_code};
 
-/// Maximum depth of nested brackets of any kind. The parser uses stack for each level.
+/// Maximum depth of nested brackets of any kind.
+///
+/// The parser uses stack for each level.
 const MAX_BRACKET_DEPTH: usize = 96;
 
-/// Maximum depth of nested fields, spreads and inline fragments, with every spread expanded.
+/// Maximum depth of nested fields, spreads and inline fragments.
 ///
-/// A walk of the selection recurses once for each level.
+/// Every spread is expanded. A walk of the selection recurses once for each level.
 const MAX_SELECTION_DEPTH: usize = 128;
 
 /// What `--max-fields` counts.
 const SELECTIONS: &str = "fields, fragment spreads and inline fragments";
 
-/// Maximum length of an alias in bytes. The response repeats an alias for each item of a list.
+/// Maximum length of an alias in bytes.
+///
+/// The response repeats an alias for each item of a list.
 const MAX_ALIAS_BYTES: usize = 128;
 
-/// Maximum number of introspection fields. The response to each may be as large as the schema.
+/// Maximum number of introspection fields.
+///
+/// The response to each may be as large as the schema.
 const MAX_INTROSPECTION_FIELDS: usize = 4;
 
 /// Maximum number of variables of an operation.
@@ -54,7 +60,9 @@ pub struct ParsedDocument {
     pub operation: OperationDefinition,
 }
 
-/// Parses a document, checks its limits, and selects its operation `name` or its only operation.
+/// Parses a document, checks its limits and selects an operation.
+///
+/// This is the operation `name`, or the document's only operation if `name` is `None`.
 ///
 /// # Errors
 /// `GRAPHQL_PARSE_FAILED` or `QUERY_TOO_COMPLEX` as from [`parse_and_check`].
@@ -183,8 +191,9 @@ impl SelectionStats {
 /// The state of a walk over the selections of a document.
 #[derive(Default)]
 struct FragmentWalk {
-    /// Stats of the fragments so far. `None` marks a fragment whose walk has begun: meeting it
-    /// again is a cycle.
+    /// Stats of the fragments that the walk has met.
+    ///
+    /// `None` marks a fragment whose walk has begun and not ended: meeting it again is a cycle.
     fragments: HashMap<Name, Option<SelectionStats>>,
     /// Number of selections that the walk is inside of.
     selection_depth: usize,
@@ -304,9 +313,9 @@ fn nesting(text: &str) -> usize {
     deepest
 }
 
-/// The length of the block string that `text` starts with, or `None` if it is unterminated.
+/// The length in bytes of the block string that `text` starts with.
 ///
-/// The only escape sequence of a block string is that of its end, `\"""`.
+/// `None` means that it is unterminated. Its only escape sequence is that of its end, `\"""`.
 fn block_length(text: &str) -> Option<usize> {
     let mut from = 3;
     loop {
@@ -318,7 +327,9 @@ fn block_length(text: &str) -> Option<usize> {
     }
 }
 
-/// The length of the string that `text` starts with; 1 (its quote) if the line ends first.
+/// The length in bytes of the string that `text` starts with.
+///
+/// It is 1, for the quote, if the line or the text ends before the string does.
 fn string_length(text: &str) -> usize {
     let mut characters = text.char_indices().skip(1);
     while let Some((at, c)) = characters.next() {

@@ -16,7 +16,7 @@ use crate::auth::Viewer;
 use crate::database::{Lsn, Snapshot};
 use crate::schema::{RequestContext, code, code_of, server_error, with_code};
 
-/// How long the response to a mutation waits for the position of its write in the WAL.
+/// Maximum time that a mutation's response waits for the WAL position of its write.
 const WRITE_LSN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The result of an operation that was executed.
@@ -28,7 +28,9 @@ pub struct Executed {
     pub lsn: Option<Lsn>,
 }
 
-/// Runs `work` for at most the request timeout. `writing` says whether it may have written.
+/// Runs `work` for at most the request timeout.
+///
+/// `writing` says whether `work` may have written.
 ///
 /// # Errors
 /// `OUTCOME_UNKNOWN` when the timeout passes after a write may have begun, `TIMEOUT` otherwise.
@@ -84,8 +86,11 @@ impl AdmittedOperation {
         Ok(Executed { response, is_retryable, lsn })
     }
 
-    /// A replica's snapshot for a query, if a replica has replayed what the client has seen;
-    /// otherwise the requester's, on the primary.
+    /// The snapshot to read from: a replica's if possible, or else the requester's.
+    ///
+    /// A query reads from a replica that has replayed what the client has seen. It reads from the
+    /// primary if there is no such replica, or if it may select `streamCursor`. The requester's
+    /// snapshot is on the primary.
     fn choose_snapshot(&self, is_query: bool) -> Snapshot {
         let requester = &self.operation.requester;
         let written = requester.viewer.as_ref().map_or(requester.min_lsn, Viewer::lsn);
@@ -109,8 +114,9 @@ impl Operation {
         response.unwrap_or_else(|error| Response::from_errors(vec![error]))
     }
 
-    /// Completes the response of the library: names its errors, writes its data, and caches the
-    /// document.
+    /// Completes the response of async-graphql.
+    ///
+    /// Its errors are given codes, its data is written as JSON, and the document is cached.
     ///
     /// # Errors
     /// When the operation was not executed after all.
@@ -141,8 +147,9 @@ impl Operation {
     }
 }
 
-/// The WAL position of a mutation's write, which is also stored with the session. Only where there
-/// are replicas. Without it, the session reads from the primary.
+/// The WAL position of a mutation's write, if there are replicas.
+///
+/// It is also stored with the session. Without it, the session reads from the primary.
 async fn write_lsn(engine: &GraphqlEngine, context: &RequestContext) -> Option<Lsn> {
     if !engine.database.has_replicas() {
         return None;
@@ -164,8 +171,9 @@ fn is_transient(error: &ServerError) -> bool {
     matches!(code_of(error), Some(code::UNAVAILABLE | code::TIMEOUT))
 }
 
-/// Whether the operation failed for a transient reason and changed nothing. Of a mutation, that is
-/// certain only if its single root field failed before it wrote.
+/// Whether the operation failed for a transient reason and changed nothing.
+///
+/// Of a mutation, that is certain only if its single root field failed before it wrote.
 fn is_retryable(operation: &OperationDefinition, response: &ExecutionResponse) -> bool {
     let fields = &operation.selection_set.node.items;
     let has_one_field = matches!(&fields[..], [one] if matches!(one.node, Selection::Field(_)));
@@ -175,8 +183,10 @@ fn is_retryable(operation: &OperationDefinition, response: &ExecutionResponse) -
         && (operation.ty == OperationType::Query || is_undone)
 }
 
-/// Gives errors without a code the code `GRAPHQL_VALIDATION_FAILED`: all errors of resolvers have a
-/// code, so these come from the library's validation or its reading of arguments.
+/// Gives errors without a code the code `GRAPHQL_VALIDATION_FAILED`.
+///
+/// All errors of resolvers have a code, so the others come from async-graphql's validation or its
+/// reading of arguments.
 pub(super) fn with_validation_code(mut errors: Vec<ServerError>) -> Vec<ServerError> {
     for error in &mut errors {
         if code_of(error).is_none() {
@@ -188,8 +198,9 @@ pub(super) fn with_validation_code(mut errors: Vec<ServerError>) -> Vec<ServerEr
     errors
 }
 
-/// Whether the error means that nothing was executed, so that the response has no `data`. A
-/// mutation may have executed fields before the one with the error.
+/// Whether the error rejects the operation, so that the response has no `data`.
+///
+/// An error of a field does not reject a mutation, which may have executed fields before it.
 fn is_request_error(error: &ServerError, operation: OperationType) -> bool {
     matches!(code_of(error), Some(code::VALIDATION_FAILED | code::QUERY_TOO_COMPLEX))
         && (error.path.is_empty() || operation == OperationType::Query)

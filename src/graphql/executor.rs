@@ -1,4 +1,6 @@
-//! Executes documents on the schema: with validation, without it, or only to compute the cost.
+//! Executes documents on the schema, or only computes their cost.
+//!
+//! A document that is known to be valid is executed without full validation.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -56,7 +58,9 @@ impl Executor {
         }
     }
 
-    /// Executes a query or mutation. With `is_validated`, its document is not validated again.
+    /// Executes a query or mutation.
+    ///
+    /// With `is_validated`, its document is not fully validated again.
     pub async fn execute(&self, request: Request, is_validated: bool) -> Response {
         match self.variant(is_validated) {
             Variant::Standalone(schema) => poll_inline(schema.execute(request)).await,

@@ -5,7 +5,7 @@ use tracing::Span;
 use super::admission::Operation;
 use crate::telemetry::OperationTimer;
 
-/// Records an operation when it is dropped, so that cancelled operations are recorded too.
+/// Records an operation on drop, so that a cancelled operation is recorded too.
 pub struct OperationRecorder<'a> {
     operation: &'a Operation,
     timer: &'a OperationTimer,
@@ -17,8 +17,10 @@ impl<'a> OperationRecorder<'a> {
         Self { operation, timer, was_executed: true }
     }
 
-    /// Records the operation now. An operation that was not executed is not recorded: it may have
-    /// been rejected by validation, and then its fields have names that the client chose.
+    /// Records the operation now, if it was executed.
+    ///
+    /// An operation that was not executed may have been rejected by validation. Its fields may then
+    /// have names that the client chose.
     pub fn finish(mut self, was_executed: bool) {
         self.was_executed = was_executed;
     }

@@ -1,4 +1,4 @@
-//! The parameters of a GraphQL request, as the GraphQL over HTTP specification names them.
+//! The parameters of a request, named as in the GraphQL over HTTP specification.
 
 use async_graphql::Variables;
 use serde::Deserialize;

@@ -25,14 +25,14 @@ use crate::schema::{code, with_code};
 /// Prefix of an id that is a hash. It may be omitted.
 const HASH_PREFIX: &str = "sha256:";
 
-/// Size of the document cache divided by that of the cache of automatic persisted queries.
+/// Size ratio of the document cache to the cache of automatic persisted queries.
 const CACHE_RATIO: usize = 8;
 
 /// The trusted documents, and the cache of automatic persisted queries.
 pub struct PersistedDocuments {
     /// Texts of the trusted documents by id.
     trusted: HashMap<String, Arc<str>>,
-    /// Names of the trusted documents' operations by text; empty for an anonymous operation.
+    /// Name of an operation of each trusted document, by text; empty if anonymous.
     operation_names: HashMap<Arc<str>, String>,
     require_trusted: bool,
     /// Texts by their SHA-256 hash in lowercase hexadecimal.
@@ -49,7 +49,9 @@ impl Weighter<String, Arc<str>> for ByteWeighter {
     }
 }
 
-/// The formats of the file: that of `graphql-codegen` and `relay-compiler`, and Apollo's manifest.
+/// The formats of the file of trusted documents.
+///
+/// `ById` is the format of `graphql-codegen` and `relay-compiler`, `Apollo` is Apollo's manifest.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Manifest {
@@ -64,7 +66,9 @@ struct ApolloOperation {
 }
 
 impl PersistedDocuments {
-    /// Reads the trusted documents from `file`. Others are rejected if `require_trusted` is set.
+    /// Reads the trusted documents from `file`.
+    ///
+    /// Other documents are rejected if `require_trusted` is set.
     ///
     /// # Errors
     /// When the file cannot be read, when one of its documents has a syntax error or exceeds a

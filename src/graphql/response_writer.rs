@@ -44,7 +44,7 @@ impl FieldTypes {
         Ok(Self(types))
     }
 
-    /// The shape of the response to an operation, whose fragments must not form a cycle.
+    /// The response shape of an operation, whose fragments must not form a cycle.
     pub fn shape(
         &self,
         document: &ExecutableDocument,
@@ -108,7 +108,7 @@ impl<'a> ShapeBuilder<'a> {
         ResponseShape(fields.into_iter().map(field).collect())
     }
 
-    /// Collects the fields of a selection in the order of the specification's `CollectFields`.
+    /// Collects a selection's fields, in the specification's `CollectFields` order.
     ///
     /// Fragments on all types are included. A field of a type that is not the object's type has no
     /// value in the data, and is then skipped by the writer.
@@ -184,12 +184,12 @@ impl ResponseShape {
 struct ResponseWriter<'a> {
     json: Vec<u8>,
     errors: &'a [ServerError],
-    /// The path of the value that is being written. Maintained only if there are errors.
+    /// The path of the value that is being written; empty if there are no errors.
     path: Vec<PathSegment>,
 }
 
 impl ResponseWriter<'_> {
-    /// Writes an object. Returns false if a non-null field failed, so that the object must be null.
+    /// Writes an object, or returns false if a failed non-null field makes it null.
     fn object(&mut self, fields: &IndexMap<Name, Value>, shape: &ResponseShape) -> bool {
         self.json.push(b'{');
         let mut written = 0;
@@ -217,7 +217,7 @@ impl ResponseWriter<'_> {
         true
     }
 
-    /// Writes a value, or null in its place. Returns false if the value must not be null but is.
+    /// Writes a value or null, or returns false if the value is null but must not be.
     fn value(&mut self, value: &Value, nullability: &Nullability, below: &ResponseShape) -> bool {
         let (start, depth) = (self.json.len(), self.path.len());
         let is_written = match value {
@@ -241,7 +241,7 @@ impl ResponseWriter<'_> {
         is_written || nullability.nullable
     }
 
-    /// Writes a list. Returns false if a non-null item failed, so that the list must be null.
+    /// Writes a list, or returns false if a failed non-null item makes it null.
     fn list(
         &mut self,
         items: &[Value],
@@ -295,7 +295,7 @@ mod tests {
         type Query { me: User all: [User!]! some: [User] must: User! node: Node }
         type User implements Node { id: ID! name: String friends: [User!]! best: User rank: Int! }";
 
-    /// Writes `data` as the response to `document`, with an error at each path of `failed`.
+    /// Writes `data` as the response to `document`, with errors at the `failed` paths.
     fn write(document: &str, data: &Value, failed: &[&[&str]]) -> String {
         let document = parse_query(document).unwrap();
         let mut errors = vec![];

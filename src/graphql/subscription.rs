@@ -25,8 +25,10 @@ struct Subscription {
 }
 
 impl AdmittedOperation {
-    /// Executes a subscription. The stream ends after an error, and after a response without data,
-    /// because neither has a cursor to resume from.
+    /// Executes a subscription.
+    ///
+    /// The stream ends after an `Err`, and after a response without data, because neither has a
+    /// cursor to resume from.
     pub async fn subscribe(self) -> BoxStream<'static, StreamResult> {
         let engine = Arc::clone(&self.operation.requester.engine);
         let context = self.context(Snapshot::background(&engine.database)).await;

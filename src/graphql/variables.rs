@@ -17,9 +17,10 @@ use async_graphql_value::{ConstValue, Value};
 
 use crate::schema::{code, with_code};
 
-/// Coerces the variables of the operation `operation_name`, or of the document's only operation.
+/// Coerces the variables of the operation that the request selects.
 ///
-/// The document must have this operation. Arguments with absent variables are removed from it.
+/// This is the operation `operation_name`, or the document's only operation if it is `None`. The
+/// document must have it. Arguments with absent variables are removed from the document.
 ///
 /// # Errors
 /// `GRAPHQL_VALIDATION_FAILED` for a variable of a non-null type without a value.
@@ -52,9 +53,10 @@ pub fn coerce(
     Ok(values)
 }
 
-/// Whether each value is of its variable's type, as far as that is certain without the schema.
+/// Whether each value is certainly of the type of its variable.
 ///
-/// It is certain for the built-in scalars `String`, `ID`, `Boolean` and `Int`.
+/// Without the schema, this is certain only for the built-in scalars `String`, `ID`, `Boolean` and
+/// `Int`, and not for null.
 pub fn need_no_coercion(operation: &OperationDefinition, values: &Variables) -> bool {
     operation.variable_definitions.iter().all(|Positioned { node: variable, .. }| {
         let BaseType::Named(ty) = &variable.var_type.node.base else { return false };
@@ -74,7 +76,10 @@ fn is_selected(name: Option<&Name>, operation_name: Option<&str>) -> bool {
     operation_name.is_none() || name.map(Name::as_str) == operation_name
 }
 
-/// Removes each use of the `absent` variables, and what the selected operation does not need.
+/// Removes the uses of the `absent` variables from the selected operation.
+///
+/// What this operation does not need is removed from the document: the definitions of the removed
+/// variables, the other operations, and the fragments that it does not spread.
 fn remove_absent_arguments(
     document: &mut ExecutableDocument,
     operation_name: Option<&str>,
@@ -142,7 +147,9 @@ impl AbsentArguments<'_> {
         arguments.retain_mut(|(_, value)| self.is_present(&mut value.node));
     }
 
-    /// Whether a value is present. Absent fields of an input object are removed from it.
+    /// Whether a value is present.
+    ///
+    /// Absent fields of an input object are removed from it.
     fn is_present(&mut self, value: &mut Value) -> bool {
         match value {
             Value::Variable(name) if self.absent.contains(name) => {

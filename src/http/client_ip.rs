@@ -1,8 +1,9 @@
-//! The client's address: the peer of the connection or, behind trusted proxies, `X-Forwarded-For`.
+//! The client's address, directly or behind trusted proxies.
 //!
-//! Each proxy appends the address of its peer to the header. The header is therefore read from its
-//! end, for as long as the address so far is that of a trusted proxy (`--trusted-proxies`). What
-//! stands before the first untrusted address may be forged by the client and is ignored.
+//! It is the peer of the connection or, behind trusted proxies, read from `X-Forwarded-For`. Each
+//! proxy appends the address of its peer to this header. The header is therefore read from its end,
+//! for as long as the address so far is that of a trusted proxy (`--trusted-proxies`). What stands
+//! before the first untrusted address may be forged by the client and is ignored.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -27,7 +28,7 @@ pub struct Peer {
     _permit: Option<Arc<ConnectionPermit>>,
 }
 
-/// The permits of a connection: of all connections, and of those from its client network.
+/// The permits of a connection: in total and for its client network.
 pub type ConnectionPermit = (OwnedSemaphorePermit, KeyedPermit<ClientNetwork>);
 
 impl Peer {
@@ -36,15 +37,17 @@ impl Peer {
     }
 }
 
-/// A peer without a connection, for requests that are passed to the router directly.
+/// A peer without a connection, for requests passed to the router directly.
 impl From<IpAddr> for Peer {
     fn from(address: IpAddr) -> Self {
         Self { address, _permit: None }
     }
 }
 
-/// The client of a request, whose address is taken from the `trusted` proxies if it came by them.
-/// A program that embeds Rookery provides the peer as `ConnectInfo`.
+/// The client of a request: its network and its user agent.
+///
+/// The network is that of the client's address, which is taken from the `trusted` proxies if the
+/// request came by them. A program that embeds Rookery provides the peer as `ConnectInfo`.
 pub fn client(head: &request::Parts, trusted: &[IpNet]) -> Client {
     let user_agent = head.headers.get(header::USER_AGENT);
     let user_agent = user_agent.and_then(|value| value.to_str().ok()).map(str::to_owned);

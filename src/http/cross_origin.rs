@@ -1,4 +1,4 @@
-//! Cross-origin rules: CORS, and the prevention of cross-site request forgery (CSRF).
+//! Cross-origin rules: CORS and prevention of cross-site request forgery (CSRF).
 //!
 //! A browser sends GET requests and WebSocket upgrades for any page, without a CORS preflight. A
 //! GET request is accepted if it has a header that forces a preflight, as in Apollo's CSRF

@@ -1,4 +1,4 @@
-//! The HTTP server: its routes, the GraphQL endpoint with its transports, and shutdown.
+//! The HTTP server: its routes, the transports of `/graphql`, and shutdown.
 
 mod client_ip;
 mod cross_origin;
@@ -115,8 +115,9 @@ pub fn metrics_router(metrics: Arc<Metrics>) -> Router {
 
 type HeaderLayer = SetResponseHeaderLayer<HeaderValue>;
 
-/// Headers that restrict what a browser does with a response. A handler may set a content security
-/// policy of its own.
+/// Headers that restrict what a browser does with a response.
+///
+/// A handler may set a content security policy of its own.
 fn security_headers()
 -> (HeaderLayer, HeaderLayer, HeaderLayer, HeaderLayer, HeaderLayer, HeaderLayer) {
     let set = |name, value| HeaderLayer::if_not_present(name, HeaderValue::from_static(value));
@@ -133,7 +134,7 @@ fn security_headers()
     )
 }
 
-/// Runs each request in a scope of its own, whose id is returned to the client and logged.
+/// Runs each request in its own scope, whose id is sent to the client and logged.
 async fn with_request_scope(request: Request, next: Next) -> Response {
     let scope = RequestScope::new();
     let id = HeaderValue::try_from(scope.to_string());

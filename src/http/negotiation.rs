@@ -13,14 +13,15 @@ pub enum MediaType {
     GraphQlResponse,
     /// `application/json`: the status of a rejected document is 200.
     Json,
-    /// `text/event-stream`: the protocol graphql-sse in its "distinct connections mode".
+    /// `text/event-stream`: the protocol graphql-sse in "distinct connections mode".
     EventStream,
 }
 
 impl MediaType {
-    /// The media type of the highest quality; among equals, the first. `None` if none is accepted.
+    /// The accepted media type of the highest quality; `None` if none is accepted.
     ///
-    /// Without the header it is `application/json`, for clients that predate the specification.
+    /// Among equals it is the first. Without the header `Accept` it is `application/json`, for
+    /// clients that predate the specification.
     pub fn negotiate(headers: &HeaderMap) -> Option<Self> {
         let accept: Vec<String> = headers
             .get_all(header::ACCEPT)

@@ -1,8 +1,7 @@
-//! The accept loop: connections with limits in total and per client network, timeouts, and a
-//! graceful end.
+//! The accept loop, with limits of connections, timeouts and a graceful end.
 //!
-//! Written by hand on hyper because `axum::serve` has neither a timeout for a request's head nor
-//! limits of connections.
+//! The connections are limited in total and per client network. Written by hand on hyper because
+//! `axum::serve` has neither a timeout for a request's head nor limits of connections.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -23,7 +22,7 @@ use crate::limits::{ClientNetwork, KeyedSemaphore};
 
 /// Pause after the system could not accept a connection.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
-/// Shortest interval between log lines about connections that could not be accepted.
+/// Shortest interval between log lines about failures to accept a connection.
 const LOG_INTERVAL: Duration = Duration::from_secs(1);
 /// Size of the buffer for the head of a request.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
@@ -65,7 +64,9 @@ impl From<&Config> for ServerLimits {
     }
 }
 
-/// Serves `router` until `stop` resolves. Then requests in flight finish, and streams are ended.
+/// Serves `router` until `stop` resolves.
+///
+/// Then requests in flight finish, and streams are ended.
 pub async fn serve(
     listener: TcpListener,
     router: Router,

@@ -6,7 +6,9 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-/// Coordinates a shutdown in two phases: the server drains, then it shuts down. Clones share it.
+/// Coordinates a shutdown in two phases: the server drains, then it shuts down.
+///
+/// Clones share the phases and the tracked tasks.
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
     draining: CancellationToken,
@@ -15,14 +17,16 @@ pub struct Shutdown {
 }
 
 impl Shutdown {
-    /// Starts the first phase: requests are served as before, and readiness fails, so that a load
-    /// balancer sends new requests elsewhere.
+    /// Starts the first phase: requests are served as before, and readiness fails.
+    ///
+    /// A load balancer then sends new requests elsewhere.
     pub fn drain(&self) {
         self.draining.cancel();
     }
 
-    /// Starts the second phase: requests in flight finish, and everything that would not end by
-    /// itself is ended.
+    /// Starts the second phase: requests in flight finish.
+    ///
+    /// Everything that would not end by itself is ended.
     pub fn shut_down(&self) {
         self.draining.cancel();
         self.shutting_down.cancel();
@@ -46,7 +50,9 @@ impl Shutdown {
         self.tasks.token()
     }
 
-    /// Waits for all tracked tasks, at most for `timeout`. Returns whether they ended in time.
+    /// Waits for all tracked tasks, at most for `timeout`.
+    ///
+    /// Returns whether they ended in time.
     pub async fn wait(&self, timeout: Duration) -> bool {
         self.tasks.close();
         tokio::time::timeout(timeout, self.tasks.wait()).await.is_ok()

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// An IPv4 address or an IPv6 /64, which is what a provider assigns to one household.
+/// An IPv4 address or an IPv6 /64, as a provider assigns to one household.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ClientNetwork(IpAddr);
 

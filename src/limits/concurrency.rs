@@ -19,7 +19,9 @@ use super::client_network::ClientNetwork;
 use super::keyed::{Keyed, KeyedEntry};
 use crate::error::Error;
 
-/// Time of continuous queueing after which the server is overloaded. Also the longest wait.
+/// Time of continuous queueing after which the server is overloaded.
+///
+/// It is also the longest wait.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Longest wait while the server is overloaded.
 const OVERLOADED_QUEUE_TIMEOUT: Duration = Duration::from_millis(50);
@@ -30,7 +32,9 @@ pub struct ConcurrencyLimiter(Arc<Inner>);
 
 struct Inner {
     total: Slots,
-    /// Each client network has at most half of the permits, so that no network can take all.
+    /// The slots of each client network: half of the permits, rounded up.
+    ///
+    /// So no network can take all permits if there are at least two.
     networks: Keyed<ClientNetwork, Slots>,
     rejected: AtomicU64,
 }
@@ -41,8 +45,9 @@ struct Slots {
     queue: Mutex<QueueState>,
 }
 
-/// The current period of queueing: waits with no pause longer than [`INTERVAL`] between them. The
-/// period of a client network also ends when the network has no request left.
+/// The current period of queueing: waits that begin at most [`INTERVAL`] apart.
+///
+/// The period of a client network also ends when the network has no request left.
 #[derive(Clone, Copy)]
 struct QueueState {
     first_wait: Instant,
@@ -57,7 +62,9 @@ pub struct RequestPermit {
 }
 
 impl ConcurrencyLimiter {
-    /// A limiter for `limit` concurrent requests, of which one client network gets at most half.
+    /// A limiter for `limit` concurrent requests.
+    ///
+    /// One client network gets at most half of the permits, rounded up.
     pub fn new(limit: usize) -> Self {
         let total = Slots::new(limit);
         Self(Arc::new(Inner { total, networks: Keyed::default(), rejected: 0.into() }))
@@ -162,7 +169,7 @@ mod tests {
         assert_eq!((limiter.in_flight(), limiter.0.networks.len()), (0, 0));
     }
 
-    /// A load slightly over the limit: every request waits for a moment and is then executed.
+    /// A load slightly over the limit: each request waits a moment, then is executed.
     #[tokio::test(start_paused = true)]
     async fn steady_load_slightly_over_the_limit_is_not_rejected() {
         let (limiter, here) = (ConcurrencyLimiter::new(8), network("192.0.2.1"));

@@ -1,4 +1,4 @@
-//! The rate limit of query cost: per user, and per client network for anonymous clients.
+//! The rate limit of query cost: per user, or per network for anonymous clients.
 //!
 //! A request takes one point before its document is parsed, and the rest of its cost before it is
 //! executed. A request that is rejected has used the server too, so it is charged afterwards. The
@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::{ClientNetwork, RateLimitKey, RateLimitStatus, RateLimiter};
 use crate::error::Error;
 
-/// Cost points of a request that is rejected before execution, beside those of its document.
+/// Cost points of a rejected request, beside those of its document.
 const REJECTED_REQUEST_COST: usize = 100;
 /// Bytes of a rejected document that cost one point more.
 const BYTES_PER_POINT: usize = 16;
@@ -37,7 +37,9 @@ impl CostRateLimiter {
         self.take(key, 1).map(drop)
     }
 
-    /// Takes the points of a request beyond the first, and returns the state of the limit.
+    /// Takes the rest of a request's points, and returns the state of the limit.
+    ///
+    /// [`Self::check`] has taken the first point.
     ///
     /// # Errors
     /// [`Error::RateLimited`] when the key has not enough points left.

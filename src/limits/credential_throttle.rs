@@ -1,7 +1,8 @@
-//! The rate limit of credential attempts: guesses of passwords and of registered e-mail addresses.
+//! The rate limit of credential attempts.
 //!
-//! Attempts are registration, login, proof of a password and change of an e-mail address. They are
-//! counted by client network and by account, before a password is hashed. Hashing requires an
+//! It limits guesses of passwords and of registered e-mail addresses. Credential attempts are
+//! registration, login, proof of a password and change of an e-mail address. They are counted by
+//! client network and by account, before a password is hashed. Hashing requires an
 //! [`AttemptPermit`], which only the throttle and the operator's commands create. The limit
 //! therefore holds however many fields, batches or WebSockets a client uses.
 
@@ -36,7 +37,7 @@ pub struct CredentialThrottle {
     by_account: RateLimiter<ThrottleKey>,
 }
 
-/// The account of an attempt, whether it was named by its username or its e-mail address.
+/// The account of an attempt, the same by its username as by its e-mail address.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum ThrottleKey {
     /// An existing account, by its user's id.
@@ -53,7 +54,9 @@ pub enum ThrottleKey {
 }
 
 impl ThrottleKey {
-    /// The key of an identifier without an account. All that are too long share one key.
+    /// The key of an identifier without an account.
+    ///
+    /// All identifiers longer than 254 bytes share one key.
     pub fn unknown(identifier: String) -> Self {
         let is_short = identifier.len() <= MAX_IDENTIFIER_BYTES;
         Self::Unknown(if is_short { identifier } else { String::new() })
@@ -61,9 +64,9 @@ impl ThrottleKey {
 }
 
 impl CredentialThrottle {
-    /// At most `limit` attempts per minute from one network, and five times as many at one account.
+    /// A throttle for `limit` attempts per minute from one client network.
     ///
-    /// 0 disables both limits.
+    /// The limit of one account is five times as high. 0 disables both limits.
     pub fn per_minute(limit: u32) -> Self {
         let by_account = RateLimiter::per_minute(limit.saturating_mul(ACCOUNT_MULTIPLIER));
         Self { by_network: RateLimiter::per_minute(limit), by_account }

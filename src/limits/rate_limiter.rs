@@ -67,7 +67,7 @@ impl<K: Clone + Eq + Hash> RateLimiter<K> {
         }
     }
 
-    /// Evicts keys with a full balance, which are the same as keys that were never used.
+    /// Evicts keys with a full balance, which equal keys that were never used.
     pub fn evict_idle(&self) {
         if let Some(limiter) = &self.0 {
             limiter.retain_recent();

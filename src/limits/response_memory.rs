@@ -57,7 +57,7 @@ impl MemoryPermit {
 }
 
 impl ResponseMemory {
-    /// At most `max_text_bytes` of text in one response, and about `total_bytes` in all responses.
+    /// At most `max_text_bytes` of text in one response, about `total_bytes` in all.
     #[must_use]
     pub fn new(max_text_bytes: usize, total_bytes: usize) -> Self {
         let total_granules = total_bytes.div_ceil(GRANULE).min(Semaphore::MAX_PERMITS);
@@ -111,8 +111,10 @@ impl ResponseReservation {
         Ok(())
     }
 
-    /// Ends the response, whose body has `bytes`, and returns its permit, to be kept until the body
-    /// is sent. What is reserved afterwards belongs to the next response.
+    /// Ends the response, whose body has `bytes`, and returns its permit.
+    ///
+    /// The caller keeps the permit until the body is sent. What is reserved afterwards belongs to
+    /// the next response.
     ///
     /// # Errors
     /// [`Error::Unavailable`] as in [`Self::reserve`].

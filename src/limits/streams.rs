@@ -4,8 +4,9 @@ use super::client_network::RateLimitKey;
 use super::keyed::{KeyedPermit, KeyedSemaphore};
 use crate::config::Limits;
 
-/// Counts streams and operations of each user, and of each network's anonymous clients. Clones
-/// share the counts.
+/// Limits streams and operations per user, or per network for anonymous clients.
+///
+/// Clones share the counts.
 #[derive(Clone, Default)]
 pub struct StreamLimiter {
     open: KeyedSemaphore<RateLimitKey>,

@@ -12,7 +12,9 @@ use super::{Batch, ViewerId};
 use crate::database::Snapshot;
 use crate::error::Error;
 
-/// Whether the viewer has bookmarked a post, by post id. `None` if not, or without a viewer.
+/// Whether the viewer has bookmarked a post, by post id.
+///
+/// The value is `None` if not, or without a viewer.
 pub struct Bookmarked {
     pub(super) db: Snapshot,
     pub(super) viewer: ViewerId,

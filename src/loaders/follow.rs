@@ -1,7 +1,7 @@
-//! Loaders of follows: pages of follow lists, single follows, and relationships of the viewer.
+//! Loaders of follow lists, single follows and the viewer's relationships.
 //!
-//! The statements of the two lists join the listed users' summaries, so that most queries need no
-//! further statement for them.
+//! The lists are loaded by page. The statements of the two lists join the listed users' summaries,
+//! so that most queries need no further statement for them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -84,7 +84,9 @@ pub fn sql(engine: Engine, list: FollowList, direction: Direction) -> String {
     )
 }
 
-/// Whether a follow exists, by the ids of the follower and the followed user. `None` if not.
+/// Whether a follow exists, by the ids of the follower and the followed user.
+///
+/// The value is `None` if it does not.
 pub struct FollowExists(pub(super) Snapshot);
 
 #[derive(FromQueryResult)]

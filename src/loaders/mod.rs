@@ -48,10 +48,13 @@ pub use timeline::{
 };
 pub use user::{Usernames, Users, users};
 
-/// Maximum number of keys in a batch: more than a request can have, so that no batch is split.
+/// Maximum number of keys in a batch.
+///
+/// A request cannot have more, so no batch is split.
 const MAX_BATCH: usize = 30_000;
-/// Polls for which the `dataloader` crate collects keys. One is enough: the [`BatchScheduler`]
-/// releases all keys of a round in the same poll.
+/// Polls for which the `dataloader` crate collects keys.
+///
+/// One is enough: the [`BatchScheduler`] releases all keys of a round in the same poll.
 const YIELDS_BEFORE_DISPATCH: usize = 1;
 /// Maximum number of attempts to load a key. Each retry follows a cancelled batch.
 const MAX_ATTEMPTS: u32 = 100;
@@ -141,7 +144,7 @@ impl<B: Batch> Loader<B> {
     }
 }
 
-/// Id of the viewer, or 0 for an anonymous request. Shared by the loaders of a request.
+/// Id of the viewer, shared by a request's loaders; 0 for an anonymous request.
 #[derive(Clone, Debug, Default)]
 struct ViewerId(Arc<AtomicI64>);
 
@@ -182,8 +185,9 @@ macro_rules! loaders {
                 }
             }
 
-            /// Empties the caches and releases the database connection. Called around each write,
-            /// so that the result of a mutation is read from a new snapshot.
+            /// Empties the caches and releases the database connection.
+            ///
+            /// Called around each write, so that a mutation's result is read from a new snapshot.
             pub async fn clear(&self) {
                 self.snapshot.reset().await;
                 $(self.$name.inner.clear_all().await;)*
@@ -220,8 +224,9 @@ loaders! {
 }
 
 impl Loaders {
-    /// Loaders for a viewer whose row was read on the primary. The row is cached unless the
-    /// snapshot is on a replica, whose state may differ.
+    /// Loaders for a viewer whose row was read on the primary.
+    ///
+    /// The row is cached unless the snapshot is on a replica, whose state may differ.
     pub async fn new(snapshot: Snapshot, viewer: Option<&UserRow>) -> Self {
         let id = ViewerId::default();
         id.set(viewer.map(|user| user.id));

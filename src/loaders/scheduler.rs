@@ -1,4 +1,4 @@
-//! The batch scheduler: decides when the pending keys of all loaders are dispatched.
+//! The batch scheduler: decides when the loaders dispatch their pending keys.
 //!
 //! The resolvers of a request run concurrently in one task and reach the next level of the query
 //! one after the other. Keys are therefore held back until no loader has received a key for
@@ -19,7 +19,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use futures_util::task::AtomicWaker;
 use tokio::sync::Notify;
 
-/// Polls of the request's task without a new key after which the pending keys are dispatched.
+/// Polls of a request's task without new keys before pending keys are dispatched.
 const IDLE_POLLS: usize = 3;
 
 /// The state of a request's batches, shared by its loaders.
@@ -36,8 +36,9 @@ pub struct BatchScheduler {
 }
 
 impl BatchScheduler {
-    /// Waits for the round in which a key is dispatched. The round lasts until all of its guards
-    /// are dropped.
+    /// Waits for the round in which a key is dispatched.
+    ///
+    /// The round lasts until all of its guards are dropped.
     pub async fn next_round(self: &Arc<Self>) -> InFlight {
         self.requested.fetch_add(1, Ordering::Relaxed);
         let round = self.rounds.load(Ordering::Relaxed);
@@ -53,7 +54,9 @@ impl BatchScheduler {
         InFlight(Arc::clone(self))
     }
 
-    /// Whether no key is requested or dispatched for [`IDLE_POLLS`] polls of the request's task.
+    /// Whether no key is requested or dispatched for [`IDLE_POLLS`] polls.
+    ///
+    /// The polls are those of the request's task.
     async fn stays_idle(&self, round: usize) -> bool {
         let requested = self.requested.load(Ordering::Relaxed);
         for _ in 0..IDLE_POLLS {

@@ -1,4 +1,4 @@
-//! Tests of [`Loader`]: missing keys, and batches that fail, panic or are cancelled.
+//! Tests of [`Loader`]: missing keys, and failed, panicking or cancelled batches.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,6 @@
-//! Loader of home timelines: fan-out on read, in one or two statements for any number of owners.
+//! Loader of home timelines, by fan-out on read.
+//!
+//! It needs one or two statements for any number of owners.
 //!
 //! [`merge_heads`] is a k-way merge of the owner's posts and those of each followed user. The
 //! newest k posts come from at most k of these sources, and these sources are among the k whose
@@ -152,9 +154,9 @@ impl Batch for NewerCounts {
     }
 }
 
-/// The statement that counts newer entries: one index probe per source, until `$2` are found.
+/// The statement that counts newer entries, with one index probe per source.
 ///
-/// `$1` is a JSON list of pairs of an owner and a post.
+/// `$1` is a JSON list of pairs of an owner and a post. At most `$2` entries are counted per pair.
 fn newer_count_sql(engine: Engine) -> String {
     let sources = SOURCES.replace("owner.value", "CAST(newer.value ->> 0 AS bigint)");
     let than = "CAST(newer.value ->> 1 AS bigint)";
@@ -239,7 +241,9 @@ fn order(direction: Direction) -> &'static str {
     }
 }
 
-/// The columns of a post beyond those of its author. The time of creation is part of the id.
+/// The columns of a post beyond those of its author.
+///
+/// The time of creation is part of the id.
 const COLUMNS: &str = "post.id AS post_id, post.body, post.edited_at";
 
 /// The statement for the rows of a page on SQLite, whose post ids `page` selects.
@@ -266,8 +270,10 @@ fn sqlite_rows(page: &str) -> String {
     )
 }
 
-/// The merge on SQLite, which has no LATERAL. A correlated `max` is its fastest index probe, and
-/// `INDEXED BY` keeps the merge from reading the table.
+/// The merge on SQLite, which has no LATERAL.
+///
+/// A correlated `max` or `min` is its fastest index probe, and `INDEXED BY` keeps the merge from
+/// reading the table.
 fn sqlite_merge(direction: Direction) -> String {
     let order = order(direction);
     let (best, worst, inside, unbounded) = match direction {
@@ -298,9 +304,9 @@ fn sqlite_merge(direction: Direction) -> String {
 const SOURCES: &str = "(SELECT owner.value AS author \
     UNION ALL SELECT followed_id FROM follow WHERE follower_id = owner.value) AS source";
 
-/// The statement for the rows of a page on PostgreSQL, whose authors and ids `page` selects.
+/// The statement for the rows of a page on PostgreSQL.
 ///
-/// It adds the nearest rows beyond the cursors.
+/// `page` selects their authors and ids. The statement adds the nearest rows beyond the cursors.
 fn postgres_rows(page: &str) -> String {
     let newest = i64::MAX;
     let summary = user::SUMMARY_COLUMNS;

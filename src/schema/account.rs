@@ -1,4 +1,4 @@
-//! GraphQL types of accounts: the viewer, sessions, and the mutations for credentials.
+//! GraphQL types of accounts: viewer, sessions, and mutations for credentials.
 //!
 //! `register`, `login` and `changePassword` return a new session and make its user the viewer of
 //! the rest of the request. `logout`, `deleteAccount`, and `revokeSession` of the current session
@@ -27,7 +27,7 @@ use crate::{auth, domain};
 pub struct Viewer(Arc<auth::Viewer>);
 
 impl Viewer {
-    /// The viewer at this point of the request; mutations of the same request can change it.
+    /// The viewer at this point of the request, which mutations can change.
     pub fn from_context(ctx: &Context<'_>) -> Option<Self> {
         request(ctx).viewer().map(Self)
     }
@@ -46,7 +46,9 @@ impl Viewer {
         Ok(User::load(ctx, self.0.id()).await?.full_row(ctx).await?.email.clone().into())
     }
 
-    /// The open sessions, newest first. There are at most 100: a further login ends the oldest.
+    /// The open sessions, newest first.
+    ///
+    /// There are at most 100. A further login ends the oldest session.
     #[graphql(complexity = "multiply_cost(100, child_complexity)")]
     async fn sessions(&self, ctx: &Context<'_>) -> Result<Vec<Session>, Error> {
         let sessions = domain::account::sessions(&loaders(ctx).snapshot, &self.0).await?;
@@ -125,7 +127,7 @@ impl AccountQuery {
 pub struct RegisterInput {
     /// 1 to 30 ASCII letters, digits and underscores. Unique without regard to case.
     username: String,
-    /// The e-mail address, at most 254 characters. Unique. Only the viewer can read it.
+    /// The e-mail address, at most 254 bytes. Unique. Only the viewer can read it.
     email: String,
     /// 8 to 128 characters.
     password: String,
@@ -166,7 +168,7 @@ struct NewSession {
 pub struct AuthPayload(Outcome<NewSession>);
 
 impl AuthPayload {
-    /// Runs `write` and makes the user of the new session the viewer of the rest of the request.
+    /// Runs `write` and makes its user the viewer of the rest of the request.
     async fn new<F>(ctx: &Context<'_>, write: impl Fn() -> F) -> Result<Self, Error>
     where
         F: Future<Output = Result<IssuedSession, Error>>,
@@ -183,8 +185,9 @@ impl AuthPayload {
 /// Payload of `register`, `login` and `changePassword`: a new session.
 #[Object]
 impl AuthPayload {
-    /// The bearer token. Send it as `Authorization: Bearer <token>`. The server shows it only once.
-    /// Null on failure.
+    /// The bearer token, for the header `Authorization: Bearer <token>`.
+    ///
+    /// The server shows it only once. Null on failure.
     async fn token(&self) -> Option<ShortText<'_>> {
         self.0.as_ref().ok().map(|session| session.token.expose_secret().into())
     }
@@ -226,7 +229,9 @@ pub struct RevokeSessionPayload(Outcome<(bool, i64)>);
 /// Payload of `revokeSession`.
 #[Object]
 impl RevokeSessionPayload {
-    /// True if the session was ended. False if the viewer has no such session, and on failure.
+    /// True if the session was ended.
+    ///
+    /// False if the viewer has no such session, and on failure.
     async fn changed(&self) -> bool {
         self.0.as_ref().is_ok_and(|(changed, _)| *changed)
     }
@@ -340,7 +345,7 @@ impl AccountMutation {
         Ok(RevokeSessionPayload(outcome.map(|changed| (changed, id))))
     }
 
-    /// Changes the viewer's password, ends all of their sessions and opens a new session.
+    /// Changes the viewer's password, ends all of their sessions and opens a new one.
     ///
     /// User errors: `INVALID_INPUT`, `INVALID_CREDENTIALS`, `TOO_MANY_REQUESTS`. Errors:
     /// `UNAUTHENTICATED`.
@@ -359,8 +364,10 @@ impl AccountMutation {
         AuthPayload::new(ctx, write).await
     }
 
-    /// Deletes the viewer's account with its posts, bookmarks, sessions, and follows in both
-    /// directions. The same transaction updates the counts of other users. This cannot be undone.
+    /// Deletes the viewer's account. This cannot be undone.
+    ///
+    /// The account's posts, bookmarks, sessions, and follows in both directions are deleted with
+    /// it. The same transaction updates the counts of other users.
     ///
     /// User errors: `INVALID_CREDENTIALS`, `TOO_MANY_REQUESTS`. Errors: `UNAUTHENTICATED`.
     async fn delete_account(

@@ -19,8 +19,9 @@ use crate::pagination::{
     encode_cursor,
 };
 
-/// The position of a page in its list. `hasNextPage` and `hasPreviousPage` are both accurate
-/// regardless of the paging direction.
+/// The position of a page in its list.
+///
+/// `hasNextPage` and `hasPreviousPage` are both accurate regardless of the paging direction.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct PageInfo {
     /// Whether the list has entries after this page.
@@ -64,13 +65,17 @@ impl PageArgs {
     }
 }
 
-/// Cost of a connection field: `child_cost`, the cost of its selection, times the page size.
+/// Cost of a connection field: 1, plus the page size times `child_cost`.
+///
+/// `child_cost` is the cost of its selection.
 pub fn cost(first: Option<i32>, last: Option<i32>, child_cost: usize) -> usize {
     let size = first.or(last).unwrap_or(DEFAULT_PAGE_SIZE).clamp(1, MAX_PAGE_SIZE);
     multiply_cost(size.unsigned_abs() as usize, child_cost)
 }
 
-/// Cost of a list of posts. Each post costs 4 more, because its text is read even if not selected.
+/// Cost of a list of posts, with 4 more for each post.
+///
+/// The text of a post is read even if it is not selected.
 pub fn cost_of_posts(first: Option<i32>, last: Option<i32>, child_cost: usize) -> usize {
     cost(first, last, child_cost.saturating_add(4))
 }
@@ -126,8 +131,10 @@ impl<E: Edge> TypeName for Connection<E> {
     }
 }
 
-/// One page of a list. A page has fewer entries than requested only if the list, or the range
-/// between the cursors, has no more.
+/// One page of a list.
+///
+/// A page has fewer entries than requested only if the list, or the range between the cursors, has
+/// no more entries.
 #[Object(name_type)]
 impl<E: Edge> Connection<E> {
     /// The entries of this page, each with its cursor.

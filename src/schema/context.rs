@@ -1,4 +1,4 @@
-//! The context of a request: its viewer, its loaders, and what its resolvers record.
+//! The context of a request: its viewer, its loaders and what resolvers record.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -77,14 +77,16 @@ impl RequestContext {
         self.loaders.snapshot.is_on_replica().await
     }
 
-    /// Releases the database connection and everything that was loaded, as between the events of a
-    /// subscription.
+    /// Releases the database connection and everything that was loaded.
+    ///
+    /// A subscription calls it before it waits for its next event.
     pub async fn release(&self) {
         self.loaders.clear().await;
     }
 
-    /// Starts the resolution of an event, which reads from a new snapshot. `user` is a row that the
-    /// event brings along.
+    /// Starts the resolution of an event, which reads from a new snapshot.
+    ///
+    /// `user` is a row that was loaded with the event.
     pub(super) async fn begin_event(&self, user: Option<Arc<UserRow>>) {
         *self.event_timer.lock() = Some(OperationTimer::start());
         self.loaders.clear().await;
@@ -107,10 +109,13 @@ impl RequestContext {
         self.user_error_codes.lock().extend(errors.iter().map(user_code_of));
     }
 
-    /// Ends the response, whose data have `bytes`, and returns the memory that is reserved for it.
+    /// Ends the response and returns the memory that is reserved for it.
+    ///
+    /// `bytes` is the size of the response's data.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] when the responses of all requests have reached their limit.
+    /// [`Error::Unavailable`] when all responses, or those of the client's network, have reached
+    /// their limit.
     pub fn reserve_response(&self, bytes: usize) -> Result<Option<MemoryPermit>, Error> {
         self.reservation.lock().finish(bytes)
     }

@@ -1,4 +1,4 @@
-//! Eager polling of an object's fields; it has nothing to do with eager loading of relations.
+//! Eager polling of an object's fields, unrelated to eager loading of relations.
 //!
 //! async-graphql resolves the fields of every object through a `FuturesUnordered` with a task per
 //! field, although most fields of list entries, and of single objects such as `Post.author`, are
@@ -24,7 +24,9 @@ use async_graphql::{ContextSelectionSet, ObjectType, OutputType, Positioned, Ser
 use futures_util::future::join_all;
 use futures_util::poll;
 
-/// An object whose fields are polled once before any is awaited. Its GraphQL type is that of `T`.
+/// An object whose fields are polled once before any is awaited.
+///
+/// Its GraphQL type is that of `T`.
 pub struct Eager<T>(pub T);
 
 impl<T: ObjectType> OutputType for Eager<T> {
@@ -89,7 +91,7 @@ async fn resolve_field<T: ContainerType>(
     Ok(object.resolve_field(&ctx).await?.unwrap_or_default())
 }
 
-/// Collects the fields that a selection set selects of an object of the type `name`.
+/// Collects the fields that a selection set selects of the object type `name`.
 ///
 /// Returns false if the selection needs the library's field merging: it has a fragment on another
 /// type, or the same response key with a selection twice.

@@ -1,4 +1,4 @@
-//! Errors in responses: top-level errors with a code, and the typed `userErrors` of payloads.
+//! Errors in responses: top-level errors with a code, and typed `userErrors`.
 //!
 //! An [`Error`] becomes a top-level error, except [`Error::Expected`], whose [`UserError`]s are
 //! data of the mutation's payload. The codes and the HTTP statuses are listed in docs/errors.md.
@@ -153,7 +153,9 @@ pub enum UserErrorCode {
     InvalidCredentials,
 }
 
-/// An expected failure of a mutation. Its message is meant for the user of the application.
+/// An expected failure of a mutation.
+///
+/// Its message is meant for the user of the application.
 #[derive(Interface)]
 #[graphql(
     name = "UserError",
@@ -185,8 +187,9 @@ macro_rules! user_errors {
             code: UserErrorCode,
             /// The failure in one English sentence.
             message: String,
-            /// Names from the argument to the invalid value, such as `input`, `email`. Null if no
-            /// single argument is invalid.
+            /// Names from the argument to the invalid value, such as `input`, `email`.
+            ///
+            /// Null if no single argument is invalid.
             path: Option<Vec<String>>,
             $($(#[$field_doc])* $field: $type,)?
         }
@@ -206,8 +209,9 @@ user_errors! {
     CredentialsError {}
     /// The viewer has made the maximum number of follows. Nothing was changed.
     FollowLimitError {
-        /// The maximum number of users to follow in total, or of follows per day (UTC). The message
-        /// says which.
+        /// The maximum number of users to follow in total, or of follows per day (UTC).
+        ///
+        /// The message says which.
         limit: i32
     }
     /// Too many attempts with credentials. Nothing was changed.

@@ -30,8 +30,9 @@ const LINK: &str = r#"extend schema
 
 "#;
 
-/// Type headers of the exported schema, and the same with their federation directives. `PageInfo`
-/// is shareable because every subgraph with Relay connections defines it.
+/// Type headers of the exported schema, and the same with federation directives.
+///
+/// `PageInfo` is shareable because every subgraph with Relay connections defines it.
 const DIRECTIVES: [(&str, &str); 3] = [
     ("type User implements Node {", "type User implements Node @key(fields: \"id\") {"),
     ("type Post implements Node {", "type Post implements Node @key(fields: \"id\") {"),
@@ -93,7 +94,9 @@ impl FederationQuery {
         Service { sdl: subgraph_sdl() }
     }
 
-    /// The entities with the given keys, in the same order. Null for an entity that does not exist.
+    /// The entities with the given keys, in the same order.
+    ///
+    /// Null for an entity that does not exist.
     ///
     /// Errors: `INVALID_ID` for an entity without a valid `__typename` and `id`,
     /// `ARGUMENT_OUT_OF_RANGE` for more than 1000 keys.

@@ -1,4 +1,4 @@
-//! GraphQL types of follows: the edges of both lists, the relationship, and the mutations.
+//! GraphQL types of follows: edges of both lists, relationship and mutations.
 //!
 //! A user's `followers` and `following` are pages of one loader each. Their `totalCount` is the
 //! count stored with the user.
@@ -40,8 +40,10 @@ where
     Ok(Connection { kind, page, count_source: count })
 }
 
-/// Defines the edge type of one list. `$reverse` maps the list's owner and the entry's user to the
-/// (follower, followed) pair of the opposite direction.
+/// Defines the edge type of one list.
+///
+/// `$reverse` maps the list's owner and the entry's user to the (follower, followed) pair of the
+/// opposite direction.
 macro_rules! follow_edge {
     ($name:ident, $connection:literal, $doc:literal, $node_doc:literal, $reverse:expr) => {
         pub struct $name {
@@ -152,7 +154,7 @@ impl Relationship {
         }
     }
 
-    /// When the viewer followed the other user. Null if the viewer does not follow them.
+    /// When the viewer followed the other user. Null if there is no such follow.
     async fn followed_at(&self) -> Option<DateTime> {
         self.row.following.map(DateTime::from_id)
     }
@@ -167,7 +169,9 @@ impl Relationship {
         self.row.followed_by.map(DateTime::from_id)
     }
 
-    /// Whether the viewer may follow the other user, or already does. Currently always true.
+    /// Whether the viewer may follow the other user, or already does.
+    ///
+    /// Currently always true.
     async fn can_follow(&self) -> bool {
         self.viewer != self.user
     }
@@ -191,7 +195,9 @@ impl Relationship {
 
 pub struct FollowPayload(Outcome<FollowChange>);
 
-/// Payload of `follow`: both users with their counts as of the mutation, and the edges for caches.
+/// Payload of `follow`.
+///
+/// It has both users with their counts as of the mutation, and the edges for client caches.
 #[Object]
 impl FollowPayload {
     /// True if the follow is new. False if it already existed, and on failure.
@@ -217,12 +223,16 @@ impl FollowPayload {
         }
     }
 
-    /// The entry of `follower.following`, its first entry if `changed` is true. Null on failure.
+    /// The entry of `follower.following`, its first entry if `changed` is true.
+    ///
+    /// Null on failure.
     async fn following_edge(&self) -> Option<FollowingEdge> {
         self.edge(CursorKind::Following)
     }
 
-    /// The entry of `user.followers`, its first entry if `changed` is true. Null on failure.
+    /// The entry of `user.followers`, its first entry if `changed` is true.
+    ///
+    /// Null on failure.
     async fn follower_edge(&self) -> Option<FollowerEdge> {
         self.edge(CursorKind::Followers)
     }
@@ -278,7 +288,9 @@ impl UnfollowPayload {
         }
     }
 
-    /// The id of the user to remove from cached pages of `follower.following`. Null on failure.
+    /// The id of the user to remove from cached pages of `follower.following`.
+    ///
+    /// Null on failure.
     async fn unfollowed_user_id(&self) -> Option<ID> {
         self.0.as_ref().ok().map(|change| GlobalId::User(change.followed.id).encode().into())
     }
@@ -294,7 +306,7 @@ pub struct RelationshipPayload(Outcome<FollowChange>);
 /// Payload of `removeFollower`.
 #[Object]
 impl RelationshipPayload {
-    /// True if a follower was removed. False if the user was no follower, and on failure.
+    /// True if the follow was removed. False if there was none, and on failure.
     async fn changed(&self) -> bool {
         self.0.as_ref().is_ok_and(|change| change.changed)
     }
@@ -328,7 +340,9 @@ pub struct FollowMutation;
 
 #[Object]
 impl FollowMutation {
-    /// Makes the viewer follow a user. All posts of the user then appear in the viewer's timeline.
+    /// Makes the viewer follow a user.
+    ///
+    /// All posts of the user then appear in the viewer's timeline.
     ///
     /// User errors: `NOT_FOUND`, `SELF_TARGET`, `FOLLOW_LIMIT_REACHED`. Errors: `UNAUTHENTICATED`,
     /// `INVALID_ID`.
@@ -342,7 +356,9 @@ impl FollowMutation {
         Ok(FollowPayload(run_mutation(ctx, write).await?))
     }
 
-    /// Ends the viewer's follow of a user. The posts of the user leave the viewer's timeline.
+    /// Ends the viewer's follow of a user.
+    ///
+    /// The viewer's timeline then no longer contains the posts of the user.
     ///
     /// User errors: `NOT_FOUND`, `SELF_TARGET`. Errors: `UNAUTHENTICATED`, `INVALID_ID`.
     async fn unfollow(

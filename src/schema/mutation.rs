@@ -13,11 +13,14 @@ pub type Outcome<T> = Result<T, Vec<UserError>>;
 
 /// How often a write is attempted while it conflicts with other writes.
 const MAX_ATTEMPTS: u32 = 10;
-/// Largest random delay before the second attempt; it doubles for each further one, up to 32 times.
+/// Maximum of the random delay before the second attempt.
+///
+/// It doubles for each further attempt, up to 32 times this value.
 const FIRST_RETRY_DELAY: Duration = Duration::from_millis(4);
 
-/// Runs a write of the domain and turns expected failures into data. While it runs, the request
-/// holds no connection for reading; what is read afterwards is read anew.
+/// Runs a write of the domain and turns expected failures into data.
+///
+/// During the write, the request holds no connection for reading. Later reads use a new snapshot.
 ///
 /// # Errors
 /// Any other error of the write.

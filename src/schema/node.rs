@@ -1,4 +1,4 @@
-//! Global object identification: the interface `Node`, and the queries `node` and `nodes`.
+//! Global object identification: interface `Node`, queries `node` and `nodes`.
 //!
 //! Every object with an `id` can be fetched by it. Sessions and relationships are visible to their
 //! viewer only. See <https://relay.dev/graphql/objectidentification.htm>.
@@ -37,7 +37,9 @@ pub struct NodeQuery;
 
 #[Object]
 impl NodeQuery {
-    /// The object with the given id. Null if it does not exist, or the viewer may not see it.
+    /// The object with the given id.
+    ///
+    /// Null if it does not exist, or the viewer may not see it.
     ///
     /// Errors: `INVALID_ID`.
     async fn node(
@@ -48,8 +50,9 @@ impl NodeQuery {
         load(ctx, GlobalId::decode(&id)?).await
     }
 
-    /// The objects with the given ids, in the same order. Null for an object that does not exist,
-    /// or that the viewer may not see.
+    /// The objects with the given ids, in the same order.
+    ///
+    /// Null for an object that does not exist, or that the viewer may not see.
     ///
     /// Errors: `INVALID_ID`, `ARGUMENT_OUT_OF_RANGE`.
     #[graphql(complexity = "multiply_cost(ids.len(), child_complexity)")]

@@ -164,8 +164,9 @@ impl PostQuery {
 /// Input of `createPost`: the new post.
 #[derive(InputObject)]
 pub struct CreatePostInput {
-    /// The text, 1 to 5000 characters, not blank. Of control characters, only newline and tab are
-    /// allowed.
+    /// The text of the post, 1 to 5000 characters, not blank.
+    ///
+    /// The only control characters that are allowed are newline and tab.
     body: String,
 }
 
@@ -174,8 +175,9 @@ pub struct CreatePostInput {
 pub struct EditPostInput {
     /// The id of a post of the viewer.
     id: ID,
-    /// The new text, 1 to 5000 characters, not blank. Of control characters, only newline and tab
-    /// are allowed.
+    /// The new text of the post, 1 to 5000 characters, not blank.
+    ///
+    /// The only control characters that are allowed are newline and tab.
     body: String,
 }
 
@@ -206,7 +208,7 @@ pub struct PostPayload(pub Outcome<PostChange>);
 /// Payload of `editPost`, `bookmark` and `unbookmark`.
 #[Object]
 impl PostPayload {
-    /// True if anything changed. False if the requested state already held, and on failure.
+    /// True if anything changed. False if nothing had to change, and on failure.
     async fn changed(&self) -> bool {
         self.0.as_ref().is_ok_and(|change| change.changed)
     }
@@ -251,7 +253,7 @@ pub struct PostMutation;
 
 #[Object]
 impl PostMutation {
-    /// Publishes a post. It appears in the timelines of the viewer and of all followers.
+    /// Publishes a post. It appears in the timelines of the viewer and all followers.
     ///
     /// User errors: `INVALID_INPUT`. Errors: `UNAUTHENTICATED`.
     async fn create_post(
@@ -278,8 +280,9 @@ impl PostMutation {
         Ok(PostPayload(run_mutation(ctx, write).await?))
     }
 
-    /// Deletes a post of the viewer, and all bookmarks of it. Deleting a post that does not exist
-    /// succeeds.
+    /// Deletes a post of the viewer and all bookmarks of the post.
+    ///
+    /// Deleting a post that does not exist succeeds.
     ///
     /// Errors: `UNAUTHENTICATED`, `INVALID_ID`, `FORBIDDEN` for a post of another user.
     async fn delete_post(

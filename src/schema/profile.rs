@@ -16,13 +16,17 @@ use crate::error::Error;
 /// Input of `updateProfile`. An absent field is not changed.
 #[derive(InputObject)]
 pub struct UpdateProfileInput {
-    /// 1 to 30 ASCII letters, digits and underscores. Unique without regard to case. Not null.
+    /// The username: 1 to 30 ASCII letters, digits and underscores.
+    ///
+    /// Unique without regard to case. Must not be null.
     username: MaybeUndefined<String>,
     /// The name to display, 1 to 50 characters. Null removes it.
     display_name: MaybeUndefined<String>,
     /// The user's description of themselves, 1 to 500 characters. Null removes it.
     about_me: MaybeUndefined<String>,
-    /// The e-mail address, at most 254 characters. Unique. It determines the avatar. Not null.
+    /// The e-mail address, at most 254 bytes.
+    ///
+    /// Unique. It determines the avatar. Must not be null.
     email: MaybeUndefined<String>,
 }
 

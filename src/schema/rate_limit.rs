@@ -1,4 +1,4 @@
-//! The query `rateLimit`: the cost of the request and the state of the client's rate limit.
+//! The query `rateLimit`: the cost of the request and the client's rate limit.
 //!
 //! The limiter is in `src/limits/cost.rs`. Admission charges the cost before the operation is
 //! executed and passes the resulting status on in the request context.
@@ -18,10 +18,11 @@ pub struct RequestCost {
     pub status: RateLimitStatus,
 }
 
-/// The client's rate limit. Every query costs points: one per field, multiplied by the page sizes
-/// of the lists around it. Points are replenished continuously. Signed-in users have their own
-/// limit. Anonymous clients share one limit per IPv4 address or IPv6 /64. Limits are per server
-/// instance.
+/// The client's rate limit.
+///
+/// Every operation costs points: at least one per field, multiplied by the page sizes of the lists
+/// around it. Points are replenished continuously. Each signed-in user has a separate limit.
+/// Anonymous clients share one limit per IPv4 address or IPv6 /64. Limits are per server instance.
 #[derive(SimpleObject)]
 pub struct RateLimit {
     /// Points that this operation cost.
@@ -30,8 +31,10 @@ pub struct RateLimit {
     limit: i32,
     /// Points used and not yet replenished: `limit` minus `remaining`.
     used: i32,
-    /// Points left after this operation. An operation that costs more fails with `RATE_LIMITED`,
-    /// and with `retryAfterSeconds` in the extensions of the error.
+    /// Points left after this operation.
+    ///
+    /// An operation that costs more fails with `RATE_LIMITED`, and with `retryAfterSeconds` in the
+    /// extensions of the error.
     remaining: i32,
     /// When all points are replenished, if the client uses no more until then.
     reset_at: DateTime,
@@ -42,7 +45,9 @@ pub struct RateLimitQuery;
 
 #[Object]
 impl RateLimitQuery {
-    /// The client's rate limit, after this operation. Null if the operator has turned it off.
+    /// The client's rate limit after this operation.
+    ///
+    /// Null if the operator has turned it off.
     async fn rate_limit(&self, ctx: &Context<'_>) -> Option<RateLimit> {
         let RequestCost { cost, status } = request(ctx).cost?;
         let points = |count| i32::try_from(count).unwrap_or(i32::MAX);

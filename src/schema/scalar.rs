@@ -14,7 +14,7 @@ impl DateTime {
     }
 }
 
-/// An RFC 3339 timestamp in UTC with milliseconds, such as `2026-11-23T18:30:00.000Z`.
+/// An RFC 3339 timestamp in UTC with milliseconds, like `2026-11-23T18:30:00.000Z`.
 #[Scalar(specified_by_url = "https://www.rfc-editor.org/rfc/rfc3339")]
 impl ScalarType for DateTime {
     fn parse(value: Value) -> InputValueResult<Self> {

@@ -61,7 +61,7 @@ pub enum TimelineEvent {
     Lagged(StreamLagged),
 }
 
-/// A post was added to the timeline. Not sent if the post was deleted before delivery.
+/// A post was added to the timeline. Not sent if it was deleted before delivery.
 #[derive(SimpleObject)]
 pub struct TimelinePostAdded {
     /// Cursor for `timelineEvents(after:)` that resumes after this event.
@@ -72,7 +72,7 @@ pub struct TimelinePostAdded {
     edge: TimelineEdge,
 }
 
-/// A post in the timeline was edited. Not sent if the post was deleted before delivery.
+/// A post in the timeline was edited. Not sent if it was deleted before delivery.
 #[derive(SimpleObject)]
 pub struct TimelinePostUpdated {
     /// Cursor for `timelineEvents(after:)` that resumes after this event.
@@ -94,7 +94,9 @@ pub struct TimelinePostRemoved {
     post_id: ID,
 }
 
-/// The set of posts in the timeline changed, older posts included. Read the timeline again.
+/// The set of posts in the timeline changed, older posts included.
+///
+/// The client must read the timeline again.
 #[derive(SimpleObject)]
 #[graphql(complex)]
 pub struct TimelineReset {
@@ -108,8 +110,10 @@ pub struct TimelineReset {
 
 #[ComplexObject]
 impl TimelineReset {
-    /// The user that the viewer followed or unfollowed. Null if an account was deleted, or if a
-    /// command of the operator changed the data.
+    /// The user that the viewer followed or unfollowed.
+    ///
+    /// Null if an account was deleted, if a command of the operator changed the data, or if the
+    /// user no longer exists.
     async fn user(&self, ctx: &Context<'_>) -> Result<Option<User>, Error> {
         let Some(user) = self.user else { return Ok(None) };
         Ok(loaders(ctx).users.load(user).await?.map(User::from))
@@ -123,10 +127,12 @@ pub struct StreamLagged {
     cursor: String,
     /// When the stream ended.
     occurred_at: DateTime,
-    /// Number of events dropped so far because the client read too slowly. Null if it is unknown.
+    /// Number of events dropped because the client read too slowly. Null if unknown.
     missed: Option<i32>,
-    /// Cursor for `timelineEvents(after:)` that resumes without a gap. Null if the missed events
-    /// are no longer available: read the timeline again, and subscribe with its `streamCursor`.
+    /// Cursor for `timelineEvents(after:)` that resumes without a gap.
+    ///
+    /// Null if the missed events are no longer available, or too many to replay. The client must
+    /// then read the timeline again and subscribe with its `streamCursor`.
     resume_after: Option<String>,
 }
 
@@ -142,13 +148,16 @@ pub struct RelationshipEvent {
 #[derive(Default)]
 pub struct Subscription;
 
-/// Live updates over WebSocket (graphql-transport-ws) or server-sent events (graphql-sse, distinct
-/// connections mode). If its session has ended, a stream fails with `UNAUTHENTICATED` at its next
-/// event.
+/// Live updates over WebSocket or server-sent events.
+///
+/// The protocols are graphql-transport-ws for WebSocket, and graphql-sse in distinct connections
+/// mode for server-sent events. If its session has ended, a stream fails with `UNAUTHENTICATED` at
+/// its next event.
 #[Subscription(name = "Subscription")]
 impl Subscription {
-    /// Changes of the viewer's own timeline. With `after`, the missed events are replayed first. No
-    /// event is lost or delivered twice.
+    /// Changes of the viewer's own timeline.
+    ///
+    /// With `after`, the missed events are replayed first. No event is lost or delivered twice.
     ///
     /// Errors: `UNAUTHENTICATED`, `INVALID_CURSOR`, `UNAVAILABLE`.
     async fn timeline_events<'ctx>(
@@ -175,8 +184,9 @@ impl Subscription {
         }))
     }
 
-    /// New and removed follows between the viewer and other users, in both directions. A client
-    /// that falls behind gets `UNAVAILABLE` and must subscribe again.
+    /// New and removed follows between the viewer and other users, in both directions.
+    ///
+    /// A client that falls behind gets `UNAVAILABLE` and must subscribe again.
     ///
     /// Errors: `UNAUTHENTICATED`, `INVALID_ID`, `ARGUMENT_OUT_OF_RANGE`, `UNAVAILABLE`.
     async fn relationship_events<'ctx>(
@@ -211,8 +221,10 @@ impl Subscription {
         }))
     }
 
-    /// A user: at once, and after changes of `followersCount` or `followingCount`. Changes can be
-    /// merged into one event. The stream completes if the user does not exist or is deleted.
+    /// A user, at once and after changes of `followersCount` or `followingCount`.
+    ///
+    /// Changes can be merged into one event. The stream completes if the user does not exist, or
+    /// when the user is deleted.
     ///
     /// Errors: `INVALID_ID`.
     async fn follow_counts<'ctx>(
@@ -274,7 +286,9 @@ fn parse_user_ids(ids: &[ID]) -> Result<Vec<i64>, Error> {
     ids.iter().map(|id| GlobalId::user(id)).collect()
 }
 
-/// The item as an event of the timeline of `owner`. `None` if its post was deleted since.
+/// The item as an event of the timeline of `owner`.
+///
+/// `None` if its post was deleted since, or if it is `Kind::LogStarted`.
 fn timeline_event(owner: i64, item: StreamItem) -> Option<TimelineEvent> {
     let delivered = match item {
         StreamItem::Event(delivered) => delivered,

@@ -9,7 +9,7 @@ use async_graphql::{ContextSelectionSet, OutputType, Positioned, ServerResult, V
 
 use super::context::RequestContext;
 
-/// A text of any length that becomes part of the response, in the schema a `String`.
+/// A text of any length in the response, of the GraphQL type `String`.
 ///
 /// Resolving it reserves memory for it, and fails if the response or all responses together would
 /// become too large. Resolvers return texts as this type or as [`ShortText`], so that the
@@ -53,9 +53,11 @@ impl OutputType for Text<'_> {
     }
 }
 
-/// A text of at most 256 bytes, such as a name, a token or a cursor; in the schema a `String`.
+/// A short text in the response, of the GraphQL type `String`.
 ///
-/// No memory is reserved for it: the cost of the operation bounds the number of such texts.
+/// Examples are a name, a token and a cursor. Each has at most 256 bytes, except a stream cursor on
+/// PostgreSQL, which grows by about 11 bytes for each transaction in progress. No memory is
+/// reserved for short texts: the cost of the operation bounds their number.
 pub struct ShortText<'a>(Cow<'a, str>);
 
 impl<'a> From<&'a str> for ShortText<'a> {

@@ -66,8 +66,10 @@ pub struct TimelineConnection {
     pub page: Arc<Page<TimelineRow>>,
 }
 
-/// One page of a timeline. A page has fewer entries than requested only if the timeline, or the
-/// range between the cursors, has no more.
+/// One page of a timeline.
+///
+/// A page has fewer entries than requested only if the timeline, or the range between the cursors,
+/// has no more entries.
 #[Object]
 impl TimelineConnection {
     /// The entries of this page, each with its cursor and its reason.
@@ -86,7 +88,7 @@ impl TimelineConnection {
         PageInfo::new(&self.page, CursorKind::Timeline, |entry| entry.post.id)
     }
 
-    /// Number of timeline entries that are newer than this page. Counting stops at `cap`.
+    /// Number of timeline entries newer than this page. Counting stops at `cap`.
     ///
     /// Errors: `ARGUMENT_OUT_OF_RANGE`.
     async fn newer_count(
@@ -108,8 +110,9 @@ impl TimelineConnection {
         Ok(loaders(ctx).newer_counts.load(newer).await?.unwrap_or_default())
     }
 
-    /// The position in the event stream at which this page was read. `timelineEvents(after:)`
-    /// resumes there without a gap.
+    /// The position in the event stream at which this page was read.
+    ///
+    /// `timelineEvents(after:)` resumes there without a gap.
     async fn stream_cursor(&self, ctx: &Context<'_>) -> Result<ShortText<'_>, Error> {
         Ok(stream_cursor(&loaders(ctx).snapshot.stream_position().await?).into())
     }

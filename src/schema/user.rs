@@ -90,15 +90,16 @@ impl User {
         self.summary.display_name.as_deref().map(ShortText::from)
     }
 
-    /// The user's description of themselves, 1 to 500 characters. Null if the user has none.
+    /// The user's description of themselves, 1 to 500 characters. Null if not set.
     ///
     /// Errors: `QUERY_TOO_COMPLEX` if the response exceeds its maximum of text.
     async fn about_me(&self, ctx: &Context<'_>) -> Result<Option<Text<'_>>, Error> {
         Ok(self.full_row(ctx).await?.about_me.clone().map(Text::from))
     }
 
-    /// The user's Gravatar picture, found by the MD5 hash of the e-mail address. Gravatar returns a
-    /// geometric pattern if the user has no picture there.
+    /// URL of the user's Gravatar picture, by the MD5 hash of the e-mail address.
+    ///
+    /// Gravatar returns a geometric pattern if the user has no picture there.
     ///
     /// Errors: `ARGUMENT_OUT_OF_RANGE`.
     async fn avatar_url(
@@ -120,8 +121,9 @@ impl User {
         Ok(DateTime(self.full_row(ctx).await?.created_at))
     }
 
-    /// When the user last sent a request with a token. Null if never. Updated at most once per
-    /// minute.
+    /// When the user registered, or last sent a request with a token.
+    ///
+    /// Null if the user has done neither, as after an import. Updated at most once per minute.
     async fn last_seen_at(&self, ctx: &Context<'_>) -> Result<Option<DateTime>, Error> {
         Ok(self.full_row(ctx).await?.last_seen_at.map(DateTime))
     }
@@ -198,8 +200,9 @@ impl User {
         follow_page(&loaders(ctx).following, CursorKind::Following, &self.summary, args).await
     }
 
-    /// The posts of this user and of all users that this user follows, newest first. Computed when
-    /// it is read, so it includes every earlier follow, unfollow and post.
+    /// The posts of this user and of all users that this user follows, newest first.
+    ///
+    /// It is computed when it is read, so it includes every earlier follow, unfollow and post.
     ///
     /// Errors: `PAGE_SIZE_OUT_OF_RANGE`, `INVALID_CURSOR`.
     #[graphql(complexity = "cost_of_posts(first, last, child_complexity)")]
@@ -238,14 +241,16 @@ impl User {
         Ok(row.unwrap_or_default().followed_by.is_some())
     }
 
-    /// Whether the viewer may follow this user, or already does. False for the viewer's own user
-    /// and for anonymous requests.
+    /// Whether the viewer may follow this user, or already does.
+    ///
+    /// False for the viewer's own user and for anonymous requests.
     async fn viewer_can_follow(&self, ctx: &Context<'_>) -> bool {
         request(ctx).viewer().is_some() && !self.is_current_viewer(ctx)
     }
 
-    /// The viewer's relationship with this user. Null for the viewer's own user and for anonymous
-    /// requests.
+    /// The viewer's relationship with this user.
+    ///
+    /// Null for the viewer's own user and for anonymous requests.
     async fn viewer_relationship(&self, ctx: &Context<'_>) -> Result<Option<Relationship>, Error> {
         match request(ctx).viewer() {
             Some(viewer) if viewer.id() != self.summary.id => {

@@ -25,9 +25,10 @@ pub use request_scope::{OperationTimer, RequestScope};
 /// Sends the spans that are left when it is dropped.
 pub type TelemetryGuard = Box<dyn Send>;
 
-/// Starts logging by `filter`, and sending spans to the OpenTelemetry collector at `collector`.
+/// Starts logging, and sending spans to an OpenTelemetry collector.
 ///
-/// Spans are sent until the returned guard is dropped. Without a collector there is no guard.
+/// `filter` selects the log lines and spans, and `collector` is a URL. Spans are sent until the
+/// returned guard is dropped. Without a collector there is no guard.
 ///
 /// # Errors
 /// When the filter or the URL is malformed, or when there is a collector and this build cannot send

@@ -20,7 +20,7 @@ impl Drop for SpanGuard {
     }
 }
 
-/// A layer that sends the spans of a subscriber to the collector at the URL `collector`.
+/// A layer that sends a subscriber's spans to the collector at URL `collector`.
 ///
 /// # Errors
 /// When the URL is malformed.

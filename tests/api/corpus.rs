@@ -1,7 +1,8 @@
-//! The seed inputs of the fuzz targets in `fuzz/`, and the inputs with which those found bugs.
+//! The seed inputs of the fuzz targets, and the inputs with which those found bugs.
 //!
-//! Each file of `tests/corpus` is an input of the fuzz target that its folder is named after. For
-//! every input, the service must respond, and never with an internal error.
+//! Each file of `tests/corpus` is an input of the fuzz target in `fuzz/` that its folder is named
+//! after. The service must respond to each request, and never with an internal error. Each import
+//! must leave the database consistent. Ids and cursors must decode as their file names say.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
-//! The database schema: migrations, agreement with the entities, constraints and indexes.
+//! The database schema: migrations, columns, constraints and indexes.
 //!
-//! Each migration can be reverted and applied again. Constraints reject inconsistent rows. Every
-//! list is read from an index in its order, without a sort.
+//! Each migration can be reverted and applied again. The columns agree with the entities.
+//! Constraints reject inconsistent rows. Every list is read in order from an index, without a sort.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,9 @@ use sea_orm::{ConnectionTrait as _, QueryResult, Schema, TryGetable};
 
 use crate::support::app::{TestApp, TestDatabase, config};
 
-/// A query for the definitions of all tables and indexes except those of the migrator.
+/// A query for the schema's definitions, except those of the migrator's table.
+///
+/// These are tables and indexes on SQLite, and indexes, constraints and columns on PostgreSQL.
 fn definitions_sql(engine: Engine) -> &'static str {
     match engine {
         Engine::Sqlite => {
@@ -125,7 +127,9 @@ async fn postgres_columns(database: &Database, table: &str) -> Columns {
     rows(database, &sql).await.iter().map(column).collect()
 }
 
-/// The type affinity of a declared type, by <https://sqlite.org/datatype3.html> section 3.1.
+/// The type affinity in SQLite of a declared type.
+///
+/// Section 3.1 of <https://sqlite.org/datatype3.html> has the rules.
 fn affinity(ty: &str) -> &'static str {
     let ty = ty.to_uppercase();
     let has = |words: &[&str]| words.iter().any(|word| ty.contains(word));
@@ -281,7 +285,9 @@ async fn every_list_is_read_from_an_index_in_both_directions_without_a_sort() {
     }
 }
 
-/// The query plan of PostgreSQL without sequential and bitmap scans, as for a large table.
+/// The query plan of PostgreSQL without sequential and bitmap scans.
+///
+/// The plan is then like that of a large table.
 async fn postgres_plan(database: &Database, sql: &str) -> String {
     let transaction = database.begin().await.unwrap();
     let no_scans = "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off";

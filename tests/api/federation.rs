@@ -1,4 +1,4 @@
-//! Apollo Federation: entities by their keys, and the SDL from which a router composes.
+//! Apollo Federation: entities by key, and the SDL from which a router composes.
 
 use async_graphql::parser::parse_schema;
 use async_graphql::parser::types::{TypeKind, TypeSystemDefinition};

@@ -1,4 +1,4 @@
-//! Follows: idempotent writes, exact counts under concurrency, and the follow limits.
+//! Follows: idempotent writes, exact counts under concurrency, and limits.
 //!
 //! The first test contains the follow test of the Flask Mega-Tutorial, in GraphQL.
 
@@ -14,7 +14,9 @@ const COUNTS: &str =
     followers(first: 100) { totalCount nodes { username } }
     following(first: 100) { totalCount nodes { username } } } }";
 
-/// The followers and the followed users of `user`, whose lengths must equal all counts.
+/// The followers and the followed users of `user`.
+///
+/// The length of each list must equal both of its counts.
 async fn network(viewer: &Actor<'_>, user: &Actor<'_>) -> (Vec<String>, Vec<String>) {
     let data = viewer.run(COUNTS, json!({ "id": user.id })).await;
     let user = &data["user"];

@@ -1,8 +1,8 @@
-//! The GraphQL over HTTP specification: requests, status codes, media types and headers.
+//! GraphQL over HTTP: requests, status codes, media types and headers.
 //!
-//! The submodules test attacks, caching by entity tags and batches, cross-origin requests,
-//! persisted documents, the routes other than `/graphql`, the order of response fields, and
-//! variables.
+//! These tests follow the GraphQL over HTTP specification. The submodules test attacks, caching by
+//! entity tags and batches, cross-origin requests, persisted documents, the routes other than
+//! `/graphql`, the order of response fields, and variables.
 
 mod attack;
 mod etag;
@@ -85,7 +85,9 @@ async fn get(app: &TestApp, parameters: &[(&str, &str)]) -> HttpResponse {
     send(app, get_request(parameters), "").await
 }
 
-/// A GET with a header that a page of another site can only send after a CORS preflight.
+/// A GET request with a header that requires a CORS preflight.
+///
+/// A page of another site can send the header only after a preflight.
 fn get_request(parameters: &[(&str, &str)]) -> Builder {
     Request::get(get_uri(parameters)).header("graphql-require-preflight", "1")
 }

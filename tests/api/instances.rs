@@ -1,5 +1,6 @@
-//! Several instances on one PostgreSQL database behave like one instance. On SQLite, where there is
-//! a single instance, most of these tests use that one.
+//! Several instances on one PostgreSQL database behave like one instance.
+//!
+//! On SQLite, where there is a single instance, most of these tests use that instance.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -41,7 +42,7 @@ const ALL_USERS: &str = "{ users(first: 20) { nodes { username followersCount fo
     followers(first: 20) { totalCount nodes { username } }
     following(first: 20) { totalCount nodes { username } } } } }";
 
-/// Asserts that each count is the length of its list, and that each follow is in both lists.
+/// Asserts that counts equal list lengths, and that each follow is in both lists.
 fn assert_exact(data: &Value) {
     let users = data["users"]["nodes"].as_array().unwrap();
     let name = |user: &Value| user["username"].as_str().unwrap().to_owned();

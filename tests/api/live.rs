@@ -1,4 +1,4 @@
-//! Subscriptions: delivery of events, resuming after a cursor, lag, sign-out and limits.
+//! Subscriptions: delivery, resuming after a cursor, lag, sign-out and limits.
 //!
 //! The submodules compare streams with a model and with a client-side cache, inject faults, count
 //! SQL statements, and test the WebSocket protocol.
@@ -357,7 +357,9 @@ async fn many_subscriptions_share_one_read_connection() {
     assert_eq!(mary.subscription_error(TIMELINE, json!({})).await, "TOO_MANY_OPERATIONS");
 }
 
-/// A command makes too many changes for single events, so clients must reload their timelines.
+/// A bulk command makes too many changes to deliver an event for each.
+///
+/// Clients get a single reset, after which they must reload their timelines.
 #[tokio::test]
 async fn a_bulk_command_causes_one_reset() {
     let app = TestApp::new().await;

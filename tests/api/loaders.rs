@@ -1,11 +1,13 @@
-//! Statement counts: a nested query takes as many SQL statements for one parent as for a hundred.
+//! Nested queries take as many SQL statements for 1 parent as for 100.
 
 use serde_json::{Value, json};
 
 use crate::support::actors::Actor;
 use crate::support::app::TestApp;
 
-/// Registers john, and inserts a hundred users with posts who follow each other and john.
+/// Registers john, and inserts 100 users with 5 posts each.
+///
+/// Each of the 100 users follows 20 others and john, who follows 50 of the 100.
 async fn fill(app: &TestApp) -> Actor<'_> {
     let john = app.register("john").await;
     let db = app.database();
@@ -59,7 +61,9 @@ impl Actor<'_> {
     }
 }
 
-/// Executes a document as `viewer`. Returns its data and the number of SQL statements.
+/// Executes a document as `viewer`, with `first` in place of `FIRST`.
+///
+/// Returns its data and the number of SQL statements.
 async fn statements(
     app: &TestApp,
     viewer: &Actor<'_>,
@@ -70,7 +74,7 @@ async fn statements(
     app.count_statements(viewer.query(&document)).await
 }
 
-/// Name, document with the placeholder `FIRST`, and the expected number of statements.
+/// Name, document with placeholder `FIRST`, and expected number of statements.
 ///
 /// The first statement of each reads the viewer's session.
 const QUERIES: [(&str, &str, u64); 5] = [

@@ -30,7 +30,9 @@ async fn execute(
     app.post_with(token, &HeaderMap::new(), &json!({ "query": document })).await
 }
 
-/// Asserts that a request fails within 5 seconds with `UNAVAILABLE` and `Retry-After`.
+/// Asserts that a request fails within 5 seconds with `UNAVAILABLE`.
+///
+/// The response has status 503 and `Retry-After: 1`.
 async fn assert_unavailable(app: &TestApp, token: Option<&str>, document: &str) {
     let start = Instant::now();
     let (status, headers, body) = execute(app, token, document).await;
@@ -179,9 +181,10 @@ async fn a_cancelled_request_leaves_no_transaction_open() {
     }
 }
 
-/// A TCP proxy in front of `server`. Returns its port, and a sender that silences open connections.
+/// A TCP proxy in front of the port `server`, which can silence its connections.
 ///
-/// A silenced connection stays open and transfers nothing, like one to a host that has vanished.
+/// Returns its port, and a sender that silences open connections. A silenced connection stays open
+/// and transfers nothing, like a connection to a host that has vanished.
 async fn proxy(server: u16) -> (u16, watch::Sender<u32>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 use crate::support::actors::{Actor, texts};
 use crate::support::app::TestApp;
 
-/// Each connection: its JSON pointer, a document with placeholders, and a field that names a node.
+/// The JSON pointer, a document and a node's field for each connection.
 ///
-/// `PAGE` stands for the arguments of the connection, `BODY` for its selection.
+/// In the document, `PAGE` stands for the arguments of the connection, and `BODY` for its
+/// selection. The field names a node.
 const CONNECTIONS: [(&str, &str, &str); 7] = [
     ("/users", "{ users(PAGE) { BODY } }", "username"),
     ("/posts", "{ posts(PAGE) { BODY } }", "body"),
@@ -37,7 +38,7 @@ fn connections_lists_every_connection_of_the_schema() {
     assert_eq!(fields.count(), CONNECTIONS.len(), "add the new connection to CONNECTIONS");
 }
 
-/// Registers john with seven followers, followed users and bookmarks, and at least seven posts.
+/// Registers john with 7 followers, 7 followed users, 7 bookmarks and 10 posts.
 async fn fill(app: &TestApp) -> Actor<'_> {
     let john = app.register("john").await;
     for n in 0..7 {

@@ -1,4 +1,4 @@
-//! `schema.graphql`: equal to the schema of the service, and complete in its descriptions.
+//! `schema.graphql` equals the schema of the service and describes every element.
 //!
 //! `responses` checks that responses conform to it.
 

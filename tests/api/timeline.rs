@@ -1,4 +1,4 @@
-//! The home timeline: its contents after each write, and agreement with a reference query.
+//! The home timeline: contents after each write, compared with a reference query.
 //!
 //! The first test is the timeline test of the Flask Mega-Tutorial, in GraphQL. Property tests
 //! compare the k-way merge with a plain union on random graphs, on pages of any size and direction.
@@ -153,7 +153,9 @@ impl ExecuteOwned for sea_orm::DatabaseTransaction {
     }
 }
 
-/// The ids of a timeline by the tutorial's query: a union of followed and own posts, sorted.
+/// The ids of a timeline by the tutorial's query.
+///
+/// The query is a union of followed and own posts, sorted by id.
 async fn union(db: &Database, owner: i64) -> Vec<i64> {
     let statement = db.statement(
         "SELECT post.* FROM post JOIN follow ON follow.followed_id = post.author_id \

@@ -1,4 +1,4 @@
-//! Users: lookup, the directory, profile updates, and the relationship to the viewer.
+//! Users: lookup, directory, profile updates, and relationship to the viewer.
 
 use serde_json::{Value, json};
 
@@ -134,7 +134,9 @@ async fn relationship_fields_describe_the_viewer_and_the_user() {
     assert_eq!(app.anonymous().query("{ viewer { email } }").await["viewer"], Value::Null);
 }
 
-/// PostgreSQL's texts cannot contain U+0000. The lower case of U+212A (KELVIN SIGN) is k.
+/// A name with U+0000 or U+212A (KELVIN SIGN) finds no user.
+///
+/// PostgreSQL's texts cannot contain U+0000. The lower case of U+212A is k.
 #[tokio::test]
 async fn lookups_with_nul_or_kelvin_sign_find_no_user() {
     let app = TestApp::new().await;
@@ -164,7 +166,9 @@ async fn lookups_with_nul_or_kelvin_sign_find_no_user() {
     }
 }
 
-/// A bidi control in a name would reorder the text beside it. In a post it affects only the post.
+/// A display name cannot contain bidi controls, and a post can.
+///
+/// In a name, such a control would reorder the text beside it. In a post, it affects only the post.
 #[tokio::test]
 async fn display_name_rejects_bidi_controls() {
     let app = TestApp::new().await;

@@ -1,4 +1,6 @@
-//! Logs, metrics and traces: enough to find a request, and no secrets or personal data.
+//! Logs, metrics and traces have no secrets and no personal data.
+//!
+//! They are enough to find a request: an internal error is logged with its request id.
 
 use std::io::Write as _;
 use std::net::TcpStream;

@@ -1,4 +1,4 @@
-//! The binary as operators run it: output of its commands, start, shutdown and failures.
+//! The binary as operators run it: command output, start, shutdown and failures.
 //!
 //! A command that fails prints one line to stderr and exits with code 1. `log` tests the logs,
 //! metrics and traces of the service.

@@ -1,4 +1,6 @@
-//! Runs the binary: a command until it exits, or a service until it gets SIGTERM or is dropped.
+//! Runs the binary as a command or as a service.
+//!
+//! A command runs until it exits. A service runs until it gets SIGTERM or is dropped.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -8,7 +10,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// A command of the binary in `folder`, with an empty environment except for `COLUMNS`.
+/// A command of the binary in `folder`, with only `COLUMNS` in its environment.
 pub fn rookery(folder: &TempDir, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rookery"));
     command.args(arguments).current_dir(folder).env_clear().env("COLUMNS", "1000");
@@ -27,7 +29,9 @@ pub fn printed(folder: &TempDir, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The message of a command that must have failed with exit code 1 and one line on stderr.
+/// The message of a command that must have failed with exit code 1.
+///
+/// Its standard error must be one line, and its standard output empty.
 pub fn error_line(output: &Output) -> String {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let text = String::from_utf8(output.stderr.clone()).unwrap();
@@ -54,7 +58,9 @@ impl Server {
         Self::spawn(rookery(folder, &SERVE))
     }
 
-    /// Starts a service whose files are limited to `blocks` of 512 bytes, like on a full disk.
+    /// Starts a service whose files are limited in size, like on a full disk.
+    ///
+    /// The limit is `blocks` of 512 bytes.
     #[cfg(unix)]
     pub fn start_on_full_disk(folder: &TempDir, blocks: u32) -> Self {
         let binary = env!("CARGO_BIN_EXE_rookery");
@@ -71,7 +77,9 @@ impl Server {
         Self::spawn_with_log(command)
     }
 
-    /// Starts a service that logs to the stderr of `command`, and waits until it listens.
+    /// Starts a service that logs to the stderr of `command`.
+    ///
+    /// Waits until the service listens.
     pub fn spawn_with_log(mut command: Command) -> Self {
         let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut stdout = BufReader::new(process.stdout.take().unwrap());
@@ -125,7 +133,9 @@ impl Server {
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
     }
 
-    /// Waits until the service exits with code 0. Returns the rest of its standard output.
+    /// Waits until the service exits, which must be with code 0.
+    ///
+    /// Returns the rest of its standard output.
     pub fn wait(mut self) -> String {
         let mut output = String::new();
         self.stdout.read_to_string(&mut output).unwrap();

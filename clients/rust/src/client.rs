@@ -1,5 +1,6 @@
-//! A client of one server, with the token of a user or anonymous. Queries and mutations use HTTP,
-//! and subscriptions a WebSocket.
+//! A client of one server, with the token of a user or anonymous.
+//!
+//! Queries and mutations use HTTP, and subscriptions a WebSocket.
 
 use anyhow::{Context as _, Result};
 use cynic::http::ReqwestExt as _;
@@ -56,7 +57,9 @@ impl Client {
     }
 }
 
-/// The data of a response, or its first top-level error. Expected failures are in the data.
+/// The data of a response, or its first top-level error.
+///
+/// Expected failures are in the data.
 fn data_of<Data>(response: GraphQlResponse<Data>) -> Result<Data> {
     if let Some(error) = response.errors.into_iter().flatten().next() {
         return Err(error.into());

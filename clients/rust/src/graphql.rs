@@ -1,5 +1,7 @@
-//! The operations and their responses. The types are the documents: cynic generates the queries
-//! from them, and a field that the schema does not have is a compile error.
+//! The operations and their responses.
+//!
+//! The types are the documents: cynic generates the queries from them. A field that the schema does
+//! not have is a compile error.
 
 use chrono::{DateTime, Utc};
 use cynic::{Enum, Id, InlineFragments, InputObject, QueryFragment, QueryVariables};
@@ -43,7 +45,9 @@ pub struct PageInfo {
 
 // Expected failures of mutations
 
-/// The user errors that this client handles separately, and a fallback with the common fields.
+/// The user errors that this client handles, and a fallback for all others.
+///
+/// The fallback has the common fields.
 #[derive(InlineFragments, Debug)]
 pub enum UserError {
     NotFound(NotFoundError),
@@ -272,7 +276,9 @@ pub struct TimelineEvents {
     pub timeline_events: TimelineEvent,
 }
 
-/// All events of the schema, checked at compile time, and a fallback for events of a newer server.
+/// All events of the schema, and a fallback for events of a newer server.
+///
+/// An event that is missing here is a compile error.
 #[derive(InlineFragments, Debug)]
 #[cynic(exhaustive)]
 pub enum TimelineEvent {

@@ -1,7 +1,8 @@
-//! `rookery copy`: copies a database into an empty one, from any engine to any engine.
+//! `rookery copy`: copies a database into an empty one.
 //!
-//! Every row keeps its id. The source is read from one snapshot and may be in use. The target is
-//! written in one transaction. Afterwards it is checked as by `doctor`.
+//! Each of the two may use either engine. Every row keeps its id. The source is read from one
+//! snapshot and may be in use. The target is written in one transaction. Afterwards it is checked
+//! as by `doctor`.
 
 #[cfg(test)]
 mod tests;
@@ -26,7 +27,9 @@ use super::progress;
 use crate::config::PoolOptions;
 use crate::database::{Database, Snapshot};
 
-/// Largest number of parameters of a statement on SQLite; PostgreSQL allows twice as many.
+/// Largest number of parameters of a statement on SQLite.
+///
+/// PostgreSQL allows twice as many.
 const MAX_PARAMETERS: usize = 32_766;
 
 /// The source and the target of a copy.

@@ -125,7 +125,7 @@ async fn problems_of_the_source_are_copied_and_reported() {
     assert_eq!(target.count("post").await, 2_416);
 }
 
-/// On PostgreSQL the instances of the source may write meanwhile, and on SQLite the server.
+/// The servers of the source may write meanwhile, on SQLite and on PostgreSQL.
 #[tokio::test]
 async fn copy_during_writes_is_consistent() {
     let (source, target) = (fill(TestDatabase::new().await).await, TestDatabase::new().await);

@@ -1,4 +1,4 @@
-//! `rookery doctor`: checks the consistency of the database, and repairs it with `--repair`.
+//! `rookery doctor`: checks the database, and repairs it with `--repair`.
 //!
 //! It checks that all references are valid, that stored counts equal the counted rows, and on
 //! SQLite that the file is intact. Rookery maintains these itself; problems come from a faulty disk

@@ -60,7 +60,9 @@ type UserNumber = u64;
 /// The follower and the followed user of a line.
 type NumberedFollow = (UserNumber, UserNumber);
 
-/// Parses a line; `None` for a blank line or a comment. An error is the problem of the line.
+/// Parses a line; `None` for a blank line or a comment.
+///
+/// An error is the problem of the line.
 fn parse(line: &str) -> Result<Option<NumberedFollow>, String> {
     let line = line.trim();
     if line.is_empty() || line.starts_with('#') {

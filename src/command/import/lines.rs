@@ -1,4 +1,4 @@
-//! Reads an import file line by line, plain or gzip, and collects the problems of its lines.
+//! Reads an import file, plain or gzip, and collects the problems of its lines.
 //!
 //! Memory is bounded: a line that is too long is skipped, and only the first problems are kept. A
 //! file is read to its end after a problem, so that one run reports all of them.
@@ -17,7 +17,9 @@ use crate::command::progress;
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const BUFFER_BYTES: usize = 128 * 1024;
-/// Maximum length of a line. The longest post has 5,000 characters, each at most two `\uXXXX`.
+/// Maximum length of a line, in bytes.
+///
+/// The longest post has 5,000 characters, each at most two `\uXXXX`.
 const MAX_LINE_BYTES: usize = 256 * 1024;
 const TOO_LONG: &str = "is longer than 256 KiB";
 /// Maximum number of problems that are reported with their line.
@@ -81,7 +83,7 @@ impl Lines {
         Ok(Some(Line { number, text }))
     }
 
-    /// Reads a line into `self.line`. Returns true if the line is too long and was skipped.
+    /// Reads a line into `self.line`, and returns whether it was skipped as too long.
     fn read_line(&mut self) -> std::io::Result<bool> {
         self.line.clear();
         let mut start = (&mut self.reader).take(MAX_LINE_BYTES as u64);

@@ -171,7 +171,9 @@ impl<'a> Import<'a> {
         Ok(())
     }
 
-    /// The posts that are neither in the database nor repeated in the list, with their authors.
+    /// The posts that are new, with the ids of their authors.
+    ///
+    /// A post is new if neither the database nor an earlier entry of the list has it.
     async fn without_existing<'p>(
         &self,
         posts: &'p [PostLine],

@@ -1,4 +1,4 @@
-//! Both imports: the rows that they add, the lines that they reject, and idempotence.
+//! Tests of both imports: added rows, rejected lines, and idempotence.
 
 use std::io::Write as _;
 

@@ -76,9 +76,10 @@ const CAST: [Actor; 4] = [
 /// The follows among the cast: indexes of the follower and the followed user.
 const CAST_FOLLOWS: [(usize, usize); 4] = [(0, 1), (0, 3), (1, 2), (2, 3)];
 
-/// Adds the demo data to an empty database. Returns false, and adds nothing, if there are users.
+/// Adds the demo data to a database without users.
 ///
-/// `password_hash` is that of the password of the named users.
+/// If there are users, none of the data are added and the result is false. `password_hash` is that
+/// of the password of the named users.
 ///
 /// # Errors
 /// Any error of the database.
@@ -106,9 +107,9 @@ pub async fn demo(db: &Database, password_hash: &str) -> Result<bool> {
     Ok(true)
 }
 
-/// Adds the named users, registered before all others, with their follows and posts.
+/// Adds the named users with their follows and posts, and returns the users' ids.
 ///
-/// Returns the ids of the users.
+/// The users are registered before all others.
 async fn add_cast(bulk: &Bulk<'_>, password_hash: &str) -> Result<Vec<i64>> {
     let registered_at = minutes_before(Utc::now() - YEAR * 2, CAST.len());
     let ids = bulk.ids_at(r#""user""#, &registered_at).await?;

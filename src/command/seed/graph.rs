@@ -16,11 +16,12 @@ use rand_distr::Zipf;
 use super::TimeRange;
 use crate::command::bulk::{Bulk, Follow, ROWS_PER_STATEMENT};
 
-/// Exponents of Zipf's law for the number of followers, and for that of follows and posts.
+/// Exponent of Zipf's law for the number of a user's followers.
 pub const POPULARITY: f64 = 0.7;
+/// Exponent of Zipf's law for the numbers of a user's follows and posts.
 pub const ACTIVITY: f64 = 0.6;
 
-/// Users by rank, each of which is picked with the probability of its rank by Zipf's law.
+/// Users by rank, each picked with the probability of its rank by Zipf's law.
 pub struct Ranking {
     /// Indexes of the users.
     users: Vec<u32>,
@@ -62,9 +63,10 @@ impl Ranking {
     }
 }
 
-/// `count` different follows, as pairs of the follower and the followed user, in random order.
+/// `count` different follows in random order.
 ///
-/// `followed` must contain all followers. `count` must not exceed the number of possible follows.
+/// Each is a pair of the follower and the followed user. `followed` must contain all followers.
+/// `count` must not exceed the number of possible follows.
 pub fn follows(
     followers: &Ranking,
     followed: &Ranking,
@@ -81,7 +83,9 @@ pub fn follows(
     follows
 }
 
-/// The number of users that each user of the ranking follows, by rank, at most `max`.
+/// The number of users that each user of the ranking follows, at most `max`.
+///
+/// The numbers are in the order of the ranks.
 fn degrees(ranking: &Ranking, max: usize, count: u64, rng: &mut ChaCha8Rng) -> Vec<usize> {
     let mut degrees = vec![0; ranking.users.len()];
     let mut first_free = 0;
@@ -119,7 +123,9 @@ fn pick_others(user: u32, count: usize, ranking: &Ranking, rng: &mut ChaCha8Rng)
     others
 }
 
-/// Adds follows in their order, at random times of the last year. `users` are ids by index.
+/// Adds follows in their order, at random times of the last year.
+///
+/// `users` are ids by index.
 pub async fn add(
     bulk: &Bulk<'_>,
     users: &[i64],

@@ -27,7 +27,9 @@ use crate::database::Database;
 
 pub use demo::demo;
 
-/// Maximum number of rows of one kind, so that a typing error does not fill the disk.
+/// Maximum number of rows of one kind.
+///
+/// It keeps a typing error from filling the disk.
 const MAX_ROWS: u64 = 10_000_000;
 const YEAR: TimeDelta = TimeDelta::days(365);
 

@@ -15,10 +15,14 @@ use super::{TimeRange, writing};
 use crate::command::bulk;
 use crate::command::bulk::{Bulk, ROWS_PER_STATEMENT, User};
 
-/// Maximum length of a username without its number. It leaves 10 of 30 characters for the number.
+/// Maximum length of a username without its number.
+///
+/// It leaves 10 of 30 characters for the number.
 const MAX_STEM_LENGTH: usize = 20;
 
-/// Adds `count` users registered in the year before last, and returns their ids, oldest first.
+/// Adds `count` users registered in the year before last.
+///
+/// Returns their ids, oldest first.
 pub async fn add(
     bulk: &Bulk<'_>,
     count: u32,
@@ -43,7 +47,7 @@ pub async fn add(
     Ok(ids)
 }
 
-/// A user whose username lacks its number, and who has neither an id nor an e-mail address.
+/// A user without an id or an e-mail address, whose username lacks its number.
 fn user_without_number(rng: &mut ChaCha8Rng) -> User {
     let first: &str = FirstName().fake_with_rng(rng);
     let last: &str = LastName().fake_with_rng(rng);
@@ -74,7 +78,9 @@ impl UsernameNumbers {
         Ok(Self { first: usize::try_from(existing)?, step: usize::try_from(count)? })
     }
 
-    /// Completes the usernames and e-mail addresses of `users`, the first of which is row `start`.
+    /// Completes the usernames and e-mail addresses of `users`.
+    ///
+    /// The first user is row `start`.
     async fn make_unique(
         &self,
         bulk: &Bulk<'_>,

@@ -1,4 +1,4 @@
-//! Generated graphs have the planned size and are reproducible, and `doctor` finds no problem.
+//! Generated graphs have the planned size, are reproducible and pass `doctor`.
 
 use indicatif::ProgressBar;
 use sea_orm::EntityTrait as _;

@@ -1,4 +1,4 @@
-//! The posts of a generated graph: one to three sentences each, most of them by active users.
+//! Generated posts of one to three sentences, most of them by active users.
 
 use std::iter::zip;
 

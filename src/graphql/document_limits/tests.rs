@@ -55,7 +55,7 @@ fn fragment_bombs_without_fields_are_rejected() {
     }
 }
 
-/// The text of each fragment is shallow, but the expanded document is deeper than the stack.
+/// Each fragment is shallow, but the expanded document is deeper than the stack.
 #[test]
 fn chains_of_fragments_are_limited_by_their_expanded_depth() {
     for (fragments, levels) in [(62, 20), (20, 48), (62, 2), (2, 48)] {
@@ -211,7 +211,9 @@ fn brackets_in_strings_and_comments_are_not_counted() {
     assert_eq!(nesting("\"\\"), 0);
 }
 
-/// Tries each sequence of five pieces that may confuse the count, and compares it with the parser.
+/// Compares the count of brackets with the parser.
+///
+/// Each sequence of five pieces that may confuse the count is tried.
 #[test]
 fn no_quote_hides_brackets_from_the_count() {
     let deep =

@@ -19,10 +19,11 @@ use crate::http::{AppState, client_ip};
 use crate::schema::{code, server_error, with_code};
 use crate::telemetry::RequestScope;
 
-/// Handles a request that async-graphql-axum has read, with the bearer token of its headers.
+/// Handles a request that async-graphql-axum has read.
 ///
-/// The client network is taken from [`ConnectInfo`](axum::extract::ConnectInfo), which the program
-/// provides with `into_make_service_with_connect_info`, and from trusted proxies. Without it, all
+/// The bearer token is taken from the header `Authorization`. The client network is taken from
+/// [`ConnectInfo`](axum::extract::ConnectInfo), which the program provides with
+/// `into_make_service_with_connect_info`, and from trusted proxies. Without `ConnectInfo`, all
 /// anonymous clients share one rate limit.
 pub async fn handle(
     State(state): State<AppState>,
@@ -35,8 +36,9 @@ pub async fn handle(
     execute(&state, client, authorization, request.into_inner()).await.into()
 }
 
-/// Executes a query or mutation. `authorization` is `Bearer <token>`, or `None` for an anonymous
-/// client.
+/// Executes a query or mutation.
+///
+/// `authorization` is `Bearer <token>`, or `None` for an anonymous client.
 pub async fn execute(
     state: &AppState,
     client: Client,

@@ -1,5 +1,6 @@
-//! The transports of `/graphql`: POST and GET, server-sent events, WebSocket; and requests of a
-//! program that embeds Rookery.
+//! The transports of `/graphql`: POST and GET, server-sent events, and WebSocket.
+//!
+//! [`embedded`] executes the requests of a program that embeds Rookery.
 
 mod body;
 pub mod embedded;

@@ -182,7 +182,9 @@ fn is_document_error(error: &ServerError) -> bool {
     !matches!(code_of(error), Some(code::BAD_REQUEST | code::PARSE_FAILED | code::RATE_LIMITED))
 }
 
-/// Executes the operations of a batch in order. The response is the array of their responses.
+/// Executes the operations of a batch in order.
+///
+/// The response is the array of their responses.
 async fn execute_batch(
     engine: &Arc<GraphqlEngine>,
     mut permitted: Permitted,
@@ -227,8 +229,9 @@ async fn execute_batch(
     Ok(response)
 }
 
-/// A response to an anonymous GET, with an entity tag: it stays the same until something is
-/// written.
+/// A response to an anonymous GET, with an entity tag.
+///
+/// Apart from `rateLimit`, it stays the same until something is written.
 fn respond_cacheable(encoded: EncodedResponse, head: &RequestHead) -> Response {
     // A weak tag, because the response in the other media type has the same.
     let tag = format!("W/\"{}\"", URL_SAFE_NO_PAD.encode(Sha256::digest(encoded.as_ref())));

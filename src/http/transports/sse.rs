@@ -1,4 +1,4 @@
-//! Server-sent events: the protocol graphql-sse in its mode of distinct connections.
+//! Server-sent events: the protocol graphql-sse in "distinct connections mode".
 //!
 //! Each operation has a connection of its own: an event `next` for each response, and an event
 //! `complete` at the end. Written by hand because `axum::response::Sse` would release the memory of

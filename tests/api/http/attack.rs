@@ -18,7 +18,9 @@ const INVALID: &str = "GRAPHQL_VALIDATION_FAILED";
 /// Far more time than a rejection takes, and far less than the execution would.
 const REJECTION_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Sends `body` and asserts that it is rejected with `code` in time, and that the service goes on.
+/// Sends `body`, which must be rejected with `code` within [`REJECTION_TIMEOUT`].
+///
+/// The service must then execute a query as before.
 async fn assert_rejected(john: &Actor<'_>, attack: &str, body: String, code: &str) {
     let start = Instant::now();
     let response = send(john.app, post(GRAPHQL_RESPONSE), body).await;
@@ -39,7 +41,7 @@ fn repeat(times: usize, part: impl Fn(usize) -> String) -> String {
     (0..times).map(part).collect()
 }
 
-/// Fragments of `levels` levels, each of which spreads the next one `spreads` times.
+/// Fragments `f0` to `f{levels}`, each of which spreads the next `spreads` times.
 fn fragment_bomb(levels: usize, spreads: usize) -> String {
     let spread = |level| format!("...f{level} ").repeat(spreads);
     let fragments = |level| format!("fragment f{level} on User {{ {} }}", spread(level + 1));

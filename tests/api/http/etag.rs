@@ -106,7 +106,9 @@ async fn operations_after_a_logout_in_a_batch_are_unauthenticated() {
     assert_eq!(repeated.await.status, StatusCode::UNAUTHORIZED);
 }
 
-/// The first operation has written when the request times out in the second one, which only reads.
+/// The request times out in the second operation, after the first has written.
+///
+/// The second operation only reads.
 #[tokio::test]
 async fn a_batch_that_times_out_after_a_write_has_an_unknown_outcome() {
     let options =

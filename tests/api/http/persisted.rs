@@ -1,4 +1,4 @@
-//! Persisted documents: automatic ones by their SHA-256, and trusted ones from a file.
+//! Persisted documents: automatic by their SHA-256, and trusted from a file.
 
 use axum::http::StatusCode;
 use rookery::app::App;

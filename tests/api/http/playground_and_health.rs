@@ -1,4 +1,4 @@
-//! Routes other than `/graphql`: the playground with its files, and the health checks.
+//! Routes other than `/graphql`: the playground, its files, and health checks.
 
 use std::io::Read as _;
 use std::time::Duration;

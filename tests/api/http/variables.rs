@@ -1,4 +1,4 @@
-//! Variables: coercion, defaults, and the difference between an absent value and null.
+//! Variables: coercion, defaults, and how an absent value differs from null.
 //!
 //! A document with a value that does not fit is not executed at all, also when it is cached.
 

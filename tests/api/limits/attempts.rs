@@ -1,4 +1,4 @@
-//! The credential throttle: attempts are counted per client network, per account and per owner.
+//! The credential throttle counts attempts per client network, account and owner.
 
 use serde_json::{Value, json};
 

@@ -194,7 +194,9 @@ async fn only_the_executed_operation_of_a_document_is_charged() {
     assert!(app.post(None, &body).await["data"]["users"].is_object());
 }
 
-/// Such a query is charged the whole limit, and can be repeated after at most 60 seconds.
+/// A query that costs more than the limit is charged the whole limit.
+///
+/// The client can repeat it after at most 60 seconds.
 #[tokio::test]
 async fn a_query_that_costs_more_than_the_limit_passes_with_a_full_limit() {
     let app = TestApp::with(&["--rate-limit-per-network", "100"]).await;

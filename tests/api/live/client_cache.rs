@@ -26,7 +26,7 @@ const WRITES: usize = 24;
 struct CachedTimeline {
     /// Bodies of posts by their ids.
     posts: BTreeMap<String, String>,
-    /// Where to resume: the `streamCursor` of the page, or the cursor of the last event.
+    /// Where to resume: the `streamCursor` of the page or the last event's cursor.
     cursor: String,
     /// Cursors of the events since the last reload. Each event must come once.
     seen: HashSet<String>,

@@ -1,7 +1,8 @@
-//! Faults below a stream: restored databases, unknown events, lost notifications, pruning.
+//! Faults of the database and its notifications, seen by a subscriber.
 //!
-//! At worst a stream ends with `StreamLagged`, so that the client reloads. It never skips an event
-//! silently.
+//! The faults are restored databases, unknown events, lost notifications and pruned events. At
+//! worst a stream ends with `StreamLagged`, so that the client reloads. A stream never skips an
+//! event without notice.
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use serde_json::json;
 use super::{TIMELINE, read_timeline, summaries, summary};
 use crate::support::app::{TestApp, two_instances};
 
-/// Gives all events the time of the first one, as if the database had been restored from a backup.
+/// Simulates a restore from a backup: all events get the time of the first.
 ///
 /// After a restore, new events have the transaction ids of lost ones, and other times.
 const SIMULATE_RESTORE: &str = "UPDATE event SET at = (SELECT at FROM event ORDER BY txn LIMIT 1)";
@@ -47,7 +48,9 @@ async fn streams_and_cursors_from_before_a_restore_have_lagged() {
     assert_eq!(summaries(&mut resumed, 1).await, ["+three"]);
 }
 
-/// An instance of a newer version may write such an event. It may concern any subscriber.
+/// An event of an unknown kind may concern any subscriber, so it is a reset.
+///
+/// An instance of a newer version may write such an event.
 #[tokio::test]
 async fn an_event_of_an_unknown_kind_is_a_reset_and_later_events_follow() {
     let app = TestApp::new().await;
@@ -146,7 +149,7 @@ async fn events_arrive_by_polling_when_the_listener_connection_is_lost() {
     assert_eq!(summaries(&mut events, 8).await, all);
 }
 
-/// A dump that was restored into another cluster has events with future transaction ids.
+/// A dump restored into another cluster has events with future transaction ids.
 #[tokio::test]
 #[ignore = "needs PostgreSQL"]
 async fn cursors_have_lagged_after_a_restore_into_another_cluster_and_new_ones_work() {

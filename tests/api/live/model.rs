@@ -1,4 +1,7 @@
-//! Event streams compared with a model: no event is lost, none comes twice, and the order is right.
+//! Event streams compared with a model.
+//!
+//! No event is lost, no event comes twice, and the order is right. Only the addition and the edits
+//! of a post that has been deleted may be missing.
 //!
 //! A property test performs random actions of four users, who also disconnect, resume and reload. A
 //! second test writes concurrently on two instances, where transactions are not committed in the
@@ -29,7 +32,9 @@ enum Action {
     Edit(usize, usize),
     /// Deletes one of the user's posts, by a number modulo their count.
     Delete(usize, usize),
-    /// Disconnects, and resumes after the last cursor when this number of actions has passed.
+    /// Disconnects, and resumes after the last cursor.
+    ///
+    /// The second number is the number of actions before the client resumes.
     Disconnect(usize, usize),
     /// Reloads the timeline, and resumes after its cursor.
     Reload(usize),
@@ -49,7 +54,7 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
     prop::collection::vec(action, 20..60)
 }
 
-/// An event of a timeline: a character for its kind, and the post's id or the user's name.
+/// A timeline event: a character for its kind, and a post's id or user's name.
 type Event = (char, String);
 
 /// The expected state of the database and of all streams.
@@ -255,7 +260,9 @@ fn own_post(model: &Model, author: usize, number: usize) -> Option<String> {
     ids.get(number % ids.len().max(1)).map(|id| (*id).clone())
 }
 
-/// Asserts that all mandatory events were received, and all received events are in order.
+/// Asserts that all mandatory events were received.
+///
+/// All received events must be expected and in the expected order.
 fn assert_expected(model: &Model, expected: &[Event], received: &[Event]) {
     assert_eq!(model.mandatory(received), model.mandatory(expected));
     let mut rest = expected.iter();
@@ -275,7 +282,7 @@ fn streams_and_pages_agree_with_a_model() {
         .unwrap();
 }
 
-/// One subscriber reconnects to alternating instances, and one stays connected to each.
+/// One subscriber alternates between the instances, and another stays on both.
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_writers_on_two_instances_lose_no_event() {
     const WRITERS: usize = 6;

@@ -1,4 +1,4 @@
-//! The WebSocket protocol graphql-transport-ws, with a client that can violate each of its rules.
+//! The WebSocket protocol graphql-transport-ws, with a client that can violate it.
 //!
 //! <https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md> is the specification.
 
@@ -312,7 +312,7 @@ async fn shutdown_closes_the_socket_with_1001() {
     assert!(app.app.shutdown.wait(MESSAGE_TIMEOUT).await, "all connections have ended");
 }
 
-/// The client resumes on another instance on PostgreSQL, and after a restart on SQLite.
+/// On PostgreSQL the client resumes on another instance, on SQLite after a restart.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_of_a_killed_instance_resumes_without_loss() {
     const POSTS: usize = 200;

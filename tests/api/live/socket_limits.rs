@@ -1,4 +1,7 @@
-//! What a WebSocket client cannot do to the server: cheap messages stay cheap, and a shutdown ends.
+//! WebSocket clients can neither overload the server nor delay its shutdown.
+//!
+//! A message over the rate limit executes no SQL statement. A session that has ended is not charged
+//! as a guessed token.
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::json;

@@ -46,7 +46,9 @@ async fn statement_count_of_a_post_event_is_independent_of_the_number_of_subscri
     assert_eq!(counts, [counts[0]; 3], "for 1, 10 and 30");
 }
 
-/// The deletion may change the counts of any user, so all subscribed users are read at once.
+/// A deletion may change the counts of any user.
+///
+/// All subscribed users are therefore read at once.
 #[tokio::test]
 async fn statement_count_of_an_account_deletion_is_independent_of_the_number_of_subscribers() {
     let app = TestApp::new().await;

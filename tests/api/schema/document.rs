@@ -60,7 +60,9 @@ impl Schema {
         objects.map(|(object_name, _)| object_name.as_str()).collect()
     }
 
-    /// The shortest path of fields from `root` to each object type, through object types only.
+    /// The shortest path of fields from `root` to each object type.
+    ///
+    /// The paths lead through object types only.
     pub fn paths(&self, root: &'static str) -> Vec<(&str, Vec<&FieldDefinition>)> {
         let mut paths = vec![(root, Vec::new())];
         let mut index = 0;

@@ -40,7 +40,9 @@ async fn samples(john: &Actor<'_>, susan: &Actor<'_>) -> Samples {
     serde_json::from_value(samples).unwrap()
 }
 
-/// Registers john and others, who follow each other and bookmark each other's posts.
+/// Registers `others` and john, who all follow each other.
+///
+/// Each of them also bookmarks a post of every user.
 async fn fill<'a>(app: &'a TestApp, others: &[&str]) -> (Actor<'a>, Samples) {
     let mut all = Vec::new();
     for name in others.iter().chain(&["john"]) {
@@ -80,7 +82,9 @@ impl Conformance<'_> {
         }
     }
 
-    /// Checks an object whose declared type is `name`, which may be an interface or a union.
+    /// Checks an object whose declared type is `name`.
+    ///
+    /// The declared type may be an interface or a union.
     fn check_object(&mut self, fields: &Map<String, Value>, name: &str, path: &str) {
         let schema = self.schema;
         let ty = fields.get("__typename").and_then(Value::as_str).unwrap_or(name);

@@ -1,6 +1,7 @@
-//! Users that act in the tests: john, susan, mary, david, and others that a test registers.
+//! Users that act in the tests.
 //!
-//! An [`Actor`] executes GraphQL documents with the token of its user, against one instance.
+//! They are john, susan, mary, david, and others that a test registers. An [`Actor`] executes
+//! GraphQL documents with the token of its user, against one instance.
 
 use serde_json::{Value, json};
 

@@ -1,7 +1,8 @@
-//! The application under test: built as `serve` builds it, on a fresh database, without a port.
+//! The application under test, on a fresh database and without a port.
 //!
-//! Each test has a database of its own, so that all tests can run concurrently. Most requests go
-//! through the router in process; [`TestApp::serve`] opens a port for tests of connections.
+//! It is built as `serve` builds it. Each test has a database of its own, so that all tests can run
+//! concurrently. Most requests go through the router in process; [`TestApp::serve`] opens a port
+//! for tests of connections.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -35,9 +36,10 @@ struct Arguments {
     config: Config,
 }
 
-/// The default configuration with the given options, fast password hashes and no rate limits.
+/// The default configuration, changed for tests and by the given options.
 ///
-/// All requests of a test come from one client network, so limits per network are off or high.
+/// Password hashes are fast, and there are no rate limits. All requests of a test come from one
+/// client network, so limits per network are off or high.
 pub fn config(url: &str, options: &[&str]) -> Config {
     let arguments = ["test", "--database-url", url, "--argon2-memory-kib", "8"];
     let fast_hashes = ["--argon2-iterations", "1", "--credential-attempts-per-minute", "0"];
@@ -64,7 +66,7 @@ pub enum TestDatabase {
 }
 
 impl TestDatabase {
-    /// A PostgreSQL database if there is a server for the tests, otherwise an SQLite file.
+    /// A PostgreSQL database if the tests have a server, otherwise an SQLite file.
     pub async fn new() -> Self {
         postgres::Copy::new().await.map_or_else(Self::sqlite_file, Self::PostgresCopy)
     }
@@ -145,9 +147,10 @@ impl TestApp {
         row.try_get_by_index(0).unwrap()
     }
 
-    /// Prunes the outbox until at most `remaining` events are left, for at most one minute.
+    /// Prunes the outbox until at most `remaining` events are left.
     ///
-    /// An older transaction on the PostgreSQL server delays pruning, even one of another database.
+    /// Panics after 1 minute. An older transaction on the PostgreSQL server delays pruning, even a
+    /// transaction of another database.
     pub async fn prune_events_to(&self, remaining: i64) {
         let pruned = async {
             while self.event_count().await > remaining {
@@ -166,7 +169,9 @@ impl TestApp {
         folder.path()
     }
 
-    /// Serves the application on a port with the given server options. Returns the address.
+    /// Serves the application on a port with the given server options.
+    ///
+    /// Returns the address.
     pub async fn serve(&self, options: &[&str]) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -210,12 +215,16 @@ impl TestApp {
         (head.status, head.headers, String::from_utf8_lossy(&body).into_owned())
     }
 
-    /// Posts a JSON body to `/graphql` and returns the GraphQL response, including errors.
+    /// Posts a JSON body to `/graphql`.
+    ///
+    /// Returns the GraphQL response, including errors.
     pub async fn post(&self, token: Option<&str>, body: &Value) -> Value {
         self.post_with(token, &HeaderMap::new(), body).await.2
     }
 
-    /// Like [`post`](Self::post), with more request headers. Returns the response's head too.
+    /// Like [`post`](Self::post), with more request headers.
+    ///
+    /// Returns the response's status and headers too.
     pub async fn post_with(
         &self,
         token: Option<&str>,
@@ -234,7 +243,9 @@ impl TestApp {
         (status, headers, serde_json::from_str(&body).unwrap())
     }
 
-    /// Awaits `work`. Returns its result and the number of SQL statements executed meanwhile.
+    /// Awaits `work`, and counts the SQL statements executed meanwhile.
+    ///
+    /// Returns the result of `work` and the number of statements.
     pub async fn count_statements<T>(&self, work: impl Future<Output = T>) -> (T, u64) {
         let before = self.database().statements();
         let result = work.await;

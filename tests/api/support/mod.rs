@@ -1,5 +1,7 @@
-//! Test support: the application in process, actors, PostgreSQL servers and databases, service
-//! processes, and a client for subscriptions.
+//! Test support: instances, actors, PostgreSQL and a client for subscriptions.
+//!
+//! An instance runs in the test process or in a process of its own. A test can use a database on a
+//! shared PostgreSQL server, or start PostgreSQL servers of its own.
 
 pub mod actors;
 pub mod app;

@@ -1,4 +1,6 @@
-//! A PostgreSQL database for one test, copied from a template that is migrated once per process.
+//! A PostgreSQL database for one test.
+//!
+//! It is copied from a template that is migrated once per process.
 //!
 //! `ROOKERY_TEST_POSTGRES` is the server's URL, as in `postgres://postgres@127.0.0.1:5432`. Its
 //! role needs the right to create databases. Without the variable the tests run on SQLite. The unit
@@ -45,7 +47,9 @@ impl Drop for Copy {
     }
 }
 
-/// The template's name. It contains the process id, because test processes run concurrently.
+/// The template's name.
+///
+/// It contains the process id, because test processes run concurrently.
 fn template() -> String {
     format!("rookery_test_{}_template", std::process::id())
 }

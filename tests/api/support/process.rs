@@ -33,7 +33,9 @@ impl Process {
         Self { child, _stdout: stdout, address }
     }
 
-    /// The response to a query, or `None` if there is none. An empty token is anonymous.
+    /// The response to a query, or `None` if there is none.
+    ///
+    /// An empty token is anonymous.
     pub fn post(address: &str, token: &str, query: &str) -> Option<Value> {
         let body = json!({ "query": query }).to_string();
         let authorization = match token {

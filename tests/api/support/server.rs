@@ -1,7 +1,8 @@
-//! PostgreSQL servers for single tests, which can be stopped, replicated and restarted.
+//! PostgreSQL servers for single tests.
 //!
-//! They need PostgreSQL's programs (`pg_config` on the path), so the tests that start them are
-//! ignored by default: `cargo test --test api -- --ignored`.
+//! A test can stop, replicate and restart its server. The servers need PostgreSQL's programs
+//! (`pg_config` on the path), so the tests that start them are ignored by default. The command
+//! `cargo test --test api -- --ignored` runs these tests.
 
 use std::fs::{self, Permissions};
 use std::net::TcpListener;

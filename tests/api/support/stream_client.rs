@@ -48,7 +48,9 @@ impl Actor<'_> {
         self.subscribe(document, variables).await.error().await
     }
 
-    /// Subscribes, and waits until the subscriber is registered: it gets all events after that.
+    /// Subscribes, and waits until the subscriber is registered.
+    ///
+    /// The subscriber gets all events after that.
     pub async fn subscribe_and_join(&self, document: &str, variables: Value) -> EventClient {
         let joined_before = self.app.app.events.joined();
         let mut events = self.subscribe(document, variables).await;
@@ -78,7 +80,9 @@ impl EventClient {
         }
     }
 
-    /// The next response, including errors, or `None` when the subscription is complete.
+    /// The next response, or `None` when the subscription is complete.
+    ///
+    /// The response may contain errors.
     pub async fn response(&mut self) -> Option<Value> {
         loop {
             if let Some((event, rest)) = self.buffer.split_once("\n\n") {

@@ -35,7 +35,9 @@ use message::{Close, End, Incoming, Outgoing};
 
 const PROTOCOL: &str = "graphql-transport-ws";
 
-/// Interval of pings. A client that has sent nothing when the next ping is due is disconnected.
+/// Interval of pings.
+///
+/// A client that has sent nothing when the next ping is due is disconnected.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 /// Time for the client to answer a close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -88,7 +90,9 @@ pub fn upgrade(
     })
 }
 
-/// Sends a close frame, unless the client has sent one, and reads until the connection is closed.
+/// Sends the close frame, if any, and reads until the connection is closed.
+///
+/// No frame is sent if the client has sent its own. This takes at most `CLOSE_TIMEOUT`.
 async fn close(mut socket: WebSocket, close: Option<Close>) {
     let handshake = async {
         if let Some(Close(code, reason)) = close {

@@ -40,7 +40,9 @@ fn once(outgoing: Outgoing) -> BoxStream<'static, Outgoing> {
     stream::iter([outgoing]).boxed()
 }
 
-/// The permit of admission is released with it: a subscription does not hold one while it waits.
+/// Waits for a permit, verifies the token, and prepares and admits the operation.
+///
+/// `permitted` is dropped on return, so that a subscription holds no permit while it waits.
 async fn admit(
     state: &AppState,
     checked: Checked,
