@@ -17,7 +17,7 @@ use std::sync::Arc;
 use async_graphql::parser::types::{
     DocumentOperations, ExecutableDocument, OperationDefinition, OperationType,
 };
-use async_graphql::{Request, ServerError, Variables};
+use async_graphql::{Name, Request, ServerError, Variables};
 
 use super::document_cache::{DocumentKey, PreparedDocument};
 use super::engine::GraphqlEngine;
@@ -301,8 +301,11 @@ impl Operation {
         }
         let mut document = self.document.clone();
         if let DocumentOperations::Multiple(operations) = &mut document.operations {
-            let name = self.key.operation().unwrap_or_default();
-            document.operations = DocumentOperations::Single(operations.remove(name)?);
+            let name = self.key.operation();
+            let is_selected = |each: &Name| name.is_none_or(|name| name == each.as_str());
+            let mut operations = std::mem::take(operations).into_iter();
+            let (_, operation) = operations.find(|(name, _)| is_selected(name))?;
+            document.operations = DocumentOperations::Single(operation);
         }
         let mut request = Request::new("").variables(self.variables.clone());
         request.set_parsed_query(document);

@@ -1,6 +1,7 @@
-//! Limits of response size, concurrency, connections and streams, and timeouts of slow clients.
+//! Limits of response size, concurrency, connections and streams, and timeouts.
 //!
-//! Rate limits by query cost are tested in `rates`, the credential throttle in `attempts`.
+//! The timeouts disconnect slow clients. Rate limits by query cost are tested in `rates`, the
+//! credential throttle in `attempts`.
 
 mod attempts;
 mod rates;
@@ -21,7 +22,9 @@ use tower::ServiceExt as _;
 use crate::support::actors::Actor;
 use crate::support::app::TestApp;
 
-/// Executes a document as a client at `address`. Returns status, `Retry-After` and response.
+/// Executes a document as a client at `address`.
+///
+/// Returns the status, the seconds of `Retry-After`, and the response.
 async fn execute_from(
     app: &TestApp,
     address: &str,
@@ -50,6 +53,28 @@ async fn a_response_with_more_text_than_the_limit_is_rejected() {
     assert_eq!(john.error(&posts(5)).await, "QUERY_TOO_COMPLEX");
     let twice = format!("{{ a: posts(first: 3) {{ nodes {{ body }} }} {}", &posts(3)[2..]);
     assert_eq!(john.error(&twice).await, "QUERY_TOO_COMPLEX");
+}
+
+#[tokio::test]
+async fn the_only_operation_is_priced_with_and_without_its_name() {
+    let app = TestApp::with(&["--max-complexity", "50"]).await;
+    let page = |first| format!("{{ users(first: {first}) {{ nodes {{ id }} }} }}");
+    let (small, large) = ("{ viewer { email } }", page(100));
+    let send = async |document: String, name: Option<&str>| {
+        let body = json!({ "query": document, "operationName": name });
+        app.post(None, &body).await["errors"][0]["extensions"]["code"].clone()
+    };
+    for (document, name) in [
+        (large.clone(), None),
+        (format!("query a {large}"), None),
+        (format!("query a {large}"), Some("a")),
+        (format!("query a {large} query b {small}"), Some("a")),
+    ] {
+        let code = send(document.clone(), name).await;
+        assert_eq!(code, "QUERY_TOO_COMPLEX", "{name:?} of {document}");
+    }
+    let both = format!("query a {large} query b {small}");
+    assert_eq!(send(both, Some("b")).await, Value::Null);
 }
 
 #[tokio::test]
