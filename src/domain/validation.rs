@@ -16,6 +16,8 @@ use crate::error::{UserError, UserErrorKind};
 pub const BODY: RangeInclusive<usize> = 1..=5000;
 /// Length of a username, in characters.
 pub const USERNAME: RangeInclusive<usize> = 1..=30;
+/// Longest e-mail address in bytes, the limit of RFC 5321 (erratum 1690).
+pub const MAX_EMAIL_BYTES: usize = 254;
 /// Length of a password, in characters.
 pub const PASSWORD: RangeInclusive<usize> = 8..=128;
 /// Length of a display name, in characters.
@@ -46,7 +48,8 @@ pub fn email(text: &str, path: Path) -> Result<String, UserError> {
     let options =
         Options::default().with_required_tld().without_display_text().without_domain_literal();
     match EmailAddress::parse_with_options(&email, options) {
-        Ok(_) => Ok(email),
+        Ok(_) if email.len() <= MAX_EMAIL_BYTES => Ok(email),
+        Ok(_) => Err(invalid(path, "An e-mail address must have at most 254 bytes.")),
         Err(_) => Err(invalid(path, "This is not a valid e-mail address.")),
     }
 }
