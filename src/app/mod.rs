@@ -59,7 +59,7 @@ impl App {
         let services = services(config, &database, &passwords, &throttle).await?;
         let events = start_events(config, &database).await?;
         let metrics = Arc::new(Metrics::default());
-        let engine = GraphqlEngine::build(config, services, &events, Arc::clone(&metrics)).await?;
+        let engine = GraphqlEngine::build(config, services, &events, Arc::clone(&metrics))?;
         let engine = Arc::new(engine);
         spawn_eviction(Arc::downgrade(&throttle), Arc::downgrade(&engine.cost_limiter));
         metrics.register_collector(ServerCollector {

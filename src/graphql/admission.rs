@@ -14,15 +14,13 @@
 
 use std::sync::Arc;
 
-use async_graphql::parser::types::{
-    DocumentOperations, ExecutableDocument, OperationDefinition, OperationType,
-};
-use async_graphql::{Name, Request, ServerError, Variables};
+use async_graphql::parser::types::{ExecutableDocument, OperationType};
+use async_graphql::{Request, ServerError, Variables};
 
-use super::document_cache::{DocumentKey, PreparedDocument};
+use super::document::NormalForm;
+use super::document_cache::DocumentKey;
 use super::engine::GraphqlEngine;
 use super::parameters::GraphQLParams;
-use super::variables;
 use crate::auth::{Client, Viewer};
 use crate::database::{Lsn, Snapshot};
 use crate::error::Error;
@@ -76,11 +74,10 @@ pub struct Requester {
 /// An operation whose document and variables can be executed.
 pub struct Operation {
     pub(super) requester: Requester,
-    pub(super) key: DocumentKey,
-    pub(super) prepared: Arc<PreparedDocument>,
-    document: ExecutableDocument,
-    variables: Variables,
-    pub(super) is_validated: bool,
+    text: String,
+    pub(super) form: Arc<NormalForm>,
+    pub(super) variables: Variables,
+    has_variables: bool,
 }
 
 /// An operation that is paid for.
@@ -214,41 +211,39 @@ impl Requester {
         self.viewer.is_none()
     }
 
-    /// Finds or parses the document, checks its limits and coerces the variables.
+    /// Finds or validates the document, and coerces the variables.
     ///
     /// # Errors
     /// `RATE_LIMITED`, or why the document or its variables are rejected.
-    pub fn prepare(self, params: GraphQLParams) -> Result<Operation, ServerError> {
+    pub fn prepare(self, params: GraphQLParams) -> Result<Operation, Vec<ServerError>> {
         let key = self.rate_limit_key();
         if self.first_point != Some(FirstPoint(key)) {
-            self.engine.cost_limiter.check(key).map_err(server_error)?;
+            self.engine.cost_limiter.check(key).map_err(|error| vec![server_error(error)])?;
         }
         let bytes = params.query.as_ref().map_or(0, String::len);
         let engine = Arc::clone(&self.engine);
-        self.prepare_document(params)
+        self.prepare_operation(params)
             .inspect_err(|_| engine.cost_limiter.charge_rejected(key, bytes))
     }
 
-    fn prepare_document(self, mut params: GraphQLParams) -> Result<Operation, ServerError> {
-        let engine = &self.engine;
-        let (text, is_registered) = engine.persisted.text(&mut params)?;
-        let given = params.variables.unwrap_or_default();
-        let key = DocumentKey::new(text, params.operation_name, &given);
-        let prepared = engine.documents.get_or_prepare(&key, &engine.limits)?;
-        if is_registered && !prepared.has_inline_strings(&key) {
-            engine.persisted.insert(key.text());
+    fn prepare_operation(self, mut params: GraphQLParams) -> Result<Operation, Vec<ServerError>> {
+        let GraphqlEngine { persisted, documents, schema, limits, .. } = &*self.engine;
+        let (text, is_registered) = persisted.text(&mut params).map_err(|error| vec![error])?;
+        let key = DocumentKey::new(text, params.operation_name);
+        let operation = documents.get_or_validate(&key, schema, limits)?;
+        if is_registered && !operation.has_mutation_with_strings() {
+            persisted.insert(key.text());
         }
-        let mut document = prepared.parsed.document.clone();
-        let variables = variables::coerce(&mut document, key.operation(), given)?;
-        let is_validated = prepared.is_validated()
-            && variables::need_no_coercion(&prepared.parsed.operation, &variables);
-        Ok(Operation { requester: self, key, prepared, document, variables, is_validated })
+        let variables = operation.coerce(schema, params.variables.unwrap_or_default())?;
+        let form = operation.normal_form(schema, &variables);
+        let (text, has_variables) = (key.into_text(), operation.has_variables());
+        Ok(Operation { requester: self, text, form, variables, has_variables })
     }
 }
 
 impl Operation {
     pub fn ty(&self) -> OperationType {
-        self.definition().ty
+        self.form.ty
     }
 
     pub fn rate_limit_key(&self) -> RateLimitKey {
@@ -257,10 +252,6 @@ impl Operation {
 
     pub fn is_anonymous(&self) -> bool {
         self.requester.is_anonymous()
-    }
-
-    pub(super) fn definition(&self) -> &OperationDefinition {
-        &self.prepared.parsed.operation
     }
 
     /// Computes the cost and charges it to the rate limit.
@@ -274,10 +265,7 @@ impl Operation {
             OperationType::Subscription => engine.limits.max_event_complexity,
             _ => engine.limits.max_complexity,
         };
-        // An operation without a cost is not valid; its validation will reject it.
-        let Some(cost) = self.complexity().await else {
-            return Ok(AdmittedOperation { operation: self, timer, cost: None });
-        };
+        let cost = self.complexity().await;
         if cost > max {
             self.charge_rejected();
             let message = format!(
@@ -292,39 +280,31 @@ impl Operation {
         Ok(AdmittedOperation { operation: self, timer, cost })
     }
 
-    /// The cost of the operation that is executed.
-    ///
-    /// The other operations are ignored. The cost of an operation without variables is cached.
-    async fn complexity(&self) -> Option<usize> {
-        if let Some(cost) = self.prepared.complexity.get() {
-            return Some(*cost);
+    /// The cost of the operation. It is cached if no variable can change it.
+    async fn complexity(&self) -> usize {
+        if let Some(cost) = self.form.complexity.get() {
+            return *cost;
         }
-        let mut document = self.document.clone();
-        if let DocumentOperations::Multiple(operations) = &mut document.operations {
-            let name = self.key.operation();
-            let is_selected = |each: &Name| name.is_none_or(|name| name == each.as_str());
-            let mut operations = std::mem::take(operations).into_iter();
-            let (_, operation) = operations.find(|(name, _)| is_selected(name))?;
-            document.operations = DocumentOperations::Single(operation);
+        let request = self.request_of(self.form.priced_document(&self.variables));
+        let cost = self.requester.engine.executor.complexity(request).await;
+        if !self.has_variables {
+            let _ = self.form.complexity.set(cost);
         }
-        let mut request = Request::new("").variables(self.variables.clone());
-        request.set_parsed_query(document);
-        let cost = self.requester.engine.executor.complexity(request).await?;
-        if self.definition().variable_definitions.is_empty() {
-            let _ = self.prepared.complexity.set(cost);
-        }
-        Some(cost)
+        cost
     }
 
     pub(super) fn charge_rejected(&self) {
         let key = self.rate_limit_key();
-        self.requester.engine.cost_limiter.charge_rejected(key, self.key.text().len());
+        self.requester.engine.cost_limiter.charge_rejected(key, self.text.len());
     }
 
     pub(super) fn request(&self) -> Request {
+        self.request_of(self.form.document(&self.variables))
+    }
+
+    pub(super) fn request_of(&self, document: ExecutableDocument) -> Request {
         let mut request = Request::new("").variables(self.variables.clone());
-        request.operation_name = self.key.operation().map(str::to_owned);
-        request.set_parsed_query(self.document.clone());
+        request.set_parsed_query(document);
         request
     }
 
@@ -332,8 +312,8 @@ impl Operation {
     ///
     /// It is the operator's for a trusted document, or else the schema's name of the first field.
     pub(super) fn name(&self) -> &str {
-        let trusted = self.requester.engine.persisted.name_of(self.key.text());
-        trusted.or_else(|| self.prepared.first_field()).unwrap_or_default()
+        let trusted = self.requester.engine.persisted.name_of(&self.text);
+        trusted.or_else(|| self.form.first_field()).unwrap_or_default()
     }
 }
 

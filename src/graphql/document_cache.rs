@@ -1,128 +1,69 @@
-//! The cache of prepared documents.
+//! The cache of valid operations.
 //!
-//! A prepared document is parsed, is within the limits, and has a response shape. Clients send the
-//! same few documents again and again. Whether a document is valid depends on the schema and on
-//! which variables are provided. The cache is therefore keyed by the text, the operation name and
-//! the names of the provided variables. A document is cached after its first execution, when it is
-//! known to be valid. The size of the cache is bounded in bytes, not in entries, because clients
-//! choose the length of their documents.
+//! Clients send the same few documents again and again. Whether a document is valid depends on the
+//! schema alone, so the cache is keyed by the text and the operation name. An operation keeps its
+//! normal forms, which depend on the values of the variables in `@skip` and `@include`. The size of
+//! the cache is bounded in bytes, not in entries, because clients choose the length of their
+//! documents.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use async_graphql::parser::types::{OperationType, Selection};
-use async_graphql::{Name, ServerError, Variables};
+use async_graphql::ServerError;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
-use super::document_limits;
-use super::document_limits::ParsedDocument;
-use super::response_writer::{FieldTypes, ResponseShape};
+use super::document::{DocumentSchema, ValidOperation};
 use crate::config::Limits;
 
-/// A document within the limits, with the operation that the request selects.
-pub struct PreparedDocument {
-    pub parsed: ParsedDocument,
-    pub shape: ResponseShape,
-    /// The cost of the operation, once computed and if no variable can change it.
-    pub complexity: OnceLock<usize>,
-    selects_stream_cursor: bool,
-    is_validated: AtomicBool,
-}
-
-impl PreparedDocument {
-    /// Whether an execution has shown that the document is valid.
-    pub fn is_validated(&self) -> bool {
-        self.is_validated.load(Ordering::Relaxed)
-    }
-
-    /// Whether the operation is a mutation with a string literal in its document.
-    ///
-    /// Such a document is not cached: it is not sent twice, and the literal may be a password.
-    pub fn has_inline_strings(&self, key: &DocumentKey) -> bool {
-        self.parsed.operation.ty == OperationType::Mutation && key.text.contains('"')
-    }
-
-    /// The schema's name of the operation's first field.
-    pub fn first_field(&self) -> Option<&str> {
-        let mut selection = &self.parsed.operation.selection_set.node;
-        loop {
-            selection = match &selection.items.first()?.node {
-                Selection::Field(field) => return Some(&field.node.name.node),
-                Selection::InlineFragment(fragment) => &fragment.node.selection_set.node,
-                Selection::FragmentSpread(spread) => {
-                    let fragments = &self.parsed.document.fragments;
-                    &fragments.get(&spread.node.fragment_name.node)?.node.selection_set.node
-                }
-            }
-        }
-    }
-
-    /// Whether the document may select `streamCursor`.
-    ///
-    /// Only the primary knows the value of this field.
-    pub fn selects_stream_cursor(&self) -> bool {
-        self.selects_stream_cursor
-    }
-}
-
-/// The key of a prepared document in the cache.
-///
-/// Absent variables are removed from the document before it is executed, so the names of the
-/// provided variables are part of the key.
+/// The key of an operation in the cache.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct DocumentKey {
     text: String,
     operation: Option<String>,
-    provided_variables: Vec<Name>,
 }
 
 impl DocumentKey {
-    pub fn new(text: String, operation: Option<String>, variables: &Variables) -> Self {
-        Self { text, operation, provided_variables: variables.keys().cloned().collect() }
+    pub fn new(text: String, operation: Option<String>) -> Self {
+        Self { text, operation }
     }
 
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// The value of the request parameter `operationName`.
-    pub fn operation(&self) -> Option<&str> {
-        self.operation.as_deref()
+    pub fn into_text(self) -> String {
+        self.text
     }
 }
 
-/// Prepared documents, up to a weight in bytes.
+/// Valid operations, up to a weight in bytes.
 ///
-/// Documents that are used often are evicted last.
-pub struct DocumentCache {
-    types: FieldTypes,
-    cache: Cache<DocumentKey, Arc<PreparedDocument>, ByteWeighter>,
-}
+/// Operations that are used often are evicted last.
+pub struct DocumentCache(Cache<DocumentKey, Arc<ValidOperation>, ByteWeighter>);
 
-/// Estimates the memory of a document in bytes.
+/// Estimates the memory of an operation in bytes.
 ///
-/// The syntax tree is estimated from the text, and the response shape from its fields. The names of
-/// variables count as text, because a client may send any number of them.
+/// The syntax tree and each normal form are estimated from the text.
 #[derive(Clone)]
 struct ByteWeighter;
 
 impl ByteWeighter {
-    const BYTES_PER_TEXT_BYTE: u64 = 32;
-    const BYTES_PER_FIELD: u64 = 256;
+    const TREE_BYTES_PER_TEXT_BYTE: usize = 32;
+    const NORMAL_FORM_BYTES_PER_FIELD: usize = 768;
+    const BYTES_PER_ENTRY: usize = 1_024;
 }
 
-impl Weighter<DocumentKey, Arc<PreparedDocument>> for ByteWeighter {
-    fn weight(&self, key: &DocumentKey, prepared: &Arc<PreparedDocument>) -> u64 {
-        let names: usize = key.provided_variables.iter().map(|name| name.len() + 1).sum();
-        let text = (key.text.len() + names) as u64 * Self::BYTES_PER_TEXT_BYTE;
-        text + prepared.shape.fields() as u64 * Self::BYTES_PER_FIELD
+impl Weighter<DocumentKey, Arc<ValidOperation>> for ByteWeighter {
+    fn weight(&self, key: &DocumentKey, operation: &Arc<ValidOperation>) -> u64 {
+        let tree = key.text.len() * Self::TREE_BYTES_PER_TEXT_BYTE;
+        let form = operation.max_fields() * Self::NORMAL_FORM_BYTES_PER_FIELD;
+        (Self::BYTES_PER_ENTRY + tree + form * operation.max_forms()) as u64
     }
 }
 
 impl DocumentCache {
     /// A cache of at most `bytes`; 0 caches nothing.
-    pub fn new(types: FieldTypes, bytes: usize) -> Self {
+    pub fn new(bytes: usize) -> Self {
         // An entry must fit into one shard, so there are only two.
         let options = OptionsBuilder::new()
             .estimated_items_capacity(bytes / 16_384)
@@ -130,46 +71,37 @@ impl DocumentCache {
             .shards(2)
             .build();
         let hasher = DefaultHashBuilder::default();
-        let cache = match options {
+        Self(match options {
             Ok(options) => {
                 Cache::with_options(options, ByteWeighter, hasher, DefaultLifecycle::default())
             }
             Err(_) => Cache::with_weighter(0, 0, ByteWeighter),
-        };
-        Self { types, cache }
+        })
     }
 
-    /// The cached document of `key`, or a new one, which is not cached yet.
+    /// The cached operation of `key`, or a new one, which is then cached.
+    ///
+    /// An operation of a document with strings in a mutation is not cached.
     ///
     /// # Errors
     /// `GRAPHQL_PARSE_FAILED`, `GRAPHQL_VALIDATION_FAILED` or `QUERY_TOO_COMPLEX`, when a new
-    /// document is malformed, exceeds a limit, or has no such operation.
-    pub fn get_or_prepare(
+    /// document is malformed, is not valid, exceeds a limit, or has no such operation.
+    pub fn get_or_validate(
         &self,
         key: &DocumentKey,
+        schema: &DocumentSchema,
         limits: &Limits,
-    ) -> Result<Arc<PreparedDocument>, ServerError> {
-        if let Some(prepared) = self.cache.get(key) {
-            return Ok(prepared);
+    ) -> Result<Arc<ValidOperation>, Vec<ServerError>> {
+        if let Some(operation) = self.0.get(key) {
+            return Ok(operation);
         }
-        let parsed =
-            document_limits::parse_and_select(&key.text, key.operation.as_deref(), limits)?;
-        let shape = self.types.shape(&parsed.document, &parsed.operation);
-        Ok(Arc::new(PreparedDocument {
-            parsed,
-            shape,
-            complexity: OnceLock::new(),
-            selects_stream_cursor: key.text.contains("streamCursor"),
-            is_validated: false.into(),
-        }))
-    }
-
-    /// Marks a document as validated and caches it, unless it has inline strings.
-    pub fn insert(&self, key: &DocumentKey, prepared: &Arc<PreparedDocument>) {
-        let is_cacheable = !prepared.has_inline_strings(key);
-        if is_cacheable && !prepared.is_validated.swap(true, Ordering::Relaxed) {
-            self.cache.insert(key.clone(), Arc::clone(prepared));
+        let document = schema.validate(&key.text, limits)?;
+        let operation = ValidOperation::select(document, key.operation.as_deref());
+        let operation = Arc::new(operation.map_err(|error| vec![error])?);
+        if !operation.has_mutation_with_strings() {
+            self.0.insert(key.clone(), Arc::clone(&operation));
         }
+        Ok(operation)
     }
 }
 
@@ -189,76 +121,64 @@ mod tests {
         graphql: GraphqlConfig,
     }
 
-    fn cache(bytes: usize) -> (DocumentCache, Limits) {
-        let limits = Options::parse_from(["test"]).limits;
-        (DocumentCache::new(FieldTypes::from_sdl(&schema::sdl()).unwrap(), bytes), limits)
+    struct Fixture {
+        cache: DocumentCache,
+        schema: DocumentSchema,
+        limits: Limits,
+    }
+
+    impl Fixture {
+        fn new(bytes: Option<usize>) -> Self {
+            let Options { limits, graphql } = Options::parse_from(["test"]);
+            let cache = DocumentCache::new(bytes.unwrap_or(graphql.document_cache_bytes));
+            Self { cache, schema: DocumentSchema::from_sdl(&schema::sdl()).unwrap(), limits }
+        }
+
+        fn get(&self, text: &str, name: Option<&str>) -> Arc<ValidOperation> {
+            let key = DocumentKey::new(text.to_owned(), name.map(str::to_owned));
+            self.cache.get_or_validate(&key, &self.schema, &self.limits).unwrap()
+        }
     }
 
     #[test]
-    fn executed_documents_are_cached_by_text_operation_and_provided_variables() {
-        let (documents, limits) = cache(1_000_000);
+    fn operations_are_cached_by_text_and_name() {
+        let fixture = Fixture::new(Some(1_000_000));
         let text = "query a { viewer { email } } query b { viewer { email } }";
-        let key = |name: &str, variables: &Variables| {
-            DocumentKey::new(text.to_owned(), Some(name.to_owned()), variables)
-        };
-        let prepare = |key: DocumentKey| documents.get_or_prepare(&key, &limits).unwrap();
-        let none = Variables::default();
-        let first = prepare(key("a", &none));
-        assert!(!first.is_validated() && !prepare(key("a", &none)).is_validated());
-        documents.insert(&key("a", &none), &first);
-        assert!(prepare(key("a", &none)).is_validated());
-        assert!(!prepare(key("b", &none)).is_validated(), "another operation of the same text");
-        let variables = Variables::from_json(serde_json::json!({ "x": 1 }));
-        let other = prepare(key("a", &variables));
-        assert!(!other.is_validated(), "the same operation with other variables");
+        let first = fixture.get(text, Some("a"));
+        assert!(Arc::ptr_eq(&first, &fixture.get(text, Some("a"))));
+        assert!(!Arc::ptr_eq(&first, &fixture.get(text, Some("b"))));
     }
 
     #[test]
-    fn mutation_with_inline_strings_is_not_cached() {
-        let (documents, limits) = cache(1_000_000);
-        let text = "mutation { login(input: {username: \"a\", password: \"b\"}) { token } }";
-        let key = DocumentKey::new(text.to_owned(), None, &Variables::default());
-        let prepared = documents.get_or_prepare(&key, &limits).unwrap();
-        documents.insert(&key, &prepared);
-        assert_eq!(documents.cache.weight(), 0);
+    fn documents_with_strings_in_any_mutation_are_not_cached() {
+        let fixture = Fixture::new(Some(1_000_000));
+        let mutation = "mutation b { login(input: {username: \"a\", password: \"b\"}) { token } }";
+        fixture.get(mutation, None);
+        fixture.get(&format!("query a {{ viewer {{ email }} }} {mutation}"), Some("a"));
+        assert_eq!(fixture.cache.0.weight(), 0);
+        fixture.get("{ user(by: {username: \"a\"}) { id } }", None);
+        fixture.get("mutation { logout { changed } }", None);
+        assert_eq!(fixture.cache.0.len(), 2);
     }
 
     #[test]
     fn weight_stays_within_the_capacity() {
         for (bytes, fits) in [(1_000_000, true), (0, false)] {
-            let (documents, limits) = cache(bytes);
+            let fixture = Fixture::new(Some(bytes));
             for n in 0..1_000 {
-                let text = format!("{{ viewer {{ a{n}: email }} }}");
-                let key = DocumentKey::new(text, None, &Variables::default());
-                let prepared = documents.get_or_prepare(&key, &limits).unwrap();
-                documents.insert(&key, &prepared);
-                assert!(documents.cache.weight() <= bytes as u64);
+                fixture.get(&format!("{{ viewer {{ a{n}: email }} }}"), None);
+                assert!(fixture.cache.0.weight() <= bytes as u64);
             }
-            assert_eq!(documents.cache.weight() > 0, fits);
+            assert_eq!(fixture.cache.0.weight() > 0, fits);
         }
     }
 
     #[test]
-    fn names_of_variables_add_to_the_weight() {
-        let (documents, limits) = cache(1_000_000);
-        let name = "x".repeat(60_000);
-        let variables = Variables::from_json(serde_json::json!({ (name): 1 }));
-        let key = DocumentKey::new("{ viewer { email } }".to_owned(), None, &variables);
-        let prepared = documents.get_or_prepare(&key, &limits).unwrap();
-        documents.insert(&key, &prepared);
-        assert_eq!(documents.cache.weight(), 0, "heavier than one shard of the cache");
-    }
-
-    #[test]
     fn largest_document_fits_by_default() {
-        let Options { limits, graphql } = Options::parse_from(["test"]);
-        let types = FieldTypes::from_sdl(&schema::sdl()).unwrap();
-        let documents = DocumentCache::new(types, graphql.document_cache_bytes);
-        let text =
-            format!("{{ viewer {{ email }} }} #{}", "x".repeat(limits.max_document_bytes - 30));
-        let key = DocumentKey::new(text, None, &Variables::default());
-        let prepared = documents.get_or_prepare(&key, &limits).unwrap();
-        documents.insert(&key, &prepared);
-        assert!(documents.get_or_prepare(&key, &limits).unwrap().is_validated());
+        let fixture = Fixture::new(None);
+        let fields = "email ".repeat(990);
+        let padding = "x".repeat(fixture.limits.max_document_bytes - fields.len() - 30);
+        let text = format!("{{ viewer {{ {fields} }} }} #{padding}");
+        assert!(Arc::ptr_eq(&fixture.get(&text, None), &fixture.get(&text, None)));
     }
 }

@@ -1,17 +1,17 @@
 //! What the execution of operations needs, built once and shared by all transports.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
 use async_graphql::ServerError;
 
+use super::document::DocumentSchema;
 use super::document_cache::DocumentCache;
 use super::executor::Executor;
 use super::persisted::PersistedDocuments;
 use crate::auth::ActivityTracker;
-use crate::config::{Config, GraphqlConfig, Limits};
+use crate::config::{Config, Limits};
 use crate::database::Database;
 use crate::domain::Services;
 use crate::events::EventHub;
@@ -22,6 +22,7 @@ use crate::telemetry::Metrics;
 /// The schema, its documents, and everything that admission and execution consult.
 pub struct GraphqlEngine {
     pub(super) executor: Executor,
+    pub(super) schema: DocumentSchema,
     pub(super) documents: DocumentCache,
     pub(super) persisted: PersistedDocuments,
     pub(super) slow_threshold: Duration,
@@ -41,7 +42,7 @@ impl GraphqlEngine {
     ///
     /// # Errors
     /// When the file of trusted documents cannot be read, or one of its documents is not valid.
-    pub async fn build(
+    pub fn build(
         config: &Config,
         services: Services,
         events: &EventHub,
@@ -50,12 +51,11 @@ impl GraphqlEngine {
         let limits = config.limits.clone();
         let database = services.db.clone();
         let executor = Executor::new(services, events, config.graphql.federation);
-        let persisted = trusted_documents(&config.graphql, &executor, &limits).await?;
+        let schema = DocumentSchema::from_sdl(&executor.sdl())?;
+        let persisted = PersistedDocuments::new(&config.graphql, &schema, &limits)?;
         Ok(Self {
-            documents: DocumentCache::new(
-                executor.field_types()?,
-                config.graphql.document_cache_bytes,
-            ),
+            documents: DocumentCache::new(config.graphql.document_cache_bytes),
+            schema,
             executor,
             persisted,
             slow_threshold: Duration::from_millis(config.observability.slow_operation_ms),
@@ -83,24 +83,4 @@ impl GraphqlEngine {
             self.metrics.record_error(code_of(error).unwrap_or_default());
         }
     }
-}
-
-async fn trusted_documents(
-    config: &GraphqlConfig,
-    executor: &Executor,
-    limits: &Limits,
-) -> Result<PersistedDocuments> {
-    let file = Some(&config.trusted_documents).filter(|file| !file.is_empty()).map(Path::new);
-    let required = config.require_trusted_documents;
-    let persisted = PersistedDocuments::new(file, required, config.document_cache_bytes, limits)?;
-    for (id, text) in persisted.trusted() {
-        if let Some(error) = executor.validate(text).await {
-            anyhow::bail!(
-                "document {id} in {} is not valid: {}",
-                config.trusted_documents,
-                error.message
-            );
-        }
-    }
-    Ok(persisted)
 }

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use async_graphql::parser::types::{OperationDefinition, OperationType, Selection};
-use async_graphql::{Response, ServerError};
+use async_graphql::indexmap::IndexMap;
+use async_graphql::parser::types::{ExecutableDocument, OperationType};
+use async_graphql::{Response, ServerError, Value};
 
 use super::admission::{AdmittedOperation, Operation};
+use super::document::NormalForm;
 use super::engine::GraphqlEngine;
 use super::isolation::catch_panic;
 use super::operation_record::OperationRecorder;
@@ -74,7 +76,7 @@ impl AdmittedOperation {
         let finished = operation.finish(response);
         recorder.finish(finished.is_ok());
         let mut response = finished?;
-        let is_retryable = is_retryable(operation.definition(), &response);
+        let is_retryable = is_retryable(&operation.form, &response);
         response.memory = match context.reserve_response(response.data.len()) {
             Ok(memory) => memory,
             Err(error) if is_query => return Err(vec![server_error(error)]),
@@ -96,7 +98,7 @@ impl AdmittedOperation {
         let written = requester.viewer.as_ref().map_or(requester.min_lsn, Viewer::lsn);
         let min_lsn = requester.min_lsn.max(written);
         // Only the primary knows the position in the event stream.
-        let may_use_replica = is_query && !self.operation.prepared.selects_stream_cursor();
+        let may_use_replica = is_query && !self.operation.form.selects_stream_cursor;
         may_use_replica
             .then(|| Snapshot::on_replica(&requester.engine.database, min_lsn))
             .flatten()
@@ -106,8 +108,35 @@ impl AdmittedOperation {
 
 impl Operation {
     async fn resolve(&self, context: &Arc<RequestContext>) -> Response {
-        let request = self.request().data(Arc::clone(context));
-        let response = self.requester.engine.executor.execute(request, self.is_validated);
+        let (mut data, mut errors) = (IndexMap::new(), Vec::new());
+        for document in self.form.documents(&self.variables) {
+            let response = self.resolve_document(document, context).await;
+            let is_err = response.is_err();
+            errors.extend(response.errors);
+            match response.data {
+                Value::Object(fields) => data.extend(fields),
+                _ if errors.iter().any(|error| error.path.is_empty()) => {
+                    return Response::from_errors(errors);
+                }
+                _ => {}
+            }
+            // The specification executes no further field of a mutation when `data` becomes null.
+            if is_err && self.form.shape.has_failed(&data, &errors) {
+                break;
+            }
+        }
+        let mut response = Response::new(Value::Object(data));
+        response.errors = errors;
+        response
+    }
+
+    async fn resolve_document(
+        &self,
+        document: ExecutableDocument,
+        context: &Arc<RequestContext>,
+    ) -> Response {
+        let request = self.request_of(document).data(Arc::clone(context));
+        let response = self.requester.engine.executor.execute(request);
         // Tokio's cooperative budget would suspend the task in the middle of a level of the query
         // and so split a batch.
         let response = catch_panic(tokio::task::unconstrained(response)).await;
@@ -141,8 +170,7 @@ impl Operation {
             return Err(errors);
         }
         engine.record_errors(&errors);
-        engine.documents.insert(&self.key, &self.prepared);
-        let data = self.prepared.shape.write(&response.data, &errors);
+        let data = self.form.shape.write(&response.data, &errors);
         Ok(ExecutionResponse { data, errors, memory: None })
     }
 }
@@ -174,26 +202,22 @@ fn is_transient(error: &ServerError) -> bool {
 /// Whether the operation failed for a transient reason and changed nothing.
 ///
 /// Of a mutation, that is certain only if its single root field failed before it wrote.
-fn is_retryable(operation: &OperationDefinition, response: &ExecutionResponse) -> bool {
-    let fields = &operation.selection_set.node.items;
-    let has_one_field = matches!(&fields[..], [one] if matches!(one.node, Selection::Field(_)));
-    let is_undone = has_one_field && response.errors.iter().all(|error| error.path.len() <= 1);
+fn is_retryable(form: &NormalForm, response: &ExecutionResponse) -> bool {
+    let is_undone =
+        form.root_fields() == 1 && response.errors.iter().all(|error| error.path.len() <= 1);
     response.data == b"null"
         && response.errors.iter().any(is_transient)
-        && (operation.ty == OperationType::Query || is_undone)
+        && (form.ty == OperationType::Query || is_undone)
 }
 
 /// Gives errors without a code the code `GRAPHQL_VALIDATION_FAILED`.
 ///
-/// All errors of resolvers have a code, so the others come from async-graphql's validation or its
-/// reading of arguments.
+/// All errors of resolvers have a code, so the others come from async-graphql's reading of
+/// arguments. An argument of a valid operation can only be wrong if it is null: a variable that may
+/// be null is valid for an argument with a default.
 pub(super) fn with_validation_code(mut errors: Vec<ServerError>) -> Vec<ServerError> {
-    for error in &mut errors {
-        if code_of(error).is_none() {
-            error.extensions.get_or_insert_default().set("code", code::VALIDATION_FAILED);
-            let one_of = "Oneof input objects requires have exactly one field";
-            error.message = error.message.replace(one_of, "give exactly one of its fields");
-        }
+    for error in errors.iter_mut().filter(|error| code_of(error).is_none()) {
+        error.extensions.get_or_insert_default().set("code", code::VALIDATION_FAILED);
     }
     errors
 }
@@ -202,6 +226,6 @@ pub(super) fn with_validation_code(mut errors: Vec<ServerError>) -> Vec<ServerEr
 ///
 /// An error of a field does not reject a mutation, which may have executed fields before it.
 fn is_request_error(error: &ServerError, operation: OperationType) -> bool {
-    matches!(code_of(error), Some(code::VALIDATION_FAILED | code::QUERY_TOO_COMPLEX))
+    code_of(error) == Some(code::QUERY_TOO_COMPLEX)
         && (error.path.is_empty() || operation == OperationType::Query)
 }

@@ -6,8 +6,8 @@
 
 mod admission;
 mod complexity;
+mod document;
 mod document_cache;
-mod document_limits;
 mod engine;
 mod execute;
 mod executor;
@@ -18,13 +18,20 @@ mod persisted;
 mod response;
 mod response_writer;
 mod subscription;
-mod variables;
 
 pub use admission::{AdmittedOperation, Arrival, Checked, Operation, Permitted, Requester};
-pub use document_cache::DocumentCache;
 pub use engine::GraphqlEngine;
 pub use execute::{Executed, with_deadline};
 pub use executor::Executor;
 pub use parameters::GraphQLParams;
 pub use persisted::PersistedDocuments;
 pub use response::{EncodedResponse, ExecutionResponse, encode_errors, truncate_errors};
+
+/// The default limits of documents.
+#[cfg(test)]
+fn test_limits() -> crate::config::Limits {
+    use clap::{Args as _, Command, FromArgMatches as _};
+
+    let command = crate::config::Limits::augment_args(Command::new("test"));
+    crate::config::Limits::from_arg_matches(&command.get_matches_from(["test"])).unwrap()
+}

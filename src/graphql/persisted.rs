@@ -17,9 +17,9 @@ use quick_cache::sync::Cache;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
-use super::document_limits;
+use super::document::DocumentSchema;
 use super::parameters::GraphQLParams;
-use crate::config::Limits;
+use crate::config::{GraphqlConfig, Limits};
 use crate::schema::{code, with_code};
 
 /// Prefix of an id that is a hash. It may be omitted.
@@ -66,24 +66,19 @@ struct ApolloOperation {
 }
 
 impl PersistedDocuments {
-    /// Reads the trusted documents from `file`.
-    ///
-    /// Other documents are rejected if `require_trusted` is set.
+    /// Reads the trusted documents from the configured file.
     ///
     /// # Errors
-    /// When the file cannot be read, when one of its documents has a syntax error or exceeds a
-    /// limit, or when `require_trusted` is set without a file.
-    pub fn new(
-        file: Option<&Path>,
-        require_trusted: bool,
-        cache_bytes: usize,
-        limits: &Limits,
-    ) -> Result<Self> {
+    /// When the file cannot be read, when one of its documents is not valid or exceeds a limit, or
+    /// when trusted documents are required and there is no file.
+    pub fn new(config: &GraphqlConfig, schema: &DocumentSchema, limits: &Limits) -> Result<Self> {
+        let file = Some(&config.trusted_documents).filter(|file| !file.is_empty()).map(Path::new);
+        let require_trusted = config.require_trusted_documents;
         ensure!(
             file.is_some() || !require_trusted,
             "--require-trusted-documents requires --trusted-documents"
         );
-        let bytes = cache_bytes / CACHE_RATIO;
+        let bytes = config.document_cache_bytes / CACHE_RATIO;
         let (mut trusted, mut operation_names) = (HashMap::new(), HashMap::new());
         if let Some(file) = file {
             let cannot_read = || format!("cannot read the trusted documents in {}", file.display());
@@ -98,12 +93,13 @@ impl PersistedDocuments {
                 }
             };
             for (id, text) in documents {
-                let document = document_limits::parse_and_check(&text, limits)
-                    .map_err(|error| anyhow!("document {id}: {}", error.message))
-                    .with_context(cannot_read)?;
+                let document = schema.validate(&text, limits).map_err(|errors| {
+                    let message = errors.first().map_or("", |error| &error.message);
+                    anyhow!("document {id} in {} is not valid: {message}", file.display())
+                })?;
                 let id = id.strip_prefix(HASH_PREFIX).map(str::to_owned).unwrap_or(id);
                 let text: Arc<str> = text.into();
-                let name = document.operations.iter().find_map(|(name, _)| name);
+                let name = document.document.operations.named.keys().next();
                 let name = name.map(ToString::to_string).unwrap_or_default();
                 operation_names.insert(text.clone(), name);
                 trusted.insert(id, text);
@@ -144,11 +140,6 @@ impl PersistedDocuments {
             return Err(with_code(code::BAD_REQUEST, message.to_owned()));
         }
         Ok((self.ensure_trusted(text)?, true))
-    }
-
-    /// The ids and texts of the trusted documents.
-    pub fn trusted(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.trusted.iter().map(|(id, text)| (id.as_str(), &**text))
     }
 
     /// The name of a trusted document's first named operation.

@@ -31,9 +31,8 @@ impl ExecutionResponse {
         json.extend_from_slice(b"{\"data\":");
         json.extend_from_slice(&self.data);
         if !self.errors.is_empty() {
-            truncate_errors(&mut self.errors);
             json.extend_from_slice(b",\"errors\":");
-            json.extend(serde_json::to_vec(&self.errors).unwrap_or_else(|_| b"[]".to_vec()));
+            write_errors(&mut self.errors, &mut json);
         }
         json.push(b'}');
         EncodedResponse { json, memory: self.memory }
@@ -81,8 +80,16 @@ impl From<Vec<u8>> for EncodedResponse {
 
 /// The response to a request that was not executed: errors without `data`.
 pub fn encode_errors(mut errors: Vec<ServerError>) -> Vec<u8> {
-    truncate_errors(&mut errors);
-    serde_json::json!({ "errors": errors }).to_string().into_bytes()
+    let mut json = b"{\"errors\":".to_vec();
+    write_errors(&mut errors, &mut json);
+    json.push(b'}');
+    json
+}
+
+/// Writes errors, each with its message first.
+fn write_errors(errors: &mut Vec<ServerError>, json: &mut Vec<u8>) {
+    truncate_errors(errors);
+    json.extend(serde_json::to_vec(&errors).unwrap_or_else(|_| b"[]".to_vec()));
 }
 
 /// Bounds the number of errors and the length of their messages.

@@ -5,64 +5,26 @@
 //! them in the order in which they finish (async-graphql issue #612). An error in a non-null field
 //! must propagate as null to the nearest nullable position; async-graphql omits the field.
 //!
-//! The [`ResponseShape`] of a document is computed once, from the types of the exported schema.
-//! Each response is then written directly into bytes, without an intermediate tree.
+//! The [`ResponseShape`] of an operation is computed once, with its normal form. Each response is
+//! then written directly into bytes, without an intermediate tree.
 
-use std::collections::HashMap;
-
+use apollo_compiler::ast::Type;
 use async_graphql::indexmap::IndexMap;
-use async_graphql::parser::parse_schema;
-use async_graphql::parser::types::{
-    BaseType, ExecutableDocument, OperationDefinition, OperationType, Selection, SelectionSet,
-    Type, TypeKind, TypeSystemDefinition,
-};
-use async_graphql::{Name, PathSegment, Positioned, ServerError, Value};
+use async_graphql::{Name, PathSegment, ServerError, Value};
 use serde::Serialize;
 
-/// The type of each field of each object type and interface, by the names of both.
-pub struct FieldTypes(HashMap<String, HashMap<Name, Type>>);
-
-impl FieldTypes {
-    /// Reads the types from a schema in the Schema Definition Language.
+/// The fields of an object in the response, in the order of the specification.
+#[derive(PartialEq)]
+pub enum ResponseShape {
+    Object(Vec<ResponseField>),
+    /// The fields of each object type, by its name.
     ///
-    /// # Errors
-    /// When the text cannot be parsed as a schema.
-    pub fn from_sdl(sdl: &str) -> Result<Self, async_graphql::parser::Error> {
-        let mut types = HashMap::new();
-        for definition in parse_schema(sdl)?.definitions {
-            let TypeSystemDefinition::Type(Positioned { node: definition, .. }) = definition else {
-                continue;
-            };
-            let fields = match definition.kind {
-                TypeKind::Object(object) => object.fields,
-                TypeKind::Interface(interface) => interface.fields,
-                _ => continue,
-            };
-            let fields = fields.into_iter().map(|field| (field.node.name.node, field.node.ty.node));
-            types.insert(definition.name.node.to_string(), fields.collect());
-        }
-        Ok(Self(types))
-    }
-
-    /// The response shape of an operation, whose fragments must not form a cycle.
-    pub fn shape(
-        &self,
-        document: &ExecutableDocument,
-        operation: &OperationDefinition,
-    ) -> ResponseShape {
-        let root = match operation.ty {
-            OperationType::Query => "Query",
-            OperationType::Mutation => "Mutation",
-            OperationType::Subscription => "Subscription",
-        };
-        ShapeBuilder { types: self, document }.object(root, &[&operation.selection_set.node])
-    }
+    /// The data has the name of the object's type under the key.
+    Abstract(Name, Vec<(String, Vec<ResponseField>)>),
 }
 
-/// The fields of an object in the response, in the order of the document.
-pub struct ResponseShape(Vec<Field>);
-
-struct Field {
+#[derive(PartialEq)]
+pub struct ResponseField {
     /// The response key: the alias or the name.
     key: Name,
     /// The response key in JSON, with the colon.
@@ -72,8 +34,16 @@ struct Field {
     below: ResponseShape,
 }
 
+impl ResponseField {
+    pub fn new(key: Name, nullability: Nullability, below: ResponseShape) -> Self {
+        let prefix = format!("\"{key}\":").into_bytes();
+        Self { key, prefix, nullability, below }
+    }
+}
+
 /// Where a value of a type may be null.
-struct Nullability {
+#[derive(PartialEq)]
+pub struct Nullability {
     nullable: bool,
     /// Nullability of the items, if the type is a list.
     items: Option<Box<Nullability>>,
@@ -82,102 +52,49 @@ struct Nullability {
 impl Nullability {
     /// The nullability of values whose type is not known.
     const UNKNOWN: Self = Self { nullable: true, items: None };
-}
 
-struct ShapeBuilder<'a> {
-    types: &'a FieldTypes,
-    document: &'a ExecutableDocument,
-}
-
-/// The type of each response key, and the selections below it.
-type CollectedFields<'a> = IndexMap<&'a Name, (Option<&'a Type>, Vec<&'a SelectionSet>)>;
-
-impl<'a> ShapeBuilder<'a> {
-    fn object(&self, type_name: &'a str, sets: &[&'a SelectionSet]) -> ResponseShape {
-        let mut fields = CollectedFields::new();
-        for set in sets {
-            self.collect_fields(set, type_name, &mut fields);
-        }
-        let field =
-            |(key, (ty, below)): (&Name, (Option<&'a Type>, Vec<&'a SelectionSet>))| Field {
-                key: key.clone(),
-                prefix: format!("\"{key}\":").into_bytes(),
-                nullability: ty.map_or(Nullability::UNKNOWN, nullability),
-                below: self.object(ty.map_or("", type_name_of), &below),
-            };
-        ResponseShape(fields.into_iter().map(field).collect())
+    pub fn of(ty: &Type) -> Self {
+        let items = ty.is_list().then(|| Box::new(Self::of(ty.item_type())));
+        Self { nullable: !ty.is_non_null(), items }
     }
-
-    /// Collects a selection's fields, in the specification's `CollectFields` order.
-    ///
-    /// Fragments on all types are included. A field of a type that is not the object's type has no
-    /// value in the data, and is then skipped by the writer.
-    fn collect_fields(
-        &self,
-        set: &'a SelectionSet,
-        type_name: &'a str,
-        collected: &mut CollectedFields<'a>,
-    ) {
-        for item in &set.items {
-            match &item.node {
-                Selection::Field(Positioned { node: field, .. }) => {
-                    let fields = self.types.0.get(type_name);
-                    let ty = fields.and_then(|fields| fields.get(&field.name.node));
-                    let key = &field.response_key().node;
-                    let (collected_type, below) = collected.entry(key).or_default();
-                    *collected_type = collected_type.or(ty);
-                    below.push(&field.selection_set.node);
-                }
-                Selection::InlineFragment(Positioned { node: fragment, .. }) => {
-                    let on = fragment.type_condition.as_ref().map(|on| on.node.on.node.as_str());
-                    let on = on.unwrap_or(type_name);
-                    self.collect_fields(&fragment.selection_set.node, on, collected);
-                }
-                Selection::FragmentSpread(Positioned { node: spread, .. }) => {
-                    let fragment = self.document.fragments.get(&spread.fragment_name.node);
-                    if let Some(Positioned { node: fragment, .. }) = fragment {
-                        let on = fragment.type_condition.node.on.node.as_str();
-                        self.collect_fields(&fragment.selection_set.node, on, collected);
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// The name of a type, without its list and non-null wrappers.
-fn type_name_of(ty: &Type) -> &str {
-    match &ty.base {
-        BaseType::Named(name) => name,
-        BaseType::List(ty) => type_name_of(ty),
-    }
-}
-
-fn nullability(ty: &Type) -> Nullability {
-    let items = match &ty.base {
-        BaseType::Named(_) => None,
-        BaseType::List(ty) => Some(Box::new(nullability(ty))),
-    };
-    Nullability { nullable: ty.nullable, items }
 }
 
 impl ResponseShape {
-    /// Number of fields on all levels.
-    #[must_use]
-    pub fn fields(&self) -> usize {
-        self.0.iter().map(|field| 1 + field.below.fields()).sum()
+    /// The fields of an object with this data.
+    fn of(&self, data: &IndexMap<Name, Value>) -> &[ResponseField] {
+        match self {
+            Self::Object(fields) => fields,
+            Self::Abstract(key, types) => {
+                let Some(Value::String(name)) = data.get(key) else { return &[] };
+                types.iter().find(|(ty, _)| ty == name).map_or(&[], |(_, fields)| fields)
+            }
+        }
+    }
+
+    /// Whether errors make the value of the response's key `data` null.
+    pub fn has_failed(&self, data: &IndexMap<Name, Value>, errors: &[ServerError]) -> bool {
+        let ResponseShape::Object(fields) = self else { return false };
+        let mut writer = ResponseWriter { json: Vec::new(), errors, path: vec![] };
+        // Fields that are not executed yet have neither a value nor an error.
+        let is_done = |field: &&ResponseField| {
+            let key = PathSegment::Field(field.key.to_string());
+            data.contains_key(&field.key)
+                || errors.iter().any(|error| error.path.first() == Some(&key))
+        };
+        fields.iter().filter(is_done).any(|field| {
+            writer.path = vec![PathSegment::Field(field.key.to_string())];
+            let value = data.get(&field.key).unwrap_or(&Value::Null);
+            !writer.value(value, &field.nullability, &field.below)
+        })
     }
 
     /// Writes the value of the response's key `data`.
     #[must_use]
     pub fn write(&self, data: &Value, errors: &[ServerError]) -> Vec<u8> {
         let mut writer = ResponseWriter { json: Vec::with_capacity(4096), errors, path: vec![] };
-        match data {
-            Value::Object(fields) if writer.object(fields, self) => writer.json,
-            // All fields were skipped. async-graphql returns null, which would mean an error.
-            Value::Null if errors.is_empty() => b"{}".to_vec(),
-            _ => b"null".to_vec(),
-        }
+        let nullability = Nullability::UNKNOWN;
+        writer.value(data, &nullability, self);
+        writer.json
     }
 }
 
@@ -192,24 +109,19 @@ impl ResponseWriter<'_> {
     /// Writes an object, or returns false if a failed non-null field makes it null.
     fn object(&mut self, fields: &IndexMap<Name, Value>, shape: &ResponseShape) -> bool {
         self.json.push(b'{');
-        let mut written = 0;
-        for field in &shape.0 {
+        for (index, field) in shape.of(fields).iter().enumerate() {
             // Usually the fields are in order already.
-            let next = fields.get_index(written).filter(|(key, _)| **key == field.key);
+            let next = fields.get_index(index).filter(|(key, _)| **key == field.key);
             let value = next.map(|(_, value)| value).or_else(|| fields.get(&field.key));
             self.enter(|| PathSegment::Field(field.key.to_string()));
-            let has_failed = || self.errors.iter().any(|error| error.path == self.path);
-            // A field without a value has failed, was skipped, or is of another type.
-            if value.is_some() || has_failed() {
-                if written > 0 {
-                    self.json.push(b',');
-                }
-                written += 1;
-                self.json.extend_from_slice(&field.prefix);
-                let value = value.unwrap_or(&Value::Null);
-                if !self.value(value, &field.nullability, &field.below) {
-                    return false;
-                }
+            if index > 0 {
+                self.json.push(b',');
+            }
+            self.json.extend_from_slice(&field.prefix);
+            // A field without a value has failed.
+            let value = value.unwrap_or(&Value::Null);
+            if !self.value(value, &field.nullability, &field.below) {
+                return false;
             }
             self.leave();
         }
@@ -223,11 +135,8 @@ impl ResponseWriter<'_> {
         let is_written = match value {
             Value::Object(fields) => self.object(fields, below),
             Value::List(items) => self.list(items, nullability.items.as_deref(), below),
-            // All fields of the object were skipped, for which async-graphql returns null.
-            Value::Null if !nullability.nullable && !self.has_failed_below() => {
-                self.json.extend_from_slice(b"{}");
-                true
-            }
+            // All fields of the object failed, for which async-graphql returns null.
+            Value::Null if self.has_failed_below() => self.object(&IndexMap::new(), below),
             Value::Null => false,
             value => self.scalar(value),
         };
@@ -268,8 +177,12 @@ impl ResponseWriter<'_> {
         value.serialize(&mut serde_json::Serializer::new(&mut self.json)).is_ok()
     }
 
+    /// Whether a field of the value failed, and not the value itself.
     fn has_failed_below(&self) -> bool {
-        self.errors.iter().any(|error| error.path.starts_with(&self.path))
+        let is_below = |error: &ServerError| {
+            error.path.len() > self.path.len() && error.path.starts_with(&self.path)
+        };
+        self.errors.iter().any(is_below)
     }
 
     fn enter(&mut self, segment: impl FnOnce() -> PathSegment) {
@@ -285,19 +198,23 @@ impl ResponseWriter<'_> {
 
 #[cfg(test)]
 mod tests {
-    use async_graphql::parser::parse_query;
-    use async_graphql::value;
+    use async_graphql::{Variables, value};
 
     use super::*;
+    use crate::graphql::document::{DocumentSchema, ValidOperation};
+    use crate::graphql::test_limits;
 
     const SDL: &str = "
         interface Node { id: ID! }
         type Query { me: User all: [User!]! some: [User] must: User! node: Node }
-        type User implements Node { id: ID! name: String friends: [User!]! best: User rank: Int! }";
+        type User implements Node { id: ID! name: String friends: [User!]! best: User rank: Int! }
+        type Page implements Node { id: ID! text: String }";
 
     /// Writes `data` as the response to `document`, with errors at the `failed` paths.
     fn write(document: &str, data: &Value, failed: &[&[&str]]) -> String {
-        let document = parse_query(document).unwrap();
+        let schema = DocumentSchema::from_sdl(SDL).unwrap();
+        let document = schema.validate(document, &test_limits()).unwrap();
+        let operation = ValidOperation::select(document, None).unwrap();
         let mut errors = vec![];
         for path in failed {
             let mut error = ServerError::new("failed", None);
@@ -310,9 +227,8 @@ mod tests {
                 .collect();
             errors.push(error);
         }
-        let (_, operation) = document.operations.iter().next().unwrap();
-        let shape = FieldTypes::from_sdl(SDL).unwrap().shape(&document, &operation.node);
-        String::from_utf8(shape.write(data, &errors)).unwrap()
+        let form = operation.normal_form(&schema, &Variables::default());
+        String::from_utf8(form.shape.write(data, &errors)).unwrap()
     }
 
     #[test]
@@ -322,7 +238,7 @@ mod tests {
             fragment f on User { rank best { name id } }";
         let data = value!({
             "a": { "id": "1" },
-            "node": { "id": "1", "name": "x" },
+            "node": { "id": "1", "$type": "User", "name": "x" },
             "b": { "name": "x", "best": { "id": "2", "name": "y" }, "rank": 1 },
         });
         assert_eq!(
@@ -336,7 +252,14 @@ mod tests {
 
     #[test]
     fn null_propagates_to_the_nearest_nullable_position() {
-        let cases: [(&str, Value, &[&[&str]], &str); 8] = [
+        let cases: [(&str, Value, &[&[&str]], &str); 10] = [
+            (
+                "{ me { name } }",
+                value!({ "me": null }),
+                &[&["me", "name"]],
+                r#"{"me":{"name":null}}"#,
+            ),
+            ("{ me { name } }", value!(null), &[&["me"]], r#"{"me":null}"#),
             (
                 "{ me { name rank } }",
                 value!({ "me": { "name": "x" } }),
@@ -370,7 +293,7 @@ mod tests {
             ),
             (
                 "{ node { id ... on User { rank } } }",
-                value!({ "node": { "id": "1" } }),
+                value!({ "node": { "id": "1", "$type": "User" } }),
                 &[&["node", "rank"]],
                 r#"{"node":null}"#,
             ),
@@ -387,9 +310,24 @@ mod tests {
     }
 
     #[test]
-    fn skipped_fields_are_not_errors() {
+    fn object_without_fields_is_not_null() {
         let document = "{ must { id @skip(if: true) } me { name rank @skip(if: true) } }";
-        let data = value!({ "must": null, "me": { "name": "x" } });
+        let data = value!({ "must": { "$type": "User" }, "me": { "name": "x" } });
         assert_eq!(write(document, &data, &[]), r#"{"must":{},"me":{"name":"x"}}"#);
+        let data = value!({ "node": { "$type": "Page" } });
+        assert_eq!(write("{ node { ... on User { id } } }", &data, &[]), r#"{"node":{}}"#);
+    }
+
+    #[test]
+    fn fields_are_those_of_the_type_of_the_object() {
+        let document =
+            "{ node { __typename ... on Page { x: text id } ... on User { id x: name } } }";
+        for (ty, expected) in [
+            ("User", r#"{"node":{"__typename":"User","id":"1","x":"2"}}"#),
+            ("Page", r#"{"node":{"__typename":"Page","x":"2","id":"1"}}"#),
+        ] {
+            let data = value!({ "node": { "id": "1", "x": "2", "__typename": ty } });
+            assert_eq!(write(document, &data, &[]), expected);
+        }
     }
 }

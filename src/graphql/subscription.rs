@@ -38,7 +38,7 @@ impl AdmittedOperation {
         operation.requester.permit = None;
         context.release().await;
         let request = operation.request().data(Arc::clone(&context));
-        let responses = engine.executor.subscribe(request, operation.is_validated);
+        let responses = engine.executor.subscribe(request);
         let subscription =
             Subscription { operation, context, responses, is_first: true, is_over: false };
         stream::unfold(subscription, Subscription::next).boxed()

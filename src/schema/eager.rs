@@ -17,7 +17,7 @@ use std::borrow::Cow;
 use std::task::Poll;
 
 use async_graphql::indexmap::IndexMap;
-use async_graphql::parser::types::{Field, Selection, SelectionSet};
+use async_graphql::parser::types::{Field, Selection};
 use async_graphql::registry::Registry;
 use async_graphql::resolver_utils::{ContainerType, resolve_container};
 use async_graphql::{ContextSelectionSet, ObjectType, OutputType, Positioned, ServerResult, Value};
@@ -51,11 +51,10 @@ impl<T: ObjectType> OutputType for Eager<T> {
         ctx: &ContextSelectionSet<'_>,
         _: &Positioned<Field>,
     ) -> ServerResult<Value> {
-        let mut fields = Vec::with_capacity(ctx.item.node.items.len());
         let name = T::type_name();
-        if !collect_fields(ctx, &ctx.item.node, &name, &mut fields) {
-            return resolve_container(ctx, &self.0).await;
-        }
+        // A selection on an object type has fields only, because operations are in normal form.
+        let fields = ctx.item.node.items.iter().map(as_field).collect::<Option<Vec<_>>>();
+        let Some(fields) = fields else { return resolve_container(ctx, &self.0).await };
         let mut values = IndexMap::with_capacity(fields.len());
         let mut pending = Vec::new();
         for field in fields {
@@ -91,40 +90,9 @@ async fn resolve_field<T: ContainerType>(
     Ok(object.resolve_field(&ctx).await?.unwrap_or_default())
 }
 
-/// Collects the fields that a selection set selects of the object type `name`.
-///
-/// Returns false if the selection needs the library's field merging: it has a fragment on another
-/// type, or the same response key with a selection twice.
-fn collect_fields<'a>(
-    ctx: &ContextSelectionSet<'a>,
-    set: &'a SelectionSet,
-    name: &str,
-    fields: &mut Vec<&'a Positioned<Field>>,
-) -> bool {
-    set.items.iter().all(|item| {
-        let (type_condition, inner) = match &item.node {
-            Selection::Field(field) => {
-                let key = &field.node.response_key().node;
-                let is_repeated = fields.iter().any(|other| other.node.response_key().node == *key);
-                if !is_repeated {
-                    fields.push(field);
-                }
-                return !is_repeated || field.node.selection_set.node.items.is_empty();
-            }
-            Selection::InlineFragment(fragment) => {
-                let type_condition = fragment.node.type_condition.as_ref();
-                (type_condition, &fragment.node.selection_set.node)
-            }
-            Selection::FragmentSpread(spread) => {
-                match ctx.query_env.fragments.get(&spread.node.fragment_name.node) {
-                    Some(Positioned { node: fragment, .. }) => {
-                        (Some(&fragment.type_condition), &fragment.selection_set.node)
-                    }
-                    None => return false,
-                }
-            }
-        };
-        type_condition.is_none_or(|condition| condition.node.on.node == *name)
-            && collect_fields(ctx, inner, name, fields)
-    })
+fn as_field(item: &Positioned<Selection>) -> Option<&Positioned<Field>> {
+    match &item.node {
+        Selection::Field(field) => Some(field),
+        _ => None,
+    }
 }

@@ -23,7 +23,7 @@ mod text;
 mod timeline;
 mod user;
 
-use async_graphql::{MergedObject, ObjectType, SDLExportOptions, SchemaBuilder};
+use async_graphql::{MergedObject, ObjectType, SDLExportOptions, SchemaBuilder, ValidationMode};
 
 pub use context::RequestContext;
 use context::{events, loaders, request, services, viewer};
@@ -61,9 +61,14 @@ pub struct Mutation(
     bookmark::BookmarkMutation,
 );
 
-/// A schema to which the executor adds its data and its mode of validation.
+/// A schema to which the executor adds its data.
+///
+/// It executes operations in normal form only. These are valid, so it does not validate them, and
+/// the limits of documents bound their depth.
 pub fn builder<Q: Default + ObjectType + 'static>() -> SchemaBuilder<Q, Mutation, Subscription> {
     Executable::build(Q::default(), Mutation::default(), Subscription)
+        .validation_mode(ValidationMode::Fast)
+        .limit_recursive_depth(usize::MAX)
         .register_output_type::<node::Node>()
         .register_output_type::<error::UserErrorInterface>()
         .register_output_type::<subscription::StreamEvent>()

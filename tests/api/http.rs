@@ -1,10 +1,11 @@
 //! GraphQL over HTTP: requests, status codes, media types and headers.
 //!
-//! These tests follow the GraphQL over HTTP specification. The submodules test attacks, caching by
-//! entity tags and batches, cross-origin requests, persisted documents, the routes other than
-//! `/graphql`, the order of response fields, and variables.
+//! These tests follow the GraphQL over HTTP specification. The submodules test attacks, documents,
+//! caching by entity tags and batches, cross-origin requests, persisted documents, the routes other
+//! than `/graphql`, the order of response fields, and variables.
 
 mod attack;
+mod documents;
 mod etag;
 mod origin;
 mod persisted;
@@ -259,8 +260,8 @@ async fn documents_with_request_errors_get_400_or_200_by_media_type_and_no_data(
     for (query, operation, code) in [
         ("{", None, "GRAPHQL_PARSE_FAILED"),
         ("", None, "GRAPHQL_PARSE_FAILED"),
-        ("fragment f on Query { __typename }", None, "GRAPHQL_PARSE_FAILED"),
-        ("type Query { a: Int }", None, "GRAPHQL_PARSE_FAILED"),
+        ("fragment f on Query { __typename }", None, "GRAPHQL_VALIDATION_FAILED"),
+        ("type Query { a: Int }", None, "GRAPHQL_VALIDATION_FAILED"),
         ("{ nope }", None, "GRAPHQL_VALIDATION_FAILED"),
         ("{ viewer }", None, "GRAPHQL_VALIDATION_FAILED"),
         ("{ users(first: \"ten\") { totalCount } }", None, "GRAPHQL_VALIDATION_FAILED"),

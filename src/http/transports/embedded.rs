@@ -92,7 +92,7 @@ async fn run(
     let checked = arrival.check_rate().map_err(rejected)?;
     let mut permitted = checked.permit().await.map_err(rejected)?;
     let requester = permitted.authenticate().await.map_err(rejected)?;
-    let operation = requester.prepare(params).map_err(|error| vec![error])?;
+    let operation = requester.prepare(params)?;
     if operation.ty() == OperationType::Subscription {
         let message = "Subscriptions are not supported here.";
         return Err(vec![with_code(code::BAD_REQUEST, message)]);

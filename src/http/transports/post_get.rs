@@ -140,11 +140,11 @@ async fn execute_single(
         Ok(operation) => operation,
         // graphql-sse reports a malformed request by the status, and a rejected document by an
         // event.
-        Err(error) if is_event_stream && is_document_error(&error) => {
-            state.engine.record_errors(std::slice::from_ref(&error));
-            return Ok(sse::rejected(vec![error]));
+        Err(errors) if is_event_stream && errors.iter().all(is_document_error) => {
+            state.engine.record_errors(&errors);
+            return Ok(sse::rejected(errors));
         }
-        Err(error) => return Err(error.into()),
+        Err(errors) => return Err(errors.into()),
     };
     check_method(state, &operation, &head.parts)?;
     if is_event_stream {
@@ -199,7 +199,7 @@ async fn execute_batch(
             Err(error) if responses.is_empty() => return Err(error.into()),
             Err(error) => Err(HttpError::from(error).errors),
             Ok(requester) => match requester.prepare(params) {
-                Err(error) => Err(vec![error]),
+                Err(errors) => Err(errors),
                 Ok(operation) if operation.ty() == OperationType::Subscription => {
                     Err(vec![with_code(code::BAD_REQUEST, SUBSCRIPTION_TRANSPORTS)])
                 }

@@ -153,7 +153,7 @@ async fn operations_run_concurrently_and_end_with_complete_or_error() {
         ("subscription { timelineEvents(after: \"?\") { __typename } }", "INVALID_CURSOR"),
         (
             "subscription { timelineEvents { __typename } followCounts(userId: \"a\") { id } }",
-            "QUERY_TOO_COMPLEX",
+            "GRAPHQL_VALIDATION_FAILED",
         ),
     ] {
         socket.subscribe("invalid", query, json!({})).await;

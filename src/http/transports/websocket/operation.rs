@@ -2,7 +2,6 @@
 
 use std::sync::atomic::AtomicBool;
 
-use async_graphql::ServerError;
 use async_graphql::parser::types::OperationType;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 
@@ -54,13 +53,12 @@ async fn admit(
         Error::Unauthenticated(_) => Outgoing::Forbidden,
         error => rejected(error),
     })?;
-    let failed = |error: ServerError| Outgoing::Failed(vec![error]);
-    let operation = requester.prepare(params).map_err(failed)?;
+    let operation = requester.prepare(params).map_err(Outgoing::Failed)?;
     let is_subscription = operation.ty() == OperationType::Subscription;
     if !is_subscription && state.shutdown.is_shutting_down() {
         return Err(rejected(Error::Unavailable));
     }
-    operation.admit().await.map_err(failed)
+    operation.admit().await.map_err(|error| Outgoing::Failed(vec![error]))
 }
 
 /// Executes a query or mutation.
