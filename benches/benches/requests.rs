@@ -4,6 +4,7 @@
 //! server, and with a cached document. For comparison, parsing the document and batches of a loader
 //! are measured alone.
 
+use apollo_compiler::ast::Document;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, header};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
@@ -58,7 +59,7 @@ fn reads(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group(format!("request {name}"));
         group.sample_size(30);
         group.bench_function("parse", |bench| {
-            bench.iter(|| async_graphql::parser::parse_query(&query));
+            bench.iter(|| Document::parse(query.as_str(), ""));
         });
         let mut count = 0u64;
         group.bench_function("new document", |bench| {
