@@ -43,20 +43,23 @@ pub struct DocumentCache(Cache<DocumentKey, Arc<ValidOperation>, ByteWeighter>);
 
 /// Estimates the memory of an operation in bytes.
 ///
-/// The syntax tree and each normal form are estimated from the text.
+/// The syntax tree is estimated from the text, each normal form from its fields and values.
 #[derive(Clone)]
 struct ByteWeighter;
 
 impl ByteWeighter {
-    const TREE_BYTES_PER_TEXT_BYTE: usize = 32;
+    /// An item of a list has 2 bytes of text and a node of about 100 bytes.
+    const TREE_BYTES_PER_TEXT_BYTE: usize = 64;
     const NORMAL_FORM_BYTES_PER_FIELD: usize = 768;
+    const NORMAL_FORM_BYTES_PER_VALUE: usize = 96;
     const BYTES_PER_ENTRY: usize = 1_024;
 }
 
 impl Weighter<DocumentKey, Arc<ValidOperation>> for ByteWeighter {
     fn weight(&self, key: &DocumentKey, operation: &Arc<ValidOperation>) -> u64 {
         let tree = key.text.len() * Self::TREE_BYTES_PER_TEXT_BYTE;
-        let form = operation.max_fields() * Self::NORMAL_FORM_BYTES_PER_FIELD;
+        let form = operation.size().selections * Self::NORMAL_FORM_BYTES_PER_FIELD
+            + operation.size().values * Self::NORMAL_FORM_BYTES_PER_VALUE;
         (Self::BYTES_PER_ENTRY + tree + form * operation.max_forms()) as u64
     }
 }

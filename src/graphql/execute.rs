@@ -109,7 +109,8 @@ impl AdmittedOperation {
 impl Operation {
     async fn resolve(&self, context: &Arc<RequestContext>) -> Response {
         let (mut data, mut errors) = (IndexMap::new(), Vec::new());
-        for document in self.form.documents(&self.variables) {
+        let mut documents = self.form.documents(&self.variables).into_iter();
+        while let Some(document) = documents.next() {
             let response = self.resolve_document(document, context).await;
             let is_err = response.is_err();
             errors.extend(response.errors);
@@ -121,7 +122,8 @@ impl Operation {
                 _ => {}
             }
             // The specification executes no further field of a mutation when `data` becomes null.
-            if is_err && self.form.shape.has_failed(&data, &errors) {
+            let has_next = documents.len() > 0;
+            if has_next && is_err && self.form.shape.has_failed(&data, &errors) {
                 break;
             }
         }
@@ -145,7 +147,7 @@ impl Operation {
 
     /// Completes the response of async-graphql.
     ///
-    /// Its errors are given codes, its data is written as JSON, and the document is cached.
+    /// Its errors are given codes, and its data is written as JSON.
     ///
     /// # Errors
     /// When the operation was not executed after all.

@@ -8,6 +8,9 @@
 //! The [`ResponseShape`] of an operation is computed once, with its normal form. Each response is
 //! then written directly into bytes, without an intermediate tree.
 
+use std::collections::HashSet;
+use std::fmt::Write as _;
+
 use apollo_compiler::ast::Type;
 use async_graphql::indexmap::IndexMap;
 use async_graphql::{Name, PathSegment, ServerError, Value};
@@ -16,6 +19,8 @@ use serde::Serialize;
 /// The fields of an object in the response, in the order of the specification.
 #[derive(PartialEq)]
 pub enum ResponseShape {
+    /// A value of a scalar or an enum.
+    Leaf,
     Object(Vec<ResponseField>),
     /// The fields of each object type, by its name.
     ///
@@ -63,6 +68,7 @@ impl ResponseShape {
     /// The fields of an object with this data.
     fn of(&self, data: &IndexMap<Name, Value>) -> &[ResponseField] {
         match self {
+            Self::Leaf => &[],
             Self::Object(fields) => fields,
             Self::Abstract(key, types) => {
                 let Some(Value::String(name)) = data.get(key) else { return &[] };
@@ -72,40 +78,77 @@ impl ResponseShape {
     }
 
     /// Whether errors make the value of the response's key `data` null.
+    ///
+    /// Fields that are not executed yet have neither a value nor an error.
     pub fn has_failed(&self, data: &IndexMap<Name, Value>, errors: &[ServerError]) -> bool {
         let ResponseShape::Object(fields) = self else { return false };
-        let mut writer = ResponseWriter { json: Vec::new(), errors, path: vec![] };
-        // Fields that are not executed yet have neither a value nor an error.
-        let is_done = |field: &&ResponseField| {
-            let key = PathSegment::Field(field.key.to_string());
-            data.contains_key(&field.key)
-                || errors.iter().any(|error| error.path.first() == Some(&key))
+        let mut writer = ResponseWriter::new(errors);
+        let has_error = |key: &Name| {
+            let is_at = |error: &ServerError| matches!(error.path.first(), Some(PathSegment::Field(first)) if key == first);
+            errors.iter().any(is_at)
         };
+        let is_done =
+            |field: &&ResponseField| data.contains_key(&field.key) || has_error(&field.key);
         fields.iter().filter(is_done).any(|field| {
-            writer.path = vec![PathSegment::Field(field.key.to_string())];
             let value = data.get(&field.key).unwrap_or(&Value::Null);
-            !writer.value(value, &field.nullability, &field.below)
+            let depth = writer.enter(|path| push_field(path, &field.key));
+            let is_written = writer.value(value, &field.nullability, &field.below);
+            writer.path.truncate(depth);
+            !is_written
         })
     }
 
     /// Writes the value of the response's key `data`.
     #[must_use]
     pub fn write(&self, data: &Value, errors: &[ServerError]) -> Vec<u8> {
-        let mut writer = ResponseWriter { json: Vec::with_capacity(4096), errors, path: vec![] };
-        let nullability = Nullability::UNKNOWN;
+        let mut writer = ResponseWriter::new(errors);
+        // `data` is null when a non-null field at the root failed.
+        let nullability = Nullability { nullable: true, items: None };
         writer.value(data, &nullability, self);
         writer.json
     }
 }
 
-struct ResponseWriter<'a> {
+struct ResponseWriter {
     json: Vec<u8>,
-    errors: &'a [ServerError],
+    /// The paths of the values with an error below them.
+    failed_below: HashSet<String>,
     /// The path of the value that is being written; empty if there are no errors.
-    path: Vec<PathSegment>,
+    path: String,
 }
 
-impl ResponseWriter<'_> {
+/// Adds a field to a path.
+fn push_field(path: &mut String, key: &str) {
+    path.push('/');
+    path.push_str(key);
+}
+
+/// Adds an item of a list to a path. No field's name starts with a digit.
+fn push_index(path: &mut String, index: usize) {
+    let _ = write!(path, "/{index}");
+}
+
+fn failed_below(errors: &[ServerError]) -> HashSet<String> {
+    let mut paths = HashSet::new();
+    for error in errors {
+        let mut path = String::new();
+        for segment in &error.path {
+            paths.insert(path.clone());
+            match segment {
+                PathSegment::Field(key) => push_field(&mut path, key),
+                PathSegment::Index(index) => push_index(&mut path, *index),
+            }
+        }
+    }
+    paths
+}
+
+impl ResponseWriter {
+    fn new(errors: &[ServerError]) -> Self {
+        let failed_below = failed_below(errors);
+        Self { json: Vec::with_capacity(4096), failed_below, path: String::new() }
+    }
+
     /// Writes an object, or returns false if a failed non-null field makes it null.
     fn object(&mut self, fields: &IndexMap<Name, Value>, shape: &ResponseShape) -> bool {
         self.json.push(b'{');
@@ -113,7 +156,7 @@ impl ResponseWriter<'_> {
             // Usually the fields are in order already.
             let next = fields.get_index(index).filter(|(key, _)| **key == field.key);
             let value = next.map(|(_, value)| value).or_else(|| fields.get(&field.key));
-            self.enter(|| PathSegment::Field(field.key.to_string()));
+            let depth = self.enter(|path| push_field(path, &field.key));
             if index > 0 {
                 self.json.push(b',');
             }
@@ -123,7 +166,7 @@ impl ResponseWriter<'_> {
             if !self.value(value, &field.nullability, &field.below) {
                 return false;
             }
-            self.leave();
+            self.path.truncate(depth);
         }
         self.json.push(b'}');
         true
@@ -136,7 +179,13 @@ impl ResponseWriter<'_> {
             Value::Object(fields) => self.object(fields, below),
             Value::List(items) => self.list(items, nullability.items.as_deref(), below),
             // All fields of the object failed, for which async-graphql returns null.
-            Value::Null if self.has_failed_below() => self.object(&IndexMap::new(), below),
+            Value::Null
+                if !matches!(below, ResponseShape::Leaf)
+                    && nullability.items.is_none()
+                    && self.failed_below.contains(&self.path) =>
+            {
+                self.object(&IndexMap::new(), below)
+            }
             Value::Null => false,
             value => self.scalar(value),
         };
@@ -163,11 +212,11 @@ impl ResponseWriter<'_> {
             if index > 0 {
                 self.json.push(b',');
             }
-            self.enter(|| PathSegment::Index(index));
+            let depth = self.enter(|path| push_index(path, index));
             if !self.value(item, nullability, below) {
                 return false;
             }
-            self.leave();
+            self.path.truncate(depth);
         }
         self.json.push(b']');
         true
@@ -177,22 +226,13 @@ impl ResponseWriter<'_> {
         value.serialize(&mut serde_json::Serializer::new(&mut self.json)).is_ok()
     }
 
-    /// Whether a field of the value failed, and not the value itself.
-    fn has_failed_below(&self) -> bool {
-        let is_below = |error: &ServerError| {
-            error.path.len() > self.path.len() && error.path.starts_with(&self.path)
-        };
-        self.errors.iter().any(is_below)
-    }
-
-    fn enter(&mut self, segment: impl FnOnce() -> PathSegment) {
-        if !self.errors.is_empty() {
-            self.path.push(segment());
+    /// Adds a segment to the path, and returns the length before.
+    fn enter(&mut self, push: impl FnOnce(&mut String)) -> usize {
+        let depth = self.path.len();
+        if !self.failed_below.is_empty() {
+            push(&mut self.path);
         }
-    }
-
-    fn leave(&mut self) {
-        self.path.pop();
+        depth
     }
 }
 
@@ -252,7 +292,19 @@ mod tests {
 
     #[test]
     fn null_propagates_to_the_nearest_nullable_position() {
-        let cases: [(&str, Value, &[&[&str]], &str); 10] = [
+        let cases: [(&str, Value, &[&[&str]], &str); 12] = [
+            (
+                "{ me { best { name } } }",
+                value!({ "me": { "best": null } }),
+                &[&["me", "best"]],
+                r#"{"me":{"best":null}}"#,
+            ),
+            (
+                "{ some { id } }",
+                value!({ "some": null }),
+                &[&["some", "0", "id"]],
+                r#"{"some":null}"#,
+            ),
             (
                 "{ me { name } }",
                 value!({ "me": null }),

@@ -3,15 +3,15 @@
 //! async-graphql resolves the fields of every object through a `FuturesUnordered` with a task per
 //! field, although most fields of list entries, and of single objects such as `Post.author`, are
 //! stored values that are ready at the first poll. It also returns the fields in the order of their
-//! completion, not of the document
-//! (<https://github.com/async-graphql/async-graphql/issues/612>, open since 2021). [`Eager`] is
-//! therefore written by hand: it polls each field once, in the order of the document, and joins
-//! only the fields that are pending. These come last in the result; the response writer
-//! (`src/graphql/response_writer.rs`) restores the order of the document for all objects.
+//! completion, not of the document (<https://github.com/async-graphql/async-graphql/issues/612>,
+//! open since 2021). [`Eager`] is therefore written by hand: it polls each field once, in the order
+//! of the document, and joins only the fields that are pending. These come last in the result; the
+//! response writer (`src/graphql/response_writer.rs`) restores the order of the document for all
+//! objects.
 //!
 //! The fields bypass the extensions and the custom directives of async-graphql; the schema that
-//! executes operations has neither. `@skip` and `@include` are not evaluated here: async-graphql
-//! removes skipped selections from the document before it executes it.
+//! executes operations has neither. `@skip` and `@include` are not evaluated here: the normal form
+//! of an operation has no skipped fields.
 
 use std::borrow::Cow;
 use std::task::Poll;
@@ -19,7 +19,7 @@ use std::task::Poll;
 use async_graphql::indexmap::IndexMap;
 use async_graphql::parser::types::{Field, Selection};
 use async_graphql::registry::Registry;
-use async_graphql::resolver_utils::{ContainerType, resolve_container};
+use async_graphql::resolver_utils::ContainerType;
 use async_graphql::{ContextSelectionSet, ObjectType, OutputType, Positioned, ServerResult, Value};
 use futures_util::future::join_all;
 use futures_util::poll;
@@ -53,9 +53,9 @@ impl<T: ObjectType> OutputType for Eager<T> {
     ) -> ServerResult<Value> {
         let name = T::type_name();
         // A selection on an object type has fields only, because operations are in normal form.
-        let fields = ctx.item.node.items.iter().map(as_field).collect::<Option<Vec<_>>>();
-        let Some(fields) = fields else { return resolve_container(ctx, &self.0).await };
-        let mut values = IndexMap::with_capacity(fields.len());
+        // A selection on an object has fields only, because operations are in normal form.
+        let fields = ctx.item.node.items.iter().filter_map(as_field);
+        let mut values = IndexMap::with_capacity(ctx.item.node.items.len());
         let mut pending = Vec::new();
         for field in fields {
             let key = &field.node.response_key().node;

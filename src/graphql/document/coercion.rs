@@ -6,10 +6,10 @@
 use apollo_compiler::ast::{self, Type, VariableDefinition};
 use apollo_compiler::schema::{ExtendedType, InputObjectType, InputValueDefinition};
 use apollo_compiler::{Node, Schema};
-use async_graphql::{Name, Number, ServerError, Variables};
+use async_graphql::{Name, Number, Pos, ServerError, Variables};
 use async_graphql_value::{ConstValue, Value};
 
-use super::diagnostics::invalid;
+use super::diagnostics::{MAX_ERRORS, invalid};
 use super::source::Lines;
 
 /// The value of a valid literal at a position of the type `ty`.
@@ -33,14 +33,8 @@ pub fn literal(schema: &Schema, value: &ast::Value, ty: &Type) -> Value {
         ast::Value::Boolean(value) => Value::Boolean(*value),
         ast::Value::Enum(name) => Value::Enum(Name::new(name)),
         ast::Value::Int(number) if name == "ID" => Value::String(number.as_str().to_owned()),
-        ast::Value::Int(number) => number
-            .as_str()
-            .parse::<i64>()
-            .map_or(Value::Null, |number| Value::Number(number.into())),
-        ast::Value::Float(number) => {
-            let number = number.try_to_f64().ok().and_then(Number::from_f64);
-            number.map_or(Value::Null, Value::Number)
-        }
+        ast::Value::Int(number) => number.as_str().parse().map_or(Value::Null, Value::Number),
+        ast::Value::Float(number) => number.as_str().parse().map_or(Value::Null, Value::Number),
         ast::Value::Object(fields) => {
             let types = schema.get_input_object(name).map(|object| &object.fields);
             let field = |(name, value): &(apollo_compiler::Name, Node<ast::Value>)| {
@@ -85,11 +79,10 @@ pub fn variables(
                 let path = vec![name.to_owned()];
                 let mut coercion = Coercion { schema, path, problems: Vec::new() };
                 let value = coercion.value(value, ty);
+                let position =
+                    if coercion.problems.is_empty() { Pos::default() } else { position() };
                 errors.extend(coercion.problems.into_iter().map(|problem| {
-                    invalid(
-                        &format!("Variable \"${name}\" got invalid value {problem}"),
-                        position(),
-                    )
+                    invalid(&format!("Variable \"${name}\" got invalid value {problem}"), position)
                 }));
                 value
             }
@@ -209,6 +202,9 @@ impl Coercion<'_> {
     }
 
     fn reject(&mut self, value: &ConstValue, problem: &str) -> ConstValue {
+        if self.problems.len() >= MAX_ERRORS {
+            return ConstValue::Null;
+        }
         let at = match self.path.len() {
             1 => String::new(),
             _ => format!(" at \"{}\"", self.path.concat()),

@@ -23,7 +23,7 @@ use crate::graphql::response_writer::{Nullability, ResponseField, ResponseShape}
 /// The response key of a `__typename` that the client has not selected.
 ///
 /// It is no GraphQL name, so no client can select it. It is never part of a response.
-const TYPE_KEY: &str = "$type";
+pub const TYPE_KEY: &str = "$type";
 
 /// Builds a selection in normal form from the selections of a document.
 pub struct Builder<'a> {
@@ -58,12 +58,12 @@ impl<'a> Builder<'a> {
         let schema = self.schema;
         let types = schema.possible_types(ty);
         let collected: Vec<_> = types.iter().map(|object| self.collect(object, sets)).collect();
-        let [fields] = &collected[..] else {
-            return self.abstract_selection(ty, types, &collected);
+        let (Some(object), Some(fields)) = (types.first(), collected.first()) else {
+            return (Selected { items: vec![type_field()] }, ResponseShape::Object(vec![]));
         };
-        let Some(object) = types.first() else {
+        if object != ty {
             return self.abstract_selection(ty, types, &collected);
-        };
+        }
         let mut items = Vec::with_capacity(fields.len());
         let mut shape = Vec::with_capacity(fields.len());
         for (key, fields) in fields {
@@ -84,9 +84,7 @@ impl<'a> Builder<'a> {
         types: &'a [ApolloName],
         collected: &[Collected<'a>],
     ) -> (Selected, ResponseShape) {
-        let Some(first) = collected.first() else {
-            return (Selected { items: vec![type_field()] }, ResponseShape::Object(vec![]));
-        };
+        let first = &collected[0];
         let is_common = |key: &ApolloName| self.is_common(key, types, collected);
         let mut items = Vec::new();
         let mut type_key = None;
@@ -223,7 +221,7 @@ impl<'a> Builder<'a> {
         let is_leaf =
             schema.schema.types.get(ty.inner_named_type()).is_none_or(ExtendedType::is_leaf);
         let (selected, below) = if is_leaf {
-            (Selected::default(), ResponseShape::Object(vec![]))
+            (Selected::default(), ResponseShape::Leaf)
         } else {
             let sets: Vec<_> = fields.iter().map(|(_, field)| &field.selection_set).collect();
             self.selection(ty.inner_named_type(), &sets)

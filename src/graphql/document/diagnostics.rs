@@ -9,7 +9,7 @@ use super::source::Lines;
 use crate::schema::{code, with_code};
 
 /// Maximum number of errors in the response to a document that is not valid.
-const MAX_ERRORS: usize = 5;
+pub const MAX_ERRORS: usize = 5;
 
 /// Tokens in messages of the parser, and how a document spells them.
 const TOKENS: [(&str, &str); 9] = [

@@ -11,10 +11,10 @@ use apollo_compiler::{ExecutableDocument, Name, Node, Schema};
 use async_graphql::ServerError;
 
 use super::coercion::is_one_of;
-use super::diagnostics::invalid;
+use super::diagnostics::{MAX_ERRORS, invalid};
 use super::source::Lines;
 
-/// Checks the input values of all operations of a document that is otherwise valid.
+/// The first errors in the input values of a document that is otherwise valid.
 pub fn check(
     schema: &Schema,
     document: &ExecutableDocument,
@@ -116,7 +116,36 @@ impl<'a> Walk<'a> {
             }
             Value::Object(_) if position.ty.is_list() => self.value(value, item),
             Value::Object(fields) => self.object(fields, value, position),
+            Value::List(_) => self.untyped(value),
             _ => {}
+        }
+    }
+
+    /// A value of a scalar that the schema defines. Its objects have no types.
+    fn untyped(&mut self, value: &'a Node<Value>) {
+        match &**value {
+            Value::List(items) => {
+                for item in items {
+                    self.untyped(item);
+                }
+            }
+            Value::Object(fields) => {
+                self.unique_names(fields);
+                for (_, value) in fields {
+                    self.untyped(value);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn unique_names(&mut self, fields: &'a [(Name, Node<Value>)]) {
+        let mut names = HashSet::new();
+        for (name, value) in fields {
+            if !names.insert(name) {
+                let message = format!("There can be only one input field named \"{name}\".");
+                self.reject(&message, value);
+            }
         }
     }
 
@@ -126,16 +155,10 @@ impl<'a> Walk<'a> {
         value: &'a Node<Value>,
         position: Position<'a>,
     ) {
-        let mut names = HashSet::new();
-        for (name, value) in fields {
-            if !names.insert(name) {
-                let message = format!("There can be only one input field named \"{name}\".");
-                self.reject(&message, value);
-            }
-        }
         let Some(object) = self.schema.get_input_object(position.ty.inner_named_type()) else {
-            return;
+            return self.untyped(value);
         };
+        self.unique_names(fields);
         for (name, value) in fields {
             if let Some(field) = object.fields.get(name) {
                 let has_default = field.default_value.is_some();
@@ -189,6 +212,9 @@ impl<'a> Walk<'a> {
     }
 
     fn reject(&mut self, message: &str, value: &Node<Value>) {
+        if self.errors.len() >= MAX_ERRORS {
+            return;
+        }
         let offset = value.location().map_or(0, |location| location.offset());
         self.errors.push(invalid(message, self.lines.position(offset)));
     }

@@ -2,13 +2,15 @@
 //!
 //! A few hundred bytes of fragments that each spread the next one twice expand to millions of
 //! fields. Therefore the document is measured first, in linear time: each fragment is walked once,
-//! and its size is added for each spread. What is measured bounds the time of validation, of the
+//! and its size is added for each spread. The limits bound the time of the validation, of the
 //! normal form and of the execution, and the depth of their recursion.
 
 use std::collections::HashMap;
 
 use apollo_compiler::Name;
-use apollo_compiler::ast::{Definition, Document, FragmentDefinition, OperationType, Selection};
+use apollo_compiler::ast::{
+    Definition, Document, FragmentDefinition, OperationType, Selection, Value,
+};
 use async_graphql::ServerError;
 
 use crate::config::Limits;
@@ -56,23 +58,32 @@ pub fn check_length(text: &str, limits: &Limits) -> Result<(), ServerError> {
     check_limit("bytes", text.len(), limits.max_document_bytes)
 }
 
+/// The size of the largest operation of a document, spreads expanded.
+#[derive(Default)]
+pub struct DocumentSize {
+    /// Number of fields, spreads and inline fragments.
+    pub selections: usize,
+    /// Number of values in arguments, items of lists and fields of objects included.
+    pub values: usize,
+}
+
 /// Checks the size of each operation and of each fragment of a document.
 ///
-/// Returns the number of selections of the largest operation, with every spread expanded. Fragments
-/// that form a cycle or do not exist count as empty; the validation rejects them.
+/// Fragments that form a cycle or do not exist count as empty; the validation rejects them.
 ///
 /// # Errors
 /// `QUERY_TOO_COMPLEX`, with the name of the limit in its message.
-pub fn check(document: &Document, limits: &Limits) -> Result<usize, ServerError> {
+pub fn check(document: &Document, limits: &Limits) -> Result<DocumentSize, ServerError> {
     check_limit("definitions", document.definitions.len(), limits.max_definitions)?;
-    let mut largest = 0;
+    let mut largest = DocumentSize::default();
     let mut walk = FragmentWalk::new(document);
     for definition in &document.definitions {
         match definition {
             Definition::OperationDefinition(operation) => {
                 let mut stats = measure(&operation.selection_set, &mut walk)?;
                 stats.add_directives(operation.directives.len());
-                largest = largest.max(stats.selections);
+                largest.selections = largest.selections.max(stats.selections);
+                largest.values = largest.values.max(stats.values);
                 check_selection(&stats, limits)?;
                 check_limit("aliases", stats.aliases, limits.max_aliases)?;
                 check_limit("directives", stats.directives, limits.max_directives)?;
@@ -108,6 +119,8 @@ struct SelectionStats {
     depth: usize,
     aliases: usize,
     directives: usize,
+    /// Number of values in arguments of fields.
+    values: usize,
     /// Number of fields on the first level, fragments expanded.
     root_fields: usize,
     /// Depth of nested fields, spreads and inline fragments.
@@ -124,6 +137,7 @@ impl SelectionStats {
         self.depth = self.depth.max(other.depth);
         self.aliases = self.aliases.saturating_add(other.aliases);
         self.directives = self.directives.saturating_add(other.directives);
+        self.values = self.values.saturating_add(other.values);
         self.root_fields = self.root_fields.saturating_add(other.root_fields);
         self.selection_depth = self.selection_depth.max(other.selection_depth);
         let weight = self.introspection_weight;
@@ -195,7 +209,9 @@ fn measure<'a>(
                     check_limit("levels of nested introspection lists", below.list_depth, max)?;
                 }
                 let nested = below.nested(field.directives.len());
+                let values = field.arguments.iter().map(|each| count_values(&each.value)).sum();
                 stats.add(SelectionStats {
+                    values: below.values.saturating_add(values),
                     depth: below.depth.saturating_add(1),
                     aliases: below.aliases.saturating_add(usize::from(field.alias.is_some())),
                     root_fields: 1,
@@ -233,6 +249,15 @@ fn measure_fragment<'a>(
     stats.add_directives(fragment.directives.len());
     walk.fragments.insert(name, Some(stats));
     Ok(stats)
+}
+
+fn count_values(value: &Value) -> usize {
+    let below = match value {
+        Value::List(items) => items.iter().map(|item| count_values(item)).sum(),
+        Value::Object(fields) => fields.iter().map(|(_, value)| count_values(value)).sum(),
+        _ => 0,
+    };
+    1 + below
 }
 
 fn check_limit(unit: &str, count: usize, max: usize) -> Result<(), ServerError> {

@@ -2,7 +2,7 @@
 //!
 //! Each object has one field for each response key, in the order of the specification's
 //! `CollectFields`. Fragments are resolved, `@skip` and `@include` are evaluated, and literals are
-//! values. A selection on an interface or union has the fields of all its types first, and then a
+//! values. A selection on an interface or union has the fields that all its types share, and then a
 //! fragment for each type with fields of its own.
 
 use std::collections::HashMap;
@@ -16,7 +16,7 @@ use async_graphql::parser::types::{
 use async_graphql::{Pos, Positioned, Variables};
 use async_graphql_value::{ConstValue, Value};
 
-use super::collect::Builder;
+use super::collect::{Builder, TYPE_KEY};
 use super::validation::{DocumentSchema, ValidDocument};
 use crate::graphql::response_writer::ResponseShape;
 
@@ -66,10 +66,13 @@ impl NormalForm {
     /// The operation as a document of which only the cost is computed.
     ///
     /// Arguments whose variables are null are left out too. Null where it is not valid is an error
-    /// of the field, and not of the computation.
+    /// of the field, and not of the computation. Fields that the client has not selected cost
+    /// nothing.
     pub fn priced_document(&self, values: &Variables) -> ExecutableDocument {
         let is_given = |name: &str| !matches!(values.get(name), None | Some(ConstValue::Null));
-        self.document_of(self.selection.clone(), &is_given)
+        let mut selection = self.selection.clone();
+        remove_hidden(&mut selection);
+        self.document_of(selection, &is_given)
     }
 
     /// The documents that are executed one after the other.
@@ -116,6 +119,21 @@ impl NormalForm {
             _ => None,
         }
     }
+}
+
+/// Removes each `__typename` that the client has not selected.
+fn remove_hidden(selection: &mut SelectionSet) {
+    selection.items.retain_mut(|item| match &mut item.node {
+        Selection::Field(field) => {
+            remove_hidden(&mut field.node.selection_set.node);
+            field.node.alias.as_ref().is_none_or(|alias| alias.node != TYPE_KEY)
+        }
+        Selection::InlineFragment(fragment) => {
+            remove_hidden(&mut fragment.node.selection_set.node);
+            true
+        }
+        Selection::FragmentSpread(_) => true,
+    });
 }
 
 /// Removes arguments and input fields whose variables are not given.

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 
 use super::coercion;
 use super::diagnostics::invalid;
+use super::limits::DocumentSize;
 use super::normal_form::NormalForm;
 use super::source::Lines;
 use super::validation::{DocumentSchema, ValidDocument};
@@ -42,12 +43,12 @@ impl ValidOperation {
     pub fn select(document: ValidDocument, name: Option<&str>) -> Result<Self, ServerError> {
         let operations = &document.document.operations;
         let operation = match name {
-            Some(name) => operations.named.get(name).ok_or_else(|| {
-                unknown_operation(format!("The document has no operation named {name:?}."))
-            }),
+            Some(name) => operations
+                .named
+                .get(name)
+                .ok_or_else(|| unknown_operation(format!("Unknown operation named {name:?}."))),
             None if operations.len() > 1 => Err(unknown_operation(
-                "The document has several operations. Set 'operationName' to the one to execute."
-                    .to_owned(),
+                "Must provide operation name if query contains multiple operations.".to_owned(),
             )),
             None => operations
                 .iter()
@@ -67,7 +68,7 @@ impl ValidOperation {
 
     /// Whether the document has a mutation with a string literal.
     ///
-    /// Such a document is not cached: it is not sent twice, and the literal may be a password.
+    /// Such a document is not cached, because the literal may be a password.
     pub fn has_mutation_with_strings(&self) -> bool {
         let is_mutation =
             |operation: &Node<Operation>| operation.operation_type == OperationType::Mutation;
@@ -75,9 +76,9 @@ impl ValidOperation {
         document.text.contains('"') && document.document.operations.iter().any(is_mutation)
     }
 
-    /// The largest number of fields of a normal form, as far as the text shows it.
-    pub fn max_fields(&self) -> usize {
-        self.document.selections
+    /// The size of the document with every spread expanded.
+    pub fn size(&self) -> &DocumentSize {
+        &self.document.size
     }
 
     pub fn has_variables(&self) -> bool {
@@ -103,11 +104,14 @@ impl ValidOperation {
     ) -> Result<Variables, Vec<ServerError>> {
         let (definitions, text) = (&self.operation.variables, &self.document.text);
         let variables = coercion::variables(&schema.schema, definitions, given, text)?;
-        for name in &self.condition_variables {
-            if variables.get(name.as_str()) == Some(&ConstValue::Null) {
+        for definition in definitions {
+            let name = definition.name.as_str();
+            let is_condition = self.condition_variables.iter().any(|condition| condition == name);
+            if is_condition && variables.get(name) == Some(&ConstValue::Null) {
                 let message =
                     format!("Variable \"${name}\" of \"@skip\" or \"@include\" must not be null.");
-                return Err(vec![invalid(&message, Lines::new(text).position(0))]);
+                let offset = definition.location().map_or(0, |location| location.offset());
+                return Err(vec![invalid(&message, Lines::new(text).position(offset))]);
             }
         }
         Ok(variables)
@@ -116,13 +120,21 @@ impl ValidOperation {
     /// The normal form for the values of the variables.
     pub fn normal_form(&self, schema: &DocumentSchema, variables: &Variables) -> Arc<NormalForm> {
         let is_true = |name: &str| variables.get(name) == Some(&ConstValue::Boolean(true));
-        let conditions = self.condition_variables.iter().map(|name| is_true(name)).collect();
-        let mut forms = self.forms.lock();
-        if let Some((_, form)) = forms.iter().find(|(key, _)| *key == conditions) {
-            return Arc::clone(form);
+        let conditions =
+            self.condition_variables.iter().map(|name| is_true(name)).collect::<Vec<_>>();
+        let cached = |forms: &[(Vec<bool>, Arc<NormalForm>)]| {
+            let (_, form) = forms.iter().find(|(key, _)| *key == conditions)?;
+            Some(Arc::clone(form))
+        };
+        if let Some(form) = cached(&self.forms.lock()) {
+            return form;
         }
         let form = NormalForm::new(schema, &self.document, &self.operation, &is_true);
         let form = Arc::new(form);
+        let mut forms = self.forms.lock();
+        if let Some(form) = cached(&forms) {
+            return form;
+        }
         if forms.len() == MAX_NORMAL_FORMS {
             forms.remove(0);
         }

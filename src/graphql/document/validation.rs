@@ -14,6 +14,7 @@ use apollo_compiler::validation::{DiagnosticData, Valid, WithErrors};
 use apollo_compiler::{ExecutableDocument, Name, Node, Schema, name, ty};
 use async_graphql::ServerError;
 
+use super::limits::DocumentSize;
 use super::source::{self, Lines};
 use super::{diagnostics, input, limits};
 use crate::config::Limits;
@@ -36,8 +37,7 @@ pub struct ValidDocument {
     /// The text as the parser read it. Positions refer to it.
     pub text: String,
     pub document: Valid<ExecutableDocument>,
-    /// Number of selections of the largest operation, with every spread expanded.
-    pub selections: usize,
+    pub size: DocumentSize,
 }
 
 impl DocumentSchema {
@@ -99,7 +99,7 @@ impl DocumentSchema {
             let message = "Syntax error: the document is empty.".to_owned();
             return Err(vec![with_code(code::PARSE_FAILED, message)]);
         }
-        let selections = limits::check(&syntax, limits).map_err(|error| vec![error])?;
+        let size = limits::check(&syntax, limits).map_err(|error| vec![error])?;
         let document = match syntax.to_executable_validate(&self.schema) {
             Ok(document) => document,
             Err(error) if is_one_field_each(&error) => Valid::assume_valid(error.partial),
@@ -109,10 +109,11 @@ impl DocumentSchema {
         };
         let mut errors = input::check(&self.schema, &document, &lines);
         errors.extend(self.conflicting_lists(&syntax, &lines));
+        errors.truncate(diagnostics::MAX_ERRORS);
         if !errors.is_empty() {
             return Err(errors);
         }
-        Ok(ValidDocument { text, document, selections })
+        Ok(ValidDocument { text, document, size })
     }
 
     /// Conflicts between fields whose arguments differ in the length of a list only.

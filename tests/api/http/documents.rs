@@ -142,6 +142,55 @@ async fn an_object_whose_fields_are_all_skipped_is_empty_and_not_null() {
     assert_eq!(john.query(&document).await, json!({ "node": {} }));
 }
 
+/// More combinations than an operation keeps normal forms.
+#[tokio::test]
+async fn a_cached_document_is_executed_with_the_values_of_its_conditions() {
+    let app = TestApp::new().await;
+    let john = app.register("john").await;
+    let document = "query ($a: Boolean!, $b: Boolean!, $c: Boolean!, $d: Boolean = true) { viewer {
+        email @include(if: $a) ... @skip(if: $b) { user { id } } ...f @include(if: $c) } }
+        fragment f on Viewer { user { username @include(if: $d) } }";
+    for round in 0..2 {
+        for number in 0..16 {
+            let is = |bit: u8| number >> bit & 1 == 1;
+            let (a, b, c, d) = (is(0), is(1), is(2), is(3));
+            let mut variables = json!({ "a": a, "b": b, "c": c, "d": d });
+            if d && round == 1 {
+                variables.as_object_mut().unwrap().remove("d");
+            }
+            let mut viewer = json!({});
+            if a {
+                viewer["email"] = "john@example.com".into();
+            }
+            if !b {
+                viewer["user"]["id"] = john.id.clone().into();
+            }
+            if c && d {
+                viewer["user"]["username"] = "john".into();
+            } else if c && b {
+                viewer["user"] = json!({});
+            }
+            let data = john.run(document, variables.clone()).await;
+            assert_eq!(data, json!({ "viewer": viewer }), "{variables}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn fields_that_are_not_selected_cost_nothing() {
+    let app = TestApp::with(&["--rate-limit-per-user", "1000000"]).await;
+    let john = app.register("john").await;
+    let cost = async |selection: &str| {
+        let data = john.query(&format!("{{ {selection} rateLimit {{ cost }} }}")).await;
+        data["rateLimit"]["cost"].as_i64().unwrap()
+    };
+    let nodes = |selection: &str| format!("nodes(ids: [{:?}]) {{ {selection} }}", john.id);
+    let nothing = cost("").await;
+    assert_eq!(cost("viewer { email @skip(if: true) }").await - nothing, 1);
+    assert_eq!(cost(&nodes("id")).await, cost(&nodes("... on User { username }")).await);
+    assert_eq!(cost(&nodes("id id ... on Node { id }")).await, cost(&nodes("id")).await);
+}
+
 #[tokio::test]
 async fn documents_that_the_specification_allows_are_executed() {
     let app = TestApp::new().await;

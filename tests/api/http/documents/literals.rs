@@ -35,6 +35,7 @@ async fn string_literals_are_stored_as_the_specification_defines() {
 #[tokio::test]
 async fn numbers_are_integers_by_their_value() {
     let app = TestApp::new().await;
+    app.register("john").await;
     for number in ["20", "20.0", "2e1", "2E+1", "200e-1"] {
         let body = format!(
             "{{\"query\": \"query ($n: Int!) {{ users(first: $n) {{ totalCount }} }}\",
@@ -42,15 +43,22 @@ async fn numbers_are_integers_by_their_value() {
         );
         assert_eq!(respond(&app, &body).await.get("errors"), None, "{number}");
     }
-    for (number, size) in [("-0", "0"), ("-0.0", "0"), ("1e2", "100")] {
+    for (number, size) in [("1e2", 100), ("64.0", 64), ("2048", 2048)] {
         let body = format!(
-            "{{\"query\": \"query ($n: Int!) {{ a: users(first: $n) {{ totalCount }} }}\",
+            "{{\"query\": \"query ($n: Int!) {{ user(by: {{username: \\\"john\\\"}}) {{
+              avatarUrl(size: $n) }} }}\", \"variables\": {{\"n\": {number}}}}}"
+        );
+        let body = body.replace('\n', " ");
+        let url = respond(&app, &body).await["data"]["user"]["avatarUrl"].clone();
+        assert!(url.as_str().unwrap().ends_with(&format!("s={size}")), "{number}: {url}");
+    }
+    for number in ["-0", "-0.0", "0e5"] {
+        let body = format!(
+            "{{\"query\": \"query ($n: Int!) {{ users(first: $n) {{ totalCount }} }}\",
               \"variables\": {{\"n\": {number}}}}}"
         );
-        let response = respond(&app, &body).await;
-        let code = &response["errors"][0]["extensions"]["code"];
-        let is_coerced = code.is_null() || code == "PAGE_SIZE_OUT_OF_RANGE";
-        assert!(is_coerced, "{number} is {size}: {response}");
+        let code = respond(&app, &body).await["errors"][0]["extensions"]["code"].clone();
+        assert_eq!(code, "PAGE_SIZE_OUT_OF_RANGE", "{number} is 0");
     }
     for number in ["20.5", "2147483648", "-2147483649", "1e10", "\"20\"", "true", "[20]", "{}"] {
         let body = format!(

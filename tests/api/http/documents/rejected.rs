@@ -25,6 +25,7 @@ async fn invalid_documents_are_rejected() {
         "{ user(by: {}) { id } }",
         "{ user(by: {username: null}) { id } }",
         "{ user(by: {username: \"john\", id: \"1\"}) { id } }",
+        "{ user(by: {username: {a: 1, a: 2}}) { id } }",
         "query ($name: String) { user(by: {username: $name}) { id } }",
         // Directives
         "{ __typename @foo }",
@@ -142,6 +143,29 @@ async fn errors_are_few_and_in_the_words_of_graphql_tools() {
     let many = format!("{{ viewer {{ {} }} }}", "nope ".repeat(100));
     let response = app.post(None, &operation(&many)).await;
     assert_eq!(response["errors"].as_array().unwrap().len(), 5);
+}
+
+/// A rejection costs little, however many errors a small request has.
+#[tokio::test]
+async fn errors_of_values_are_few() {
+    let app = TestApp::new().await;
+    let operation = |n| format!("query A{n}($v: ID) {{ ...f }} ");
+    let operations = (0..60).map(operation).collect::<Vec<_>>().concat();
+    let values = "$v ".repeat(4_500);
+    let positions =
+        format!("{operations} fragment f on Query {{ nodes(ids: [{values}]) {{ id }} }} # \u{e9}");
+    let list = "query A($ids: [ID!]!) { nodes(ids: $ids) { id } }";
+    for (query, variables) in [
+        (positions.as_str(), Value::Null),
+        (list, json!({ "ids": vec![json!([]); 9_000] })),
+        (list, json!({ "ids": vec![json!({ "a": "x".repeat(400) }); 100] })),
+    ] {
+        let body = json!({ "query": query, "variables": variables });
+        let response = app.post(None, &body).await;
+        let errors = response["errors"].as_array().unwrap();
+        assert_eq!(errors.len(), 5, "{}", errors[0]);
+        assert_eq!(errors[0]["extensions"]["code"], INVALID);
+    }
 }
 
 fn operation(document: &str) -> Value {
