@@ -30,7 +30,8 @@ pub fn syntax_error(errors: &DiagnosticList, lines: &Lines<'_>) -> ServerError {
         return with_code(code::PARSE_FAILED, "Syntax error.".to_owned());
     };
     let message = error.error.to_string();
-    let mut message = message.trim_start_matches("syntax error: ").to_owned();
+    let message = message.trim_start_matches("syntax error: ").trim_end_matches('.');
+    let mut message = message.to_owned();
     for (token, spelling) in TOKENS {
         message = message.replace(token, spelling);
     }
@@ -97,6 +98,8 @@ fn corrected(name: &str, message: String, schema: &Schema) -> String {
         }
         // The message lacks a quote.
         ("ConflictingFieldType", ..) => message.replacen(" and \"", "\" and \"", 1),
+        // A list is printed on several lines.
+        _ if message.contains('\n') => message.split_whitespace().collect::<Vec<_>>().join(" "),
         _ if message.ends_with(['.', '?']) => message,
         _ => message + ".",
     }

@@ -11,8 +11,10 @@ use apollo_compiler::Name;
 use apollo_compiler::ast::{
     Definition, Document, FragmentDefinition, OperationType, Selection, Value,
 };
-use async_graphql::ServerError;
+use async_graphql::{Pos, ServerError};
 
+use super::diagnostics::invalid;
+use super::source::Lines;
 use crate::config::Limits;
 use crate::schema::{code, with_code};
 
@@ -21,6 +23,17 @@ use crate::schema::{code, with_code};
 /// Every spread counts as if it were expanded. A walk of the selection recurses once for each
 /// level.
 const MAX_SELECTION_DEPTH: usize = 128;
+
+/// Maximum size of all operations of a document, as a multiple of `--max-fields`.
+///
+/// The validation expands the fragments of each operation.
+const TOTAL_FACTOR: usize = 2;
+
+/// Maximum number of values in the arguments of a document.
+///
+/// Items of lists and fields of objects count. The validation copies the arguments of fields that
+/// cannot be merged.
+const MAX_VALUES: usize = 500;
 
 /// What `--max-fields` counts.
 const SELECTIONS: &str = "fields, fragment spreads and inline fragments";
@@ -69,19 +82,27 @@ pub struct DocumentSize {
 
 /// Checks the size of each operation and of each fragment of a document.
 ///
-/// Fragments that form a cycle or do not exist count as empty; the validation rejects them.
+/// Fragments that do not exist count as empty; the validation rejects them.
 ///
 /// # Errors
-/// `QUERY_TOO_COMPLEX`, with the name of the limit in its message.
-pub fn check(document: &Document, limits: &Limits) -> Result<DocumentSize, ServerError> {
+/// `QUERY_TOO_COMPLEX`, with the name of the limit in its message. `GRAPHQL_VALIDATION_FAILED` when
+/// fragments form a cycle or have the same name: they have no size, and their validation takes
+/// exponential time.
+pub fn check(
+    document: &Document,
+    limits: &Limits,
+    lines: &Lines<'_>,
+) -> Result<DocumentSize, ServerError> {
     check_limit("definitions", document.definitions.len(), limits.max_definitions)?;
     let mut largest = DocumentSize::default();
-    let mut walk = FragmentWalk::new(document);
+    let mut walk = FragmentWalk::new(document, lines)?;
+    let mut selections = 0_usize;
     for definition in &document.definitions {
         match definition {
             Definition::OperationDefinition(operation) => {
                 let mut stats = measure(&operation.selection_set, &mut walk)?;
                 stats.add_directives(operation.directives.len());
+                selections = selections.saturating_add(stats.selections);
                 largest.selections = largest.selections.max(stats.selections);
                 largest.values = largest.values.max(stats.values);
                 check_selection(&stats, limits)?;
@@ -101,6 +122,10 @@ pub fn check(document: &Document, limits: &Limits) -> Result<DocumentSize, Serve
             _ => {}
         }
     }
+    let max_selections = limits.max_fields.saturating_mul(TOTAL_FACTOR);
+    let unit = "fields, fragment spreads and inline fragments in all operations";
+    check_limit(unit, selections, max_selections)?;
+    check_limit("values in arguments", walk.values, MAX_VALUES)?;
     Ok(largest)
 }
 
@@ -167,16 +192,24 @@ struct FragmentWalk<'a> {
     fragments: HashMap<&'a Name, Option<SelectionStats>>,
     /// Number of selections that the walk is inside of.
     selection_depth: usize,
+    /// Number of values in the arguments of the document.
+    values: usize,
+    lines: &'a Lines<'a>,
 }
 
 impl<'a> FragmentWalk<'a> {
-    fn new(document: &'a Document) -> Self {
-        let fragments = document.definitions.iter().filter_map(Definition::as_fragment_definition);
-        Self {
-            definitions: fragments.map(|fragment| (&fragment.name, &**fragment)).collect(),
-            fragments: HashMap::new(),
-            selection_depth: 0,
+    fn new(document: &'a Document, lines: &'a Lines<'a>) -> Result<Self, ServerError> {
+        let mut definitions = HashMap::new();
+        for definition in &document.definitions {
+            let Some(fragment) = definition.as_fragment_definition() else { continue };
+            let name = &fragment.name;
+            if definitions.insert(name, &**fragment).is_some() {
+                let message = format!("There can be only one fragment named \"{name}\".");
+                return Err(invalid(&message, position(name, lines)));
+            }
         }
+        let fragments = HashMap::new();
+        Ok(Self { definitions, fragments, selection_depth: 0, values: 0, lines })
     }
 
     fn enter(&mut self) -> Result<(), ServerError> {
@@ -210,6 +243,7 @@ fn measure<'a>(
                 }
                 let nested = below.nested(field.directives.len());
                 let values = field.arguments.iter().map(|each| count_values(&each.value)).sum();
+                walk.values = walk.values.saturating_add(values);
                 stats.add(SelectionStats {
                     values: below.values.saturating_add(values),
                     depth: below.depth.saturating_add(1),
@@ -238,8 +272,13 @@ fn measure_fragment<'a>(
     name: &'a Name,
     walk: &mut FragmentWalk<'a>,
 ) -> Result<SelectionStats, ServerError> {
-    if let Some(stats) = walk.fragments.get(name) {
-        return Ok(stats.unwrap_or_default());
+    match walk.fragments.get(name) {
+        Some(Some(stats)) => return Ok(*stats),
+        Some(None) => {
+            let message = format!("Cannot spread fragment \"{name}\" within itself.");
+            return Err(invalid(&message, position(name, walk.lines)));
+        }
+        None => {}
     }
     let Some(fragment) = walk.definitions.get(name).copied() else {
         return Ok(SelectionStats::default());
@@ -249,6 +288,10 @@ fn measure_fragment<'a>(
     stats.add_directives(fragment.directives.len());
     walk.fragments.insert(name, Some(stats));
     Ok(stats)
+}
+
+fn position(name: &Name, lines: &Lines<'_>) -> Pos {
+    lines.position(name.location().map_or(0, |location| location.offset()))
 }
 
 fn count_values(value: &Value) -> usize {

@@ -99,7 +99,7 @@ impl DocumentSchema {
             let message = "Syntax error: the document is empty.".to_owned();
             return Err(vec![with_code(code::PARSE_FAILED, message)]);
         }
-        let size = limits::check(&syntax, limits).map_err(|error| vec![error])?;
+        let size = limits::check(&syntax, limits, &lines).map_err(|error| vec![error])?;
         let document = match syntax.to_executable_validate(&self.schema) {
             Ok(document) => document,
             Err(error) if is_one_field_each(&error) => Valid::assume_valid(error.partial),

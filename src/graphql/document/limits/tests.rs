@@ -112,6 +112,57 @@ fn fragment_cycles_are_rejected_even_if_unused() {
     );
 }
 
+/// The validation of such fragments takes exponential time.
+#[test]
+fn fragments_that_spread_each_other_in_many_ways_are_rejected() {
+    let levels = 14;
+    let mut text = String::from("{ viewer { user { ...f0 } } }");
+    for level in 0..levels {
+        let spreads = [1, 3, 5].map(|step| format!("...f{}", (level + step) % levels));
+        let [a, b, c] = spreads;
+        write!(text, " fragment f{level} on User {{ x {{ {a} {b} }} y {{ {c} {a} }} }}").unwrap();
+    }
+    assert_rejected(
+        &text,
+        "GRAPHQL_VALIDATION_FAILED: Cannot spread fragment \"f0\" within itself.",
+    );
+}
+
+/// Otherwise one of them would be measured and another one validated.
+#[test]
+fn fragments_with_the_same_name_are_rejected() {
+    let chain = (0..40).fold(String::new(), |mut chain, n| {
+        let nested = format!("{}...f{}{}", "...{".repeat(60), n + 1, "}".repeat(60));
+        write!(chain, "fragment f{n} on User {{ {nested} }} ").unwrap();
+        chain
+    });
+    let error = "GRAPHQL_VALIDATION_FAILED: There can be only one fragment named \"f0\".";
+    let text = format!("{{ viewer {{ user {{ ...f0 }} }} }} {chain} fragment f0 on User {{ id }}");
+    assert_rejected(&text, error);
+}
+
+#[test]
+fn size_of_all_operations_and_number_of_values_are_limited() {
+    let operations = |number: usize| {
+        let fields = "id ".repeat(900);
+        let operation = |n| format!("query q{n} {{ viewer {{ user {{ ...f }} }} }} ");
+        let operations = (0..number).map(operation).collect::<Vec<_>>().concat();
+        format!("{operations} fragment f on User {{ {fields} }}")
+    };
+    assert_eq!(check(&operations(2)), Ok(()));
+    assert_rejected(
+        &operations(3),
+        "QUERY_TOO_COMPLEX: The document has more than 2000 fields, fragment spreads and inline \
+         fragments in all operations.",
+    );
+    let values = |number: usize| format!("{{ nodes(ids: [{}]) {{ id }} }}", "1 ".repeat(number));
+    assert_eq!(check(&values(499)), Ok(()));
+    let error = "QUERY_TOO_COMPLEX: The document has more than 500 values in arguments.";
+    assert_rejected(&values(500), error);
+    let field = values(450).replace("{ nodes", "nodes").replace("} }", "}");
+    assert_rejected(&format!("{{ {field} ... {{ {field} }} }}"), error);
+}
+
 #[test]
 fn depth_of_introspection_lists_is_limited() {
     let allowed = "{ __type(name: \"Node\") { possibleTypes { interfaces { name } } } }";
