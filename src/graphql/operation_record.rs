@@ -1,4 +1,4 @@
-//! Records each executed operation in the log, its span and the metrics.
+//! Records executed operations in spans and metrics, and slow ones in the log.
 
 use tracing::Span;
 

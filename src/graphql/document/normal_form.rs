@@ -170,3 +170,6 @@ fn is_present(value: &mut Value, is_given: &dyn Fn(&str) -> bool) -> bool {
     }
     true
 }
+
+#[cfg(test)]
+mod tests;

@@ -104,7 +104,14 @@ impl DocumentSchema {
             Ok(document) => document,
             Err(error) if is_one_field_each(&error) => Valid::assume_valid(error.partial),
             Err(error) => {
-                return Err(diagnostics::validation_errors(&error.errors, &self.schema, &lines));
+                let errors = diagnostics::validation_errors(&error.errors, &self.schema, &lines);
+                // apollo-compiler's messages about variables of another type name no type.
+                let (wrong, mut errors): (Vec<_>, Vec<_>) =
+                    errors.into_iter().partition(|error| error.message.contains(" value: $"));
+                if !wrong.is_empty() {
+                    errors.extend(input::check(&self.schema, &error.partial, &lines));
+                }
+                return Err(if errors.is_empty() { wrong } else { errors });
             }
         };
         let mut errors = input::check(&self.schema, &document, &lines);

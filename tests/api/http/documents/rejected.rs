@@ -124,6 +124,12 @@ async fn errors_are_few_and_in_the_words_of_graphql_tools() {
             9,
         ),
         ("{ ...f }", "Unknown fragment \"f\".", 1, 3),
+        (
+            "query ($v: String) { nodes(ids: [$v]) { id } }",
+            "Variable \"$v\" of type \"String\" used in position expecting type \"ID!\".",
+            1,
+            34,
+        ),
         ("{ é }", "Syntax error at line 1, column 3: Unexpected character \"é\".", 1, 3),
         (
             "{ a ",
@@ -151,7 +157,7 @@ async fn errors_of_values_are_few() {
     let app = TestApp::new().await;
     let operation = |n| format!("query A{n}($v: ID) {{ ...f }} ");
     let operations = (0..60).map(operation).collect::<Vec<_>>().concat();
-    let values = "$v ".repeat(4_500);
+    let values = "$v ".repeat(400);
     let positions =
         format!("{operations} fragment f on Query {{ nodes(ids: [{values}]) {{ id }} }} # \u{e9}");
     let list = "query A($ids: [ID!]!) { nodes(ids: $ids) { id } }";
