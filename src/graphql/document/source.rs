@@ -5,8 +5,8 @@
 //! colon, or after `...`, misleads it, although the specification ignores both there. It also
 //! rejects the descriptions that the 2025 edition of the specification allows on operations,
 //! fragments and variables. Both are replaced by as many spaces, so positions stay the same. It
-//! accepts a string that starts with a line end, and it drops an argument without a colon. Both are
-//! syntax errors here.
+//! accepts a string that starts with a line end, and it drops an argument or input field without a
+//! colon. Both are syntax errors here.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -24,13 +24,14 @@ const BYTE_ORDER_MARK: char = '\u{feff}';
 ///
 /// # Errors
 /// A syntax error that the parser does not find: a line end right after the quote of a string, or
-/// an argument without a colon.
+/// an argument or an input field without a colon.
 pub fn prepare(text: &str) -> Result<Cow<'_, str>, SyntaxError> {
     if !text.contains([',', '"', '(', BYTE_ORDER_MARK]) {
         return Ok(Cow::Borrowed(text));
     }
     let mut blanks = Vec::new();
     let mut brackets = Vec::new();
+    let mut parentheses = 0_usize;
     let mut previous = Token::Start;
     // A string that is a description if the right token follows.
     let mut description: Option<Range<usize>> = None;
@@ -42,10 +43,7 @@ pub fn prepare(text: &str) -> Result<Cow<'_, str>, SyntaxError> {
             ',' | BYTE_ORDER_MARK => blanks.push(range),
             ' ' | '\t' | '\n' | '\r' | '#' => {}
             _ if previous == Token::Argument && first != ':' => {
-                return Err(SyntaxError {
-                    at: range.start,
-                    message: "expected : after an argument",
-                });
+                return Err(SyntaxError { at: range.start, message: "expected : after a name" });
             }
             '"' if range.len() == 1 => {
                 return Err(SyntaxError { at: range.start, message: "unterminated string" });
@@ -60,10 +58,14 @@ pub fn prepare(text: &str) -> Result<Cow<'_, str>, SyntaxError> {
                 blanks.extend(description.take().filter(|_| is_described));
                 match first {
                     '(' | '[' | '{' => brackets.push(first),
-                    ')' | ']' | '}' => drop(brackets.pop()),
+                    ')' | ']' | '}' if brackets.pop() == Some('(') => parentheses -= 1,
                     _ => {}
                 }
-                let is_argument = brackets.last() == Some(&'(') && may_precede_argument(previous);
+                parentheses += usize::from(first == '(');
+                // Braces inside of parentheses are those of an input object.
+                let is_argument = parentheses > 0
+                    && brackets.last() != Some(&'[')
+                    && may_precede_argument(previous);
                 previous = match first {
                     'a'..='z' | 'A'..='Z' | '_' if is_argument => Token::Argument,
                     'a'..='z' | 'A'..='Z' | '0'..='9' | '_' => Token::Word,
@@ -89,7 +91,7 @@ enum Token {
     Start,
     /// A name or a number.
     Word,
-    /// The name of an argument.
+    /// The name of an argument or of an input field.
     Argument,
     String,
     Punctuator(char),
@@ -107,7 +109,7 @@ fn may_precede_description(previous: Token, depth: usize) -> bool {
     }
 }
 
-/// Whether the name of an argument may follow `previous` inside of parentheses.
+/// Whether the name of an argument or input field may follow `previous`.
 ///
 /// Other names follow the colon of their variable or argument, or a punctuator of their own.
 fn may_precede_argument(previous: Token) -> bool {
@@ -252,6 +254,7 @@ mod tests {
             "\"\"\"unterminated query { a }",
             "{ a(b: -1.5e+3 c: TRUE d: [E F] e: {f: G}) @h(i: J k: $l) }",
             "query ($a: [Int!]! = E @b(c: D) $e: F) { g(h: $a i: \"\\\"\") }",
+            "query ($a: B = {c: D e: [F {g: H}] i: {}}) { j(k: $a l: {m: n o: [p]}) { q { r s } } }",
         ] {
             assert_eq!(prepare(text).unwrap(), text);
         }
@@ -268,6 +271,9 @@ mod tests {
             ("{ a @b(c: true d) }", 16),
             ("{ a(b: \"\"c) }", 10),
             ("{ a(b: [1] c d: 2) }", 13),
+            ("{ a(b: {c: 1 d}) }", 14),
+            ("{ a(b: {c: \"\"d}) }", 14),
+            ("{ a(b: [{c d: E}]) }", 11),
         ] {
             let error = prepare(text).map_err(|SyntaxError { at, .. }| at);
             assert_eq!(error, Err(at), "{text}");
