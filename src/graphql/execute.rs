@@ -73,10 +73,12 @@ impl AdmittedOperation {
             context = self.context(Snapshot::new(&engine.database)).await;
             response = operation.resolve(&context).await;
         }
+        let has_values = matches!(&response.data, Value::Object(fields) if !fields.is_empty());
         let finished = operation.finish(response);
         recorder.finish(finished.is_ok());
         let mut response = finished?;
-        let is_retryable = is_retryable(&operation.form, &response);
+        let is_retryable =
+            (!has_values || response.data == b"null") && is_retryable(&operation.form, &response);
         response.memory = match context.reserve_response(response.data.len()) {
             Ok(memory) => memory,
             Err(error) if is_query => return Err(vec![server_error(error)]),
@@ -201,15 +203,13 @@ fn is_transient(error: &ServerError) -> bool {
     matches!(code_of(error), Some(code::UNAVAILABLE | code::TIMEOUT))
 }
 
-/// Whether the operation failed for a transient reason and changed nothing.
+/// Whether an operation without any value failed for a transient reason and changed nothing.
 ///
 /// Of a mutation, that is certain only if its single root field failed before it wrote.
 fn is_retryable(form: &NormalForm, response: &ExecutionResponse) -> bool {
     let is_undone =
         form.root_fields() == 1 && response.errors.iter().all(|error| error.path.len() <= 1);
-    response.data == b"null"
-        && response.errors.iter().any(is_transient)
-        && (form.ty == OperationType::Query || is_undone)
+    response.errors.iter().any(is_transient) && (form.ty == OperationType::Query || is_undone)
 }
 
 /// Gives errors without a code the code `GRAPHQL_VALIDATION_FAILED`.

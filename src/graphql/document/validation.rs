@@ -111,6 +111,7 @@ impl DocumentSchema {
                 if !wrong.is_empty() {
                     errors.extend(input::check(&self.schema, &error.partial, &lines));
                 }
+                errors.truncate(diagnostics::MAX_ERRORS);
                 return Err(if errors.is_empty() { wrong } else { errors });
             }
         };
