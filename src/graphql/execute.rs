@@ -205,7 +205,8 @@ fn is_transient(error: &ServerError) -> bool {
 
 /// Whether an operation without values failed for a transient reason.
 ///
-/// It has then changed nothing. Of a mutation, that is certain only if its single root field failed before it wrote.
+/// It has then changed nothing. Of a mutation, that is certain only if its single root field failed
+/// before it wrote.
 fn is_retryable(form: &NormalForm, response: &ExecutionResponse) -> bool {
     let is_undone =
         form.root_fields() == 1 && response.errors.iter().all(|error| error.path.len() <= 1);
