@@ -71,7 +71,6 @@ impl Subscription {
             return Err(with_validation_code(response.errors));
         }
         let mut response = self.operation.finish(response)?;
-        self.is_over |= response.data == b"null";
         response.memory = self.context.reserve_response(response.data.len()).unwrap_or_default();
         if let Some(timer) = self.context.take_event_timer() {
             self.operation.record(&timer);

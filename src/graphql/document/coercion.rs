@@ -33,7 +33,12 @@ pub fn literal(schema: &Schema, value: &ast::Value, ty: &Type) -> Value {
         ast::Value::Boolean(value) => Value::Boolean(*value),
         ast::Value::Enum(name) => Value::Enum(Name::new(name)),
         ast::Value::Int(number) if name == "ID" => Value::String(number.as_str().to_owned()),
-        ast::Value::Int(number) => number.as_str().parse().map_or(Value::Null, Value::Number),
+        ast::Value::Int(number) => {
+            // As a floating-point number, `-0` would be no integer.
+            let integer = number.as_str().parse::<i64>().map(Number::from);
+            let number = integer.or_else(|_| number.as_str().parse::<Number>());
+            number.map_or(Value::Null, Value::Number)
+        }
         ast::Value::Float(number) => number.as_str().parse().map_or(Value::Null, Value::Number),
         ast::Value::Object(fields) => {
             let types = schema.get_input_object(name).map(|object| &object.fields);

@@ -60,6 +60,10 @@ async fn numbers_are_integers_by_their_value() {
         let code = respond(&app, &body).await["errors"][0]["extensions"]["code"].clone();
         assert_eq!(code, "PAGE_SIZE_OUT_OF_RANGE", "{number} is 0");
     }
+    assert_eq!(
+        app.anonymous().error("{ users(first: -0) { totalCount } }").await,
+        "PAGE_SIZE_OUT_OF_RANGE"
+    );
     for number in ["20.5", "2147483648", "-2147483649", "1e10", "\"20\"", "true", "[20]", "{}"] {
         let body = format!(
             "{{\"query\": \"query ($n: Int!) {{ users(first: $n) {{ totalCount }} }}\",
