@@ -77,7 +77,6 @@ pub struct Operation {
     text: String,
     pub(super) form: Arc<NormalForm>,
     pub(super) variables: Variables,
-    has_variables: bool,
 }
 
 /// An operation that is paid for.
@@ -236,8 +235,7 @@ impl Requester {
         }
         let variables = operation.coerce(schema, params.variables.unwrap_or_default())?;
         let form = operation.normal_form(schema, &variables);
-        let (text, has_variables) = (key.into_text(), operation.has_variables());
-        Ok(Operation { requester: self, text, form, variables, has_variables })
+        Ok(Operation { requester: self, text: key.into_text(), form, variables })
     }
 }
 
@@ -287,7 +285,7 @@ impl Operation {
         }
         let request = self.request_of(self.form.priced_document(&self.variables));
         let cost = self.requester.engine.executor.complexity(request).await;
-        if !self.has_variables {
+        if !self.form.has_variables() {
             let _ = self.form.complexity.set(cost);
         }
         cost

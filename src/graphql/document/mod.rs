@@ -2,8 +2,9 @@
 //!
 //! 1. [`source`] replaces what the parser does not accept although the specification does.
 //! 2. [`limits`] bounds the size of the parsed document, before any step that depends on it.
-//! 3. [`validation`] checks the document with apollo-compiler, and with the rules that it lacks.
-//! 4. [`coercion`] coerces the values of the variables.
+//! 3. [`validation`] checks the document with apollo-compiler, and [`input`] checks the rules that
+//!    it lacks. [`diagnostics`] makes the errors.
+//! 4. [`operation`] selects the operation, and [`coercion`] coerces the values of the variables.
 //! 5. [`collect`] makes the [`normal_form`]: it resolves fragments, `@skip` and `@include`, and
 //!    merges fields, so that each object has one field for each response key.
 //!

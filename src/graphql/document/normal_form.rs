@@ -107,6 +107,10 @@ impl NormalForm {
         ExecutableDocument { operations, fragments: HashMap::new() }
     }
 
+    pub fn has_variables(&self) -> bool {
+        !self.variables.is_empty()
+    }
+
     /// Number of fields on the first level.
     pub fn root_fields(&self) -> usize {
         self.selection.items.len()

@@ -81,10 +81,6 @@ impl ValidOperation {
         &self.document.size
     }
 
-    pub fn has_variables(&self) -> bool {
-        !self.operation.variables.is_empty()
-    }
-
     /// The largest number of normal forms that the operation keeps.
     pub fn max_forms(&self) -> usize {
         let doubled =
