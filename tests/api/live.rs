@@ -185,6 +185,7 @@ async fn resuming_after_pruned_events_or_an_unknown_position_has_lagged() {
     let (old, _) = read_timeline(john).await;
     susan.write("one").await;
     susan.write("two").await;
+    app.await_older_transactions().await;
     let (recent, _) = read_timeline(john).await;
     tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
     app.prune_events_to(1).await;

@@ -80,6 +80,7 @@ async fn pruning_keeps_an_unexpired_event_and_all_events_after_it() {
     let nth_newest = |n| format!("(SELECT txn FROM event ORDER BY txn DESC LIMIT 1 OFFSET {n})");
     let expired = "'2020-01-01 00:00:00+00:00'";
     run(&app, &format!("UPDATE event SET at = {expired} WHERE txn <> {}", nth_newest(1))).await;
+    app.await_older_transactions().await;
     let (mut cursor, _) = read_timeline(john).await;
     app.prune_events_to(3).await;
     susan.write("last").await;
@@ -165,6 +166,7 @@ async fn cursors_have_lagged_after_a_restore_into_another_cluster_and_new_ones_w
         let john = john.at(instance);
         let mut resumed = john.subscribe(TIMELINE, json!({ "after": before })).await;
         assert_eq!(summaries(&mut resumed, 1).await, ["StreamLagged"]);
+        instance.await_older_transactions().await;
         let (current, _) = read_timeline(&john).await;
         let mut resumed = john.subscribe(TIMELINE, json!({ "after": current })).await;
         john.write("after").await;

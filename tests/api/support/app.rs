@@ -147,6 +147,16 @@ impl TestApp {
         row.try_get_by_index(0).unwrap()
     }
 
+    /// Waits until all transactions that are older than the newest event have ended.
+    ///
+    /// Panics after 1 minute. A cursor that is read after it stays valid when the events before it
+    /// are pruned.
+    pub async fn await_older_transactions(&self) {
+        if self.is_on_postgres() {
+            postgres::await_older_transactions(self.database().writer()).await;
+        }
+    }
+
     /// Prunes the outbox until at most `remaining` events are left.
     ///
     /// Panics after 1 minute. An older transaction on the PostgreSQL server delays pruning, even a

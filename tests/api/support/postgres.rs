@@ -8,10 +8,12 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use migration::{Migrator, MigratorTrait as _};
-use sea_orm::{ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, Statement};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, Statement};
 use tokio::sync::OnceCell;
+use tokio::time::timeout;
 
 /// A copy of the template database, which is dropped with the value.
 pub struct Copy {
@@ -60,7 +62,28 @@ async fn create_template(server: &str) {
     run(server, &[&format!("CREATE DATABASE {template}")]).await;
     let template = connect(&format!("{server}/{template}")).await;
     Migrator::up(&template, None).await.unwrap();
+    await_older_transactions(&template).await;
     template.close().await.unwrap();
+}
+
+/// Waits until all transactions that are older than the newest event have ended.
+///
+/// Panics after 1 minute. Transactions of all databases of the server count. A cursor from before
+/// their end has lagged once the events before it are pruned.
+pub async fn await_older_transactions(database: &impl ConnectionTrait) {
+    let have_ended = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint \
+        > (SELECT max(txn) FROM event)";
+    let have_ended = Statement::from_string(database.get_database_backend(), have_ended);
+    let wait = async {
+        loop {
+            let row = database.query_one_raw(have_ended.clone()).await.unwrap().unwrap();
+            if row.try_get_by(0).unwrap() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(Duration::from_mins(1), wait).await.expect("older transactions end");
 }
 
 /// Drops the databases that test processes left behind when they were killed.
