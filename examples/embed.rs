@@ -30,7 +30,7 @@ async fn main() -> anyhow::Result<()> {
     let app = App::build(&config).await?;
     let social = Router::new().route("/graphql", post(embedded::handle)).with_state(app.state);
     let router = Router::new().route("/", get(async || "my program\n")).nest("/social", social);
-    let listener = TcpListener::bind(config.http.listen).await?;
+    let listener = TcpListener::bind(&config.http.listen).await?;
     println!("http://{}/social/graphql", listener.local_addr()?);
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, service).await?;

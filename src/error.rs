@@ -21,8 +21,12 @@ pub enum Error {
     PageSizeOutOfRange,
     /// The text is not a cursor of this list.
     InvalidCursor,
+    /// The cursor `after` does not precede the cursor `before` in the list.
+    CursorsReversed,
     /// The text is not a global id of the expected type.
     InvalidId,
+    /// A row was deleted between two reads of the request.
+    Deleted,
     /// An argument is not from `min` to `max`, in the argument's unit.
     OutOfRange { argument: &'static str, min: i32, max: i32 },
     /// The texts in the response exceed `--max-response-text-bytes`.

@@ -7,8 +7,12 @@
 //! clients use. `app` builds the application from its `config`. `docs/architecture.md` shows the
 //! whole.
 
+// A closed or full pipe must not end or delay the service: `command::output` and `tracing` write.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod app;
 pub mod auth;
+pub mod clock;
 pub mod command;
 pub mod config;
 pub mod database;

@@ -1,18 +1,22 @@
 //! The command line of Rookery. What each command does is in `command`.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 use std::ffi::OsString;
-use std::io::stdout;
+use std::io::{Write as _, stderr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
-use clap::builder::FalseyValueParser;
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::builder::{FalseyValueParser, Resettable};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::Shell;
 use indicatif::ProgressBar;
 use rookery::command::copy::{self, CopyOptions};
+use rookery::command::import::edge_list::EdgeListOptions;
 use rookery::command::import::{follows, posts};
 use rookery::command::migrate::{Migrate, migrate};
+use rookery::command::output::print;
 use rookery::command::seed::{self, SeedOptions};
 use rookery::command::{doctor, lock, serve, token};
 use rookery::config::{Config, DatabaseConfig, LogFormat};
@@ -84,13 +88,13 @@ enum Command {
         #[command(flatten)]
         options: CopyOptions,
     },
-    /// Check that stored counts equal their rows and that all references are valid
+    /// Check the schema, the stored counts, the references and the values of all rows
     ///
     /// The exit code is 1 if problems are found and not repaired.
     Doctor {
         #[command(flatten)]
         database: DatabaseConfig,
-        /// Correct the counts, and delete rows whose references are not valid
+        /// Correct what can be corrected, and delete rows that are not valid
         #[arg(long, env = "ROOKERY_DOCTOR_REPAIR", value_parser = FalseyValueParser::new())]
         repair: bool,
     },
@@ -114,10 +118,13 @@ enum Command {
 enum Import {
     /// Import follows from an edge list, plain or gzip
     ///
-    /// A line `1 2` means that user `u1` follows user `u2`. A line that starts with # is a comment.
+    /// A line `1 2` means that user `u1` follows user `u2`. A line that starts with # or % is a
+    /// comment.
     Follows {
         /// Path of the edge list
         file: PathBuf,
+        #[command(flatten)]
+        options: EdgeListOptions,
     },
     /// Import posts of existing users from a JSON Lines file, plain or gzip
     ///
@@ -143,7 +150,7 @@ enum Token {
 }
 
 fn main() -> ExitCode {
-    let Cli { command } = Cli::parse_from(arguments());
+    let Cli { command } = parse_arguments();
     let telemetry = match &command {
         Command::Serve { config } => {
             let options = &config.observability;
@@ -160,10 +167,31 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            let _ = writeln!(stderr(), "error: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Parses the command line and the environment.
+///
+/// Prints help or an error and exits, if there is any.
+///
+/// An empty environment variable is like one that is not set: a compose file that passes a variable
+/// on sets it to an empty text if it is not set outside.
+fn parse_arguments() -> Cli {
+    fn ignore_empty_variables(command: clap::Command) -> clap::Command {
+        let is_empty = |arg: &clap::Arg| {
+            let value = arg.get_env().and_then(std::env::var_os);
+            value.is_some_and(|value| value.is_empty())
+        };
+        let command =
+            command.mut_args(|arg| if is_empty(&arg) { arg.env(Resettable::Reset) } else { arg });
+        command.mut_subcommands(ignore_empty_variables)
+    }
+    let command = ignore_empty_variables(Cli::command());
+    let matches = command.get_matches_from(arguments());
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
 
 /// The arguments of the command line, with `serve` added if there is no command.
@@ -182,8 +210,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Serve { config } => serve::serve(*config).await,
         Command::Schema { federation } => {
             let sdl = if federation { schema::subgraph_sdl().to_owned() } else { schema::sdl() };
-            print!("{sdl}");
-            Ok(())
+            Ok(print(sdl)?)
         }
         Command::Migrate { database, command } => migrate_database(&database, &command).await,
         Command::Seed { database, options } => {
@@ -203,7 +230,7 @@ async fn run(command: Command) -> Result<()> {
                 let progress = ProgressBar::no_length();
                 let report = doctor::run(db, repair, &progress).await?;
                 progress.finish_and_clear();
-                print!("{report}");
+                print(&report)?;
                 let advice =
                     if repair { "could not be repaired" } else { "run with --repair to fix them" };
                 ensure!(report.is_clean(), "problems found; {advice}");
@@ -213,14 +240,15 @@ async fn run(command: Command) -> Result<()> {
         }
         Command::Token { database, command: Token::Create { username, days } } => {
             with_database(&database, SchemaMode::RequireCurrent, async |db| {
-                println!("{}", token::create(db, &username, days).await?);
-                Ok(())
+                let token = token::create(db, &username, days).await?;
+                Ok(print(format_args!("{token}\n"))?)
             })
             .await
         }
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "rookery", &mut stdout());
-            Ok(())
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "rookery", &mut script);
+            Ok(print(String::from_utf8_lossy(&script))?)
         }
     }
 }
@@ -235,39 +263,43 @@ async fn migrate_database(config: &DatabaseConfig, command: &Migrate) -> Result<
     }
     let _lock = if changes_schema { lock::acquire(config.url())? } else { None };
     let database = Database::open(config).await?;
-    let result = migrate(&database, command).await;
+    let states = migrate(&database, command).await;
     database.close().await;
-    result
+    Ok(print(states?)?)
 }
 
 async fn seed_all(db: &Database, options: &SeedOptions) -> Result<()> {
     let progress = ProgressBar::no_length();
     let added = seed::run(db, options, &progress).await?;
     progress.finish_and_clear();
-    println!("{} users, {} follows, {} posts", added.users, added.follows, added.posts);
-    Ok(())
+    let seed::Summary { users, follows, posts } = added;
+    Ok(print(format_args!("{users} users, {follows} follows, {posts} posts\n"))?)
 }
 
 async fn import(db: &Database, source: &Import) -> Result<()> {
     let progress = ProgressBar::no_length();
     match source {
-        Import::Follows { file } => {
-            let done = follows::run(db, file, &progress).await?;
+        Import::Follows { file, options } => {
+            let follows::Outcome { summary: done, skipped } =
+                follows::run(db, file, options, &progress).await?;
             progress.finish_and_clear();
-            println!(
-                "{} follows read: {} users and {} follows added, {} duplicates, {} existing",
+            print(format_args!(
+                "{} follows read: {} users and {} follows added, {} duplicates, {} existing\n",
                 done.follows_read,
                 done.users_added,
                 done.follows_added,
                 done.duplicates,
                 done.existing
-            );
+            ))?;
+            if !skipped.is_empty() {
+                print(format_args!("{} invalid lines skipped:{skipped}\n", skipped.count()))?;
+            }
         }
         Import::Posts { file } => {
             let done = posts::run(db, file, &progress).await?;
             progress.finish_and_clear();
             let (posts, added, existing) = (done.posts_read, done.posts_added, done.existing);
-            println!("{posts} posts read: {added} added, {existing} existing");
+            print(format_args!("{posts} posts read: {added} added, {existing} existing\n"))?;
         }
     }
     Ok(())
@@ -282,8 +314,7 @@ async fn copy_all(options: &CopyOptions) -> Result<()> {
             let progress = ProgressBar::no_length();
             let (copied, report) = copy::run(from, to, &progress).await?;
             progress.finish_and_clear();
-            println!("{copied} copied");
-            print!("{report}");
+            print(format_args!("{copied} copied\n{report}"))?;
             ensure!(report.is_clean(), "problems found in the copy, and so in its source");
             Ok(())
         })

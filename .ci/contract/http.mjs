@@ -13,15 +13,7 @@ import { LIMIT, url } from "./client.mjs";
 // unnoticed.
 const AUDITS = 61;
 
-// The server rejects a GET without this header, because a page of another site could have sent it.
-// The specification leaves CSRF prevention to the server.
-const fetchFn = (url, init = {}) => {
-  const headers = new Headers(init.headers);
-  if (!init.method || init.method === "GET") headers.set("graphql-require-preflight", "1");
-  return fetch(url, { ...init, headers });
-};
-
-const audits = serverAudits({ url, fetchFn });
+const audits = serverAudits({ url, fetchFn: fetch });
 
 for (const { id, name, fn } of audits) {
   test(`${id} ${name}`, LIMIT, async () => {

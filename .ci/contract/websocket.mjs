@@ -85,6 +85,8 @@ describe("connection_init", () => {
     ["an empty object as payload", { ...init, payload: {} }],
     ["unknown keys in its payload", { ...init, payload: { a: { b: [1, null] } } }],
     ["the token null", as(null)],
+    ["a blank token", as(" ")],
+    ["a token in headers", { ...init, payload: { headers: as(`Bearer ${john.token}`).payload } }],
     ["a token", as(`Bearer ${john.token}`)],
     [
       "a token under the key Authorization",
@@ -109,13 +111,26 @@ describe("connection_init", () => {
   for (const [name, token] of [
     ["an invalid token", "Bearer wrong"],
     ["another authentication scheme", `Basic ${john.token}`],
-    ["an empty token", ""],
-    ["a number as token", 1],
   ]) {
     test(`connection_init with ${name} closes the socket with 4403`, LIMIT, async () => {
       const socket = await Socket.open();
       socket.send(as(token));
       await socket.isClosedWith(4403, "Forbidden");
+      assert.deepEqual(socket.messages, []);
+    });
+  }
+
+  for (const [name, payload] of [
+    ["a number as authorization", { authorization: 1 }],
+    ["a parameter token", { token: john.token }],
+    ["a parameter authToken", { authToken: john.token }],
+    ["a header x-api-key", { headers: { "x-api-key": john.token } }],
+  ]) {
+    test(`connection_init with ${name} closes the socket with 4403`, LIMIT, async () => {
+      const socket = await Socket.open();
+      socket.send({ type: "connection_init", payload });
+      const reason = 'Forbidden: send the token as {"authorization": "Bearer <token>"}';
+      await socket.isClosedWith(4403, reason);
       assert.deepEqual(socket.messages, []);
     });
   }

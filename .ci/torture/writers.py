@@ -15,6 +15,7 @@ from service import KeepAliveConnection
 # The rate of the writers is above the default limits, which are not under test here.
 OPTIONS = ("--rate-limit-per-network", "0", "--rate-limit-per-user", "0", "--credential-attempts-per-minute", "0")
 OPTIONS += ("--max-following", "0", "--max-follows-per-day", "0")
+OPTIONS += ("--max-posts-per-day", "0", "--max-post-bytes-per-day", "0")
 OPTIONS += ("--argon2-memory-kib", "8", "--argon2-iterations", "1")
 
 REGISTER = """mutation ($name: String!, $email: String!) {

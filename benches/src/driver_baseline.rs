@@ -38,7 +38,7 @@ async fn main() -> anyhow::Result<()> {
         Some(Engine::Postgres) => postgres::router(&url).await?,
         _ => sqlite::router(&url)?,
     };
-    let listener = TcpListener::bind(http.listen).await?;
+    let listener = TcpListener::bind(&http.listen).await?;
     println!("http://{}/", listener.local_addr()?);
     let options = ServerOptions { limits, shutdown: Shutdown::default() };
     rookery::http::serve(listener, router, std::future::pending(), options).await;

@@ -70,7 +70,7 @@ async fn main() -> anyhow::Result<()> {
         .route("/m1/unfollow/{username}", post(unfollow))
         .route("/m2", post(create))
         .with_state(AppState { database, ids });
-    let listener = TcpListener::bind(http.listen).await?;
+    let listener = TcpListener::bind(&http.listen).await?;
     println!("http://{}/", listener.local_addr()?);
     let options = ServerOptions { limits, shutdown: Shutdown::default() };
     rookery::http::serve(listener, router, std::future::pending(), options).await;

@@ -46,6 +46,12 @@ pub struct Model {
     pub follows_day: i32,
     /// Number of follows made on `follows_day`, including those that were undone.
     pub follows_made: i32,
+    /// The day of the user's last post or edit, in days since 1970-01-01 UTC.
+    pub posts_day: i32,
+    /// Number of posts and edits made on `posts_day`.
+    pub posts_made: i32,
+    /// Bytes of the texts of posts and edits made on `posts_day`.
+    pub post_bytes_made: i64,
     #[sea_orm(has_many)]
     pub posts: HasMany<super::post::Entity>,
     #[sea_orm(has_many)]

@@ -11,13 +11,14 @@ use axum::Router;
 use chrono::TimeDelta;
 
 use crate::auth::Passwords;
+use crate::clock;
 use crate::config::{AccountsConfig, Config};
 use crate::database::Database;
-use crate::domain::{FollowLimits, Services};
+use crate::domain::{FollowLimits, PostLimits, Services};
 use crate::events::{EventConfig, EventHub};
 use crate::graphql::GraphqlEngine;
 use crate::http::{self, AppState, Shutdown};
-use crate::ids::IdGenerator;
+use crate::ids::{IdGenerator, snowflake};
 use crate::limits::{CostRateLimiter, CredentialThrottle};
 use crate::telemetry::Metrics;
 use collector::ServerCollector;
@@ -94,7 +95,7 @@ async fn services(
 ) -> Result<Services> {
     let instance = database.claim_instance_id(config.instance_id).await?;
     Ok(Services {
-        ids: IdGenerator::new(instance, database.max_id().await?),
+        ids: Arc::new(IdGenerator::new(instance, max_id(database).await?)),
         db: database.clone(),
         passwords: passwords.clone(),
         throttle: Arc::clone(throttle),
@@ -102,8 +103,23 @@ async fn services(
             total: config.limits.max_following,
             per_day: config.limits.max_follows_per_day,
         },
+        post_limits: PostLimits {
+            per_day: config.limits.max_posts_per_day,
+            bytes_per_day: config.limits.max_post_bytes_per_day,
+        },
         session_lifetime: TimeDelta::days(config.accounts.session_days.into()),
     })
+}
+
+/// The largest id of the database, above which new ids are generated.
+async fn max_id(database: &Database) -> Result<i64> {
+    let max_id = database.max_id().await?;
+    let newest = snowflake::timestamp_of(max_id);
+    if newest > clock::now() + clock::MAX_STEP {
+        tracing::warn!(%newest, "the newest row is from the future, and new rows are dated after \
+            it; `rookery doctor` counts the rows from the future");
+    }
+    Ok(max_id)
 }
 
 async fn start_events(config: &Config, database: &Database) -> Result<EventHub> {

@@ -6,12 +6,13 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use entity::user;
 use sea_orm::{ColumnTrait as _, ConnectionTrait as _, QuerySelect as _};
 use tokio::sync::mpsc;
 
 use super::Viewer;
+use crate::clock;
 use crate::database::Database;
 use crate::error::Error;
 
@@ -53,11 +54,14 @@ impl ActivityTracker {
 
     /// Queues a record of the viewer's activity.
     ///
-    /// Does nothing if both stored times are less than a minute old.
+    /// Does nothing if both stored times are less than a minute old. A time in the future, of a
+    /// clock that was wrong, is replaced too.
     pub fn record(&self, viewer: &Viewer) {
-        let stale = Utc::now() - MIN_WRITE_INTERVAL;
-        let is_fresh = viewer.user().last_seen_at.is_some_and(|at| at > stale);
-        if !is_fresh || viewer.session().last_used_at <= stale {
+        let now = clock::now();
+        let is_fresh = |at: DateTime<Utc>| (now - at).abs() < MIN_WRITE_INTERVAL;
+        if !viewer.user().last_seen_at.is_some_and(is_fresh)
+            || !is_fresh(viewer.session().last_used_at)
+        {
             let _ = self.0.try_send((viewer.session().id, viewer.id()));
         }
     }
@@ -65,15 +69,17 @@ impl ActivityTracker {
 
 /// Writes the current time for active sessions and their users.
 async fn write(db: &Database, active: &HashMap<i64, i64>) -> Result<(), Error> {
-    let now = Utc::now();
+    let now = clock::now();
     let engine = db.engine();
     let in_list = engine.in_list_sql("id", 3);
     let users = format!(
         "UPDATE \"user\" SET last_seen_at = $1 \
-         WHERE (last_seen_at IS NULL OR last_seen_at <= $2) AND {in_list}"
+         WHERE (last_seen_at IS NULL OR last_seen_at NOT BETWEEN $2 AND $4) AND {in_list}"
     );
-    let sessions =
-        format!("UPDATE session SET last_used_at = $1 WHERE last_used_at <= $2 AND {in_list}");
+    let sessions = format!(
+        "UPDATE session SET last_used_at = $1 \
+         WHERE last_used_at NOT BETWEEN $2 AND $4 AND {in_list}"
+    );
     let transaction = db.begin().await?;
     let is_active = user::Column::Id.is_in(active.values().copied());
     let lock = user::Entity::find_for_update(is_active).select_only().column(user::Column::Id);
@@ -82,7 +88,8 @@ async fn write(db: &Database, active: &HashMap<i64, i64>) -> Result<(), Error> {
         (users, engine.bind_ids(active.values().copied())),
         (sessions, engine.bind_ids(active.keys().copied())),
     ] {
-        let values = [now.into(), (now - MIN_WRITE_INTERVAL).into(), ids];
+        let (oldest, newest) = (now - MIN_WRITE_INTERVAL, now + MIN_WRITE_INTERVAL);
+        let values = [now.into(), oldest.into(), ids, newest.into()];
         transaction.execute_raw(db.statement(&sql, values)).await?;
     }
     transaction.commit().await?;

@@ -2,8 +2,9 @@
 //!
 //! Each hash takes the configured memory (19 MiB by default) and occupies a core. The number of
 //! concurrent hashes is limited (`--max-concurrent-hashes`), [`QUEUE_PER_PERMIT`] times as many
-//! wait, and further ones are rejected. Verification takes the same time whether or not the user
-//! exists, so that its duration does not reveal which accounts exist.
+//! wait, and further ones are rejected. Both are shared fairly among client networks. Verification
+//! takes the same time whether or not the user exists, so that its duration does not reveal which
+//! accounts exist.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,13 +15,15 @@ use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _, phc};
 use argon2::{Algorithm, Argon2, Params, Version};
 use entity::secret::PasswordHash;
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::sync::Semaphore;
+use unicode_normalization::UnicodeNormalization as _;
 
 use crate::error::{Error, UserErrorKind};
-use crate::limits::AttemptPermit;
+use crate::limits::{AttemptPermit, ClientNetwork, FairSemaphore};
 
 /// Maximum number of queued hashes for each concurrent one.
 const QUEUE_PER_PERMIT: usize = 16;
+/// Longest wait for a permit. The request timeout usually ends it earlier.
+const MAX_WAIT: Duration = Duration::from_mins(1);
 
 /// Hashes and verifies passwords. Clones share the limits.
 #[derive(Clone)]
@@ -29,11 +32,7 @@ pub struct Passwords {
     /// Verified in place of the hash of a user who does not exist or has none.
     dummy_hash: Arc<str>,
     /// Permits to compute a hash.
-    permits: Arc<Semaphore>,
-    /// Permits to compute a hash or to wait for it.
-    queue: Arc<Semaphore>,
-    /// Number of permits of `queue`.
-    capacity: usize,
+    permits: FairSemaphore<ClientNetwork>,
     hashes_total: Arc<AtomicU64>,
 }
 
@@ -45,20 +44,17 @@ impl Passwords {
     pub fn new(params: Params, max_concurrent: usize) -> Result<Self> {
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let dummy_hash = hash(&argon2, "dummy password")?;
-        let capacity = max_concurrent * (QUEUE_PER_PERMIT + 1);
         Ok(Self {
-            capacity,
             argon2,
             dummy_hash: dummy_hash.into(),
-            permits: Arc::new(Semaphore::new(max_concurrent)),
-            queue: Arc::new(Semaphore::new(capacity)),
+            permits: FairSemaphore::new(max_concurrent, max_concurrent * QUEUE_PER_PERMIT),
             hashes_total: Arc::default(),
         })
     }
 
     /// Number of hashes that are being computed or queued.
     pub fn in_flight(&self) -> usize {
-        self.capacity - self.queue.available_permits()
+        self.permits.in_use() + self.permits.waiting()
     }
 
     /// Number of hashes computed since the start.
@@ -74,11 +70,15 @@ impl Passwords {
     pub async fn hash(
         &self,
         password: SecretString,
-        _: &AttemptPermit,
+        attempt: &AttemptPermit,
     ) -> Result<PasswordHash, Error> {
         let argon2 = self.argon2.clone();
-        self.hashes_total.fetch_add(1, Ordering::Relaxed);
-        let hashed = self.run(move || hash(&argon2, password.expose_secret())).await?;
+        let hashes_total = Arc::clone(&self.hashes_total);
+        let work = move || {
+            hashes_total.fetch_add(1, Ordering::Relaxed);
+            hash(&argon2, normalize(&password).expose_secret())
+        };
+        let hashed = self.run(attempt, work).await?;
         hashed.map(PasswordHash).map_err(|error| {
             tracing::error!(%error, "could not hash a password");
             Error::Internal
@@ -96,16 +96,17 @@ impl Passwords {
         &self,
         password: SecretString,
         stored: Option<PasswordHash>,
-        _: &AttemptPermit,
+        attempt: &AttemptPermit,
     ) -> Result<bool, Error> {
         let argon2 = self.argon2.clone();
         let dummy_hash = Arc::clone(&self.dummy_hash);
         let hashes_total = Arc::clone(&self.hashes_total);
-        self.run(move || {
+        self.run(attempt, move || {
             let has_hash = stored.is_some();
             let hash = stored.as_ref().map_or(&*dummy_hash, |stored| &stored.0);
             let matches = phc::PasswordHash::new(hash).is_ok_and(|hash| {
                 hashes_total.fetch_add(1, Ordering::Relaxed);
+                let password = normalize(&password);
                 argon2.verify_password(password.expose_secret().as_bytes(), &hash).is_ok()
             });
             has_hash && matches
@@ -116,15 +117,15 @@ impl Passwords {
     /// Runs `work` on a blocking thread, once a permit is free.
     async fn run<T: Send + 'static>(
         &self,
+        attempt: &AttemptPermit,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
-        let Ok(_queue_permit) = self.queue.try_acquire() else {
+        let permit = self.permits.acquire(attempt.network(), MAX_WAIT).await.map_err(|_| {
             let retry_after = Duration::from_secs(1);
             let kind = UserErrorKind::TooManyRequests { retry_after };
             let message = "The server is processing too many passwords. Try again in 1 second.";
-            return Err(kind.at(&[], message).into());
-        };
-        let permit = Arc::clone(&self.permits).acquire_owned().await;
+            Error::from(kind.at(&[], message))
+        })?;
         let work = move || {
             // Held by the thread, which continues when the request is cancelled.
             let _permit = permit;
@@ -135,6 +136,13 @@ impl Passwords {
             Error::Internal
         })
     }
+}
+
+/// The password in Unicode Normalization Form C, as RFC 8265 says.
+///
+/// Keyboards and operating systems differ in how they enter characters such as é.
+fn normalize(password: &SecretString) -> SecretString {
+    password.expose_secret().nfc().collect::<String>().into()
 }
 
 fn hash(argon2: &Argon2<'_>, password: &str) -> Result<String> {
@@ -189,7 +197,7 @@ mod tests {
     #[tokio::test]
     async fn requests_beyond_the_queue_are_rejected() {
         let passwords = with_cheap_params(1);
-        let permit = Arc::clone(&passwords.permits).acquire_owned().await.unwrap();
+        let permit = passwords.permits.acquire(ClientNetwork::default(), MAX_WAIT).await.unwrap();
         let requests: Vec<_> = (0..30)
             .map(|_| {
                 let passwords = passwords.clone();
@@ -204,6 +212,6 @@ mod tests {
         for request in requests {
             rejected += usize::from(request.await.unwrap().is_err());
         }
-        assert_eq!(rejected, 30 - 17);
+        assert_eq!(rejected, 30 - 16);
     }
 }

@@ -6,7 +6,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound as _, Utc};
 use entity::secret::TokenHash;
 use entity::{session, user};
 use sea_orm::sea_query::{Order, Query};
@@ -18,6 +18,7 @@ use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
 
 use super::{Client, Viewer};
+use crate::clock;
 use crate::ids::snowflake;
 
 /// Prefix of every token, by which people and secret scanners recognise it.
@@ -60,6 +61,7 @@ pub async fn open_session(
     SessionSpec { id, expires_at }: SessionSpec,
     client: Client,
 ) -> Result<IssuedSession, DbErr> {
+    let now = clock::now().trunc_subsecs(3);
     let newest = Query::select()
         .column(session::Column::Id)
         .from(session::Entity)
@@ -68,7 +70,7 @@ pub async fn open_session(
         .limit(MAX_SESSIONS - 1)
         .to_owned();
     let is_obsolete = Condition::any()
-        .add(session::Column::ExpiresAt.lte(snowflake::timestamp_of(id)))
+        .add(session::Column::ExpiresAt.lte(now))
         .add(session::Column::Id.not_in_subquery(newest));
     session::Entity::delete_many()
         .filter(session::Column::UserId.eq(user.id))
@@ -84,7 +86,7 @@ pub async fn open_session(
         token_hash: Set(hash(&token)),
         user_agent: Set(user_agent),
         created_at: Set(snowflake::timestamp_of(id)),
-        last_used_at: Set(snowflake::timestamp_of(id)),
+        last_used_at: Set(now),
         expires_at: Set(expires_at),
         lsn: Set(None),
     };

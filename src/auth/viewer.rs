@@ -3,11 +3,11 @@
 //! A [`Viewer`] is created only by authenticating a token or by opening a session. A function that
 //! takes `&Viewer` therefore needs no check of its own.
 
-use chrono::Utc;
 use entity::{session, user};
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 
 use super::session::{hash, is_well_formed};
+use crate::clock;
 use crate::database::{Lsn, Snapshot};
 use crate::error::Error;
 
@@ -34,7 +34,7 @@ impl Viewer {
         }
         let row = session::Entity::find()
             .filter(session::Column::TokenHash.eq(hash(token)))
-            .filter(session::Column::ExpiresAt.gt(Utc::now()))
+            .filter(session::Column::ExpiresAt.gt(clock::now()))
             .find_also_related(user::Entity)
             .one(&**snapshot.transaction().await?)
             .await?;

@@ -12,13 +12,11 @@ use anyhow::{Context as _, Result};
 use chrono::{DateTime, SecondsFormat, SubsecRound as _, Utc};
 use entity::{Count, TABLES, Table, event};
 use sea_orm::prelude::DateTimeUtc;
-use sea_orm::{
-    ActiveEnum as _, ConnectionTrait as _, DatabaseTransaction, DbErr, EntityTrait,
-    FromQueryResult, Value,
-};
+use sea_orm::{ActiveEnum as _, ConnectionTrait as _, DbErr, EntityTrait, FromQueryResult, Value};
 use serde::{Serialize, Serializer as _};
 
-use crate::database::{Database, Engine, max_id_sql};
+use crate::clock;
+use crate::database::{Database, Engine, WriteTransaction, max_id_sql};
 use crate::ids::snowflake;
 
 /// Maximum number of rows of one statement.
@@ -76,7 +74,7 @@ pub struct Post<'a> {
 /// The transaction of a command, rolled back if dropped before [`Bulk::commit`].
 pub struct Bulk<'a> {
     db: &'a Database,
-    transaction: DatabaseTransaction,
+    transaction: WriteTransaction,
     /// SQLite's cache size before the transaction; [`Bulk::commit`] restores it.
     old_cache_size: Option<i64>,
 }
@@ -104,7 +102,7 @@ impl<'a> Bulk<'a> {
     /// # Errors
     /// Any error of the database.
     pub async fn commit(self) -> Result<()> {
-        let now = Utc::now().trunc_subsecs(3);
+        let now = clock::now().trunc_subsecs(3);
         let kind = event::Kind::ManyChanged.into_value();
         let values = [kind.into(), 0i64.into(), 0i64.into(), now.into()];
         self.execute(event::INSERT, values).await?;
@@ -218,6 +216,23 @@ impl<'a> Bulk<'a> {
         let names = self.engine().bind_strings(names.iter().map(|name| name.to_ascii_lowercase()));
         let found = self.rows::<Named>(&find, [names]).await?;
         Ok(found.into_iter().map(|user| (user.name, user.id)).collect())
+    }
+
+    /// The ids of the users with these e-mail addresses, by address.
+    pub async fn users_with_emails(
+        &self,
+        emails: &[String],
+    ) -> Result<HashMap<String, i64>, DbErr> {
+        #[derive(FromQueryResult)]
+        struct Addressed {
+            id: i64,
+            email: String,
+        }
+        let is_listed = self.engine().in_list_sql("email", 1);
+        let find = format!(r#"SELECT id, email FROM "user" WHERE {is_listed}"#);
+        let emails = self.engine().bind_strings(emails.iter().cloned());
+        let found = self.rows::<Addressed>(&find, [emails]).await?;
+        Ok(found.into_iter().map(|user| (user.email, user.id)).collect())
     }
 
     /// For each time, the unused command ids of its millisecond.

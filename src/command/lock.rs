@@ -1,10 +1,10 @@
-//! The lock file beside an SQLite database.
+//! The lock on an SQLite database file.
 //!
 //! It is held by `serve`, by `migrate up` and `migrate down`, and on the target of `copy`. Two
 //! servers on one file would create the same ids. The operating system releases the lock when the
 //! process ends.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{File, TryLockError};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -13,23 +13,24 @@ use crate::database::Engine;
 
 /// Locks the database at `url` until the returned file is dropped.
 ///
+/// A missing file is created.
+///
+/// The lock is on the file itself (`flock`), so it holds for every path and link to the file. It
+/// does not affect SQLite, which locks byte ranges. The returned file must be dropped after the
+/// database is closed: closing any handle of a file releases the byte ranges that its process has
+/// locked.
+///
 /// On PostgreSQL there is no lock: many instances may serve one database.
 ///
 /// # Errors
-/// When another process holds the lock, or when the lock file cannot be created.
+/// When another process holds the lock, or when the file cannot be opened or created.
 pub fn acquire(url: &str) -> Result<Option<File>> {
     if Engine::from_url(url) != Some(Engine::Sqlite) {
         return Ok(None);
     }
     let path = database::database_path(url)?;
-    // A database has the same lock through a symbolic link.
-    let path = fs::canonicalize(&path).unwrap_or(path);
-    let mut name = path.clone().into_os_string();
-    name.push(".lock");
-    let lock = File::options().create(true).truncate(false).write(true).open(&name);
-    let lock = lock.with_context(|| {
-        format!("cannot create the lock file beside the database {}", path.display())
-    })?;
+    let lock = database::create_file(&path);
+    let lock = lock.with_context(|| format!("cannot open the database {}", path.display()))?;
     match lock.try_lock() {
         Ok(()) => Ok(Some(lock)),
         Err(TryLockError::WouldBlock) => {

@@ -1,5 +1,7 @@
 //! `rookery migrate`: applies, reverts and lists migrations.
 
+use std::fmt::Write as _;
+
 use anyhow::Result;
 use clap::Subcommand;
 use migration::{MigrationStatus, Migrator, MigratorTrait as _};
@@ -21,11 +23,11 @@ pub enum Migrate {
     Status,
 }
 
-/// Executes a subcommand and prints the state of all migrations.
+/// Executes a subcommand, and returns the state of all migrations, a line each.
 ///
 /// # Errors
 /// When the database has migrations of a newer version; any error of the database.
-pub async fn migrate(database: &Database, command: &Migrate) -> Result<()> {
+pub async fn migrate(database: &Database, command: &Migrate) -> Result<String> {
     match command {
         Migrate::Up => database.migrate().await?,
         Migrate::Down { steps } => {
@@ -33,9 +35,11 @@ pub async fn migrate(database: &Database, command: &Migrate) -> Result<()> {
         }
         Migrate::Status => database.ensure_not_newer().await?,
     }
+    let mut lines = String::new();
     for migration in Migrator::get_migration_with_status(database.writer()).await? {
         let applied = migration.status() == MigrationStatus::Applied;
-        println!("{}  {}", if applied { "applied" } else { "pending" }, migration.name());
+        let state = if applied { "applied" } else { "pending" };
+        writeln!(lines, "{state}  {}", migration.name())?;
     }
-    Ok(())
+    Ok(lines)
 }

@@ -10,6 +10,7 @@ pub mod import;
 mod indexes;
 pub mod lock;
 pub mod migrate;
+pub mod output;
 mod progress;
 pub mod seed;
 pub mod serve;

@@ -1,5 +1,6 @@
 //! `rookery serve`: runs the server until it receives a signal.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -8,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::lock;
+use super::output::print;
 use crate::app::App;
 use crate::config::Config;
 use crate::http::{self, ServerLimits, ServerOptions, Shutdown};
@@ -25,7 +27,7 @@ const RESERVED_FILES: u64 = 128;
 /// When the port or the database is in use; when the database cannot be opened or written, or is
 /// from a newer version.
 pub async fn serve(config: Config) -> Result<()> {
-    let listen = config.http.listen;
+    let listen = &config.http.listen;
     let listener = bind(listen).await?;
     let _lock = lock::acquire(config.database.url())?;
     let app = App::build(&config).await?;
@@ -36,7 +38,7 @@ pub async fn serve(config: Config) -> Result<()> {
     let stop = shutdown_signal(app.shutdown.clone(), delay)?;
     let mut router = app.router.clone();
     let mut metrics = None;
-    match config.observability.metrics_listen {
+    match &config.observability.metrics_listen {
         None => {}
         Some(address) if address == listen => {
             router = router.merge(http::metrics_router(app.metrics.clone()));
@@ -57,29 +59,30 @@ pub async fn serve(config: Config) -> Result<()> {
     http::serve(listener, router, stop, options).await;
     // Closing waits for the database server, which may be unreachable.
     let _ = tokio::time::timeout(shutdown_timeout, app.database.close()).await;
-    println!("Rookery has stopped.");
-    Ok(())
+    Ok(print("Rookery has stopped.\n")?)
 }
 
-async fn bind(address: std::net::SocketAddr) -> Result<TcpListener> {
+async fn bind(address: &str) -> Result<TcpListener> {
     let listener = TcpListener::bind(address).await;
     listener.with_context(|| format!("cannot listen on {address}"))
 }
 
 fn print_addresses(app: &App, listener: &TcpListener, metrics: Option<&TcpListener>) -> Result<()> {
     let address = listener.local_addr()?;
-    println!("Rookery is ready.");
-    println!("  Playground       http://{address}/");
-    println!("  GraphQL          http://{address}/graphql");
-    println!("  Subscriptions    ws://{address}/graphql");
+    let mut lines = format!(
+        "Rookery is ready.\n\
+         \x20 Playground       http://{address}/\n\
+         \x20 GraphQL          http://{address}/graphql\n\
+         \x20 Subscriptions    ws://{address}/graphql\n"
+    );
     if let Some(listener) = metrics {
-        println!("  Metrics          http://{}/metrics", listener.local_addr()?);
+        writeln!(lines, "  Metrics          http://{}/metrics", listener.local_addr()?)?;
     }
-    println!("  Database         {}", app.database.address());
+    writeln!(lines, "  Database         {}", app.database.address())?;
     if !playground::OFFLINE {
-        println!("  (built without npm: the playground loads its files from a CDN)");
+        lines += "  (built without npm: the playground loads its files from a CDN)\n";
     }
-    Ok(())
+    Ok(print(lines)?)
 }
 
 /// Serves the metrics for as long as the server runs.
@@ -113,9 +116,10 @@ async fn add_demo_data(app: &App) -> Result<()> {
     let password = app.passwords.hash(DEMO_PASSWORD.into(), &AttemptPermit::unlimited()).await;
     let password = password.map_err(|_| anyhow::anyhow!("cannot hash the demo password"))?;
     if super::seed::demo(&app.database, &password.0).await? {
-        println!("Demo data: log in as john, susan, mary or david, password \"{DEMO_PASSWORD}\".");
+        let users = "john, susan, mary or david";
+        print(format_args!("Demo data: log in as {users}, password \"{DEMO_PASSWORD}\".\n"))?;
     } else {
-        println!("The database is not empty: no demo data was added.");
+        print("The database is not empty: no demo data was added.\n")?;
     }
     Ok(())
 }

@@ -3,11 +3,12 @@
 //! They are for operators, load tests and imported users.
 
 use anyhow::{Context as _, Result};
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use entity::user;
 use secrecy::ExposeSecret as _;
 
 use crate::auth::{Client, SessionSpec, open_session};
+use crate::clock;
 use crate::database::Database;
 use crate::ids::{COMMAND_INSTANCE, IdGenerator, InstanceId};
 
@@ -26,7 +27,7 @@ pub async fn create(database: &Database, username: &str, days: u16) -> Result<St
     let id = IdGenerator::new(InstanceId::fixed(COMMAND_INSTANCE), database.max_id().await?).next();
     let user_agent = Some("rookery token create".to_owned());
     let client = Client { user_agent, ..Client::default() };
-    let expires_at = Utc::now() + TimeDelta::days(days.into());
+    let expires_at = clock::now() + TimeDelta::days(days.into());
     let signed_in =
         open_session(&transaction, user, SessionSpec { id, expires_at }, client).await?;
     transaction.commit().await?;
@@ -47,7 +48,7 @@ mod tests {
     #[tokio::test]
     async fn concurrent_tokens_have_different_sessions() {
         let database = TestDatabase::new().await;
-        seed::demo(&database.db, "hash").await.unwrap();
+        seed::demo(&database.db, "$argon2id$hash").await.unwrap();
         let tokens = (0..8).map(|_| create(&database.db, "susan", 1));
         let tokens = HashSet::<String>::from_iter(try_join_all(tokens).await.unwrap());
         assert_eq!((tokens.len(), database.count("session").await), (8, 8));
@@ -56,7 +57,7 @@ mod tests {
     #[tokio::test]
     async fn creation_waits_for_another_command() {
         let database = TestDatabase::new().await;
-        seed::demo(&database.db, "hash").await.unwrap();
+        seed::demo(&database.db, "$argon2id$hash").await.unwrap();
         let other_command = database.db.begin_serialized().await.unwrap();
         let wait = Duration::from_millis(300);
         let token = tokio::time::timeout(wait, create(&database.db, "susan", 1)).await;

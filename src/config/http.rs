@@ -13,9 +13,12 @@ use super::parse_list;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "HTTP")]
 pub struct HttpConfig {
-    /// IP address and port to listen on; port 0 selects a free port
-    #[arg(long, env = "ROOKERY_LISTEN", default_value = "127.0.0.1:8000", value_name = "ADDRESS")]
-    pub listen: SocketAddr,
+    /// Host and port to listen on; port 0 selects a free port
+    ///
+    /// The host is an IP address, or a name whose first address with a free port is used.
+    #[arg(long, env = "ROOKERY_LISTEN", default_value = "127.0.0.1:8000", value_name = "HOST:PORT",
+          value_parser = parse_listen)]
+    pub listen: String,
 
     /// Seconds after which a request fails with TIMEOUT
     #[arg(long, env = "ROOKERY_REQUEST_TIMEOUT", default_value_t = 10, value_name = "SECONDS",
@@ -59,6 +62,20 @@ pub struct HttpConfig {
     pub trusted_proxies: Proxies,
 }
 
+/// Checks an address to listen on, whose host is resolved when the server starts.
+pub fn parse_listen(text: &str) -> Result<String, String> {
+    let wrong = || {
+        format!(
+            "an address is written as 127.0.0.1:8000, [::1]:8000 or localhost:8000, not '{text}'"
+        )
+    };
+    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+    let is_address = text.parse::<SocketAddr>().is_ok();
+    let is_name = !host.is_empty() && !host.contains([':', '/', '[', ' ', '@']);
+    let has_port = port.parse::<u16>().is_ok();
+    (is_address || (is_name && has_port)).then(|| text.to_owned()).ok_or_else(wrong)
+}
+
 /// Origins of the form `scheme://host[:port]`, as browsers send them.
 ///
 /// They are in lower case and have no default port.
@@ -91,6 +108,12 @@ impl FromStr for Proxies {
 }
 
 fn parse_origin(text: &str) -> Result<HeaderValue, String> {
+    if text.contains('*') {
+        return Err(format!(
+            "'{text}' has a wildcard, which is not supported: list each origin, such as \
+             https://app.example.com"
+        ));
+    }
     let wrong =
         || format!("an origin is written as https://host or http://host:port, not '{text}'");
     let uri: Uri = text.parse().map_err(|_| wrong())?;
@@ -110,12 +133,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn addresses_to_listen_on_have_a_host_and_a_port() {
+        for right in ["127.0.0.1:0", "[::1]:8000", "localhost:8000", "db-1.example.com:80"] {
+            assert_eq!(parse_listen(right), Ok(right.to_owned()));
+        }
+        for wrong in ["", ":8000", "nowhere", "localhost:", "::1:8000", "a:65536", "http://a:80"] {
+            assert!(parse_listen(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn origins_are_accepted_only_as_browsers_send_them() {
         let right = "https://example.com, http://localhost:5173,http://[::1]:8000";
         assert_eq!(right.parse::<Origins>().unwrap().0.len(), 3);
         assert!("".parse::<Origins>().unwrap().0.is_empty());
         for wrong in [
             "*",
+            "https://*.example.com",
+            "https://app.example.com,https://*",
             "null",
             "example.com",
             "https://example.com/",

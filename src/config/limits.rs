@@ -97,9 +97,10 @@ pub struct Limits {
 
     /// Maximum number of requests executed concurrently, 1 to 1000000
     ///
-    /// A single client network may use at most half. Excess requests queue for up to 1 s (50 ms
-    /// under sustained overload) and then fail with `UNAVAILABLE` (503).
-    #[arg(long, env = "ROOKERY_MAX_CONCURRENT_REQUESTS", default_value_t = 64, value_name = "N",
+    /// They are shared fairly: when all are in use, the next one goes to the client network that
+    /// has the fewest. Excess requests queue for up to 1 s (50 ms for a client network under
+    /// sustained overload) and then fail with `UNAVAILABLE` (503).
+    #[arg(long, env = "ROOKERY_MAX_CONCURRENT_REQUESTS", default_value_t = 512, value_name = "N",
           value_parser = parse_at_least_one)]
     pub max_concurrent_requests: usize,
 
@@ -150,7 +151,7 @@ pub struct Limits {
     /// Rate limit of one client network, in cost points per minute; 0 disables it
     ///
     /// The anonymous clients of a client network share the limit. A request over the limit fails
-    /// with `RATE_LIMITED` (429). A client network is an IPv4 address or an IPv6 /64.
+    /// with `RATE_LIMITED` (429). A client network is an IPv4 address or an IPv6 /56.
     #[arg(
         long,
         env = "ROOKERY_RATE_LIMIT_PER_NETWORK",
@@ -197,6 +198,21 @@ pub struct Limits {
     #[arg(long, env = "ROOKERY_MAX_FOLLOWS_PER_DAY", default_value_t = 1_000, value_name = "N",
           value_parser = clap::value_parser!(i32).range(0..))]
     pub max_follows_per_day: i32,
+
+    /// Maximum number of posts and edits of a user per day; 0 disables the limit
+    ///
+    /// Days are in UTC. Deleted posts count too. A post over the limit fails with
+    /// `TOO_MANY_REQUESTS`.
+    #[arg(long, env = "ROOKERY_MAX_POSTS_PER_DAY", default_value_t = 1_000, value_name = "N",
+          value_parser = clap::value_parser!(i32).range(0..))]
+    pub max_posts_per_day: i32,
+
+    /// Maximum bytes of posts and edits of a user per day; 0 disables the limit
+    ///
+    /// Days are in UTC. A post over the limit fails with `TOO_MANY_REQUESTS`.
+    #[arg(long, env = "ROOKERY_MAX_POST_BYTES_PER_DAY", default_value_t = 4_194_304,
+          value_name = "BYTES", value_parser = clap::value_parser!(i64).range(0..))]
+    pub max_post_bytes_per_day: i64,
 }
 
 fn parse_at_least_one(text: &str) -> Result<usize, String> {

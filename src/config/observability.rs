@@ -1,8 +1,8 @@
 //! Options of logs, metrics and traces.
 
-use std::net::{AddrParseError, SocketAddr};
-
 use clap::Args;
+
+use super::http::parse_listen;
 
 /// Logs, metrics and traces.
 #[derive(Args, Clone, Debug)]
@@ -31,11 +31,11 @@ pub struct ObservabilityConfig {
     )]
     pub slow_operation_ms: u64,
 
-    /// IP address and port of Prometheus metrics at /metrics; not served by default
+    /// Host and port of Prometheus metrics at /metrics; not served by default
     ///
     /// /livez and /readyz are served there too. With the address of --listen, the metrics are
     /// served beside the GraphQL endpoint.
-    #[arg(long, env = "ROOKERY_METRICS_LISTEN", default_value = "", value_name = "ADDRESS",
+    #[arg(long, env = "ROOKERY_METRICS_LISTEN", default_value = "", value_name = "HOST:PORT",
           value_parser = parse_metrics_listen)]
     pub metrics_listen: MetricsListen,
 
@@ -55,10 +55,10 @@ impl ObservabilityConfig {
 }
 
 /// The address of the metrics; `None` serves none.
-pub type MetricsListen = Option<SocketAddr>;
+pub type MetricsListen = Option<String>;
 
-fn parse_metrics_listen(text: &str) -> Result<MetricsListen, AddrParseError> {
-    Some(text).filter(|text| !text.is_empty()).map(str::parse).transpose()
+fn parse_metrics_listen(text: &str) -> Result<MetricsListen, String> {
+    Some(text).filter(|text| !text.is_empty()).map(parse_listen).transpose()
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

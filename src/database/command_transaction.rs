@@ -7,9 +7,9 @@
 //! command.
 
 use anyhow::{Result, anyhow};
-use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbErr};
+use sea_orm::{ConnectionTrait as _, DbErr};
 
-use super::{Database, Engine, Snapshot, driver_message};
+use super::{Database, Engine, Snapshot, WriteTransaction, driver_message};
 
 /// Key of the advisory lock that a command holds while it writes.
 const COMMAND_LOCK_KEY: i64 = 0x726f_6f6b_6572_7901;
@@ -32,7 +32,7 @@ impl Database {
     /// # Errors
     /// When another command, or on SQLite any other writer, does not finish in time; any error of
     /// the database.
-    pub async fn begin_serialized(&self) -> Result<DatabaseTransaction> {
+    pub async fn begin_serialized(&self) -> Result<WriteTransaction> {
         let transaction = self.begin().await.map_err(|error| in_use(&error))?;
         if self.engine == Engine::Postgres {
             transaction
@@ -51,7 +51,7 @@ impl Database {
     ///
     /// # Errors
     /// When another writer does not finish in time; any error of the database.
-    pub async fn begin_exclusive(&self) -> Result<DatabaseTransaction> {
+    pub async fn begin_exclusive(&self) -> Result<WriteTransaction> {
         let transaction = self.begin().await.map_err(|error| in_use(&error))?;
         if self.engine == Engine::Postgres {
             let command_lock = command_lock_sql();

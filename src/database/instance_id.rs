@@ -3,7 +3,7 @@
 //! Row ids contain it, so no two instances on a database generate the same row id. On PostgreSQL an
 //! id is an advisory lock, held by a connection of its own for as long as the instance runs. If
 //! that connection breaks, the same id, or another free one, is claimed again. On SQLite there is
-//! one instance, which the lock file beside the database ensures.
+//! one instance, which the lock on the database file ensures.
 
 use std::time::Duration;
 

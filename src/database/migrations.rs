@@ -1,44 +1,31 @@
 //! Applies and reverts migrations, and checks which ones the database has.
 //!
-//! On PostgreSQL the migrating process holds an advisory lock and applies all migrations in one
-//! transaction. On SQLite the lock file beside the database excludes other instances, and
-//! migrations run without a transaction around them.
+//! All migrations, and the records that they are applied, are one transaction. On SQLite it is the
+//! only writer; on PostgreSQL it holds an advisory lock.
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use migration::{Migrator, MigratorTrait as _};
-use sea_orm::ConnectionTrait as _;
+use sea_orm::{ConnectionTrait as _, DbErr};
 
-use super::{Database, Engine, driver_message, instance_id};
+use super::{Database, Engine, WriteTransaction, driver_message, instance_id};
 
 /// Key of the advisory lock that a process holds while it migrates.
 const MIGRATION_LOCK_KEY: i64 = 0x726f_6f6b_6572_7900;
 
 impl Database {
-    /// Applies the pending migrations.
+    /// Applies the pending migrations in one transaction: all or none.
     ///
-    /// On PostgreSQL, of several processes that start together, one applies them.
+    /// Of several processes that start together, one applies them.
     ///
     /// # Errors
     /// When the database is from a newer version or cannot be written; any error of a migration.
     pub async fn migrate(&self) -> Result<()> {
         let cannot_write = |error| anyhow!("cannot write the database: {}", driver_message(&error));
-        let cannot_migrate = "cannot migrate the database";
-        let transaction = self.begin().await.map_err(cannot_write)?;
-        if self.engine == Engine::Sqlite {
-            // A transaction begins on a read-only file too; only a write fails.
-            transaction
-                .execute_unprepared("PRAGMA user_version = 0")
-                .await
-                .map_err(cannot_write)?;
-            transaction.rollback().await.map_err(cannot_write)?;
-            self.ensure_not_newer().await?;
-            return Migrator::up(&self.writer, None).await.context(cannot_migrate);
-        }
-        transaction.execute_unprepared(&migration_lock_sql()).await.map_err(cannot_write)?;
+        let transaction = self.begin_migration().await.map_err(cannot_write)?;
         self.ensure_not_newer().await?;
-        // Without pending migrations, the role needs no right to create tables.
+        // Without pending migrations, the role of PostgreSQL needs no right to create tables.
         if self.pending().await? > 0 {
-            Migrator::up(&transaction, None).await.context(cannot_migrate)?;
+            Migrator::up(&*transaction, None).await.context("cannot migrate the database")?;
         }
         transaction.commit().await.map_err(cannot_write)
     }
@@ -52,23 +39,32 @@ impl Database {
     /// When the database is from a newer version, is in use by an instance, or cannot be written;
     /// any error of a migration.
     pub async fn migrate_down(&self, steps: u32) -> Result<()> {
-        let cannot_revert = "cannot revert the migration";
         self.ensure_not_newer().await?;
-        if self.engine == Engine::Sqlite {
-            return Migrator::down(&self.writer, Some(steps)).await.context(cannot_revert);
+        let transaction = self.begin_migration().await?;
+        if self.engine == Engine::Postgres {
+            let sql = format!(
+                "SELECT 1 AS one FROM pg_locks JOIN pg_database ON pg_database.oid = database \
+                 WHERE datname = current_database() AND locktype = 'advisory' AND objsubid = 2 \
+                 AND classid = {}",
+                instance_id::LOCK_CLASS
+            );
+            let is_served = transaction.query_one_raw(self.statement(&sql, [])).await?.is_some();
+            ensure!(!is_served, "the database {} is in use by a running instance", self.address);
         }
-        let transaction = self.begin().await?;
-        transaction.execute_unprepared(&migration_lock_sql()).await?;
-        let sql = format!(
-            "SELECT 1 AS one FROM pg_locks JOIN pg_database ON pg_database.oid = database \
-             WHERE datname = current_database() AND locktype = 'advisory' AND objsubid = 2 \
-             AND classid = {}",
-            instance_id::LOCK_CLASS
-        );
-        let is_served = transaction.query_one_raw(self.statement(&sql, [])).await?.is_some();
-        ensure!(!is_served, "the database {} is in use by a running instance", self.address);
-        Migrator::down(&transaction, Some(steps)).await.context(cannot_revert)?;
+        Migrator::down(&*transaction, Some(steps)).await.context("cannot revert the migration")?;
         Ok(transaction.commit().await?)
+    }
+
+    /// Begins a transaction in which only this process migrates.
+    async fn begin_migration(&self) -> Result<WriteTransaction, DbErr> {
+        let transaction = self.begin().await?;
+        let sql = match self.engine {
+            // A transaction begins on a read-only file too; only a write fails.
+            Engine::Sqlite => "PRAGMA user_version = 0".to_owned(),
+            Engine::Postgres => migration_lock_sql(),
+        };
+        transaction.execute_unprepared(&sql).await?;
+        Ok(transaction)
     }
 
     /// Checks that this version knows all migrations that the database has.

@@ -23,6 +23,7 @@ mod snapshot;
 mod sqlite;
 mod stream_position;
 mod wal_checkpoint;
+mod write_transaction;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -30,13 +31,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use sea_orm::{
-    ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode,
-    Statement, TransactionOptions, Value,
+    ConnectionTrait as _, DatabaseConnection, DbErr, SqliteTransactionMode, Statement,
+    TransactionOptions, Value,
 };
-use tokio::sync::{RwLock, Semaphore};
+use tokio::sync::RwLock;
 
 use crate::config::DatabaseConfig;
 use crate::ids::InstanceId;
+use crate::limits::{ClientNetwork, FairSemaphore};
 use read_pool::ReadPool;
 use replica::Replica;
 
@@ -45,27 +47,47 @@ pub use lsn::Lsn;
 pub use notifier::ChangeNotifier;
 pub use open::driver_message;
 pub use snapshot::Snapshot;
-pub use sqlite::database_path;
+pub use sqlite::{create_file, database_path};
 pub use stream_position::{EventRef, StreamPosition};
+pub use write_transaction::WriteTransaction;
 
 /// Maximum number of prepared statements of a connection; Rookery has fewer.
 const STATEMENT_CACHE_CAPACITY: usize = 256;
+
+/// The user of a connection, among which connections are shared fairly.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Consumer {
+    /// The service itself: events for subscribers, and commands.
+    #[default]
+    Service,
+    /// The requests of a client network.
+    Network(ClientNetwork),
+}
+
+/// Maximum number of transactions that wait for a connection.
+///
+/// Subscribers of an event wait together; there may be many of them.
+const MAX_WAITING: usize = 100_000;
 
 /// A handle to the database. Clones share the connections.
 #[derive(Clone, Debug)]
 pub struct Database {
     engine: Engine,
+    /// The user of the connections that this handle acquires.
+    consumer: Consumer,
     /// The URL without user and password.
     address: String,
     reader: ReadPool,
     writer: DatabaseConnection,
+    /// Permits for the connections of `writer`.
+    writer_permits: FairSemaphore<Consumer>,
+    /// Longest wait for a connection.
+    acquire_timeout: Duration,
     replicas: Arc<[Replica]>,
     /// Counter for round robin: the search for a replica starts at this index.
     next_replica: Arc<AtomicUsize>,
     statements: Arc<AtomicU64>,
     notifier: ChangeNotifier,
-    /// Permits of background snapshots.
-    background: Arc<Semaphore>,
     /// Read-locked by open snapshots, and write-locked while SQLite's WAL is truncated.
     open_snapshots: Arc<RwLock<()>>,
 }
@@ -88,6 +110,12 @@ impl Database {
                     .map_or_else(|| "missing".to_owned(), |(scheme, _)| format!("'{scheme}'"))
             ),
         }
+    }
+
+    /// The same database, used on behalf of a client network.
+    #[must_use]
+    pub fn for_network(&self, network: ClientNetwork) -> Self {
+        Self { consumer: Consumer::Network(network), ..self.clone() }
     }
 
     /// The engine of the database.
@@ -154,18 +182,23 @@ impl Database {
 
     /// Begins a write transaction, which rolls back unless it is committed.
     ///
+    /// Under contention the next connection goes to the consumer that holds the fewest.
+    ///
     /// On SQLite it is the only writer from its start (`BEGIN IMMEDIATE`). On PostgreSQL it has the
     /// isolation level `READ COMMITTED`.
     ///
     /// # Errors
     /// When no connection, or on SQLite the write lock, becomes free within
     /// `--database-acquire-timeout`; any error of the database.
-    pub async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
+    pub async fn begin(&self) -> Result<WriteTransaction, DbErr> {
+        let permit = self.writer_permits.acquire(self.consumer, self.acquire_timeout).await;
+        let permit = permit.map_err(|_| read_pool::no_connection())?;
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..Default::default()
         };
-        read_pool::begin(&self.writer, options).await
+        let transaction = read_pool::begin(&self.writer, options).await?;
+        Ok(WriteTransaction::new(transaction, permit))
     }
 
     /// A statement from SQL text with the parameters `$1`, `$2`, ...

@@ -8,15 +8,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use sea_orm::{DatabaseConnection, DbErr, RuntimeErr, sqlx};
-use tokio::sync::Semaphore;
 
 use super::postgres::{self, Purpose, Timeouts};
 use super::read_pool::ReadPool;
 use super::replica::Replica;
-use super::{ChangeNotifier, Database, Engine, snapshot, sqlite};
+use super::{ChangeNotifier, Consumer, Database, Engine, MAX_WAITING, sqlite};
 use crate::config::DatabaseConfig;
+use crate::limits::FairSemaphore;
 use crate::telemetry::request_scope;
 
 impl Database {
@@ -32,8 +32,8 @@ impl Database {
         let writer = sqlite::open(url, 1, timeout, false).await.map_err(cannot_open)?;
         let readers = config.pool.database_max_read_connections;
         let connection = sqlite::open(url, readers, timeout, true).await.map_err(cannot_open)?;
-        let reader = ReadPool { connection, applies_startup_options: true };
-        Ok(Self::from_pools(Engine::Sqlite, url.to_owned(), reader, writer, vec![]))
+        let reader = ReadPool::new(connection, readers, timeout);
+        Ok(Self::from_pools(Engine::Sqlite, url.to_owned(), reader, (writer, 1), vec![]))
     }
 
     pub(super) async fn open_postgres(config: &DatabaseConfig) -> Result<Self> {
@@ -43,16 +43,28 @@ impl Database {
         let readers = config.pool.database_max_read_connections;
         let writers = config.pool.database_max_write_connections;
         let read_pool = postgres::pool(options.clone(), readers, timeouts, Purpose::Read);
-        let write_pool = postgres::pool(options, writers, timeouts, Purpose::Write);
+        let write_pool = postgres::pool(options.clone(), writers, timeouts, Purpose::Write);
+        let encoding = match postgres::encoding(&read_pool).await {
+            Err(sqlx::Error::PoolTimedOut) => {
+                Err(postgres::connection_error(&options, timeouts.acquire).await)
+            }
+            encoding => encoding,
+        };
+        let cannot_open =
+            |error| anyhow!("cannot open the database {address}: {}", sqlx_message(&error));
+        let encoding = encoding.map_err(cannot_open)?;
+        ensure!(
+            encoding == "UTF8",
+            "the database {address} has the encoding {encoding}: create it with ENCODING 'UTF8'"
+        );
         let applies_startup_options =
-            postgres::applies_startup_options(&read_pool).await.map_err(|error| {
-                anyhow!("cannot open the database {address}: {}", sqlx_message(&error))
-            })?;
+            postgres::applies_startup_options(&read_pool).await.map_err(cannot_open)?;
         let replicas = config.replicas().map(|url| Replica::new(url, readers, timeouts));
         let replicas = replicas.collect::<Result<Vec<_>>>().context("DATABASE_REPLICA_URLS")?;
         let connection = postgres::connection(read_pool);
-        let reader = ReadPool { connection, applies_startup_options };
-        let writer = postgres::connection(write_pool);
+        let reader = ReadPool::new(connection, readers, timeouts.acquire)
+            .with_startup_options(applies_startup_options);
+        let writer = (postgres::connection(write_pool), writers);
         Ok(Self::from_pools(Engine::Postgres, address, reader, writer, replicas))
     }
 
@@ -60,7 +72,7 @@ impl Database {
         engine: Engine,
         address: String,
         mut reader: ReadPool,
-        mut writer: DatabaseConnection,
+        (mut writer, writers): (DatabaseConnection, u32),
         mut replicas: Vec<Replica>,
     ) -> Self {
         let statements = Arc::new(AtomicU64::new(0));
@@ -74,14 +86,16 @@ impl Database {
         }
         Self {
             engine,
+            consumer: Consumer::default(),
             address,
+            acquire_timeout: reader.acquire_timeout,
             reader,
             writer,
+            writer_permits: FairSemaphore::new(writers as usize, MAX_WAITING),
             replicas: replicas.into(),
             next_replica: Arc::default(),
             statements,
             notifier: ChangeNotifier::default(),
-            background: Arc::new(Semaphore::new(snapshot::MAX_BACKGROUND)),
             open_snapshots: Arc::default(),
         }
     }

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sea_orm::sqlx::{self, ConnectOptions as _, Connection as _, Executor as _, PgPool, Row as _};
 use sea_orm::{DatabaseConnection, SqlxPostgresConnector};
@@ -46,20 +46,39 @@ pub enum Purpose {
 /// # Errors
 /// When the URL is not valid. The message has no part of it, because it may contain a password.
 pub fn options(url: &str) -> Result<PgConnectOptions> {
+    ensure!(
+        !has_raw_delimiter(url),
+        "the database URL is not valid: in a user name or password, write / as %2F, ? as %3F, \
+         # as %23 and @ as %40"
+    );
     let options = url.parse::<PgConnectOptions>();
     let options =
         options.map_err(|_| anyhow::anyhow!("expected postgres://USER:PASSWORD@HOST:PORT/NAME"));
     let options = options.context("the database URL is not valid")?;
+    // The driver does not resolve an IPv6 address in brackets.
+    let host = options.get_host().trim_matches(['[', ']']).to_owned();
     Ok(options
+        .host(&host)
         .application_name("rookery")
         .statement_cache_capacity(STATEMENT_CACHE_CAPACITY)
         .disable_statement_logging())
 }
 
+/// Whether a URL has an @ after the end of its authority.
+///
+/// The user name or the password then ended the authority with a delimiter, and its rest would be
+/// taken for the name of the database.
+fn has_raw_delimiter(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.find(['/', '?', '#']).is_some_and(|end| rest[end..].contains('@'))
+}
+
 /// The URL of a database without user and password.
 pub fn address(options: &PgConnectOptions) -> String {
     let name = options.get_database().unwrap_or_else(|| options.get_username());
-    format!("postgres://{}:{}/{name}", options.get_host(), options.get_port())
+    let host = options.get_host();
+    let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+    format!("postgres://{host}:{}/{name}", options.get_port())
 }
 
 /// A pool that connects when it is first used.
@@ -141,6 +160,21 @@ pub async fn applies_startup_options(pool: &PgPool) -> Result<bool, sqlx::Error>
     let sql = "SELECT current_setting('default_transaction_isolation')";
     let isolation: String = sqlx::query_scalar(sql).fetch_one(pool).await?;
     Ok(isolation == "repeatable read")
+}
+
+/// The encoding of the database. Texts of all languages need `UTF8`.
+pub async fn encoding(pool: &PgPool) -> Result<String, sqlx::Error> {
+    sqlx::query_scalar("SELECT current_setting('server_encoding')").fetch_one(pool).await
+}
+
+/// The reason why a pool has no connection.
+///
+/// A pool retries until its timeout, and reports only that.
+pub async fn connection_error(options: &PgConnectOptions, timeout: Duration) -> sqlx::Error {
+    match tokio::time::timeout(timeout, options.connect()).await {
+        Ok(Err(error)) => error,
+        _ => sqlx::Error::PoolTimedOut,
+    }
 }
 
 /// The pool as a connection of SeaORM.

@@ -7,14 +7,16 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use sea_orm::{
-    AccessMode, DatabaseConnection, DatabaseTransaction, DbErr, IsolationLevel, RuntimeErr,
-    TransactionOptions, TransactionTrait as _, sqlx,
+    AccessMode, ConnAcquireErr, DatabaseConnection, DatabaseTransaction, DbErr, IsolationLevel,
+    RuntimeErr, TransactionOptions, TransactionTrait as _, sqlx,
 };
 
-use super::postgres;
+use super::{Consumer, MAX_WAITING, postgres};
+use crate::limits::{FairPermit, FairSemaphore};
 use crate::retry::{immediately, with_retries};
 
 /// Maximum number of attempts to begin a transaction.
@@ -26,6 +28,10 @@ const MAX_ATTEMPTS: u32 = 65;
 #[derive(Clone, Debug)]
 pub(super) struct ReadPool {
     pub connection: DatabaseConnection,
+    /// Permits for the connections.
+    permits: FairSemaphore<Consumer>,
+    /// Longest wait for a connection.
+    pub acquire_timeout: Duration,
     /// Whether a transaction sees one snapshot and is read-only by default.
     ///
     /// True on SQLite. On PostgreSQL, false behind a connection pooler, which drops the parameters
@@ -34,7 +40,25 @@ pub(super) struct ReadPool {
 }
 
 impl ReadPool {
-    /// Begins a transaction that sees one snapshot.
+    /// A pool of `size` connections.
+    pub fn new(connection: DatabaseConnection, size: u32, acquire_timeout: Duration) -> Self {
+        let permits = FairSemaphore::new(size as usize, MAX_WAITING);
+        Self { connection, permits, acquire_timeout, applies_startup_options: true }
+    }
+
+    /// The same, for connections that may not have the parameters of the pool.
+    #[must_use]
+    pub fn with_startup_options(self, applies_startup_options: bool) -> Self {
+        Self { applies_startup_options, ..self }
+    }
+
+    /// Waits for a permit to use a connection.
+    pub async fn acquire(&self, consumer: Consumer) -> Result<FairPermit<Consumer>, DbErr> {
+        let permit = self.permits.acquire(consumer, self.acquire_timeout).await;
+        permit.map_err(|_| no_connection())
+    }
+
+    /// Begins a transaction that sees one snapshot. The caller holds a permit.
     pub async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
         let options = if self.applies_startup_options {
             TransactionOptions::default()
@@ -47,6 +71,11 @@ impl ReadPool {
         };
         begin(&self.connection, options).await
     }
+}
+
+/// The error when no connection becomes free in time.
+pub(super) fn no_connection() -> DbErr {
+    DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)
 }
 
 /// Begins a transaction, on another connection if one is broken.

@@ -51,7 +51,7 @@ impl Replica {
         let monitor_pool = postgres::pool(options.clone(), 1, timeouts, Purpose::Read);
         let connection =
             postgres::connection(postgres::pool(options, size, timeouts, Purpose::Read));
-        let reader = ReadPool { connection, applies_startup_options: false };
+        let reader = ReadPool::new(connection, size, timeouts.acquire).with_startup_options(false);
         Ok(Self { reader, monitor_pool, address, replayed: Arc::default() })
     }
 

@@ -6,37 +6,24 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbErr, FromQueryResult, Value};
-use tokio::sync::{Mutex, OnceCell, OwnedRwLockReadGuard, OwnedSemaphorePermit};
-use tokio::time::timeout;
+use tokio::sync::{Mutex, OnceCell, OwnedRwLockReadGuard};
 
 use super::read_pool::ReadPool;
-use super::{Database, Engine, EventRef, Lsn, StreamPosition};
+use super::{Consumer, Database, Engine, EventRef, Lsn, StreamPosition};
+use crate::limits::FairPermit;
 
 /// A snapshot of the database, opened by the first read. Clones share it.
 ///
 /// Its connection returns to the pool when the last clone is dropped or the snapshot is reset.
+/// Under contention the next connection goes to the consumer that holds the fewest.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     database: Database,
     state: Arc<Mutex<State>>,
-    /// Whether opening it waits for a background permit.
-    is_background: bool,
 }
-
-/// Maximum number of open background snapshots.
-///
-/// One event for many subscribers thereby leaves connections to requests.
-pub(super) const MAX_BACKGROUND: usize = 2;
-
-/// Longest wait for a background permit.
-///
-/// After it the snapshot opens without one, because the holders of the permits may be waiting for a
-/// server that no longer responds.
-const BACKGROUND_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Default)]
 struct State {
@@ -54,7 +41,7 @@ pub struct ReadTransaction {
     transaction: DatabaseTransaction,
     /// The position of the snapshot in the event stream, once it has been read.
     position: OnceCell<StreamPosition>,
-    _background_permit: Option<OwnedSemaphorePermit>,
+    _permit: FairPermit<Consumer>,
     _open_snapshot: OwnedRwLockReadGuard<()>,
 }
 
@@ -67,19 +54,10 @@ impl Deref for ReadTransaction {
 }
 
 impl Snapshot {
-    /// A snapshot on the primary, for a request.
+    /// A snapshot on the primary, for the consumer of the handle.
     #[must_use]
     pub fn new(database: &Database) -> Self {
-        Self { database: database.clone(), state: Arc::default(), is_background: false }
-    }
-
-    /// A snapshot for background reads, such as the events of subscriptions.
-    ///
-    /// At most two of these are open at a time, and others wait up to 5 s, so that requests find a
-    /// connection.
-    #[must_use]
-    pub fn background(database: &Database) -> Self {
-        Self { is_background: true, ..Self::new(database) }
+        Self { database: database.clone(), state: Arc::default() }
     }
 
     /// A snapshot on a replica that has replayed the WAL up to `lsn`, if there is one.
@@ -112,22 +90,18 @@ impl Snapshot {
         if let Some(transaction) = &state.open {
             return Ok(Arc::clone(transaction));
         }
-        let permit = if self.is_background { self.background_permit().await } else { None };
-        let open_snapshot = Arc::clone(&self.database.open_snapshots).read_owned().await;
         let reader = state.replica.as_ref().unwrap_or(&self.database.reader);
+        let permit = reader.acquire(self.database.consumer).await?;
+        // Not before the permit: the truncation of the WAL waits for all holders of this lock.
+        let open_snapshot = Arc::clone(&self.database.open_snapshots).read_owned().await;
         let transaction = Arc::new(ReadTransaction {
             transaction: reader.begin().await?,
             position: OnceCell::new(),
-            _background_permit: permit,
+            _permit: permit,
             _open_snapshot: open_snapshot,
         });
         state.open = Some(Arc::clone(&transaction));
         Ok(transaction)
-    }
-
-    async fn background_permit(&self) -> Option<OwnedSemaphorePermit> {
-        let permit = Arc::clone(&self.database.background).acquire_owned();
-        timeout(BACKGROUND_TIMEOUT, permit).await.ok()?.ok()
     }
 
     /// Runs a query from SQL text and reads its rows.

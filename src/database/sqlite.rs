@@ -3,9 +3,9 @@
 //! The database is in WAL mode, in which reads and the one writer do not block each other. Only
 //! files are supported: with a database in memory each connection would have its own.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -36,6 +36,20 @@ pub fn database_path(url: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// Opens the database file, and creates it if it does not exist.
+///
+/// A new file is readable by its owner only, because it has password hashes and e-mail addresses.
+/// SQLite gives its WAL and shared memory the mode of the file.
+///
+/// # Errors
+/// When the file cannot be opened or created.
+pub fn create_file(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    // Reading suffices for a lock on a file that is write-protected.
+    options.open(path).or_else(|error| File::open(path).map_err(|_| error))
+}
+
 /// Opens a pool of `size` connections.
 ///
 /// A missing file is created, readable by its owner only. `timeout` is the longest wait for a free
@@ -49,10 +63,11 @@ pub async fn open(
     timeout: Duration,
     read_only: bool,
 ) -> Result<DatabaseConnection, DbErr> {
-    if let Ok(path) = database_path(url) {
-        // The file has password hashes and e-mail addresses. SQLite gives its WAL and shared memory
-        // the mode of the file. A failure here is reported when the file is opened.
-        let _ = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    if let Ok(path) = database_path(url)
+        && !path.exists()
+    {
+        // A failure here is reported when the file is opened.
+        let _ = create_file(&path);
     }
     let mut options = ConnectOptions::new(url);
     options

@@ -10,7 +10,7 @@
 
 use std::collections::HashSet;
 
-use chrono::Utc;
+use chrono::SubsecRound as _;
 use entity::{bookmark, event, follow, post, session, user};
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query, SelectStatement, UnionType};
 use sea_orm::{
@@ -21,6 +21,7 @@ use secrecy::SecretString;
 
 use super::{Services, validation};
 use crate::auth::{Client, IssuedSession, SessionSpec, Viewer, open_session};
+use crate::clock;
 use crate::database::Snapshot;
 use crate::error;
 use crate::error::{Error, UserError, UserErrorKind};
@@ -58,7 +59,7 @@ pub async fn register(
     let email = collect(validation::email(&registration.email, &["input", "email"]));
     let display_name = registration
         .display_name
-        .map(|name| collect(validation::display_name(name, &["input", "displayName"])));
+        .map(|name| collect(validation::display_name(&name, &["input", "displayName"])));
     if !errors.is_empty() {
         return Err(Error::Expected(errors));
     }
@@ -73,12 +74,15 @@ pub async fn register(
         display_name: Set(display_name),
         password_hash: Set(Some(password_hash)),
         created_at: Set(snowflake::timestamp_of(id)),
-        last_seen_at: Set(Some(snowflake::timestamp_of(id))),
+        last_seen_at: Set(Some(clock::now().trunc_subsecs(3))),
         followers_count: Set(0),
         following_count: Set(0),
         posts_count: Set(0),
         follows_day: Set(0),
         follows_made: Set(0),
+        posts_day: Set(0),
+        posts_made: Set(0),
+        post_bytes_made: Set(0),
         ..Default::default()
     };
     let user = user.insert(&transaction).await.map_err(error::from_unique_violation)?;
@@ -88,6 +92,9 @@ pub async fn register(
 }
 
 /// Opens a session for the user with this username or e-mail address.
+///
+/// Spaces around it are ignored. The address may be in any form that `validation::normalize_email`
+/// makes the same.
 ///
 /// An unknown identifier and a wrong password get the same response, after the same time.
 ///
@@ -99,16 +106,17 @@ pub async fn login(
     password: SecretString,
     client: Client,
 ) -> Result<IssuedSession, Error> {
-    let query = if identifier.contains('@') {
-        let email = user::normalize_identifier(&identifier.trim().to_lowercase());
-        user::Entity::find().filter(user::Column::Email.eq(email))
+    let identifier = identifier.trim();
+    let (identifier, query) = if identifier.contains('@') {
+        let email = user::normalize_identifier(&validation::normalize_email(identifier));
+        (email.clone(), user::Entity::find().filter(user::Column::Email.eq(email)))
     } else {
-        user::Entity::find_by(&user::UserRef::Username(identifier.to_owned()))
+        let reference = user::UserRef::Username(identifier.to_owned());
+        (user::normalize_identifier(identifier), user::Entity::find_by(&reference))
     };
     let found = query.one(&**Snapshot::new(&services.db).transaction().await?).await?;
     let account = found.as_ref().map(|user| ThrottleKey::Account(user.id));
-    let key = account
-        .unwrap_or_else(|| ThrottleKey::unknown(user::normalize_identifier(identifier.trim())));
+    let key = account.unwrap_or_else(|| ThrottleKey::unknown(identifier));
     let attempt = services.throttle.check(client.network, Some(key))?;
     let stored = found.as_ref().and_then(|user| user.password_hash.clone());
     let matches = services.passwords.verify(password, stored, &attempt).await?;
@@ -309,7 +317,7 @@ async fn ids(
 pub async fn sessions(snapshot: &Snapshot, viewer: &Viewer) -> Result<Vec<session::Model>, Error> {
     Ok(session::Entity::find()
         .filter(session::Column::UserId.eq(viewer.id()))
-        .filter(session::Column::ExpiresAt.gt(Utc::now()))
+        .filter(session::Column::ExpiresAt.gt(clock::now()))
         .order_by_desc(session::Column::Id)
         .all(&**snapshot.transaction().await?)
         .await?)
@@ -365,5 +373,5 @@ async fn lock_and_recheck_password(
 
 /// A new session that begins now and lasts for the configured lifetime.
 fn session_spec(services: &Services) -> SessionSpec {
-    SessionSpec { id: services.ids.next(), expires_at: Utc::now() + services.session_lifetime }
+    SessionSpec { id: services.ids.next(), expires_at: clock::now() + services.session_lifetime }
 }

@@ -45,11 +45,11 @@ pub async fn count(snapshot: &Snapshot, viewer: &Viewer) -> Result<u64, Error> {
 /// [`Error::Expected`] with `NotFound`; any error of the database.
 pub async fn add(services: &Services, viewer: &Viewer, post: i64) -> Result<PostChange, Error> {
     let transaction = services.db.begin().await?;
-    let post = find_post(&transaction, post).await?;
+    lock_post(&transaction, post).await?;
     let statement = services.db.statement(
         "INSERT INTO bookmark (id, user_id, post_id) VALUES ($1, $2, $3) \
          ON CONFLICT (user_id, post_id) DO NOTHING",
-        [services.ids.next().into(), viewer.id().into(), post.id.into()],
+        [services.ids.next().into(), viewer.id().into(), post.into()],
     );
     let changed = transaction.execute_raw(statement).await?.rows_affected() > 0;
     services.commit(transaction, viewer).await?;
@@ -62,22 +62,23 @@ pub async fn add(services: &Services, viewer: &Viewer, post: i64) -> Result<Post
 /// [`Error::Expected`] with `NotFound`; any error of the database.
 pub async fn remove(services: &Services, viewer: &Viewer, post: i64) -> Result<PostChange, Error> {
     let transaction = services.db.begin().await?;
-    let post = find_post(&transaction, post).await?;
+    lock_post(&transaction, post).await?;
     let deleted = bookmark::Entity::delete_many()
         .filter(bookmark::Column::UserId.eq(viewer.id()))
-        .filter(bookmark::Column::PostId.eq(post.id))
+        .filter(bookmark::Column::PostId.eq(post))
         .exec(&transaction)
         .await?;
     services.commit(transaction, viewer).await?;
     Ok(PostChange { changed: deleted.rows_affected > 0, post })
 }
 
-/// Finds a post and locks it against deletion until the end of the transaction.
+/// Locks a post against deletion until the end of the transaction.
 ///
 /// # Errors
 /// [`Error::Expected`] with `NotFound`; any error of the database.
-async fn find_post(transaction: &DatabaseTransaction, id: i64) -> Result<post::Model, Error> {
+async fn lock_post(transaction: &DatabaseTransaction, id: i64) -> Result<(), Error> {
     let post = post::Entity::find_by_id(id).lock(LockType::KeyShare).one(transaction).await?;
     let missing = || UserErrorKind::NotFound.at(&["postId"], "There is no such post.");
-    Ok(post.ok_or_else(missing)?)
+    post.ok_or_else(missing)?;
+    Ok(())
 }

@@ -8,28 +8,24 @@ use chrono::{DateTime, Utc};
 use entity::{event, follow, user};
 use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait as _};
 use sea_orm::{
-    ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, EntityTrait as _,
-    QueryFilter as _, Select,
+    ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, DbErr, EntityTrait as _,
+    QueryFilter as _,
 };
 
-use super::{FollowLimits, Services};
+use super::{FollowLimits, Services, day_of};
 use crate::auth::Viewer;
+use crate::clock;
 use crate::error::{Error, UserErrorKind};
-use crate::ids::snowflake;
-
-const SECONDS_PER_DAY: i64 = 86_400;
 
 /// The result of an operation on a follow.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct FollowChange {
     /// Whether the operation changed anything.
     pub changed: bool,
-    /// The follower after the operation.
-    pub follower: user::Model,
-    /// The followed user after the operation.
-    pub followed: user::Model,
-    /// The follow after the operation. `None` if there is none.
-    pub edge: Option<follow::Model>,
+    /// Id of the follower.
+    pub follower: i64,
+    /// Id of the followed user.
+    pub followed: i64,
 }
 
 /// Makes the viewer follow `target`.
@@ -51,19 +47,15 @@ pub async fn follow(
         [id.into(), follower.id.into(), followed.id.into()],
     );
     let inserted = transaction.execute_raw(statement).await?.rows_affected() > 0;
-    let change = if inserted {
-        let edge = follow::Model { id, follower_id: follower.id, followed_id: followed.id };
-        let daily_count =
-            check_follow_limits(services.follow_limits, &follower, snowflake::timestamp_of(id))?;
+    if inserted {
+        let daily_count = check_follow_limits(services.follow_limits, &follower, clock::now())?;
         services
             .record_event(&transaction, event::Kind::Followed, follower.id, followed.id)
             .await?;
-        let change = CountChange::Followed(edge, daily_count);
-        update_counts(&transaction, follower.id, followed.id, change).await?
-    } else {
-        let edge = find_follow(follower.id, followed.id).one(&transaction).await?;
-        FollowChange { changed: false, follower, followed, edge }
-    };
+        let change = CountChange::Followed(daily_count);
+        update_counts(&transaction, follower.id, followed.id, change).await?;
+    }
+    let change = FollowChange { changed: inserted, follower: follower.id, followed: followed.id };
     services.commit(transaction, viewer).await?;
     Ok(change)
 }
@@ -80,7 +72,7 @@ pub async fn unfollow(
 ) -> Result<FollowChange, Error> {
     let transaction = services.db.begin().await?;
     let (follower, followed) = lock_pair(&transaction, viewer, target).await?;
-    let change = delete_follow(services, &transaction, follower, followed).await?;
+    let change = delete_follow(services, &transaction, follower.id, followed.id).await?;
     services.commit(transaction, viewer).await?;
     Ok(change)
 }
@@ -97,7 +89,7 @@ pub async fn remove_follower(
 ) -> Result<FollowChange, Error> {
     let transaction = services.db.begin().await?;
     let (followed, follower) = lock_pair(&transaction, viewer, target).await?;
-    let change = delete_follow(services, &transaction, follower, followed).await?;
+    let change = delete_follow(services, &transaction, follower.id, followed.id).await?;
     services.commit(transaction, viewer).await?;
     Ok(change)
 }
@@ -128,29 +120,24 @@ async fn lock_pair(
     Ok((viewer, take(target.id).ok_or_else(missing)?))
 }
 
-fn find_follow(follower: i64, followed: i64) -> Select<follow::Entity> {
-    follow::Entity::find()
-        .filter(follow::Column::FollowerId.eq(follower))
-        .filter(follow::Column::FollowedId.eq(followed))
-}
-
 /// Deletes a follow, if there is one, and updates the counts of both users.
 async fn delete_follow(
     services: &Services,
     transaction: &DatabaseTransaction,
-    follower: user::Model,
-    followed: user::Model,
+    follower: i64,
+    followed: i64,
 ) -> Result<FollowChange, Error> {
     let deleted = follow::Entity::delete_many()
-        .filter(follow::Column::FollowerId.eq(follower.id))
-        .filter(follow::Column::FollowedId.eq(followed.id))
+        .filter(follow::Column::FollowerId.eq(follower))
+        .filter(follow::Column::FollowedId.eq(followed))
         .exec(transaction)
         .await?;
-    if deleted.rows_affected == 0 {
-        return Ok(FollowChange { changed: false, follower, followed, edge: None });
+    let changed = deleted.rows_affected > 0;
+    if changed {
+        services.record_event(transaction, event::Kind::Unfollowed, follower, followed).await?;
+        update_counts(transaction, follower, followed, CountChange::Unfollowed).await?;
     }
-    services.record_event(transaction, event::Kind::Unfollowed, follower.id, followed.id).await?;
-    update_counts(transaction, follower.id, followed.id, CountChange::Unfollowed).await
+    Ok(FollowChange { changed, follower, followed })
 }
 
 /// Checks the limits for one more follow, and returns the new count of the day.
@@ -169,8 +156,7 @@ fn check_follow_limits(
     if limits.total > 0 && follower.following_count >= limits.total {
         return Err(limit_error(limits.total, "altogether"));
     }
-    let day = now.timestamp().div_euclid(SECONDS_PER_DAY);
-    let day = i32::try_from(day).unwrap_or(i32::MAX);
+    let day = day_of(now);
     let follows = if follower.follows_day == day { follower.follows_made } else { 0 };
     if limits.per_day > 0 && follows >= limits.per_day {
         return Err(limit_error(limits.per_day, "a day"));
@@ -188,17 +174,17 @@ struct DailyCount {
 
 /// The change that both users' counts are updated by.
 enum CountChange {
-    Followed(follow::Model, DailyCount),
+    Followed(DailyCount),
     Unfollowed,
 }
 
-/// Updates the counts of both users in one statement, and returns the users.
+/// Updates the counts of both users in one statement.
 async fn update_counts(
     transaction: &DatabaseTransaction,
     follower: i64,
     followed: i64,
     change: CountChange,
-) -> Result<FollowChange, Error> {
+) -> Result<(), DbErr> {
     let difference = if matches!(change, CountChange::Unfollowed) { -1 } else { 1 };
     let add = |count: user::Column, id: i64| {
         let summand = CaseStatement::new().case(user::Column::Id.eq(id), difference).finally(0);
@@ -208,28 +194,15 @@ async fn update_counts(
     let mut update = user::Entity::update_many()
         .col_expr(following, add(following, follower))
         .col_expr(followers, add(followers, followed));
-    let edge = match change {
-        CountChange::Unfollowed => None,
-        CountChange::Followed(edge, daily_count) => {
-            let set_for_follower = |column: user::Column, value: i32| {
-                let case = CaseStatement::new().case(user::Column::Id.eq(follower), value);
-                Expr::Case(Box::new(case.finally(Expr::col(column))))
-            };
-            let (day, follows) = (user::Column::FollowsDay, user::Column::FollowsMade);
-            update = update.col_expr(day, set_for_follower(day, daily_count.day));
-            update = update.col_expr(follows, set_for_follower(follows, daily_count.follows));
-            Some(edge)
-        }
-    };
-    let users = update
-        .filter(user::Column::Id.is_in([follower, followed]))
-        .exec_with_returning(transaction)
-        .await?;
-    let find = |id| users.iter().find(|user| user.id == id).cloned();
-    match (find(follower), find(followed)) {
-        (Some(follower), Some(followed)) => {
-            Ok(FollowChange { changed: true, follower, followed, edge })
-        }
-        _ => Err(Error::account_changed()),
+    if let CountChange::Followed(daily_count) = change {
+        let set_for_follower = |column: user::Column, value: i32| {
+            let case = CaseStatement::new().case(user::Column::Id.eq(follower), value);
+            Expr::Case(Box::new(case.finally(Expr::col(column))))
+        };
+        let (day, follows) = (user::Column::FollowsDay, user::Column::FollowsMade);
+        update = update.col_expr(day, set_for_follower(day, daily_count.day));
+        update = update.col_expr(follows, set_for_follower(follows, daily_count.follows));
     }
+    update.filter(user::Column::Id.is_in([follower, followed])).exec(transaction).await?;
+    Ok(())
 }

@@ -19,23 +19,26 @@ pub mod validation;
 
 use std::sync::Arc;
 
-use chrono::{SubsecRound as _, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use entity::event;
 use sea_orm::{ActiveEnum as _, ConnectionTrait as _, DatabaseTransaction, DbErr};
 
 use crate::auth::{Passwords, Viewer};
-use crate::database::Database;
+use crate::clock;
+use crate::database::{Database, WriteTransaction};
 use crate::error::Error;
 use crate::ids::IdGenerator;
-use crate::limits::CredentialThrottle;
+use crate::limits::{ClientNetwork, CredentialThrottle};
 
-/// The dependencies of all operations.
+/// The dependencies of all operations. Clones share them.
+#[derive(Clone)]
 pub struct Services {
     pub db: Database,
-    pub ids: IdGenerator,
+    pub ids: Arc<IdGenerator>,
     pub passwords: Passwords,
     pub throttle: Arc<CredentialThrottle>,
     pub follow_limits: FollowLimits,
+    pub post_limits: PostLimits,
     /// Lifetime of a session and its bearer token.
     pub session_lifetime: TimeDelta,
 }
@@ -49,7 +52,31 @@ pub struct FollowLimits {
     pub per_day: i32,
 }
 
+/// Limits on what a user posts per day in UTC, edits and deleted posts included.
+///
+/// 0 disables a limit.
+#[derive(Clone, Copy, Debug)]
+pub struct PostLimits {
+    /// Maximum number of posts and edits.
+    pub per_day: i32,
+    /// Maximum of their texts in bytes.
+    pub bytes_per_day: i64,
+}
+
+/// The day in UTC, in days since 1970-01-01.
+fn day_of(time: DateTime<Utc>) -> i32 {
+    i32::try_from(time.timestamp().div_euclid(SECONDS_PER_DAY)).unwrap_or(i32::MAX)
+}
+
+const SECONDS_PER_DAY: i64 = 86_400;
+
 impl Services {
+    /// The same, using the database on behalf of a client network.
+    #[must_use]
+    pub fn for_network(&self, network: ClientNetwork) -> Self {
+        Self { db: self.db.for_network(network), ..self.clone() }
+    }
+
     /// Records an event in the outbox, as part of the transaction of the change.
     ///
     /// A transaction records at most one event, because its id is the event's key. `object` is the
@@ -61,7 +88,7 @@ impl Services {
         actor: i64,
         object: i64,
     ) -> Result<(), DbErr> {
-        let now = Utc::now().trunc_subsecs(3);
+        let now = clock::now().trunc_subsecs(3);
         let values = [kind.into_value().into(), actor.into(), object.into(), now.into()];
         transaction.execute_raw(self.db.statement(event::INSERT, values)).await.map(drop)
     }
@@ -71,7 +98,7 @@ impl Services {
     /// # Errors
     /// [`Error::OutcomeUnknown`] when the database becomes unavailable during the commit; any error
     /// of the database.
-    async fn commit(&self, transaction: DatabaseTransaction, viewer: &Viewer) -> Result<(), Error> {
+    async fn commit(&self, transaction: WriteTransaction, viewer: &Viewer) -> Result<(), Error> {
         self.db.mark_write_pending(&transaction, viewer.session().id).await?;
         let committed = transaction.commit().await.map_err(|error| match error.into() {
             Error::Unavailable => Error::OutcomeUnknown,
@@ -83,10 +110,10 @@ impl Services {
 }
 
 /// The result of an operation on a post.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct PostChange {
     /// Whether the operation changed anything.
     pub changed: bool,
-    /// The post after the operation.
-    pub post: entity::post::Model,
+    /// Id of the post.
+    pub post: i64,
 }

@@ -3,16 +3,19 @@
 //! Only the author may change a post. Each write also keeps the author's `posts_count` equal to the
 //! number of posts, and records an event for the subscribers of timelines.
 
-use chrono::{SubsecRound as _, Utc};
+use std::time::Duration;
+
+use chrono::SubsecRound as _;
 use entity::{bookmark, event, post, user};
-use sea_orm::sea_query::{Expr, ExprTrait as _, LockType};
+use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait as _, LockType};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, DatabaseTransaction, DbErr, EntityTrait as _,
     PaginatorTrait as _, QueryFilter as _, QuerySelect as _, Set,
 };
 
-use super::{PostChange, Services, validation};
+use super::{PostChange, PostLimits, SECONDS_PER_DAY, Services, day_of, validation};
 use crate::auth::Viewer;
+use crate::clock;
 use crate::database::Snapshot;
 use crate::error::{Error, UserErrorKind};
 use crate::ids::snowflake;
@@ -36,21 +39,14 @@ pub async fn count(snapshot: &Snapshot) -> Result<u64, Error> {
     Ok(post::Entity::find().count(&**snapshot.transaction().await?).await?)
 }
 
-/// Creates a post of the viewer.
+/// Creates a post of the viewer, and returns its id.
 ///
-/// # Errors
-/// [`Error::Expected`] with `InvalidInput`; [`Error::Unauthenticated`] when the account was
-/// deleted; any error of the database.
-pub async fn create(
-    services: &Services,
-    viewer: &Viewer,
-    body: String,
-) -> Result<post::Model, Error> {
+/// # Errors [`Error::Expected`] with `InvalidInput` or `TooManyRequests`;
+/// [`Error::Unauthenticated`] when the account was deleted; any error of the database.
+pub async fn create(services: &Services, viewer: &Viewer, body: String) -> Result<i64, Error> {
     let body = validation::body(body, &["input", "body"])?;
     let transaction = services.db.begin().await?;
-    if !update_posts_count(&transaction, viewer.id(), 1).await? {
-        return Err(Error::account_changed());
-    }
+    count_text(services, &transaction, viewer, &body, 1).await?;
     let id = services.ids.next();
     let post = post::ActiveModel {
         id: Set(id),
@@ -59,17 +55,18 @@ pub async fn create(
         created_at: Set(snowflake::timestamp_of(id)),
         edited_at: Set(None),
     };
-    let post = post.insert(&transaction).await?;
+    post::Entity::insert(post).exec_without_returning(&transaction).await?;
     services.record_event(&transaction, event::Kind::PostAdded, viewer.id(), id).await?;
     services.commit(transaction, viewer).await?;
-    Ok(post)
+    Ok(id)
 }
 
 /// Replaces the body of a post of the viewer. The same body changes nothing.
 ///
 /// # Errors
-/// [`Error::Expected`] with `InvalidInput` or `NotFound`; [`Error::Forbidden`] when another user
-/// wrote the post; any error of the database.
+/// [`Error::Expected`] with `InvalidInput`, `NotFound` or `TooManyRequests`; [`Error::Forbidden`]
+/// when another user wrote the post; [`Error::Unauthenticated`] when the account was deleted; any
+/// error of the database.
 pub async fn edit(
     services: &Services,
     viewer: &Viewer,
@@ -78,19 +75,22 @@ pub async fn edit(
 ) -> Result<PostChange, Error> {
     let body = validation::body(body, &["input", "body"])?;
     let transaction = services.db.begin().await?;
+    // The author is locked before the post, as by `delete`.
+    user::Entity::find_for_update(user::Column::Id.eq(viewer.id())).one(&transaction).await?;
     let Some(post) = find_own(&transaction, viewer, id).await? else {
         return Err(UserErrorKind::NotFound.at(&["input", "id"], "There is no such post.").into());
     };
     if post.body == body {
-        return Ok(PostChange { changed: false, post });
+        return Ok(PostChange { changed: false, post: id });
     }
+    count_text(services, &transaction, viewer, &body, 0).await?;
     let mut post: post::ActiveModel = post.into();
     post.body = Set(body);
-    post.edited_at = Set(Some(Utc::now().trunc_subsecs(3)));
-    let post = post.update(&transaction).await?;
+    post.edited_at = Set(Some(clock::now().trunc_subsecs(3)));
+    post.update(&transaction).await?;
     services.record_event(&transaction, event::Kind::PostUpdated, viewer.id(), id).await?;
     services.commit(transaction, viewer).await?;
-    Ok(PostChange { changed: true, post })
+    Ok(PostChange { changed: true, post: id })
 }
 
 /// Deletes a post of the viewer with its bookmarks. Returns whether it existed.
@@ -108,7 +108,7 @@ pub async fn delete(services: &Services, viewer: &Viewer, id: i64) -> Result<boo
         .exec(&transaction)
         .await?;
     post::Entity::delete_by_id(post.id).exec(&transaction).await?;
-    update_posts_count(&transaction, viewer.id(), -1).await?;
+    uncount_post(&transaction, viewer.id()).await?;
     services.record_event(&transaction, event::Kind::PostRemoved, viewer.id(), id).await?;
     services.commit(transaction, viewer).await?;
     Ok(true)
@@ -130,17 +130,60 @@ async fn find_own(
     Ok(post)
 }
 
-/// Adds `change` to the author's post count. Returns whether the author exists.
-async fn update_posts_count(
+/// Adds `posts` to the author's count, and a text to what was written today.
+///
+/// One statement does both, and checks the limits.
+///
+/// # Errors
+/// [`Error::Expected`] with `TooManyRequests` when a limit of the day is reached;
+/// [`Error::Unauthenticated`] when the account was deleted; any error of the database.
+async fn count_text(
+    services: &Services,
     transaction: &DatabaseTransaction,
-    author: i64,
-    change: i32,
-) -> Result<bool, DbErr> {
-    let count = user::Column::PostsCount;
+    viewer: &Viewer,
+    text: &str,
+    posts: i32,
+) -> Result<(), Error> {
+    let PostLimits { per_day, bytes_per_day } = services.post_limits;
+    let max_made = if per_day > 0 { per_day } else { i32::MAX };
+    let max_bytes = if bytes_per_day > 0 { bytes_per_day } else { i64::MAX };
+    let now = clock::now();
+    let (day, bytes) = (day_of(now), i64::try_from(text.len()).unwrap_or(i64::MAX));
+    let made_today = |column: user::Column| {
+        let is_today = user::Column::PostsDay.eq(day);
+        Expr::Case(Box::new(CaseStatement::new().case(is_today, Expr::col(column)).finally(0)))
+    };
+    let (count, made) = (user::Column::PostsCount, user::Column::PostsMade);
+    let bytes_made = user::Column::PostBytesMade;
     let updated = user::Entity::update_many()
-        .col_expr(count, Expr::col(count).add(change))
+        .col_expr(count, Expr::col(count).add(posts))
+        .col_expr(made, made_today(made).add(1))
+        .col_expr(bytes_made, made_today(bytes_made).add(bytes))
+        .col_expr(user::Column::PostsDay, Expr::value(day))
+        .filter(user::Column::Id.eq(viewer.id()))
+        .filter(made_today(made).lt(max_made))
+        .filter(made_today(bytes_made).lte(max_bytes.saturating_sub(bytes)))
+        .exec(transaction)
+        .await?;
+    if updated.rows_affected > 0 {
+        return Ok(());
+    }
+    if user::Entity::find_by_id(viewer.id()).one(transaction).await?.is_none() {
+        return Err(Error::account_changed());
+    }
+    let rest_of_day = SECONDS_PER_DAY - now.timestamp().rem_euclid(SECONDS_PER_DAY);
+    let retry_after = Duration::from_secs(rest_of_day.unsigned_abs());
+    let message = "You have reached the limit of posts for today. Try again tomorrow (UTC).";
+    Err(UserErrorKind::TooManyRequests { retry_after }.at(&[], message).into())
+}
+
+/// Subtracts a deleted post from the author's post count.
+async fn uncount_post(transaction: &DatabaseTransaction, author: i64) -> Result<(), DbErr> {
+    let count = user::Column::PostsCount;
+    user::Entity::update_many()
+        .col_expr(count, Expr::col(count).sub(1))
         .filter(user::Column::Id.eq(author))
         .exec(transaction)
         .await?;
-    Ok(updated.rows_affected > 0)
+    Ok(())
 }

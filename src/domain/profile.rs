@@ -22,7 +22,7 @@ pub struct Profile {
     pub about_me: Option<Option<String>>,
 }
 
-/// Updates the viewer's profile and returns the user.
+/// Updates the viewer's profile.
 ///
 /// # Errors
 /// [`Error::Expected`] with `InvalidInput`, `UsernameTaken`, `EmailTaken` or `TooManyRequests`;
@@ -32,9 +32,9 @@ pub async fn update(
     viewer: &Viewer,
     client: &Client,
     profile: Profile,
-) -> Result<user::Model, Error> {
+) -> Result<(), Error> {
     let mut errors = Vec::new();
-    let display_name = |name| validation::display_name(name, &["input", "displayName"]);
+    let display_name = |name: String| validation::display_name(&name, &["input", "displayName"]);
     let about_me = |text| validation::about_me(text, &["input", "aboutMe"]);
     let user = user::ActiveModel {
         id: Set(viewer.id()),
@@ -58,9 +58,8 @@ pub async fn update(
         services.throttle.check(client.network, None)?;
     }
     let transaction = services.db.begin().await?;
-    let user = user.update(&transaction).await.map_err(error::from_unique_violation)?;
-    services.commit(transaction, viewer).await?;
-    Ok(user)
+    user.update(&transaction).await.map_err(error::from_unique_violation)?;
+    services.commit(transaction, viewer).await
 }
 
 /// The column value of a change, or `NotSet` if there is none or it is invalid.

@@ -1,14 +1,17 @@
 //! Validation of the texts that users enter.
 //!
 //! The limits of all texts are here. Lengths are in characters (Unicode scalar values), unless a
-//! limit names bytes. Bodies and profile texts must not contain control characters other than
-//! newline and tab. Each function returns the text in the form in which it is stored, or a user
-//! error with the path of the argument.
+//! limit names bytes. Bodies and profile texts have at least one visible character, and no control
+//! characters other than newline and tab. A display name is a single line. Each function returns
+//! the text in the form in which it is stored, or a user error with the path of the argument.
 
 use std::ops::RangeInclusive;
 
 use email_address::{EmailAddress, Options};
+use icu_properties::CodePointSetData;
+use icu_properties::props::DefaultIgnorableCodePoint;
 use secrecy::{ExposeSecret as _, SecretString};
+use unicode_normalization::UnicodeNormalization as _;
 
 use crate::error::{UserError, UserErrorKind};
 
@@ -40,23 +43,56 @@ pub fn username(text: &str, path: Path) -> Result<String, UserError> {
     ))
 }
 
-/// Validates an e-mail address, and returns it trimmed and lower-cased.
+/// Validates an e-mail address, and returns it in the form of [`normalize_email`].
 ///
-/// This form is unique among users, and avatar URLs are computed from it.
+/// This form is unique among users, and avatar URLs are computed from it. The part after the @ must
+/// be the name of a domain that can exist: the top-level domain `invalid` is reserved (RFC 2606),
+/// and imported users have addresses in it.
 pub fn email(text: &str, path: Path) -> Result<String, UserError> {
-    let email = text.trim().to_lowercase();
+    let email = normalize_email(text);
     let options =
         Options::default().with_required_tld().without_display_text().without_domain_literal();
-    match EmailAddress::parse_with_options(&email, options) {
-        Ok(_) if email.len() <= MAX_EMAIL_BYTES => Ok(email),
-        Ok(_) => Err(invalid(path, "An e-mail address must have at most 254 bytes.")),
-        Err(_) => Err(invalid(path, "This is not a valid e-mail address.")),
+    // A quoted part before the @ may contain spaces, and no provider assigns one.
+    let is_valid =
+        EmailAddress::parse_with_options(&email, options).is_ok() && !email.contains(['"', ' ']);
+    let top_level = email.rsplit('.').next().unwrap_or_default();
+    let is_number = top_level.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_valid || is_number || top_level == "invalid" {
+        return Err(invalid(path, "This is not a valid e-mail address with the name of a domain."));
+    }
+    if email.len() > MAX_EMAIL_BYTES {
+        return Err(invalid(path, "An e-mail address must have at most 254 bytes."));
+    }
+    Ok(email)
+}
+
+/// An e-mail address in the form in which it is stored and looked up.
+///
+/// It is trimmed and in lower case, the part before the @ is in Unicode Normalization Form C, and
+/// the domain is in ASCII (UTS 46). A text that is too long for an address is only trimmed and
+/// lower-cased, because the conversion of a long domain takes long.
+pub fn normalize_email(text: &str) -> String {
+    let text = text.trim();
+    match text.rsplit_once('@').filter(|_| text.len() <= MAX_NORMALIZED_BYTES) {
+        Some((local, domain)) => {
+            let local = local.to_lowercase().nfc().collect::<String>();
+            let ascii = idna::domain_to_ascii(domain);
+            format!("{local}@{}", ascii.unwrap_or_else(|_| domain.to_lowercase()))
+        }
+        None => text.to_lowercase(),
     }
 }
 
+/// Longest text that is converted to the normal form of an address, in bytes.
+///
+/// A domain in Unicode may have more bytes than its form in ASCII.
+const MAX_NORMALIZED_BYTES: usize = 4 * MAX_EMAIL_BYTES;
+
 /// Validates a new password, of which only the length is restricted.
+///
+/// The characters are those of Unicode Normalization Form C, which is hashed.
 pub fn password(text: SecretString, path: Path) -> Result<SecretString, UserError> {
-    if PASSWORD.contains(&text.expose_secret().chars().count()) {
+    if PASSWORD.contains(&text.expose_secret().nfc().count()) {
         return Ok(text);
     }
     Err(invalid(path, "A password must be 8 to 128 characters long."))
@@ -67,15 +103,19 @@ pub fn body(text: String, path: Path) -> Result<String, UserError> {
     validate_text(text, &BODY, path)
 }
 
-/// Validates a display name.
+/// Validates a display name, and returns it trimmed.
 ///
-/// Bidirectional control characters (Unicode Standard Annex 9) are rejected: they would reorder the
-/// text beside the name as well.
-pub fn display_name(text: String, path: Path) -> Result<String, UserError> {
+/// It is a single line. Bidirectional control characters (Unicode Standard Annex 9) are rejected:
+/// they would reorder the text beside the name as well.
+pub fn display_name(text: &str, path: Path) -> Result<String, UserError> {
     if text.chars().any(|c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')) {
         return Err(invalid(path, "This must not contain bidirectional control characters."));
     }
-    validate_text(text, &DISPLAY_NAME, path)
+    let text = text.trim();
+    if text.contains(['\n', '\r', '\t', '\u{2028}', '\u{2029}']) {
+        return Err(invalid(path, "This must be a single line without tabs."));
+    }
+    validate_text(text.to_owned(), &DISPLAY_NAME, path)
 }
 
 /// Validates a profile's `aboutMe`.
@@ -94,13 +134,25 @@ fn validate_text(
     if !length.contains(&text.chars().count()) {
         return Err(invalid(path, &format!("This must be {min} to {max} characters long.")));
     }
-    if text.trim().is_empty() {
-        return Err(invalid(path, "This must not be blank."));
+    if !text.chars().any(is_visible) {
+        return Err(invalid(path, "This must have at least one visible character."));
     }
     if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
         return Err(invalid(path, "This must not contain control characters."));
     }
     Ok(text)
+}
+
+/// Whether a character is visible on its own.
+///
+/// Spaces are not, nor are the characters that Unicode has rendered as nothing, such as U+200B and
+/// U+3164, nor is the Braille pattern without dots.
+fn is_visible(character: char) -> bool {
+    let is_ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character);
+    !(is_ignorable
+        || character.is_whitespace()
+        || character.is_control()
+        || character == '\u{2800}')
 }
 
 fn invalid(path: Path, message: &str) -> UserError {

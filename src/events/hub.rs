@@ -11,13 +11,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use chrono::Utc;
 use entity::event::{self, Kind};
 use futures_util::FutureExt as _;
 use sea_orm::FromQueryResult;
 
 use super::registry::{ByUser, SubscriptionRegistry};
 use super::{DeliveredEvent, EventHub, HubMessage, Topic, carries_post, outbox};
+use crate::clock;
 use crate::database::{Snapshot, StreamPosition};
 use crate::error::Error;
 use crate::loaders::{timeline_rows, users};
@@ -253,7 +253,7 @@ pub async fn open_sessions(
     let engine = snapshot.engine();
     let sql =
         format!("SELECT id FROM session WHERE {} AND expires_at > $2", engine.in_list_sql("id", 1));
-    let values = [engine.bind_ids(sessions.iter().copied()), Utc::now().into()];
+    let values = [engine.bind_ids(sessions.iter().copied()), clock::now().into()];
     let open: Vec<SessionId> = snapshot.all(&sql, values).await?;
     Ok(open.into_iter().map(|session| session.id).collect())
 }

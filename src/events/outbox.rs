@@ -14,6 +14,7 @@ use chrono::{DateTime, Utc};
 use entity::event;
 use sea_orm::{ActiveEnum as _, ConnectionTrait as _, FromQueryResult};
 
+use crate::clock;
 use crate::database::{Database, Engine, Snapshot, StreamPosition};
 use crate::error::Error;
 
@@ -128,7 +129,7 @@ async fn expired_range(snapshot: &Snapshot, since: DateTime<Utc>) -> Result<Expi
 /// back the outbox reaches.
 pub async fn prune(db: &Database, retention: Duration) -> Result<bool, Error> {
     let snapshot = Snapshot::new(db);
-    let range = expired_range(&snapshot, Utc::now() - retention).await?;
+    let range = expired_range(&snapshot, clock::now() - retention).await?;
     let ExpiredRange { first: Some(first), last: Some(last) } = range else {
         return Ok(false);
     };
@@ -161,7 +162,7 @@ pub async fn reset_if_restored(db: &Database) -> Result<(), Error> {
     let insert = "INSERT INTO event (kind, actor, object, at) \
         SELECT $1, 0, 0, $2 WHERE NOT EXISTS (SELECT 1 FROM event)";
     let kind = event::Kind::LogStarted.into_value();
-    transaction.execute_raw(db.statement(insert, [kind.into(), Utc::now().into()])).await?;
+    transaction.execute_raw(db.statement(insert, [kind.into(), clock::now().into()])).await?;
     transaction.commit().await?;
     Ok(())
 }

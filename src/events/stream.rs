@@ -141,7 +141,7 @@ impl EventStream {
 
     /// Loads the posts and authors of the next missed events.
     async fn load_replay(&mut self) -> Result<(), Error> {
-        let snapshot = Snapshot::background(&self.hub.0.db);
+        let snapshot = Snapshot::new(&self.hub.0.db);
         let session: HashSet<i64> = self.session.into_iter().collect();
         if open_sessions(&snapshot, &session).await? != session {
             self.is_over = true;

@@ -22,7 +22,7 @@ use super::document_cache::DocumentKey;
 use super::engine::GraphqlEngine;
 use super::parameters::GraphQLParams;
 use crate::auth::{Client, Viewer};
-use crate::database::{Lsn, Snapshot};
+use crate::database::{Database, Lsn, Snapshot};
 use crate::error::Error;
 use crate::limits::{RateLimitKey, RequestPermit};
 use crate::schema::{RequestContext, RequestCost, code, server_error, with_code};
@@ -87,8 +87,12 @@ pub struct AdmittedOperation {
 }
 
 impl Arrival {
+    /// An arrival with the credentials of a client.
+    ///
+    /// A blank value is that of a client that is signed out, which is anonymous.
     pub fn new(engine: &Arc<GraphqlEngine>, client: Client, authorization: Option<String>) -> Self {
         let (engine, min_lsn) = (Arc::clone(engine), Lsn::default());
+        let authorization = authorization.filter(|value| !value.trim().is_empty());
         Self { engine, client, authorization, connection_key: None, min_lsn }
     }
 
@@ -154,7 +158,7 @@ impl Permitted {
     pub async fn authenticate(&mut self) -> Result<Requester, Error> {
         let Checked { arrival, first_point } = &mut self.checked;
         let engine = &arrival.engine;
-        let snapshot = Snapshot::new(&engine.database);
+        let snapshot = Snapshot::new(&engine.database.for_network(arrival.client.network));
         let viewer = match arrival.authorization.as_deref() {
             None => None,
             Some(authorization) => match verify(engine, &snapshot, authorization).await {
@@ -208,6 +212,11 @@ impl Requester {
 
     pub fn is_anonymous(&self) -> bool {
         self.viewer.is_none()
+    }
+
+    /// The database, used on behalf of the client's network.
+    pub(super) fn database(&self) -> Database {
+        self.engine.database.for_network(self.client.network)
     }
 
     /// Finds or validates the document, and coerces the variables.
@@ -324,7 +333,9 @@ impl AdmittedOperation {
     pub(super) async fn context(&self, snapshot: Snapshot) -> Arc<RequestContext> {
         let Requester { viewer, client, engine, .. } = &self.operation.requester;
         let memory = engine.response_memory.start(client.network);
-        let context = RequestContext::new(snapshot, viewer.clone(), client.clone(), memory);
+        let services = engine.services.for_network(client.network);
+        let (viewer, client) = (viewer.clone(), client.clone());
+        let context = RequestContext::new(services, snapshot, viewer, client, memory);
         Arc::new(context.await.with_cost(self.cost))
     }
 }

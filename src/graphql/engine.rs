@@ -27,6 +27,7 @@ pub struct GraphqlEngine {
     pub(super) persisted: PersistedDocuments,
     pub(super) slow_threshold: Duration,
     pub limits: Limits,
+    pub services: Services,
     pub database: Database,
     pub activity: ActivityTracker,
     pub concurrency: ConcurrencyLimiter,
@@ -50,12 +51,13 @@ impl GraphqlEngine {
     ) -> Result<Self> {
         let limits = config.limits.clone();
         let database = services.db.clone();
-        let executor = Executor::new(services, events, config.graphql.federation);
+        let executor = Executor::new(events, config.graphql.federation);
         let schema = DocumentSchema::from_sdl(&executor.sdl())?;
         let persisted = PersistedDocuments::new(&config.graphql, &schema, &limits)?;
         Ok(Self {
             documents: DocumentCache::new(config.graphql.document_cache_bytes),
             schema,
+            services,
             executor,
             persisted,
             slow_threshold: Duration::from_millis(config.observability.slow_operation_ms),

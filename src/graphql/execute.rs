@@ -70,7 +70,7 @@ impl AdmittedOperation {
         let is_unavailable = |error| code_of(error) == Some(code::UNAVAILABLE);
         if context.is_on_replica().await && response.errors.iter().any(is_unavailable) {
             // The replica is down, or cancelled the read because it conflicted with replay.
-            context = self.context(Snapshot::new(&engine.database)).await;
+            context = self.context(Snapshot::new(&operation.requester.database())).await;
             response = operation.resolve(&context).await;
         }
         let has_values = matches!(&response.data, Value::Object(fields) if !fields.is_empty());
@@ -102,7 +102,7 @@ impl AdmittedOperation {
         // Only the primary knows the position in the event stream.
         let may_use_replica = is_query && !self.operation.form.selects_stream_cursor;
         may_use_replica
-            .then(|| Snapshot::on_replica(&requester.engine.database, min_lsn))
+            .then(|| Snapshot::on_replica(&requester.database(), min_lsn))
             .flatten()
             .unwrap_or_else(|| requester.snapshot.clone())
     }

@@ -1,13 +1,11 @@
 //! Executes operations on the schema, or only computes their cost.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_graphql::{Request, Response, SDLExportOptions};
 use futures_util::stream::{BoxStream, StreamExt as _};
 
 use super::complexity::{ComplexityCell, ComplexityProbe};
-use crate::domain::Services;
 use crate::events::EventHub;
 use crate::loaders::poll_inline;
 use crate::schema::{self, Executable, Query, SubgraphQuery};
@@ -28,17 +26,16 @@ enum Variant {
 }
 
 impl Executor {
-    pub fn new(services: Services, events: &EventHub, federation: bool) -> Self {
-        let services = Arc::new(services);
+    pub fn new(events: &EventHub, federation: bool) -> Self {
         if federation {
-            let schema = schema::builder().data(services).data(events.clone());
+            let schema = schema::builder().data(events.clone());
             let probe = schema::builder().extension(ComplexityProbe);
             Self {
                 resolving: Variant::Subgraph(schema.finish()),
                 probe: Variant::Subgraph(probe.finish()),
             }
         } else {
-            let schema = schema::builder().data(services).data(events.clone());
+            let schema = schema::builder().data(events.clone());
             let probe = schema::builder().extension(ComplexityProbe);
             Self {
                 resolving: Variant::Standalone(schema.finish()),

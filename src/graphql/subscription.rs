@@ -31,10 +31,11 @@ impl AdmittedOperation {
     /// cursor to resume from.
     pub async fn subscribe(self) -> BoxStream<'static, StreamResult> {
         let engine = Arc::clone(&self.operation.requester.engine);
-        let context = self.context(Snapshot::background(&engine.database)).await;
+        let database = self.operation.requester.database();
+        let context = self.context(Snapshot::new(&database)).await;
         let mut operation = self.operation;
         // An idle subscription holds neither a database connection nor a permit.
-        operation.requester.snapshot = Snapshot::new(&engine.database);
+        operation.requester.snapshot = Snapshot::new(&database);
         operation.requester.permit = None;
         context.release().await;
         let request = operation.request().data(Arc::clone(&context));

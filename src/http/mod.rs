@@ -18,7 +18,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, header};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get};
 use ipnet::IpNet;
@@ -85,10 +85,13 @@ pub fn router(state: AppState) -> Router {
     if let Some(cors) = state.origins.cors() {
         graphql = graphql.layer(cors);
     }
+    // Outside of the CORS layer, which itself responds to every preflight.
+    let preflight = from_fn_with_state(state.clone(), cross_origin::reject_untrusted_preflight);
+    let graphql = graphql.layer(preflight);
     Router::new()
         .route("/graphql", graphql)
         .merge(health_routes())
-        .fallback(get(playground::handle))
+        .fallback(playground::handle)
         .layer(CatchPanicLayer::custom(on_panic))
         .layer(security_headers())
         .layer(from_fn(with_request_scope))

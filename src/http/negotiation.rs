@@ -63,6 +63,16 @@ impl MediaType {
     }
 }
 
+/// Whether the client accepts HTML by name, as a browser does when it opens a page.
+pub fn accepts_html(headers: &HeaderMap) -> bool {
+    let accept = headers.get_all(header::ACCEPT).iter();
+    let mut ranges = accept.flat_map(|value| value.to_str().unwrap_or_default().split(','));
+    ranges.any(|range| {
+        let (media, quality) = with_quality(range.trim());
+        media.eq_ignore_ascii_case("text/html") && quality > 0.0
+    })
+}
+
 /// A media range and its quality, 1 by default.
 fn with_quality(range: &str) -> (&str, f32) {
     let mut parts = range.split(';').map(str::trim);

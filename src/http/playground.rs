@@ -1,19 +1,32 @@
 //! Serves the embedded files of the playground, at `/` and below.
 //!
+//! All other paths get 404.
+//!
 //! The files are compressed at build time. Clients that accept gzip, such as all browsers, receive
 //! them as they are. For other clients they are decompressed.
 
 use std::io::Read as _;
 
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use flate2::read::GzDecoder;
 
-/// Responds with a file of the playground, or 404.
-pub async fn handle(uri: Uri, request_headers: HeaderMap) -> Response {
+use super::error::HttpError;
+use super::negotiation::MediaType;
+use crate::schema::code;
+
+/// Responds with a file of the playground, or with 404 or 405.
+pub async fn handle(method: Method, uri: Uri, request_headers: HeaderMap) -> Response {
     let Some(file) = playground::file(uri.path().trim_start_matches('/')) else {
-        return (StatusCode::NOT_FOUND, "Not found. The playground is at /\n").into_response();
+        let message = "Not found. The GraphQL endpoint is /graphql, and the playground is at /.";
+        let error = HttpError::new(StatusCode::NOT_FOUND, code::BAD_REQUEST, message);
+        return error.into_response(MediaType::Json);
     };
+    if !matches!(method, Method::GET | Method::HEAD) {
+        let message = "This is a file of the playground. The GraphQL endpoint is /graphql.";
+        let error = HttpError::method_not_allowed("GET, HEAD", message);
+        return error.into_response(MediaType::Json);
+    }
     let accepted = request_headers.get(header::ACCEPT_ENCODING);
     let accepted = accepted.and_then(|value| value.to_str().ok());
     let send_gzip = file.gzip && accepted.is_some_and(|encodings| encodings.contains("gzip"));

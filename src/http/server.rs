@@ -7,6 +7,10 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::extract::Request;
+use axum::http::{Version, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
 use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -16,6 +20,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_io_timeout::TimeoutStream;
 
+use super::error::HttpError;
+use super::negotiation::MediaType;
 use super::{Peer, Shutdown};
 use crate::config::Config;
 use crate::limits::{ClientNetwork, KeyedSemaphore};
@@ -73,6 +79,7 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
     ServerOptions { limits, shutdown }: ServerOptions,
 ) {
+    let router = router.layer(from_fn(require_one_host));
     let mut stop = pin!(stop);
     let permits = Arc::new(Semaphore::new(limits.connections));
     let networks = KeyedSemaphore::<ClientNetwork>::default();
@@ -117,6 +124,18 @@ pub async fn serve(
     }
 }
 
+/// Rejects a request without exactly one header `Host` (RFC 9112, section 3.2).
+///
+/// Otherwise this server and a proxy before it could take the request for that of different hosts.
+async fn require_one_host(request: Request, next: Next) -> Response {
+    let hosts = request.headers().get_all(header::HOST).iter().count();
+    if hosts == 1 || (hosts == 0 && request.version() < Version::HTTP_11) {
+        return next.run(request).await;
+    }
+    let error = HttpError::bad_request("A request must have exactly one header 'Host'.");
+    error.into_response(MediaType::Json)
+}
+
 /// Serves the requests of a connection until it is closed or the server shuts down.
 async fn serve_connection(
     stream: TcpStream,
@@ -132,6 +151,8 @@ async fn serve_connection(
         .timer(TokioTimer::new())
         .header_read_timeout(limits.read_timeout)
         .max_buf_size(MAX_HEAD_BYTES)
+        // A WebSocket handshake is answered with header names as the client spells them.
+        .preserve_header_case(true)
         .serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(router))
         .with_upgrades();
     let mut connection = pin!(connection);

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use chrono::{DateTime, Utc};
 
+use crate::clock;
 use crate::ids::InstanceId;
 
 const INSTANCE_BITS: u32 = 8;
@@ -42,7 +43,7 @@ impl IdGenerator {
 
     /// A new id with the current time.
     pub fn next(&self) -> i64 {
-        let now = pack(Utc::now().timestamp_millis(), 0);
+        let now = pack(clock::now().timestamp_millis(), 0);
         let before = self
             .last
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(now.max(last + 1)))

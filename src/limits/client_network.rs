@@ -2,14 +2,17 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// An IPv4 address or an IPv6 /64, as a provider assigns to one household.
+/// An IPv4 address or an IPv6 /56.
+///
+/// Providers assign a /56 to one household (RFC 6177): with a /64, such a client would count as 256
+/// networks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ClientNetwork(IpAddr);
 
 impl From<IpAddr> for ClientNetwork {
     fn from(address: IpAddr) -> Self {
         Self(match address.to_canonical() {
-            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 72 << 72).into(),
             address @ IpAddr::V4(_) => address,
         })
     }
@@ -43,10 +46,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ipv6_addresses_of_one_64_are_one_network() {
+    fn ipv6_addresses_of_one_56_are_one_network() {
         let network = |text: &str| ClientNetwork::from(text.parse::<IpAddr>().unwrap());
-        assert_eq!(network("2001:db8:1:2::3"), network("2001:db8:1:2:ffff::"));
-        assert_ne!(network("2001:db8:1:2::3"), network("2001:db8:1:3::3"));
+        assert_eq!(network("2001:db8:1:200::3"), network("2001:db8:1:2ff:ffff::"));
+        assert_ne!(network("2001:db8:1:2ff::3"), network("2001:db8:1:300::3"));
         assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
         assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
     }

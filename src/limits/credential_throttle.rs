@@ -21,13 +21,18 @@ const ACCOUNT_MULTIPLIER: u32 = 5;
 /// Maximum length of an e-mail address in bytes. Usernames are shorter.
 const MAX_IDENTIFIER_BYTES: usize = 254;
 
-/// Proof that a credential attempt was counted.
-pub struct AttemptPermit(());
+/// Proof that a credential attempt was counted, with its client network.
+pub struct AttemptPermit(ClientNetwork);
 
 impl AttemptPermit {
     /// A permit for a command of the operator, whose attempts are not counted.
     pub fn unlimited() -> Self {
-        Self(())
+        Self(ClientNetwork::default())
+    }
+
+    /// The client network, among which hashing is shared fairly.
+    pub fn network(&self) -> ClientNetwork {
+        self.0
     }
 }
 
@@ -85,7 +90,7 @@ impl CredentialThrottle {
         if let Some(account) = account {
             self.by_account.check(&account, 1).map_err(too_many_attempts)?;
         }
-        Ok(AttemptPermit(()))
+        Ok(AttemptPermit(network))
     }
 
     /// Evicts networks and accounts that have all their attempts left.

@@ -5,11 +5,11 @@
 
 use std::collections::HashMap;
 
-use chrono::Utc;
 use entity::session;
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 
 use super::{Batch, ViewerId};
+use crate::clock;
 use crate::database::Snapshot;
 use crate::error::Error;
 
@@ -31,7 +31,7 @@ impl Batch for Sessions {
         let is_requested = engine.in_list_expr("id", engine.bind_ids(keys.iter().copied()));
         let sessions = session::Entity::find()
             .filter(session::Column::UserId.eq(viewer))
-            .filter(session::Column::ExpiresAt.gt(Utc::now()))
+            .filter(session::Column::ExpiresAt.gt(clock::now()))
             .filter(is_requested)
             .all(&**self.db.transaction().await?)
             .await?;

@@ -38,7 +38,7 @@ impl<P: CursorKey> PageRequest<P> {
     ///
     /// # Errors
     /// [`Error::PageSizeOutOfRange`] when both `first` and `last` are given, or the given one is
-    /// not from 1 to 100.
+    /// not from 1 to 100; [`Error::CursorsReversed`] when `after` does not precede `before`.
     pub fn new(
         first: Option<i32>,
         last: Option<i32>,
@@ -54,6 +54,10 @@ impl<P: CursorKey> PageRequest<P> {
             return Err(Error::PageSizeOutOfRange);
         }
         let size = u8::try_from(size).map_err(|_| Error::PageSizeOutOfRange)?;
+        let is_reversed = |(after, before): (&P, &P)| !after.comes_before(before);
+        if after.as_ref().zip(before.as_ref()).is_some_and(is_reversed) {
+            return Err(Error::CursorsReversed);
+        }
         Ok(Self { direction, size, after, before })
     }
 
@@ -158,10 +162,14 @@ mod tests {
             forward: bool,
             size in 1i32..12,
         ) {
-            prop_assume!(after.zip(before).is_none_or(|(after, before)| after > before));
             let list: Vec<i64> = list.into_iter().rev().collect();
             let (first, last) = if forward { (Some(size), None) } else { (None, Some(size)) };
-            let request = PageRequest::new(first, last, after, before).unwrap();
+            let request = PageRequest::new(first, last, after, before);
+            if after.zip(before).is_some_and(|(after, before)| after <= before) {
+                prop_assert_eq!(request, Err(Error::CursorsReversed));
+                return Ok(());
+            }
+            let request = request.unwrap();
             let page = Page::new(&request, fetch(&list, &request), |id| *id);
 
             let between: Vec<i64> = list.iter().copied()

@@ -38,12 +38,14 @@ impl Viewer {
 impl Viewer {
     /// The viewer's public profile.
     async fn user(&self, ctx: &Context<'_>) -> Result<User, Error> {
-        User::load(ctx, self.0.id()).await
+        User::after(ctx, self.0.id()).await?.ok_or_else(Error::account_changed)
     }
 
-    /// The e-mail address, trimmed and lower-cased. Only the viewer can read it.
+    /// The e-mail address, lower-cased and with its domain in ASCII.
+    ///
+    /// Only the viewer can read it.
     async fn email(&self, ctx: &Context<'_>) -> Result<ShortText<'_>, Error> {
-        Ok(User::load(ctx, self.0.id()).await?.full_row(ctx).await?.email.clone().into())
+        Ok(self.user(ctx).await?.full_row(ctx).await?.email.clone().into())
     }
 
     /// The open sessions, newest first.
@@ -129,16 +131,19 @@ pub struct RegisterInput {
     username: String,
     /// The e-mail address, at most 254 bytes. Unique. Only the viewer can read it.
     email: String,
-    /// 8 to 128 characters.
+    /// 8 to 128 characters (Unicode code points, in Normalization Form C).
     password: String,
-    /// The name to display, 1 to 50 characters. Null for none.
+    /// The name to display, a single line of 1 to 50 characters. Null for none.
+    ///
+    /// Characters are Unicode code points, after spaces around the name are removed. At least one
+    /// must be visible.
     display_name: Option<String>,
 }
 
 /// Credentials for `login`.
 #[derive(InputObject)]
 pub struct LoginInput {
-    /// The username or the e-mail address. Case-insensitive.
+    /// The username or the e-mail address. Case and spaces around it are ignored.
     username: String,
     /// The account's password.
     password: String,
@@ -150,6 +155,8 @@ pub struct ChangePasswordInput {
     /// The viewer's current password.
     current_password: String,
     /// The new password, 8 to 128 characters.
+    ///
+    /// Characters are Unicode code points, in Normalization Form C.
     new_password: String,
 }
 

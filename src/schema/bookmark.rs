@@ -56,7 +56,7 @@ impl Edge for BookmarkEdge {
 
     async fn load(row: &bookmark::Model, ctx: &Context<'_>) -> Result<Post, Error> {
         let post = loaders(ctx).posts.load(row.post_id).await?;
-        post.map(Post::from).ok_or_else(|| Error::internal("a bookmark refers to a missing post"))
+        post.map(Post::from).ok_or(Error::Deleted)
     }
 
     async fn count((): &(), ctx: &Context<'_>) -> Result<i32, Error> {

@@ -58,7 +58,7 @@ impl PageArgs {
     /// Validates the page size and decodes the cursors of the list `kind`.
     ///
     /// # Errors
-    /// [`Error::PageSizeOutOfRange`], [`Error::InvalidCursor`].
+    /// [`Error::PageSizeOutOfRange`], [`Error::InvalidCursor`], [`Error::CursorsReversed`].
     pub fn parse<K: CursorKey>(self, kind: CursorKind) -> Result<PageRequest<K>, Error> {
         let cursor = |text: Option<String>| text.map(|text| decode_cursor(kind, &text)).transpose();
         PageRequest::new(self.first, self.last, cursor(self.after)?, cursor(self.before)?)

@@ -20,6 +20,7 @@ use crate::telemetry::OperationTimer;
 
 /// The state of one request, shared by its resolvers.
 pub struct RequestContext {
+    pub(super) services: Services,
     viewer: RwLock<Option<Arc<Viewer>>>,
     pub(super) loaders: Loaders,
     pub(super) client: Client,
@@ -34,7 +35,10 @@ pub struct RequestContext {
 
 impl RequestContext {
     /// A context whose reads all see the state of `snapshot`.
+    ///
+    /// `services` are those for the client's network.
     pub async fn new(
+        services: Services,
         snapshot: Snapshot,
         viewer: Option<Viewer>,
         client: Client,
@@ -42,6 +46,7 @@ impl RequestContext {
     ) -> Self {
         let loaders = Loaders::new(snapshot, viewer.as_ref().map(Viewer::user)).await;
         Self {
+            services,
             viewer: RwLock::new(viewer.map(Arc::new)),
             loaders,
             client,
@@ -136,7 +141,7 @@ impl RequestContext {
 }
 
 pub(super) fn services<'a>(ctx: &Context<'a>) -> &'a Services {
-    ctx.data_unchecked::<Arc<Services>>()
+    &request(ctx).services
 }
 
 pub(super) fn events<'a>(ctx: &Context<'a>) -> &'a EventHub {

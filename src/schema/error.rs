@@ -21,6 +21,7 @@ pub mod code {
     pub const ARGUMENT_OUT_OF_RANGE: &str = "ARGUMENT_OUT_OF_RANGE";
     pub const INVALID_CURSOR: &str = "INVALID_CURSOR";
     pub const INVALID_ID: &str = "INVALID_ID";
+    pub const NOT_FOUND: &str = "NOT_FOUND";
     pub const RATE_LIMITED: &str = "RATE_LIMITED";
     pub const UNAVAILABLE: &str = "UNAVAILABLE";
     pub const TIMEOUT: &str = "TIMEOUT";
@@ -92,8 +93,14 @@ impl From<Error> for async_graphql::Error {
             Error::InvalidCursor => {
                 coded(code::INVALID_CURSOR, "The cursor is invalid, or belongs to another field.")
             }
+            Error::CursorsReversed => {
+                coded(code::INVALID_CURSOR, "The cursor 'after' must precede the cursor 'before'.")
+            }
             Error::InvalidId => {
                 coded(code::INVALID_ID, "The id is invalid, or belongs to another type of object.")
+            }
+            Error::Deleted => {
+                coded(code::NOT_FOUND, "The object was deleted while the request was executed.")
             }
             Error::ResponseTooLarge => coded(
                 code::QUERY_TOO_COMPLEX,
@@ -143,7 +150,9 @@ pub enum UserErrorCode {
     SelfTarget,
     /// The viewer has made the maximum number of follows, in total or today (UTC).
     FollowLimitReached,
-    /// Too many attempts. Retry after `retryAfterSeconds`.
+    /// Too many attempts with credentials, or posts of the day.
+    ///
+    /// Retry after `retryAfterSeconds`.
     TooManyRequests,
     /// Another account has the username. Case is ignored.
     UsernameTaken,
@@ -214,7 +223,7 @@ user_errors! {
         /// The message says which.
         limit: i32
     }
-    /// Too many attempts with credentials. Nothing was changed.
+    /// Too many attempts with credentials, or posts of the day. Nothing was changed.
     TooManyRequestsError {
         /// Seconds to wait before the next attempt.
         retry_after_seconds: i32

@@ -1,15 +1,17 @@
-//! GraphQL types of follows: edges of both lists, relationship and mutations.
+//! GraphQL types of follows: edges of both lists, and mutations.
 //!
 //! A user's `followers` and `following` are pages of one loader each. Their `totalCount` is the
 //! count stored with the user.
 
-use async_graphql::{Context, Enum, ID, Object};
+use async_graphql::{Context, ID, Object};
 use entity::user;
+use futures_util::future::try_join;
 
 use super::account::Viewer;
 use super::connection::{Connection, Edge, PageArgs, no_page};
 use super::eager::Eager;
 use super::error::{UserErrorInterface, user_errors};
+use super::relationship::Relationship;
 use super::scalar::DateTime;
 use super::text::ShortText;
 use super::user::{User, UserBy};
@@ -18,7 +20,7 @@ use crate::domain;
 use crate::domain::follow::FollowChange;
 use crate::error::Error;
 use crate::ids::GlobalId;
-use crate::loaders::{FollowRow, Follows, Loader, PageKey, Relationship as RelationshipRow};
+use crate::loaders::{FollowRow, Follows, Loader, PageKey};
 use crate::pagination::{CursorKind, encode_cursor};
 
 /// A page of the followers or the followed users of `owner`.
@@ -118,82 +120,34 @@ follow_edge!(
     |owner, user| (user, owner)
 );
 
-/// Whether one user follows another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
-pub enum FollowState {
-    /// The user does not follow the other user.
-    NotFollowing,
-    /// The user follows the other user.
-    Following,
-}
+/// The outcome of a mutation of a follow.
+///
+/// The users are read in the snapshot after the mutation, so that their counts equal their lists.
+struct FollowOutcome(Outcome<FollowChange>);
 
-pub struct Relationship {
-    viewer: i64,
-    user: i64,
-    row: RelationshipRow,
-}
-
-/// The follows between the viewer and one other user, in both directions.
-#[Object]
-impl Relationship {
-    /// Opaque, globally unique id. It is different for each pair of viewer and user.
-    pub async fn id(&self) -> ID {
-        GlobalId::Relationship { viewer: self.viewer, user: self.user }.encode().into()
+impl FollowOutcome {
+    fn has_changed(&self) -> bool {
+        self.0.as_ref().is_ok_and(|change| change.changed)
     }
 
-    /// The other user.
-    async fn user(&self, ctx: &Context<'_>) -> Result<User, Error> {
-        User::load(ctx, self.user).await
+    fn id(&self, which: impl Fn(&FollowChange) -> i64) -> Option<i64> {
+        self.0.as_ref().ok().map(which)
     }
 
-    /// Whether the viewer follows the other user.
-    async fn follow_state(&self) -> FollowState {
-        match self.row.following {
-            Some(_) => FollowState::Following,
-            None => FollowState::NotFollowing,
+    /// One of the two users. `None` on failure, and if the user was deleted since.
+    async fn user(
+        &self,
+        ctx: &Context<'_>,
+        which: impl Fn(&FollowChange) -> i64,
+    ) -> Result<Option<User>, Error> {
+        match self.id(which) {
+            Some(id) => User::after(ctx, id).await,
+            None => Ok(None),
         }
     }
-
-    /// When the viewer followed the other user. Null if there is no such follow.
-    async fn followed_at(&self) -> Option<DateTime> {
-        self.row.following.map(DateTime::from_id)
-    }
-
-    /// Whether the other user follows the viewer.
-    async fn followed_by(&self) -> bool {
-        self.row.followed_by.is_some()
-    }
-
-    /// When the other user followed the viewer. Null if they do not follow the viewer.
-    async fn followed_by_at(&self) -> Option<DateTime> {
-        self.row.followed_by.map(DateTime::from_id)
-    }
-
-    /// Whether the viewer may follow the other user, or already does.
-    ///
-    /// Currently always true.
-    async fn can_follow(&self) -> bool {
-        self.viewer != self.user
-    }
-
-    /// Whether the viewer and the other user follow each other.
-    async fn is_mutual(&self) -> bool {
-        self.row.following.is_some() && self.row.followed_by.is_some()
-    }
 }
 
-impl Relationship {
-    pub async fn load(ctx: &Context<'_>, viewer: i64, user: i64) -> Result<Self, Error> {
-        let row = loaders(ctx).relationships.load(user).await?.unwrap_or_default();
-        Ok(Self { viewer, user, row })
-    }
-
-    async fn after(ctx: &Context<'_>, user: &user::Model) -> Result<Option<Self>, Error> {
-        Ok(Some(Self::load(ctx, viewer(ctx)?.id(), user.id).await?))
-    }
-}
-
-pub struct FollowPayload(Outcome<FollowChange>);
+pub struct FollowPayload(FollowOutcome);
 
 /// Payload of `follow`.
 ///
@@ -202,136 +156,137 @@ pub struct FollowPayload(Outcome<FollowChange>);
 impl FollowPayload {
     /// True if the follow is new. False if it already existed, and on failure.
     async fn changed(&self) -> bool {
-        self.0.as_ref().is_ok_and(|change| change.changed)
+        self.0.has_changed()
     }
 
     /// The followed user. Null on failure.
-    async fn user(&self) -> Option<User> {
-        self.0.as_ref().ok().map(|change| User::from(&change.followed))
+    async fn user(&self, ctx: &Context<'_>) -> Result<Option<User>, Error> {
+        self.0.user(ctx, |change| change.followed).await
     }
 
     /// The viewer's own user. Null on failure.
-    async fn follower(&self) -> Option<User> {
-        self.0.as_ref().ok().map(|change| User::from(&change.follower))
+    async fn follower(&self, ctx: &Context<'_>) -> Result<Option<User>, Error> {
+        self.0.user(ctx, |change| change.follower).await
     }
 
     /// The viewer's relationship with the user, after the mutation. Null on failure.
     async fn relationship(&self, ctx: &Context<'_>) -> Result<Option<Relationship>, Error> {
-        match &self.0 {
-            Ok(change) => Relationship::after(ctx, &change.followed).await,
-            Err(_) => Ok(None),
-        }
+        Relationship::after(ctx, self.0.id(|change| change.followed)).await
     }
 
     /// The entry of `follower.following`, its first entry if `changed` is true.
     ///
-    /// Null on failure.
-    async fn following_edge(&self) -> Option<FollowingEdge> {
-        self.edge(CursorKind::Following)
+    /// Null on failure, and if the follow has been removed since.
+    async fn following_edge(&self, ctx: &Context<'_>) -> Result<Option<FollowingEdge>, Error> {
+        self.edge(ctx, CursorKind::Following).await
     }
 
     /// The entry of `user.followers`, its first entry if `changed` is true.
     ///
-    /// Null on failure.
-    async fn follower_edge(&self) -> Option<FollowerEdge> {
-        self.edge(CursorKind::Followers)
+    /// Null on failure, and if the follow has been removed since.
+    async fn follower_edge(&self, ctx: &Context<'_>) -> Result<Option<FollowerEdge>, Error> {
+        self.edge(ctx, CursorKind::Followers).await
     }
 
     /// Expected failures. Empty on success.
     async fn user_errors(&self) -> Vec<UserErrorInterface> {
-        user_errors(&self.0)
+        user_errors(&self.0.0)
     }
 }
 
 impl FollowPayload {
-    fn edge<E>(&self, kind: CursorKind) -> Option<E>
+    /// The entry of the follow in one of the two lists.
+    ///
+    /// `None` on failure, and if the follow was removed or a user deleted since.
+    async fn edge<E>(&self, ctx: &Context<'_>, kind: CursorKind) -> Result<Option<E>, Error>
     where
         E: Edge<Row = FollowRow>,
     {
-        let Ok(FollowChange { follower, followed, edge: Some(edge), .. }) = &self.0 else {
-            return None;
-        };
+        let Ok(change) = &self.0.0 else { return Ok(None) };
         let (owner, user) = match kind {
-            CursorKind::Following => (follower, followed),
-            _ => (followed, follower),
+            CursorKind::Following => (change.follower, change.followed),
+            _ => (change.followed, change.follower),
         };
-        let row = FollowRow { owner: owner.id, follow_id: edge.id, user: user.into() };
-        Some(E::new(&row, encode_cursor(kind, &edge.id)))
+        let (follow, user) = try_join(
+            loaders(ctx).relationships.load(change.followed),
+            loaders(ctx).users.load(user),
+        )
+        .await?;
+        let follow_id = follow.and_then(|relationship| relationship.following);
+        let entry = follow_id.zip(user).map(|(follow_id, user)| {
+            let row = FollowRow { owner, follow_id, user: (&*user).into() };
+            E::new(&row, encode_cursor(kind, &follow_id))
+        });
+        Ok(entry)
     }
 }
 
-pub struct UnfollowPayload(Outcome<FollowChange>);
+pub struct UnfollowPayload(FollowOutcome);
 
 /// Payload of `unfollow`: both users with their counts as of the mutation.
 #[Object]
 impl UnfollowPayload {
     /// True if a follow was removed. False if there was none, and on failure.
     async fn changed(&self) -> bool {
-        self.0.as_ref().is_ok_and(|change| change.changed)
+        self.0.has_changed()
     }
 
     /// The user that the viewer no longer follows. Null on failure.
-    async fn user(&self) -> Option<User> {
-        self.0.as_ref().ok().map(|change| User::from(&change.followed))
+    async fn user(&self, ctx: &Context<'_>) -> Result<Option<User>, Error> {
+        self.0.user(ctx, |change| change.followed).await
     }
 
     /// The viewer's own user. Null on failure.
-    async fn follower(&self) -> Option<User> {
-        self.0.as_ref().ok().map(|change| User::from(&change.follower))
+    async fn follower(&self, ctx: &Context<'_>) -> Result<Option<User>, Error> {
+        self.0.user(ctx, |change| change.follower).await
     }
 
     /// The viewer's relationship with the user, after the mutation. Null on failure.
     async fn relationship(&self, ctx: &Context<'_>) -> Result<Option<Relationship>, Error> {
-        match &self.0 {
-            Ok(change) => Relationship::after(ctx, &change.followed).await,
-            Err(_) => Ok(None),
-        }
+        Relationship::after(ctx, self.0.id(|change| change.followed)).await
     }
 
     /// The id of the user to remove from cached pages of `follower.following`.
     ///
     /// Null on failure.
     async fn unfollowed_user_id(&self) -> Option<ID> {
-        self.0.as_ref().ok().map(|change| GlobalId::User(change.followed.id).encode().into())
+        self.0.id(|change| change.followed).map(|id| GlobalId::User(id).encode().into())
     }
 
     /// Expected failures. Empty on success.
     async fn user_errors(&self) -> Vec<UserErrorInterface> {
-        user_errors(&self.0)
+        user_errors(&self.0.0)
     }
 }
 
-pub struct RelationshipPayload(Outcome<FollowChange>);
+pub struct RelationshipPayload(FollowOutcome);
 
 /// Payload of `removeFollower`.
 #[Object]
 impl RelationshipPayload {
     /// True if the follow was removed. False if there was none, and on failure.
     async fn changed(&self) -> bool {
-        self.0.as_ref().is_ok_and(|change| change.changed)
+        self.0.has_changed()
     }
 
     /// The other user, with counts as of the mutation. Null on failure.
-    async fn user(&self) -> Option<User> {
-        self.0.as_ref().ok().map(|change| User::from(&change.follower))
+    async fn user(&self, ctx: &Context<'_>) -> Result<Option<User>, Error> {
+        self.0.user(ctx, |change| change.follower).await
     }
 
     /// The viewer, for the new `followersCount` of their user. Null on failure.
     async fn viewer(&self, ctx: &Context<'_>) -> Option<Viewer> {
-        self.0.as_ref().ok().and_then(|_| Viewer::from_context(ctx))
+        self.0.0.as_ref().ok().and_then(|_| Viewer::from_context(ctx))
     }
 
     /// The viewer's relationship with the user, after the mutation. Null on failure.
     async fn relationship(&self, ctx: &Context<'_>) -> Result<Option<Relationship>, Error> {
-        match &self.0 {
-            Ok(change) => Relationship::after(ctx, &change.follower).await,
-            Err(_) => Ok(None),
-        }
+        Relationship::after(ctx, self.0.id(|change| change.follower)).await
     }
 
     /// Expected failures. Empty on success.
     async fn user_errors(&self) -> Vec<UserErrorInterface> {
-        user_errors(&self.0)
+        user_errors(&self.0.0)
     }
 }
 
@@ -353,7 +308,7 @@ impl FollowMutation {
     ) -> Result<FollowPayload, Error> {
         let (viewer, by) = (viewer(ctx)?, user.resolve()?);
         let write = || domain::follow::follow(services(ctx), &viewer, &by);
-        Ok(FollowPayload(run_mutation(ctx, write).await?))
+        Ok(FollowPayload(FollowOutcome(run_mutation(ctx, write).await?)))
     }
 
     /// Ends the viewer's follow of a user.
@@ -368,7 +323,7 @@ impl FollowMutation {
     ) -> Result<UnfollowPayload, Error> {
         let (viewer, by) = (viewer(ctx)?, user.resolve()?);
         let write = || domain::follow::unfollow(services(ctx), &viewer, &by);
-        Ok(UnfollowPayload(run_mutation(ctx, write).await?))
+        Ok(UnfollowPayload(FollowOutcome(run_mutation(ctx, write).await?)))
     }
 
     /// Ends a user's follow of the viewer. The user may follow the viewer again.
@@ -381,6 +336,6 @@ impl FollowMutation {
     ) -> Result<RelationshipPayload, Error> {
         let (viewer, by) = (viewer(ctx)?, user.resolve()?);
         let write = || domain::follow::remove_follower(services(ctx), &viewer, &by);
-        Ok(RelationshipPayload(run_mutation(ctx, write).await?))
+        Ok(RelationshipPayload(FollowOutcome(run_mutation(ctx, write).await?)))
     }
 }

@@ -17,6 +17,7 @@ mod node;
 mod post;
 mod profile;
 mod rate_limit;
+mod relationship;
 mod scalar;
 mod subscription;
 mod text;

@@ -8,8 +8,8 @@ use futures_util::future::try_join_all;
 
 use super::account::Session;
 use super::connection::{multiply_cost, to_graphql_int};
-use super::follow::Relationship;
 use super::post::Post;
+use super::relationship::Relationship;
 use super::user::User;
 use super::{loaders, request};
 use crate::error::Error;

@@ -48,7 +48,7 @@ impl Post {
         GlobalId::Post(self.row.id).encode().into()
     }
 
-    /// The plain text, 1 to 5000 characters.
+    /// The plain text, 1 to 5000 characters (Unicode code points).
     ///
     /// Errors: `QUERY_TOO_COMPLEX` if the response exceeds its maximum of text.
     async fn body(&self) -> Text<'_> {
@@ -85,6 +85,14 @@ impl Post {
 }
 
 impl Post {
+    /// A post that a mutation has changed.
+    ///
+    /// `None` if it was deleted since, or without an id.
+    async fn after(ctx: &Context<'_>, id: Option<i64>) -> Result<Option<Self>, Error> {
+        let Some(id) = id else { return Ok(None) };
+        Ok(loaders(ctx).posts.load(id).await?.map(Self::from))
+    }
+
     pub fn row(&self) -> &post::Model {
         &self.row
     }
@@ -164,9 +172,10 @@ impl PostQuery {
 /// Input of `createPost`: the new post.
 #[derive(InputObject)]
 pub struct CreatePostInput {
-    /// The text of the post, 1 to 5000 characters, not blank.
+    /// The text of the post, 1 to 5000 characters (Unicode code points).
     ///
-    /// The only control characters that are allowed are newline and tab.
+    /// At least one must be visible. The only control characters that are allowed are newline and
+    /// tab.
     body: String,
 }
 
@@ -175,26 +184,29 @@ pub struct CreatePostInput {
 pub struct EditPostInput {
     /// The id of a post of the viewer.
     id: ID,
-    /// The new text of the post, 1 to 5000 characters, not blank.
+    /// The new text of the post, 1 to 5000 characters (Unicode code points).
     ///
-    /// The only control characters that are allowed are newline and tab.
+    /// At least one must be visible. The only control characters that are allowed are newline and
+    /// tab.
     body: String,
 }
 
-pub struct CreatePostPayload(Outcome<post::Model>);
+pub struct CreatePostPayload(Outcome<i64>);
 
 /// Payload of `createPost`.
 #[Object]
 impl CreatePostPayload {
-    /// The new post. Null on failure.
-    async fn post(&self) -> Option<Post> {
-        self.0.as_ref().ok().cloned().map(Post::from)
+    /// The new post. Null on failure, and if the post has been deleted since.
+    async fn post(&self, ctx: &Context<'_>) -> Result<Option<Post>, Error> {
+        Post::after(ctx, self.0.as_ref().ok().copied()).await
     }
 
-    /// The first entry of the viewer's timeline: the new post. Null on failure.
-    async fn timeline_edge(&self) -> Option<TimelineEdge> {
-        let post = self.0.as_ref().ok()?;
-        Some(TimelineEdge::new(post.author_id, Post::from(post.clone())))
+    /// The entry of the new post in the viewer's timeline, at first the first one.
+    ///
+    /// Null on failure, and if the post has been deleted since.
+    async fn timeline_edge(&self, ctx: &Context<'_>) -> Result<Option<TimelineEdge>, Error> {
+        let post = Post::after(ctx, self.0.as_ref().ok().copied()).await?;
+        Ok(post.map(|post| TimelineEdge::new(post.row.author_id, post)))
     }
 
     /// Expected failures. Empty on success.
@@ -213,9 +225,9 @@ impl PostPayload {
         self.0.as_ref().is_ok_and(|change| change.changed)
     }
 
-    /// The post, after the mutation. Null on failure.
-    async fn post(&self) -> Option<Post> {
-        self.0.as_ref().ok().map(|change| Post::from(change.post.clone()))
+    /// The post, after the mutation. Null on failure, and if it has been deleted since.
+    async fn post(&self, ctx: &Context<'_>) -> Result<Option<Post>, Error> {
+        Post::after(ctx, self.0.as_ref().ok().map(|change| change.post)).await
     }
 
     /// Expected failures. Empty on success.
@@ -255,7 +267,7 @@ pub struct PostMutation;
 impl PostMutation {
     /// Publishes a post. It appears in the timelines of the viewer and all followers.
     ///
-    /// User errors: `INVALID_INPUT`. Errors: `UNAUTHENTICATED`.
+    /// User errors: `INVALID_INPUT`, `TOO_MANY_REQUESTS`. Errors: `UNAUTHENTICATED`.
     async fn create_post(
         &self,
         ctx: &Context<'_>,
@@ -268,8 +280,8 @@ impl PostMutation {
 
     /// Changes the text of a post of the viewer. The order of lists stays the same.
     ///
-    /// User errors: `INVALID_INPUT`, `NOT_FOUND`. Errors: `UNAUTHENTICATED`, `INVALID_ID`,
-    /// `FORBIDDEN` for a post of another user.
+    /// User errors: `INVALID_INPUT`, `NOT_FOUND`, `TOO_MANY_REQUESTS`. Errors: `UNAUTHENTICATED`,
+    /// `INVALID_ID`, `FORBIDDEN` for a post of another user.
     async fn edit_post(
         &self,
         ctx: &Context<'_>,

@@ -4,7 +4,6 @@
 //! null, which clears the value.
 
 use async_graphql::{Context, InputObject, MaybeUndefined, Object};
-use entity::user;
 
 use super::account::Viewer;
 use super::error::{UserErrorInterface, user_errors};
@@ -20,9 +19,14 @@ pub struct UpdateProfileInput {
     ///
     /// Unique without regard to case. Must not be null.
     username: MaybeUndefined<String>,
-    /// The name to display, 1 to 50 characters. Null removes it.
+    /// The name to display, a single line of 1 to 50 characters. Null removes it.
+    ///
+    /// Characters are Unicode code points, after spaces around the name are removed. At least one
+    /// must be visible.
     display_name: MaybeUndefined<String>,
     /// The user's description of themselves, 1 to 500 characters. Null removes it.
+    ///
+    /// Characters are Unicode code points. At least one must be visible.
     about_me: MaybeUndefined<String>,
     /// The e-mail address, at most 254 bytes.
     ///
@@ -30,19 +34,22 @@ pub struct UpdateProfileInput {
     email: MaybeUndefined<String>,
 }
 
-pub struct UpdateProfilePayload(Outcome<user::Model>);
+pub struct UpdateProfilePayload(Outcome<()>);
 
 /// Payload of `updateProfile`.
 #[Object]
 impl UpdateProfilePayload {
     /// The viewer's own user, after the mutation. Null on failure.
-    async fn user(&self) -> Option<User> {
-        self.0.as_ref().ok().map(User::from)
+    async fn user(&self, ctx: &Context<'_>) -> Result<Option<User>, Error> {
+        match &self.0 {
+            Ok(()) => User::after(ctx, viewer(ctx)?.id()).await,
+            Err(_) => Ok(None),
+        }
     }
 
     /// The viewer, after the mutation. Null on failure.
     async fn viewer(&self, ctx: &Context<'_>) -> Option<Viewer> {
-        self.0.as_ref().ok().and_then(|_| Viewer::from_context(ctx))
+        self.0.as_ref().ok().and_then(|()| Viewer::from_context(ctx))
     }
 
     /// Expected failures. Empty on success.

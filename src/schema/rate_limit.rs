@@ -4,10 +4,11 @@
 //! executed and passes the resulting status on in the request context.
 
 use async_graphql::{Context, Object, SimpleObject};
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 
 use super::request;
 use super::scalar::DateTime;
+use crate::clock;
 use crate::limits::RateLimitStatus;
 
 /// The cost of an operation, and the rate limit after it was charged.
@@ -22,7 +23,7 @@ pub struct RequestCost {
 ///
 /// Every operation costs points: at least one per field, multiplied by the page sizes of the lists
 /// around it. Points are replenished continuously. Each signed-in user has a separate limit.
-/// Anonymous clients share one limit per IPv4 address or IPv6 /64. Limits are per server instance.
+/// Anonymous clients share one limit per IPv4 address or IPv6 /56. Limits are per server instance.
 #[derive(SimpleObject)]
 pub struct RateLimit {
     /// Points that this operation cost.
@@ -57,7 +58,7 @@ impl RateLimitQuery {
             limit: points(status.limit),
             used: points(status.limit - status.remaining),
             remaining: points(status.remaining),
-            reset_at: DateTime(Utc::now() + reset),
+            reset_at: DateTime(clock::now() + reset),
         })
     }
 }

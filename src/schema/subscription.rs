@@ -8,17 +8,17 @@
 use std::sync::Arc;
 
 use async_graphql::{ComplexObject, Context, ID, Interface, SimpleObject, Subscription, Union};
-use chrono::Utc;
 use entity::event::Kind;
 use entity::user::Model as UserRow;
 use futures_util::stream::{self, Stream};
 
-use super::follow::Relationship;
 use super::post::Post;
+use super::relationship::Relationship;
 use super::scalar::DateTime;
 use super::timeline::TimelineEdge;
 use super::user::User;
 use super::{events, loaders, request, viewer};
+use crate::clock;
 use crate::database::StreamPosition;
 use crate::error::Error;
 use crate::events::{DeliveredEvent, EventStream, StreamItem};
@@ -296,7 +296,7 @@ fn timeline_event(owner: i64, item: StreamItem) -> Option<TimelineEvent> {
             let resume_after = resume_after.as_ref().map(stream_cursor);
             return Some(TimelineEvent::Lagged(StreamLagged {
                 cursor: resume_after.clone().unwrap_or_default(),
-                occurred_at: DateTime(Utc::now()),
+                occurred_at: DateTime(clock::now()),
                 missed: missed.map(|missed| i32::try_from(missed).unwrap_or(i32::MAX)),
                 resume_after,
             }));

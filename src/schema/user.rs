@@ -12,8 +12,9 @@ use md5::{Digest as _, Md5};
 use super::connection::{
     Connection, Edge, PageArgs, cost, cost_of_posts, no_page, to_graphql_int, with_count,
 };
-use super::follow::{FollowerEdge, FollowingEdge, Relationship, follow_page};
+use super::follow::{FollowerEdge, FollowingEdge, follow_page};
 use super::post::PostEdge;
+use super::relationship::Relationship;
 use super::scalar::{DateTime, Url};
 use super::text::{ShortText, Text};
 use super::timeline::TimelineConnection;
@@ -85,7 +86,7 @@ impl User {
         self.summary.username.as_str().into()
     }
 
-    /// The name to display, 1 to 50 characters. Null if the user has none.
+    /// The name to display, a single line of 1 to 50 characters. Null for none.
     async fn display_name(&self) -> Option<ShortText<'_>> {
         self.summary.display_name.as_deref().map(ShortText::from)
     }
@@ -266,9 +267,17 @@ impl User {
         request(ctx).viewer().is_some_and(|viewer| viewer.id() == self.summary.id)
     }
 
-    /// A user that a row of the same snapshot refers to, and who therefore exists.
+    /// A user that a row refers to.
+    ///
+    /// # Errors
+    /// [`Error::Deleted`] when the row was read before this snapshot, and the user was deleted.
     pub async fn load(ctx: &Context<'_>, id: i64) -> Result<Self, Error> {
         Ok(load_row(ctx, id).await?.into())
+    }
+
+    /// A user whom a mutation has changed. `None` if the user was deleted since.
+    pub async fn after(ctx: &Context<'_>, id: i64) -> Result<Option<Self>, Error> {
+        Ok(loaders(ctx).users.load(id).await?.map(Self::from))
     }
 
     /// The whole row, loaded unless it was read already.
@@ -281,8 +290,7 @@ impl User {
 }
 
 async fn load_row(ctx: &Context<'_>, id: i64) -> Result<Arc<user::Model>, Error> {
-    let user = loaders(ctx).users.load(id).await?;
-    user.ok_or_else(|| Error::internal("a row refers to a missing user"))
+    loaders(ctx).users.load(id).await?.ok_or(Error::Deleted)
 }
 
 /// An entry of the directory of users.

@@ -15,7 +15,7 @@ pub struct SpanGuard(SdkTracerProvider);
 impl Drop for SpanGuard {
     fn drop(&mut self) {
         if let Err(error) = self.0.shutdown() {
-            eprintln!("could not send the last spans: {error}");
+            tracing::error!(%error, "could not send the last spans");
         }
     }
 }

@@ -6,6 +6,7 @@
 use futures_util::future::join;
 use indicatif::ProgressBar;
 use rookery::command::doctor;
+use rookery::command::import::edge_list::EdgeListOptions;
 use rookery::command::import::follows;
 
 use crate::support::app::TestApp;
@@ -37,7 +38,9 @@ async fn counts_are_exact_after_an_import_during_follows() {
         let file = folder.path().join("follows.txt");
         let lines = (0..USERS).map(|user| format!("{user} {}\n", (user + step) % USERS));
         std::fs::write(&file, lines.collect::<String>()).unwrap();
-        follows::run(&other_process, &file, &ProgressBar::hidden()).await.unwrap();
+        let options = EdgeListOptions::default();
+        let progress = ProgressBar::hidden();
+        follows::run(&other_process, &file, &options, &progress).await.unwrap();
     };
     import(1).await;
     let importing = async {

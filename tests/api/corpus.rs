@@ -11,6 +11,7 @@ use axum::body::Body;
 use axum::http::{Request, header};
 use indicatif::ProgressBar;
 use rookery::command::doctor;
+use rookery::command::import::edge_list::EdgeListOptions;
 use rookery::command::import::follows;
 use rookery::database::StreamPosition;
 use rookery::ids::GlobalId;
@@ -62,7 +63,11 @@ async fn imports_of_the_corpus_leave_the_database_consistent() {
     let progress = ProgressBar::hidden();
     let mut imported = 0;
     for (path, _) in corpus("follows") {
-        imported += usize::from(follows::run(app.database(), &path, &progress).await.is_ok());
+        for skip_invalid in [false, true] {
+            let options = EdgeListOptions { skip_invalid, ..EdgeListOptions::default() };
+            let import = follows::run(app.database(), &path, &options, &progress).await;
+            imported += usize::from(import.is_ok() && !skip_invalid);
+        }
         let report = doctor::run(app.database(), false, &progress).await.unwrap();
         assert!(report.is_clean(), "{}: {report}", path.display());
     }

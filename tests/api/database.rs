@@ -253,6 +253,23 @@ async fn a_database_of_a_newer_version_is_rejected_and_not_changed() {
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn a_database_with_another_encoding_is_refused() {
+    let app = TestApp::new().await;
+    let name = format!("{}_latin1", app.database_fixture().url().rsplit('/').next().unwrap());
+    let create = format!(
+        "CREATE DATABASE {name} ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+    );
+    app.database().writer().execute_unprepared(&create).await.unwrap();
+    let url = format!("{}_latin1", app.database_fixture().url());
+    let error = Database::open(&config(&url, &[]).database).await.unwrap_err().to_string();
+    let drop = format!("DROP DATABASE {name} WITH (FORCE)");
+    app.database().writer().execute_unprepared(&drop).await.unwrap();
+    assert!(error.contains("has the encoding LATIN1"), "{error}");
+    assert!(!error.contains('\n') && !error.contains("postgres@"), "{error}");
+}
+
+#[tokio::test]
 async fn every_list_is_read_from_an_index_in_both_directions_without_a_sort() {
     let app = TestApp::new().await;
     let lists = [

@@ -1,10 +1,11 @@
 //! GraphQL over HTTP: requests, status codes, media types and headers.
 //!
-//! These tests follow the GraphQL over HTTP specification. The submodules test attacks, documents,
-//! caching by entity tags and batches, cross-origin requests, persisted documents, the routes other
-//! than `/graphql`, the order of response fields, and variables.
+//! These tests follow the GraphQL over HTTP specification. The submodules test attacks,
+//! connections, caching by entity tags and batches, cross-origin requests, persisted documents, the
+//! routes other than `/graphql`, the order of response fields, and variables.
 
 mod attack;
+mod connection;
 mod documents;
 mod etag;
 mod origin;
@@ -117,6 +118,27 @@ async fn post_and_get_return_the_same_response() {
     assert_eq!(get(&app, &empty).await.body, expected);
 }
 
+/// A client that is signed out sends the header all the same.
+#[tokio::test]
+async fn a_blank_authorization_is_anonymous() {
+    let app = TestApp::new().await;
+    app.register("john").await;
+    let login = format!(
+        "mutation {{ login(input: {{username: \"john\", password: \"{PASSWORD}\"}}) \
+         {{ token userErrors {{ code }} }} }}"
+    );
+    for blank in ["", " ", "\t"] {
+        let request = post(JSON).header(header::AUTHORIZATION, blank);
+        let response = send(&app, request, json!({ "query": login }).to_string()).await;
+        assert!(response.body["data"]["login"]["token"].is_string(), "{:#}", response.body);
+    }
+    for malformed in ["Bearer", "x"] {
+        let request = post(JSON).header(header::AUTHORIZATION, malformed);
+        let response = send(&app, request, json!({ "query": login }).to_string()).await;
+        assert_eq!(response.status, StatusCode::UNAUTHORIZED);
+    }
+}
+
 #[tokio::test]
 async fn accept_selects_the_media_type_and_unknown_types_get_406() {
     let app = TestApp::new().await;
@@ -168,6 +190,14 @@ async fn bodies_other_than_utf8_json_get_415() {
         let response = send(&app, request, body.clone()).await;
         assert_eq!(response.status, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{content_type}");
         assert_eq!(response.error_code(), "BAD_REQUEST");
+    }
+    for encoding in ["gzip", "br", "GZIP, identity"] {
+        let request = post(GRAPHQL_RESPONSE).header(header::CONTENT_ENCODING, encoding);
+        let response = send(&app, request, body.clone()).await;
+        assert_eq!(response.status, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{encoding}");
+        assert_eq!(response.error_code(), "BAD_REQUEST");
+        let message = response.body["errors"][0]["message"].as_str().unwrap();
+        assert!(message.contains(encoding), "{message}");
     }
     let eve = app.anonymous().query("{ user(by: {username: \"eve\"}) { id } }").await;
     assert_eq!(eve["user"], Value::Null);
@@ -311,7 +341,7 @@ async fn malformed_wrong_and_expired_tokens_get_401() {
     let (_, token) = valid.split_once(' ').unwrap();
     let basic = format!("Basic {token}");
     let longer = format!("{valid}x");
-    for wrong in ["", "Bearer", "Bearer ", "Bearer rookery_guess", token, &basic, &longer] {
+    for wrong in ["Bearer", "Bearer ", "Bearer rookery_guess", token, &basic, &longer] {
         assert_rejected(wrong).await;
     }
     session::Entity::update_many()

@@ -7,6 +7,8 @@ mod attempts;
 mod rates;
 
 use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
@@ -156,9 +158,9 @@ async fn response_memory_counts_the_bytes_of_aliases() {
 }
 
 #[tokio::test]
-async fn requests_over_the_concurrency_limit_of_a_network_are_rejected() {
+async fn requests_over_the_concurrency_limit_are_rejected() {
     let app =
-        TestApp::with(&["--max-concurrent-requests", "4", "--database-max-read-connections", "1"])
+        TestApp::with(&["--max-concurrent-requests", "2", "--database-max-read-connections", "1"])
             .await;
     // This snapshot holds the only read connection, so that queries wait for it.
     let snapshot = Snapshot::new(app.database());
@@ -178,13 +180,41 @@ async fn requests_over_the_concurrency_limit_of_a_network_are_rejected() {
         start.elapsed() < Duration::from_secs(2),
         "the request does not wait for the running ones"
     );
-    let (status, ..) = execute_from(&app, "192.0.2.2", "{ __typename }").await;
-    assert_eq!(status, StatusCode::OK, "another network has its own half");
     drop((transaction, snapshot));
     for query in waiting {
         assert_eq!(query.await.unwrap(), StatusCode::OK);
     }
     assert_eq!(execute_from(&app, "192.0.2.1", "{ __typename }").await.0, StatusCode::OK);
+}
+
+/// A network that sends many requests delays its own.
+#[tokio::test]
+async fn the_next_read_connection_goes_to_the_network_that_holds_the_fewest() {
+    let app = TestApp::with(&["--database-max-read-connections", "1"]).await;
+    app.register("john").await;
+    let query = "{ users { totalCount nodes { followers { nodes { username } } } } }";
+    let done = Arc::new(AtomicUsize::new(0));
+    let many: Vec<_> = (0..100)
+        .map(|_| {
+            let (app, done) = (app.clone(), Arc::clone(&done));
+            tokio::spawn(async move {
+                let (status, ..) = execute_from(&app, "192.0.2.1", query).await;
+                done.fetch_add(1, Ordering::Relaxed);
+                status
+            })
+        })
+        .collect();
+    while done.load(Ordering::Relaxed) < 10 {
+        tokio::task::yield_now().await;
+    }
+    let before = done.load(Ordering::Relaxed);
+    let (status, ..) = execute_from(&app, "192.0.2.2", query).await;
+    let overtaken_by = done.load(Ordering::Relaxed) - before;
+    assert_eq!(status, StatusCode::OK);
+    assert!(overtaken_by <= 8, "{overtaken_by} of 90 requests were executed before it");
+    for request in many {
+        assert_eq!(request.await.unwrap(), StatusCode::OK);
+    }
 }
 
 /// A slow client is disconnected, and the next one gets the only connection.

@@ -4,6 +4,7 @@
 //! SQL statements, and test the WebSocket protocol.
 
 mod client_cache;
+mod credentials;
 mod faults;
 mod model;
 mod socket;

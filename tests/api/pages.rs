@@ -172,6 +172,14 @@ async fn page_sizes_out_of_range_and_cursors_of_other_lists_are_rejected() {
             assert_eq!(error, "INVALID_CURSOR", "{path} {cursor}");
         }
         let connection = page(&john, template, path, field, "first: 3").await;
+        let info = &connection["pageInfo"];
+        for (after, before) in [("endCursor", "startCursor"), ("endCursor", "endCursor")] {
+            for size in ["first", "last"] {
+                let (after, before) = (&info[after], &info[before]);
+                let arguments = format!("{size}: 3, after: {after}, before: {before}");
+                assert_eq!(error(&arguments).await, "INVALID_CURSOR", "{path} {arguments}");
+            }
+        }
         cursors.push((path, connection["pageInfo"]["endCursor"].clone()));
     }
     for (path, template, _) in CONNECTIONS {

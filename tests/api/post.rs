@@ -1,5 +1,6 @@
 //! Posts: create, edit and delete; counts; rejected input.
 
+use sea_orm::ConnectionTrait as _;
 use serde_json::json;
 
 use crate::support::app::TestApp;
@@ -97,4 +98,51 @@ async fn post_bodies_are_validated_and_newlines_normalized() {
     let data = susan.query("{ viewer { user { postsCount timeline { nodes { body } } } } }").await;
     assert_eq!(data["viewer"]["user"]["postsCount"], 3);
     assert_eq!(data["viewer"]["user"]["timeline"]["nodes"][2]["body"], "here");
+}
+
+/// Edits count, deleted posts count, and what changes nothing does not count.
+#[tokio::test]
+async fn posts_and_their_bytes_are_limited_per_day() {
+    let limits = ["--max-posts-per-day", "4", "--max-post-bytes-per-day", "100"];
+    let app = TestApp::with(&limits).await;
+    let (susan, mary) = (app.register("susan").await, app.register("mary").await);
+    let create = |body: &str| {
+        format!(
+            "createPost(input: {{body: \"{body}\"}}) {{ post {{ id }} userErrors {{ code ... on
+            TooManyRequestsError {{ retryAfterSeconds }} }} }}"
+        )
+    };
+    let edit = |id: &str, body: &str| {
+        format!(
+            "editPost(input: {{id: \"{id}\", body: \"{body}\"}}) {{ changed userErrors {{ code }} }}"
+        )
+    };
+    let first = susan.write("one").await;
+    let second = susan.write("two").await;
+    for _ in 0..5 {
+        assert_eq!(susan.mutate(&edit(&first, "one")).await["changed"], false);
+        assert_eq!(mary.error(&format!("mutation {{ {} }}", edit(&first, "x"))).await, "FORBIDDEN");
+    }
+    assert_eq!(susan.mutate(&edit(&first, "three")).await["changed"], true);
+    susan.mutate(&format!("deletePost(id: \"{second}\") {{ changed }}")).await;
+    susan.write("four").await;
+    let rejected = susan.mutate(&create("five")).await;
+    assert_eq!(rejected["post"], json!(null));
+    assert_eq!(rejected["userErrors"][0]["code"], "TOO_MANY_REQUESTS");
+    let seconds = rejected["userErrors"][0]["retryAfterSeconds"].as_i64().unwrap();
+    assert!((1..=86_400).contains(&seconds), "{seconds}");
+    assert_eq!(susan.user_error(&edit(&first, "five")).await, "TOO_MANY_REQUESTS");
+    assert_eq!(susan.mutate(&edit(&first, "three")).await["userErrors"], json!([]), "no change");
+    assert_eq!(susan.user_error(&edit(&second, "five")).await, "NOT_FOUND");
+    let data = susan.query("{ viewer { user { postsCount posts { totalCount } } } }").await;
+    assert_eq!(data["viewer"]["user"], json!({ "postsCount": 2, "posts": { "totalCount": 2 } }));
+
+    assert_eq!(mary.mutate(&create(&"m".repeat(60))).await["userErrors"], json!([]));
+    assert_eq!(mary.user_error(&create(&"m".repeat(41))).await, "TOO_MANY_REQUESTS");
+    assert_eq!(mary.mutate(&create(&"m".repeat(40))).await["userErrors"], json!([]));
+    // The count of another day does not matter.
+    let yesterday = "UPDATE \"user\" SET posts_day = posts_day - 1";
+    app.database().writer().execute_unprepared(yesterday).await.unwrap();
+    assert_eq!(susan.mutate(&create("six")).await["userErrors"], json!([]));
+    assert_eq!(mary.mutate(&create("six")).await["userErrors"], json!([]));
 }

@@ -105,6 +105,9 @@ fn pages() -> impl Strategy<Value = PageRequest<i64>> {
     (any::<bool>(), prop_oneof![1i32..30, Just(100)], cursor(), cursor()).prop_map(
         |(forward, size, after, before)| {
             let (first, last) = if forward { (Some(size), None) } else { (None, Some(size)) };
+            // The larger position is the newer one, which comes first.
+            let is_reversed = after.zip(before).is_some_and(|(after, before)| after <= before);
+            let before = before.filter(|_| !is_reversed);
             PageRequest::new(first, last, after, before).unwrap()
         },
     )

@@ -97,6 +97,19 @@ fn logs_at_level_trace_and_metrics_contain_no_secrets() {
     assert!(metrics.ends_with("# EOF\n"));
 }
 
+/// Nothing reads the pipe, which holds 64 KiB.
+#[test]
+fn a_full_pipe_for_the_log_delays_no_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = rookery(&folder, &[&SERVE[..], &["--log", "trace"]].concat());
+    command.stderr(Stdio::piped());
+    let service = Server::spawn_with_log(command);
+    for _ in 0..200 {
+        let response = service.post("", "{ users { totalCount } }");
+        assert_eq!(response["data"]["users"]["totalCount"], 0);
+    }
+}
+
 /// A load balancer must see the failing `/readyz` before connections are rejected.
 #[test]
 fn readyz_fails_after_sigterm_while_requests_are_still_served() {

@@ -9,6 +9,8 @@ mod server;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::process::Stdio;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
@@ -22,6 +24,27 @@ fn schema_prints_the_sdl_without_a_database() {
     let file = fs::read_to_string(Path::new(ROOT).join("schema.graphql")).unwrap();
     assert!(printed(&folder, &["schema"]) == file, "run `cargo run -- schema > schema.graphql`");
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 0, "no database was created");
+}
+
+/// The reader of a pipe may go away, as `head` does.
+#[test]
+fn a_closed_pipe_ends_a_command_quietly() {
+    let folder = tempfile::tempdir().unwrap();
+    printed(&folder, &["migrate", "up"]);
+    let commands: [&[&str]; 4] =
+        [&["schema"], &["completions", "bash"], &["migrate", "status"], &["doctor"]];
+    for command in commands {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = rookery(&folder, command).stdout(writer).stderr(Stdio::piped()).spawn();
+        let output = output.unwrap().wait_with_output().unwrap();
+        let log = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), log.as_str()), (Some(0), ""), "{command:?}");
+    }
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let failing = rookery(&folder, &["token", "create", "unknown"]).stderr(writer).output();
+    assert_eq!(failing.unwrap().status.code(), Some(1));
 }
 
 #[test]
@@ -56,6 +79,26 @@ fn migrate_up_down_and_status_list_the_migrations() {
     let old = error_line(&run(&folder, &["doctor"]));
     assert!(old.contains("2 migrations are pending"), "{old}");
     assert_eq!(count(&printed(&folder, &["migrate", "up"]), "applied"), all);
+}
+
+/// The kills are spread over the time that an undisturbed migration takes.
+#[test]
+fn a_kill_during_a_migration_leaves_a_database_that_opens() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = Instant::now();
+    printed(&folder, &["migrate", "up"]);
+    let duration = start.elapsed();
+    for n in 0..40 {
+        let folder = tempfile::tempdir().unwrap();
+        let mut migration = rookery(&folder, &["migrate", "up"]);
+        let mut migration = migration.stdout(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(duration * n / 40);
+        migration.kill().unwrap();
+        migration.wait().unwrap();
+        let applied = printed(&folder, &["migrate", "up"]);
+        assert!(applied.lines().all(|line| line.starts_with("applied")), "{applied}");
+        assert_eq!(printed(&folder, &["doctor"]), "no problems found\n");
+    }
 }
 
 #[test]
@@ -114,12 +157,20 @@ fn serve_reports_why_it_cannot_start_in_one_line() {
     let second = run(&served, &["serve", "--listen", "127.0.0.1:0"]);
     let in_use = error_line(&second);
     assert!(in_use.ends_with("rookery.db is in use by another rookery process"), "{in_use}");
-    std::os::unix::fs::symlink(served.path().join("rookery.db"), served.path().join("link.db"))
-        .unwrap();
-    for command in [&["serve", "--listen", "127.0.0.1:0"][..], &["migrate", "down"]] {
-        let linked = [command, &["--database-url", "sqlite://link.db"]].concat();
-        assert_eq!(error_line(&run(&served, &linked)), in_use, "the same file by another name");
+    let path = |name: &str| served.path().join(name);
+    std::os::unix::fs::symlink(path("rookery.db"), path("symbolic.db")).unwrap();
+    fs::hard_link(path("rookery.db"), path("hard.db")).unwrap();
+    for name in ["symbolic.db", "hard.db"] {
+        for command in [&["serve", "--listen", "127.0.0.1:0"][..], &["migrate", "down"]] {
+            let url = format!("sqlite://{name}");
+            let linked = [command, &["--database-url", &url]].concat();
+            let expected = in_use.replace("rookery.db", name);
+            assert_eq!(error_line(&run(&served, &linked)), expected, "the same file");
+        }
     }
+    let files = fs::read_dir(&served).unwrap().map(|file| file.unwrap().file_name());
+    let is_lock = |name: &std::ffi::OsString| name.to_string_lossy().contains("lock");
+    assert_eq!(files.filter(is_lock).count(), 0, "the lock is on the database itself");
     let port = error_line(&run(&other, &["serve", "--listen", &service.address]));
     assert!(port.starts_with(&format!("cannot listen on {}: ", service.address)), "{port}");
     assert_eq!(fs::read_dir(&other).unwrap().count(), 0, "no file was left behind");
@@ -128,7 +179,7 @@ fn serve_reports_why_it_cannot_start_in_one_line() {
         error_line(&run(&other, &["serve", "--listen", "127.0.0.1:0", "--database-url", url]))
     };
     let nowhere = serve("sqlite://no/such/folder/rookery.db");
-    let expected = "cannot create the lock file beside the database no/such/folder/rookery.db: ";
+    let expected = "cannot open the database no/such/folder/rookery.db: ";
     assert!(nowhere.starts_with(expected), "{nowhere}");
     fs::write(other.path().join("text.db"), "This is a text, not a database.").unwrap();
     let not_a_database = serve("sqlite://text.db");
@@ -143,8 +194,12 @@ fn serve_reports_why_it_cannot_start_in_one_line() {
     );
     let memory = serve("sqlite::memory:");
     assert!(memory.starts_with("a database in memory is not supported"), "{memory}");
-    let invalid = run(&other, &["serve", "--listen", "nowhere"]);
-    assert_eq!(invalid.status.code(), Some(2), "an invalid option has exit code 2");
+    for option in [["--listen", "nowhere"], ["--cors-origins", "https://*.example.com"]] {
+        let invalid = run(&other, &[&["serve"][..], &option].concat());
+        assert_eq!(invalid.status.code(), Some(2), "an invalid option has exit code 2");
+    }
+    let unknown = error_line(&run(&other, &["serve", "--listen", "no-such-host.invalid:8000"]));
+    assert!(unknown.starts_with("cannot listen on no-such-host.invalid:8000: "), "{unknown}");
 }
 
 #[cfg(unix)]
@@ -195,12 +250,18 @@ fn errors_about_a_database_url_do_not_show_its_password() {
         ("host=db user=rookery password=secret", "its scheme is missing"),
         ("postgres://rookery:secret@127.0.0.1:1/rookery", "postgres://127.0.0.1:1/rookery: "),
         ("postgres://rookery:secret@[/rookery", "is not valid: expected postgres://"),
+        ("postgres://rookery:secret@127.0.0.1:1/rookery", "Connection refused"),
+        ("postgres://rookery:secret@[::1]:1/rookery", "postgres://[::1]:1/rookery: "),
+        ("postgres://rookery:12/secret@localhost/rookery", "write / as %2F"),
+        ("postgres://rookery:12?secret@localhost/rookery", "? as %3F"),
+        ("postgres://rookery:12#secret@localhost/rookery", "# as %23"),
     ] {
         for command in ["serve", "doctor"] {
             let options = ["--database-url", url, "--database-acquire-timeout", "1"];
             let error = error_line(&run(&folder, &[&[command], &options[..]].concat()));
             assert!(error.contains(reason), "{error}");
             assert!(!error.contains("secret"), "{error}");
+            assert!(!error.contains("lookup"), "an IPv6 address is not a name: {error}");
         }
     }
 }
@@ -252,9 +313,13 @@ fn env_example_lists_every_variable_with_its_default() {
     let example: BTreeMap<String, String> = entries.collect();
     assert_eq!(example, help, ".env.example and the commands' help differ");
 
-    let mut serve = rookery(&folder, &["serve", "--database-url", "sqlite://no/rookery.db"]);
-    let output = serve.args(["--listen", "127.0.0.1:0"]).envs(&example).output().unwrap();
-    // All variables were accepted, because the command fails only at the missing folder.
-    let error = error_line(&output);
-    assert!(error.starts_with("cannot create the lock file"), "{error}");
+    let empty: BTreeMap<String, String> =
+        example.keys().map(|name| (name.clone(), String::new())).collect();
+    for variables in [example, empty] {
+        let mut serve = rookery(&folder, &["serve", "--database-url", "sqlite://no/rookery.db"]);
+        let output = serve.args(["--listen", "127.0.0.1:0"]).envs(&variables).output().unwrap();
+        // All variables were accepted, because the command fails only at the missing folder.
+        let error = error_line(&output);
+        assert!(error.contains("no/rookery.db"), "{error}");
+    }
 }

@@ -19,7 +19,7 @@ async fn rows<E: EntityTrait>(database: &TestDatabase, key: E::Column) -> Vec<E:
 
 /// Adds the demo data, and rows of the tables and values that the demo data lack.
 async fn fill(database: TestDatabase) -> TestDatabase {
-    seed::demo(&database.db, "hash").await.unwrap();
+    seed::demo(&database.db, "$argon2id$hash").await.unwrap();
     token::create(&database.db, "susan", 1).await.unwrap();
     database
         .tamper(

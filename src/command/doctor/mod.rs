@@ -1,10 +1,13 @@
 //! `rookery doctor`: checks the database, and repairs it with `--repair`.
 //!
-//! It checks that all references are valid, that stored counts equal the counted rows, and on
-//! SQLite that the file is intact. Rookery maintains these itself; problems come from a faulty disk
-//! or from writes by other programs. Each check is one statement over a whole table. All checks
-//! read from one snapshot, so a server may write meanwhile.
+//! It checks that the tables and indexes are those of the migrations, that all references are
+//! valid, that stored counts equal the counted rows, that rows have the values that the service
+//! writes, and on SQLite that the file is intact. Rookery maintains these itself; problems come
+//! from a faulty disk or clock, or from writes by other programs. Each check is one statement over
+//! a whole table. All checks read from one snapshot, so a server may write meanwhile.
 
+mod definitions;
+mod invariants;
 #[cfg(test)]
 mod tests;
 
@@ -13,11 +16,11 @@ use std::fmt;
 use anyhow::{Context as _, Result};
 use entity::{Count, Reference, TABLES, Table};
 use indicatif::ProgressBar;
-use sea_orm::FromQueryResult;
+use sea_orm::{ConnectionTrait as _, FromQueryResult};
 
 use crate::command::bulk::{Bulk, count_subquery, set_counts_sql};
 use crate::command::progress;
-use crate::database::{Database, Engine, Snapshot};
+use crate::database::{Database, Engine, Snapshot, driver_message};
 
 /// Maximum number of examples of a finding.
 const MAX_EXAMPLES: usize = 20;
@@ -56,7 +59,6 @@ pub async fn run(db: &Database, repair: bool, progress: &ProgressBar) -> Result<
 }
 
 async fn run_checks(db: &Database, progress: &ProgressBar) -> Result<Vec<Finding>> {
-    let mut findings = Vec::new();
     let mut checks = vec![
         ("rows refer to missing rows", orphans()),
         ("users follow themselves", SELF_FOLLOWS.to_owned()),
@@ -65,8 +67,22 @@ async fn run_checks(db: &Database, progress: &ProgressBar) -> Result<Vec<Finding
     if db.engine() == Engine::Sqlite {
         checks.insert(0, ("the file is damaged", DAMAGE.to_owned()));
     }
-    progress.inc_length(checks.len() as u64);
+    checks.extend(invariants::all(db.engine()).into_iter().map(|check| (check.name, check.sql)));
+    progress.inc_length(checks.len() as u64 + 1);
     let snapshot = Snapshot::without_timeouts(db).await.context("cannot read the database")?;
+    progress.set_message(SCHEMA_DIFFERS);
+    let differences = definitions::differences(db, &snapshot).await?;
+    let mut findings = Vec::new();
+    if !differences.is_empty() {
+        let count = differences.len();
+        let examples = differences.iter().map(|difference| difference.line.clone());
+        let examples = examples.take(MAX_EXAMPLES).collect();
+        findings.push(Finding { check: SCHEMA_DIFFERS, count, examples });
+    }
+    if differences.iter().any(|difference| difference.is_fatal) {
+        return Ok(findings);
+    }
+    progress.inc(1);
     for (check, sql) in checks {
         progress.set_message(check);
         let finding = run_check(&snapshot, check, &sql).await;
@@ -75,6 +91,9 @@ async fn run_checks(db: &Database, progress: &ProgressBar) -> Result<Vec<Finding
     }
     Ok(findings)
 }
+
+/// The check of tables, columns, indexes and constraints.
+const SCHEMA_DIFFERS: &str = "the schema differs from the migrations";
 
 /// SQL that selects the problems of an SQLite file.
 const DAMAGE: &str = "
@@ -145,9 +164,34 @@ async fn run_check(snapshot: &Snapshot, check: &'static str, sql: &str) -> Resul
     Ok(Some(Finding { check, count, examples }))
 }
 
-/// Deletes rows with invalid references and sets the counts, in one transaction.
+/// Repairs the rows and the counts, and then creates what is missing.
+///
+/// An index that cannot be created, because rows are duplicates, remains a finding.
 async fn repair_database(db: &Database) -> Result<()> {
+    let snapshot = Snapshot::without_timeouts(db).await?;
+    let differences = definitions::differences(db, &snapshot).await?;
+    drop(snapshot);
+    if differences.iter().any(|difference| difference.is_fatal) {
+        return Ok(());
+    }
+    repair_rows(db).await?;
+    for repair in differences.into_iter().filter_map(|difference| difference.repair) {
+        // Without the timeout of statements: the index of a large table takes long.
+        let transaction = db.begin_exclusive().await?;
+        if let Err(error) = transaction.execute_unprepared(&repair).await {
+            tracing::warn!(error = driver_message(&error), repair, "could not repair the schema");
+            continue;
+        }
+        transaction.commit().await?;
+    }
+    Ok(())
+}
+
+async fn repair_rows(db: &Database) -> Result<()> {
     let bulk = Bulk::begin(db).await?;
+    for repair in invariants::all(db.engine()).into_iter().filter_map(|check| check.repair) {
+        bulk.execute(&repair, []).await?;
+    }
     for (table, reference) in references() {
         let (name, orphans) = (table.quoted(), is_dangling(table, reference));
         bulk.execute(&format!("DELETE FROM {name} WHERE {orphans}"), []).await?;

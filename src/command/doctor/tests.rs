@@ -1,15 +1,17 @@
 //! Each kind of problem is found, and repaired where that is possible.
 
+use chrono::{TimeDelta, Utc};
 use indicatif::ProgressBar;
 
 use super::*;
 use crate::command::testing::TestDatabase;
 use crate::command::{seed, token};
+use crate::ids::snowflake;
 
 /// A database with the demo data.
 async fn demo() -> TestDatabase {
     let database = TestDatabase::new().await;
-    seed::demo(&database.db, "hash").await.unwrap();
+    seed::demo(&database.db, "$argon2id$hash").await.unwrap();
     database
 }
 
@@ -66,7 +68,8 @@ async fn orphans_are_found_and_deleted() {
     let delete = r#"DELETE FROM "user" WHERE username = 'david';"#;
     database.tamper(&format!("{before} {delete} {after}")).await;
     let report = check(&database, false).await;
-    let [orphans] = &report.found[..] else { panic!("{report}") };
+    let is_orphans = |finding: &&Finding| finding.check == "rows refer to missing rows";
+    let orphans = report.found.iter().find(is_orphans).unwrap_or_else(|| panic!("{report}"));
     // Two followers of the cast, the generated ones, four posts and a session. The bookmark is
     // valid: its post exists.
     assert!(orphans.count > 2 + 70 + 4 + 1, "{report}");
@@ -119,10 +122,84 @@ async fn self_follows_are_found_and_deleted() {
     assert!(report.is_clean(), "{report}");
 }
 
+/// What other programs, a faulty disk or a faulty clock may do.
+#[tokio::test]
+async fn each_broken_invariant_is_found_and_repaired_if_possible() {
+    let future = snowflake::command_id_at(Utc::now() + TimeDelta::days(60), 1).unwrap();
+    let future = format!("UPDATE post SET id = {future} WHERE id = (SELECT max(id) FROM post)");
+    let user =
+        |assignment: &str| format!(r#"UPDATE "user" SET {assignment} WHERE username = 'john'"#);
+    let first_post = |assignment: &str| {
+        format!("UPDATE post SET {assignment} WHERE id = (SELECT min(id) FROM post)")
+    };
+    let duplicate = "DROP INDEX follow_pair; INSERT INTO follow (id, follower_id, followed_id)
+        SELECT 1, follower_id, followed_id FROM follow ORDER BY id LIMIT 1";
+    let same_name = "DROP INDEX user_username;
+        UPDATE \"user\" SET username = 'JOHN' WHERE username = 'susan'";
+    let mut cases = vec![
+        ("DELETE FROM event".to_owned(), "the outbox has no events", true),
+        ("DROP INDEX follow_pair".to_owned(), SCHEMA_DIFFERS, true),
+        ("DROP INDEX post_author".to_owned(), SCHEMA_DIFFERS, true),
+        ("ALTER TABLE post DROP COLUMN edited_at".to_owned(), SCHEMA_DIFFERS, false),
+        (duplicate.to_owned(), "rows are duplicates", true),
+        (same_name.to_owned(), "rows are duplicates", false),
+        (future, "rows are from the future", false),
+        (
+            first_post("created_at = '2001-01-01T00:00:00+00:00'"),
+            "created_at differs from the id",
+            true,
+        ),
+        (first_post("body = ''"), "texts are not valid", false),
+        (first_post("edited_at = '2999-01-01T00:00:00+00:00'"), "times are wrong", true),
+        (user("last_seen_at = '2999-01-01T00:00:00+00:00'"), "times are wrong", true),
+        ("UPDATE event SET at = '2999-01-01T00:00:00+00:00'".to_owned(), "times are wrong", true),
+        (user("username = 'a b'"), "usernames are not valid", false),
+        (user("email = 'john at home'"), "e-mail addresses are not valid", false),
+        (user("email = 'John@example.com'"), "e-mail addresses are not valid", false),
+        (user("password_hash = 'x'"), "password hashes are not valid", false),
+        (user("display_name = ''"), "texts are not valid", false),
+        (user("follows_made = -1"), "daily counts are negative", true),
+    ];
+    let is_on_postgres = demo().await.is_on_postgres();
+    if is_on_postgres {
+        let hash = r"UPDATE session SET token_hash = '\x00'".to_owned();
+        cases.push((hash, "token hashes are not valid", true));
+    } else {
+        let gap = "INSERT INTO event (kind, actor, object, at)
+            SELECT 7, 0, 0, CURRENT_TIMESTAMP FROM post LIMIT 3;
+            DELETE FROM event WHERE txn = (SELECT max(txn) - 1 FROM event)";
+        cases.extend([
+            (
+                "UPDATE session SET token_hash = x'00'".to_owned(),
+                "token hashes are not valid",
+                true,
+            ),
+            ("UPDATE session SET expires_at = 'soon'".to_owned(), "times are wrong", true),
+            (first_post("created_at = 'long ago'"), "created_at differs from the id", true),
+            (gap.to_owned(), "events are missing", true),
+        ]);
+    }
+    for (damage, expected, is_repaired) in cases {
+        let database = demo().await;
+        token::create(&database.db, "david", 1).await.unwrap();
+        database.tamper(&damage).await;
+        let report = check(&database, false).await;
+        assert!(
+            checks(&report.found).iter().any(|found| found.0 == expected),
+            "{damage}: {report}"
+        );
+        let report = check(&database, true).await;
+        assert_eq!(report.is_clean(), is_repaired, "{damage}: {report}");
+        if is_repaired {
+            database.assert_healthy().await;
+        }
+    }
+}
+
 #[tokio::test]
 async fn damaged_index_is_reported_and_not_repaired() {
     let database = TestDatabase::on_sqlite().await;
-    seed::demo(&database.db, "hash").await.unwrap();
+    seed::demo(&database.db, "$argon2id$hash").await.unwrap();
     database
         .tamper(
             "PRAGMA writable_schema = ON;
@@ -133,7 +210,7 @@ async fn damaged_index_is_reported_and_not_repaired() {
         )
         .await;
     let report = check(&database, true).await;
-    assert_eq!(report.found[0].check, "the file is damaged", "{report}");
+    assert!(checks(&report.found).iter().any(|found| found.0 == "the file is damaged"), "{report}");
     assert!(!report.is_clean());
-    assert!(report.to_string().contains("repaired, except for:\nthe file is damaged"), "{report}");
+    assert!(report.to_string().contains("repaired, except for:\n"), "{report}");
 }

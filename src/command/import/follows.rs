@@ -1,18 +1,19 @@
 //! `rookery import follows`: imports follows from an edge list.
 //!
-//! This is the format in which collections of public graphs, such as SNAP, publish social networks.
-//! A line `a b` of two numbers means that user `ua` follows user `ub`. A line that starts with `#`
-//! is a comment. Users that do not exist are created, without a password and with an e-mail address
-//! in the reserved domain `.invalid` (RFC 2606). Existing users are not changed. Importing the same
-//! file again adds nothing.
+//! A line `a b` of two numbers means that user `ua` follows user `ub`; `edge_list` has the format.
+//! Imported users have no password, and an e-mail address such as `ua@import.invalid`, by which
+//! they are recognised. No other user can have such an address, because registration rejects the
+//! top-level domain `invalid` (RFC 2606). If a user who was not imported has the username, the
+//! imported user is `ua_import`. Importing the same file again adds nothing, unless an imported
+//! user got a token of the operator and changed the address.
 
 use std::collections::HashMap;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use indicatif::ProgressBar;
-use sea_orm::{DbErr, SqlErr};
 
+use super::edge_list::{self, EdgeListOptions, NumberedFollow, UserNumber};
 use super::lines::{Lines, Problems};
 use crate::command::bulk::{Bulk, Follow, ROWS_PER_STATEMENT, User};
 use crate::command::indexes::{DroppedIndexes, IndexSet};
@@ -33,59 +34,43 @@ pub struct Summary {
     pub existing: u64,
 }
 
+/// The result of an import.
+#[derive(Debug)]
+pub struct Outcome {
+    pub summary: Summary,
+    /// Invalid lines that were skipped.
+    pub skipped: Problems,
+}
+
 /// Imports the file at `path` in one transaction.
 ///
 /// # Errors
-/// When the file cannot be read; a report of its invalid lines; any error of the database.
-pub async fn run(db: &Database, path: &Path, progress: &ProgressBar) -> Result<Summary> {
+/// When the file cannot be read; a report of its invalid lines, unless they are skipped; any error
+/// of the database.
+pub async fn run(
+    db: &Database,
+    path: &Path,
+    options: &EdgeListOptions,
+    progress: &ProgressBar,
+) -> Result<Outcome> {
     let mut lines = Lines::open(path, progress)?;
     progress.set_message("follows");
     let mut import = Import::begin(db).await?;
     let mut problems = Problems::default();
     while let Some(line) = lines.read()? {
-        match line.text.and_then(parse) {
-            Ok(Some(follow)) if problems.is_empty() => import.add(follow).await?,
+        match line.text.and_then(|text| edge_list::parse(text, options)) {
+            Ok(Some(follow)) if options.skip_invalid || problems.is_empty() => {
+                import.add(follow).await?;
+            }
             Ok(_) => {}
             Err(problem) => problems.add(line.number, problem),
         }
     }
+    let skipped =
+        if options.skip_invalid { std::mem::take(&mut problems) } else { Problems::default() };
     problems.check(path)?;
     progress.set_message("counts");
-    import.finish().await
-}
-
-/// The number of a user in the file.
-type UserNumber = u64;
-
-/// The follower and the followed user of a line.
-type NumberedFollow = (UserNumber, UserNumber);
-
-/// Parses a line; `None` for a blank line or a comment.
-///
-/// An error is the problem of the line.
-fn parse(line: &str) -> Result<Option<NumberedFollow>, String> {
-    let line = line.trim();
-    if line.is_empty() || line.starts_with('#') {
-        return Ok(None);
-    }
-    let mut words = line.split_whitespace();
-    let (Some(follower), Some(followed), None) = (words.next(), words.next(), words.next()) else {
-        return Err("does not have exactly two numbers".to_owned());
-    };
-    let (follower, followed) = (parse_user_number(follower)?, parse_user_number(followed)?);
-    if follower == followed {
-        return Err(format!("says that user {follower} follows itself"));
-    }
-    Ok(Some((follower, followed)))
-}
-
-fn parse_user_number(word: &str) -> Result<UserNumber, String> {
-    const MAX_SHOWN_CHARACTERS: usize = 40;
-    let shown = || word.chars().take(MAX_SHOWN_CHARACTERS).collect::<String>();
-    if !word.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(format!("has {:?} where a number belongs", shown()));
-    }
-    word.parse().map_err(|_| format!("has a number larger than {}: {}", UserNumber::MAX, shown()))
+    Ok(Outcome { summary: import.finish().await?, skipped })
 }
 
 struct Import<'a> {
@@ -155,21 +140,40 @@ impl<'a> Import<'a> {
             numbers.filter(|number| !self.users.contains_key(number)).collect();
         new.sort_unstable();
         new.dedup();
+        let emails: Vec<String> = new.iter().map(|number| email(*number)).collect();
+        let imported = self.bulk.users_with_emails(&emails).await;
+        let imported = imported.context("cannot look up the users")?;
         let names: Vec<String> = new.iter().map(|number| format!("u{number}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let found = self.bulk.users_named(&names).await.context("cannot look up the users")?;
+        let named = self.bulk.users_named(&names).await.context("cannot look up the users")?;
         let mut users = Vec::new();
-        for (number, name) in new.into_iter().zip(names) {
-            let id = found.get(name).copied().unwrap_or_else(|| {
+        for ((number, email), name) in new.into_iter().zip(emails).zip(names) {
+            let id = if let Some(id) = imported.get(&email) {
+                *id
+            } else {
                 let id = self.ids.next();
-                users.push(placeholder_user(id, name));
+                let is_taken = named.contains_key(name);
+                let username =
+                    if is_taken { self.free_username(name).await? } else { name.to_owned() };
+                users.push(User { id, username, email, ..User::default() });
                 id
-            });
+            };
             self.users.insert(number, id);
         }
-        self.bulk.add_users(&users).await.map_err(add_users_failed)?;
+        self.bulk.add_users(&users).await.context("cannot add the users")?;
         self.summary.users_added += users.len() as u64;
         Ok(())
+    }
+
+    /// A username for an imported user whose name is taken.
+    async fn free_username(&self, name: &str) -> Result<String> {
+        let mut username = format!("{name}_import");
+        let mut number = 1;
+        while !self.bulk.users_named(&[&username]).await?.is_empty() {
+            number += 1;
+            username = format!("{name}_import{number}");
+        }
+        Ok(username)
     }
 
     /// Number of these follows that existed before the import.
@@ -199,17 +203,7 @@ impl<'a> Import<'a> {
     }
 }
 
-/// A user without a password, whose e-mail address receives no mail.
-fn placeholder_user(id: i64, name: &str) -> User {
-    let email = format!("{name}@import.invalid");
-    User { id, username: name.to_owned(), email, ..User::default() }
-}
-
-fn add_users_failed(error: DbErr) -> anyhow::Error {
-    let is_taken = matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)));
-    anyhow::Error::from(error).context(if is_taken {
-        "nothing was imported: an e-mail address u...@import.invalid belongs to another user"
-    } else {
-        "cannot add the users"
-    })
+/// The address of an imported user. It receives no mail.
+fn email(number: UserNumber) -> String {
+    format!("u{number}@import.invalid")
 }

@@ -4,13 +4,13 @@
 //! file is read to its end after a problem, so that one run reports all of them.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read as _};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 use indicatif::ProgressBar;
 
 use crate::command::progress;
@@ -53,7 +53,8 @@ impl Lines {
         let mut file = BufReader::with_capacity(BUFFER_BYTES, progress.wrap_read(file));
         let is_gzip = file.fill_buf().with_context(cannot_read)?.starts_with(&GZIP_MAGIC);
         let reader: Box<dyn BufRead + Send> = if is_gzip {
-            Box::new(BufReader::with_capacity(BUFFER_BYTES, MultiGzDecoder::new(file)))
+            let members = GzipMembers(Some(GzDecoder::new(file)));
+            Box::new(BufReader::with_capacity(BUFFER_BYTES, members))
         } else {
             Box::new(file)
         };
@@ -93,8 +94,35 @@ impl Lines {
     }
 }
 
+/// Decompresses the members of a gzip file one after the other.
+///
+/// Zeros after a member are ignored, as `gzip` does: tapes and some downloads are padded with them.
+/// `None` is the end.
+struct GzipMembers<R>(Option<GzDecoder<R>>);
+
+impl<R: BufRead> Read for GzipMembers<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        loop {
+            let Some(decoder) = &mut self.0 else { return Ok(0) };
+            let length = decoder.read(buffer)?;
+            if length > 0 || buffer.is_empty() {
+                return Ok(length);
+            }
+            let Some(mut rest) = self.0.take().map(GzDecoder::into_inner) else { return Ok(0) };
+            let has_more = loop {
+                let bytes = rest.fill_buf()?;
+                match bytes.iter().take_while(|byte| **byte == 0).count() {
+                    0 => break !bytes.is_empty(),
+                    zeros => rest.consume(zeros),
+                }
+            };
+            self.0 = has_more.then(|| GzDecoder::new(rest));
+        }
+    }
+}
+
 /// The problems of a file: the first ones by line, and the number of all.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Problems {
     first: BTreeMap<u64, String>,
     count: usize,
@@ -110,6 +138,11 @@ impl Problems {
         }
     }
 
+    /// Number of lines with a problem.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
@@ -122,14 +155,19 @@ impl Problems {
         if self.is_empty() {
             return Ok(());
         }
-        let mut text = format!("nothing was imported: {} has invalid lines", path.display());
+        bail!("nothing was imported: {} has invalid lines{self}", path.display())
+    }
+}
+
+/// Each problem is on a new line.
+impl fmt::Display for Problems {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (line, problem) in &self.first {
-            write!(text, "\n  line {line} {problem}")?;
+            write!(out, "\n  line {line} {problem}")?;
         }
         match self.count - self.first.len() {
-            0 => {}
-            more => write!(text, "\n  and {more} more")?,
+            0 => Ok(()),
+            more => write!(out, "\n  and {more} more"),
         }
-        bail!(text)
     }
 }

@@ -1,5 +1,6 @@
 //! `rookery import`: adds the rows of a file in one transaction, all or nothing.
 
+pub mod edge_list;
 pub mod follows;
 mod lines;
 pub mod posts;

@@ -14,6 +14,7 @@ use sea_orm::FromQueryResult;
 use serde::Deserialize;
 
 use super::lines::{Lines, Problems};
+use crate::clock;
 use crate::command::bulk;
 use crate::command::bulk::{Bulk, Post, ROWS_PER_STATEMENT};
 use crate::database::Database;
@@ -41,7 +42,7 @@ pub async fn run(db: &Database, path: &Path, progress: &ProgressBar) -> Result<S
     let mut lines = Lines::open(path, progress)?;
     progress.set_message("posts");
     let mut import = Import::begin(db).await?;
-    let now = Utc::now();
+    let now = clock::now();
     while let Some(line) = lines.read()? {
         match line.text.and_then(|text| parse(text, now)) {
             Ok(Some((author, body, time))) => {

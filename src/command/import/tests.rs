@@ -7,6 +7,7 @@ use flate2::write::GzEncoder;
 use indicatif::ProgressBar;
 use sea_orm::{EntityTrait as _, QueryOrder as _};
 
+use super::edge_list::EdgeListOptions;
 use super::*;
 use crate::command::testing::TestDatabase;
 use crate::ids::{IdGenerator, InstanceId, snowflake};
@@ -17,8 +18,17 @@ async fn import_follows(
     database: &TestDatabase,
     content: impl AsRef<[u8]>,
 ) -> anyhow::Result<follows::Summary> {
+    let options = EdgeListOptions::default();
+    import_with(database, content, &options).await.map(|outcome| outcome.summary)
+}
+
+async fn import_with(
+    database: &TestDatabase,
+    content: impl AsRef<[u8]>,
+    options: &EdgeListOptions,
+) -> anyhow::Result<follows::Outcome> {
     let path = database.file("follows", content);
-    follows::run(&database.db, &path, &ProgressBar::hidden()).await
+    follows::run(&database.db, &path, options, &ProgressBar::hidden()).await
 }
 
 async fn import_posts(
@@ -44,7 +54,7 @@ fn chain(length: u32) -> String {
 /// Adds a user that the import did not create.
 async fn add_user(database: &TestDatabase, username: &str, email: &str) {
     let sql = r#"INSERT INTO "user" (id, username, email, created_at)"#;
-    let time = "2020-01-01T00:00:00+00:00";
+    let time = "1970-01-01T00:00:00+00:00";
     database.tamper(&format!("{sql} VALUES (5, '{username}', '{email}', '{time}')")).await;
 }
 
@@ -116,22 +126,65 @@ async fn file_of_several_statements_is_imported_whole() {
 }
 
 #[tokio::test]
-async fn existing_users_are_used_unchanged() {
+async fn a_registered_user_with_the_name_of_an_imported_one_gets_no_follows() {
     let database = TestDatabase::new().await;
     add_user(&database, "U1", "a@b.c").await;
-    let summary = import_follows(&database, EDGE_LIST).await.unwrap();
-    assert_eq!(summary.users_added, 3);
-    assert_eq!(follows(&database).await[0], "u0 U1");
+    for users_added in [4, 0] {
+        let summary = import_follows(&database, EDGE_LIST).await.unwrap();
+        assert_eq!(summary.users_added, users_added);
+        assert_eq!(follows(&database).await, ["u0 u1_import", "u0 u2", "u2 u0", "u7 u0"]);
+    }
     database.assert_healthy().await;
 }
 
 #[tokio::test]
-async fn email_address_in_use_fails_the_import() {
+async fn a_renamed_imported_user_is_recognised() {
     let database = TestDatabase::new().await;
-    add_user(&database, "eve", "u1@import.invalid").await;
-    let error = import_follows(&database, EDGE_LIST).await.unwrap_err();
-    assert!(error.to_string().contains("belongs to another user"), "{error}");
-    assert_eq!(database.count("user").await, 1);
+    import_follows(&database, EDGE_LIST).await.unwrap();
+    database.tamper("UPDATE \"user\" SET username = 'alice' WHERE username = 'u1'").await;
+    let summary = import_follows(&database, "1 7\n").await.unwrap();
+    assert_eq!((summary.users_added, summary.follows_added), (0, 1));
+    assert_eq!(follows(&database).await[4], "alice u7");
+}
+
+#[tokio::test]
+async fn names_in_use_do_not_fail_the_import() {
+    let database = TestDatabase::new().await;
+    add_user(&database, "u1", "a@b.c").await;
+    database.tamper("UPDATE \"user\" SET id = 6").await;
+    add_user(&database, "u1_import", "b@b.c").await;
+    import_follows(&database, EDGE_LIST).await.unwrap();
+    assert_eq!(follows(&database).await[0], "u0 u1_import2");
+}
+
+#[tokio::test]
+async fn invalid_lines_are_skipped_and_counted_on_request() {
+    let database = TestDatabase::new().await;
+    let text = "from,to\n1,2,0.5\n% comment\n3,3,1\n".to_owned() + &"x\n".repeat(20) + "2,1,9\n";
+    let options =
+        EdgeListOptions { columns: Some((0, 1)), delimiter: Some(','), skip_invalid: true };
+    let outcome = import_with(&database, text, &options).await.unwrap();
+    assert_eq!((outcome.summary.follows_read, outcome.summary.follows_added), (2, 2));
+    assert_eq!(outcome.skipped.count(), 22);
+    let report = outcome.skipped.to_string();
+    let starts =
+        "\n  line 1 has \"from\" where a number belongs\n  line 4 says that user 3 follows";
+    assert!(report.starts_with(starts), "{report}");
+    assert!(report.ends_with("\n  line 12 has 1 columns only\n  and 12 more"), "{report}");
+    assert_eq!(follows(&database).await, ["u1 u2", "u2 u1"]);
+    database.assert_healthy().await;
+}
+
+#[tokio::test]
+async fn gzip_files_may_have_several_members_and_padding() {
+    let database = TestDatabase::new().await;
+    let mut file = gzip("1 2\n");
+    file.extend([0; 700]);
+    file.extend(gzip("2 3\n"));
+    file.resize(file.len() + 200_000, 0);
+    assert_eq!(import_follows(&database, &file).await.unwrap().follows_added, 2);
+    file.extend(b"garbage");
+    assert!(import_follows(&database, &file).await.is_err());
 }
 
 #[tokio::test]
@@ -176,8 +229,10 @@ async fn truncated_file_imports_nothing() {
     let error = import_follows(&database, &file[..file.len() - 100]).await.unwrap_err().to_string();
     assert!(error.starts_with("cannot read line"), "{error}");
     assert_eq!(database.count("user").await, 0);
+    let options = EdgeListOptions::default();
     let missing =
-        follows::run(&database.db, "/no/such/file".as_ref(), &ProgressBar::hidden()).await;
+        follows::run(&database.db, "/no/such/file".as_ref(), &options, &ProgressBar::hidden())
+            .await;
     assert!(missing.unwrap_err().to_string().contains("/no/such/file"));
 }
 
@@ -265,7 +320,7 @@ async fn invalid_posts_are_reported_and_nothing_is_imported() {
     let report: Vec<_> = error.lines().skip(1).collect();
     let expected = [
         "  line 2 has an author who is not a user: ",
-        "  line 3 has an invalid body: This must not be ",
+        "  line 3 has an invalid body: This must have at",
         "  line 5 has an invalid body: This must be 1 to",
         "  line 6 has an invalid body: This must not con",
         "  line 7 has a createdAt that is not RFC 3",

@@ -14,6 +14,7 @@ use rand::seq::SliceRandom as _;
 
 use super::graph::Ranking;
 use super::{YEAR, graph, people, writing};
+use crate::clock;
 use crate::command::bulk::{Bulk, Follow, Post, User};
 use crate::database::Database;
 
@@ -111,13 +112,13 @@ pub async fn demo(db: &Database, password_hash: &str) -> Result<bool> {
 ///
 /// The users are registered before all others.
 async fn add_cast(bulk: &Bulk<'_>, password_hash: &str) -> Result<Vec<i64>> {
-    let registered_at = minutes_before(Utc::now() - YEAR * 2, CAST.len());
+    let registered_at = minutes_before(clock::now() - YEAR * 2, CAST.len());
     let ids = bulk.ids_at(r#""user""#, &registered_at).await?;
     let users: Vec<User> =
         zip(&ids, &CAST).map(|(id, actor)| actor.user(*id, password_hash)).collect();
     bulk.add_users(&users).await.context("cannot add the cast")?;
 
-    let followed_at = minutes_before(Utc::now() - YEAR, CAST_FOLLOWS.len());
+    let followed_at = minutes_before(clock::now() - YEAR, CAST_FOLLOWS.len());
     let follows: Vec<Follow> = zip(bulk.ids_at("follow", &followed_at).await?, CAST_FOLLOWS)
         .map(|(id, (follower, followed))| Follow {
             id,
@@ -130,7 +131,7 @@ async fn add_cast(bulk: &Bulk<'_>, password_hash: &str) -> Result<Vec<i64>> {
     // These are the newest posts, one per minute, by one author after the other.
     let round = |index: usize| CAST.iter().map(move |actor| actor.posts[index]);
     let bodies: Vec<&str> = (0..CAST[0].posts.len()).flat_map(round).collect();
-    let created_at = minutes_before(Utc::now(), bodies.len());
+    let created_at = minutes_before(clock::now(), bodies.len());
     let posts: Vec<Post<'_>> = zip(bulk.ids_at("post", &created_at).await?, bodies)
         .zip(ids.iter().cycle())
         .map(|((id, body), author)| Post { id, author: *author, body })

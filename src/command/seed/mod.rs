@@ -20,6 +20,7 @@ use indicatif::ProgressBar;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt as _, SeedableRng as _};
 
+use crate::clock;
 use crate::command::bulk::Bulk;
 use crate::command::indexes::IndexSet;
 use crate::command::{indexes, progress};
@@ -127,7 +128,7 @@ impl TimeRange {
     /// The year that ends now.
     fn last_year(rows: u64) -> Self {
         let interval = YEAR.num_milliseconds() / i64::try_from(rows.max(1)).unwrap_or(i64::MAX);
-        Self { start: Utc::now() - YEAR, interval: interval.max(1) }
+        Self { start: clock::now() - YEAR, interval: interval.max(1) }
     }
 
     /// The year that ends a year ago.

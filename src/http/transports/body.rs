@@ -60,9 +60,9 @@ pub fn from_query(uri: &Uri) -> Result<RequestBody, HttpError> {
 /// Reads the body of a POST within `read_timeout`.
 ///
 /// # Errors
-/// 415 for another media type or charset, 408 for a body that is not complete in time, 413 for one
-/// over the limit, 400 for one that is not a request or a batch within its limit; all with
-/// `BAD_REQUEST`.
+/// 415 for another media type, charset or content encoding, 408 for a body that is not complete in
+/// time, 413 for one over the limit, 400 for one that is not a request or a batch within its limit;
+/// all with `BAD_REQUEST`.
 pub async fn from_body(
     headers: &HeaderMap,
     body: Body,
@@ -71,6 +71,10 @@ pub async fn from_body(
 ) -> Result<RequestBody, HttpError> {
     if !is_json_in_utf8(headers) {
         let message = "Send the request as application/json in UTF-8.";
+        return Err(HttpError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code::BAD_REQUEST, message));
+    }
+    if let Some(encoding) = content_encoding(headers) {
+        let message = format!("The content encoding '{encoding}' is not supported. Send none.");
         return Err(HttpError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code::BAD_REQUEST, message));
     }
     let max = limits.max_body_bytes;
@@ -105,6 +109,14 @@ pub async fn from_body(
 
 fn single(body: Value) -> Result<GraphQLParams, HttpError> {
     GraphQLParams::from_json(body).map_err(HttpError::bad_request)
+}
+
+/// The content encoding of a body that is encoded.
+fn content_encoding(headers: &HeaderMap) -> Option<String> {
+    let values = headers.get_all(header::CONTENT_ENCODING).iter();
+    let mut names = values.map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let is_plain = |name: &str| matches!(name.trim(), "" | "identity");
+    names.find(|name| !is_plain(&name.to_ascii_lowercase())).map(Into::into)
 }
 
 fn is_json_in_utf8(headers: &HeaderMap) -> bool {

@@ -14,7 +14,7 @@ use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse as _, Redirect, Response};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
@@ -27,7 +27,7 @@ use crate::graphql::{
     Permitted, encode_errors, with_deadline,
 };
 use crate::http::error::HttpError;
-use crate::http::negotiation::MediaType;
+use crate::http::negotiation::{MediaType, accepts_html};
 use crate::http::{AppState, LSN_HEADER, client_ip, set_lsn};
 use crate::schema::{code, code_of, with_code};
 
@@ -42,6 +42,8 @@ struct RequestHead {
 }
 
 /// Handles all requests to `/graphql`.
+///
+/// A GET without a query string by a browser, which accepts HTML, is redirected to the playground.
 pub async fn handle(
     State(state): State<AppState>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
@@ -56,6 +58,10 @@ pub async fn handle(
             return respond_error(error, MediaType::Json);
         }
         return websocket::upgrade(upgrade, state, client, &parts);
+    }
+    if parts.method == Method::GET && parts.uri.query().is_none() && accepts_html(&parts.headers) {
+        // The playground, relative to this path because a proxy may add a prefix.
+        return Redirect::to("./").into_response();
     }
     let Some(media) = MediaType::negotiate(&parts.headers) else {
         let message =

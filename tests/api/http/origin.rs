@@ -10,14 +10,14 @@ const ALLOWED: &str = "https://app.example.com";
 const OTHER: &str = "https://evil.example";
 
 #[tokio::test]
-async fn get_requests_without_a_preflight_or_a_trusted_origin_get_403() {
+async fn get_requests_from_pages_of_other_origins_get_403() {
     let app = TestApp::with(&["--cors-origins", ALLOWED]).await;
     let get = || Request::get(get_uri(&[("query", "{ __typename }")]));
     let rejected = [
-        get(),
         get().header(header::ORIGIN, OTHER),
         get().header(header::ORIGIN, "null").header(header::HOST, "null"),
-        get().header(header::CONTENT_TYPE, "text/plain"),
+        get().header(header::ORIGIN, OTHER).header(header::CONTENT_TYPE, "text/plain"),
+        get().header(header::ORIGIN, "http://here:8000").header(header::HOST, "here:8001"),
         get().header("sec-fetch-site", "cross-site"),
         get().header("sec-fetch-site", "same-site").header(header::ORIGIN, OTHER),
     ];
@@ -29,6 +29,9 @@ async fn get_requests_without_a_preflight_or_a_trusted_origin_get_403() {
         );
     }
     let allowed = [
+        get(),
+        get().header(header::ACCEPT, "*/*").header(header::USER_AGENT, "curl/8.5.0"),
+        get().header(header::ORIGIN, "https://Here").header(header::HOST, "here:443"),
         get().header("graphql-require-preflight", "1"),
         get().header("apollo-require-preflight", "true"),
         get().header("x-apollo-operation-name", "Names"),
@@ -70,6 +73,12 @@ async fn cors_headers_are_sent_only_to_the_configured_origins() {
         let preflight_response = send(app, preflight(origin), "").await;
         let expected = if is_allowed { ALLOWED } else { "" };
         assert_eq!(preflight_response.header(header::ACCESS_CONTROL_ALLOW_ORIGIN), expected);
+        if is_allowed {
+            assert_eq!(preflight_response.status, StatusCode::OK);
+        } else {
+            assert_eq!(preflight_response.status, StatusCode::FORBIDDEN);
+            assert_eq!(preflight_response.error_code(), "CSRF_PREVENTED");
+        }
         let query = r#"{"query": "{ __typename }"}"#;
         let response = send(app, post(JSON).header(header::ORIGIN, origin), query).await;
         assert_eq!(response.body["data"]["__typename"], "Query");

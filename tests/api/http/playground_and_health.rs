@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{HeaderMap, Request, StatusCode, header};
+use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use flate2::read::GzDecoder;
 use http_body_util::BodyExt as _;
 use tower::ServiceExt as _;
@@ -49,7 +49,8 @@ async fn the_playground_and_all_linked_files_are_served_with_security_headers() 
         let policy = headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
         assert!(policy.starts_with("default-src 'none'"), "{policy}");
         assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
-        assert_eq!(headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
+        let sniffing: Vec<_> = headers.get_all(header::X_CONTENT_TYPE_OPTIONS).iter().collect();
+        assert_eq!(sniffing, ["nosniff"]);
     }
     assert_eq!(headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
     assert_eq!(headers[header::CONTENT_SECURITY_POLICY], playground::CONTENT_SECURITY_POLICY);
@@ -59,11 +60,34 @@ async fn the_playground_and_all_linked_files_are_served_with_security_headers() 
 async fn unknown_paths_get_404_and_other_methods_405() {
     let app = TestApp::new().await;
     for path in ["/nothing", "/../Cargo.toml", "/assets/", "/graphql/", "/index.html%00"] {
-        assert_eq!(get(&app, path).await.0, StatusCode::NOT_FOUND, "{path}");
+        for method in [Method::GET, Method::POST, Method::DELETE] {
+            let request = Request::builder().method(method).uri(path).body("{}".into()).unwrap();
+            let (status, _, body) = app.send(request).await;
+            assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
+            assert!(body.contains("The GraphQL endpoint is /graphql"), "{body}");
+        }
     }
-    let (status, headers, _) = app.send(Request::post("/").body("{}".into()).unwrap()).await;
+    let (status, headers, body) = app.send(Request::post("/").body("{}".into()).unwrap()).await;
     assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
-    assert_eq!(headers[header::ALLOW], "GET,HEAD");
+    assert_eq!(headers[header::ALLOW], "GET, HEAD");
+    assert!(body.contains("The GraphQL endpoint is /graphql"), "{body}");
+}
+
+#[tokio::test]
+async fn a_browser_that_opens_the_endpoint_is_redirected_to_the_playground() {
+    let app = TestApp::new().await;
+    let open = async |uri: &str, accept: &str| {
+        let request = Request::get(uri).header(header::ACCEPT, accept);
+        let (status, headers, _) = app.send(request.body(Body::empty()).unwrap()).await;
+        (status, headers.get(header::LOCATION).map(|value| value.to_str().unwrap().to_owned()))
+    };
+    let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+    let redirect = (StatusCode::SEE_OTHER, Some("./".to_owned()));
+    assert_eq!(open("/graphql", browser).await, redirect);
+    assert_eq!(open("/graphql", "text/html").await, redirect);
+    let query = "/graphql?query=%7B__typename%7D";
+    assert_eq!(open(query, browser).await, (StatusCode::OK, None), "a query is executed");
+    assert_eq!(open("/graphql", "*/*").await, (StatusCode::BAD_REQUEST, None));
 }
 
 #[tokio::test]

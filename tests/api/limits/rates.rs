@@ -55,7 +55,7 @@ async fn queries_are_charged_by_page_size_to_their_user_or_network() {
     assert_eq!(
         execute_from(&app, "2001:db8::2", RATE_LIMIT).await.2["data"]["rateLimit"]["used"],
         12,
-        "both addresses are in one IPv6 /64"
+        "both addresses are in one IPv6 /56"
     );
 }
 

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use indicatif::ProgressBar;
+use rookery::command::import::edge_list::EdgeListOptions;
 use rookery::command::import::follows;
 use sea_orm::ConnectionTrait as _;
 use serde_json::json;
@@ -97,11 +98,16 @@ async fn pruning_keeps_an_unexpired_event_and_all_events_after_it() {
 #[tokio::test]
 async fn a_stream_shows_posts_of_users_followed_by_an_import() {
     let app = TestApp::new().await;
-    let (u1, u2) = (app.register("u1").await, app.register("u2").await);
+    let import = async |text: &str| {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, text).unwrap();
+        let (database, options) = (app.database(), EdgeListOptions::default());
+        follows::run(database, file.path(), &options, &ProgressBar::hidden()).await.unwrap();
+    };
+    import("2 1\n").await;
+    let (u1, u2) = (app.imported("u1").await, app.imported("u2").await);
     let mut events = u1.subscribe_and_join(TIMELINE, json!({})).await;
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(&file, "1 2\n").unwrap();
-    follows::run(app.database(), file.path(), &ProgressBar::hidden()).await.unwrap();
+    import("1 2\n").await;
     assert_eq!(summaries(&mut events, 1).await, ["!null"]);
     u2.write("to a new follower").await;
     assert_eq!(summaries(&mut events, 1).await, ["+to a new follower"]);

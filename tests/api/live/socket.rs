@@ -33,7 +33,7 @@ pub(super) enum Incoming {
 }
 
 impl Socket {
-    async fn open(address: &str) -> Self {
+    pub(super) async fn open(address: &str) -> Self {
         Self::open_with(address, Some("graphql-transport-ws")).await
     }
 
@@ -203,6 +203,10 @@ async fn protocol_violations_close_the_socket_with_the_specified_code() {
         (vec![subscribe.clone()], 4401),
         (vec![init_with(json!({ "authorization": "Bearer wrong" }))], 4403),
         (vec![init_with(json!({ "authorization": 1 }))], 4403),
+        (vec![init_with(json!({ "token": "t" }))], 4403),
+        (vec![init_with(json!({ "headers": [["authorization", token]] }))], 4403),
+        (vec![init_with(json!({ "authorization": token, "Authorization": "Bearer x" }))], 4403),
+        (vec![init_with(json!({ "headers": { "x-api-key": "t" } }))], 4403),
         (vec![init_as_john.clone(), subscribe.clone(), subscribe.clone()], 4409),
         (vec![init.clone(), init.clone()], 4429),
         (vec![init.clone(), init], 4429),
@@ -265,13 +269,15 @@ async fn streams_per_user_operations_per_socket_and_message_size_are_limited() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn unread_responses_hold_no_database_connection() {
-    let app = TestApp::with(&["--database-max-read-connections", "1"]).await;
+    let patient = ["--write-timeout", "3600"];
+    let one_reader = ["--database-max-read-connections", "1"];
+    let app = TestApp::with(&[&patient[..], &one_reader].concat()).await;
     let (john, susan) = (app.register("john").await, app.register("susan").await);
     let body = "x".repeat(5_000);
     for _ in 0..100 {
         john.write(&body).await;
     }
-    let address = app.serve(&[]).await;
+    let address = app.serve(&patient).await;
     let mut socket = Socket::open_as(&address, &john).await;
     for id in 0..60 {
         let posts = "{ posts(first: 100) { nodes { body author { postsCount } } } }";
@@ -279,7 +285,7 @@ async fn unread_responses_hold_no_database_connection() {
     }
     for _ in 0..20 {
         tokio::time::sleep(Duration::from_millis(50)).await;
-        timeout(Duration::from_secs(3), susan.timeline()).await.expect("susan waits for john");
+        timeout(Duration::from_mins(1), susan.timeline()).await.expect("susan waits for john");
     }
     // The client gets all responses when it reads them.
     let mut complete = 0;

@@ -3,6 +3,7 @@
 //! They are john, susan, mary, david, and others that a test registers. An [`Actor`] executes
 //! GraphQL documents with the token of its user, against one instance.
 
+use rookery::command::token;
 use serde_json::{Value, json};
 
 use crate::support::app::TestApp;
@@ -113,6 +114,15 @@ pub struct Actors<'a> {
 }
 
 impl TestApp {
+    /// A user that was imported, with a token of the operator.
+    pub async fn imported(&self, username: &str) -> Actor<'_> {
+        let token = token::create(self.database(), username, 1).await.unwrap();
+        let actor = Actor { token: Some(token), username: username.to_owned(), ..self.anonymous() };
+        let viewer = actor.query("{ viewer { user { id } } }").await;
+        let id = viewer["viewer"]["user"]["id"].as_str().unwrap().to_owned();
+        Actor { id, ..actor }
+    }
+
     /// Registers john, susan, mary and david.
     pub async fn actors(&self) -> Actors<'_> {
         Actors {

@@ -32,6 +32,52 @@ pub enum Incoming {
     },
 }
 
+/// The value of `authorization` in the payload of `connection_init`.
+///
+/// It may be in `headers` instead. Names are compared without regard to case. `None` if it is
+/// missing, null or blank.
+///
+/// # Errors
+/// A close frame when the value is not a string, when there are two different values, or when
+/// another parameter seems to hold a token: without the error, the client would be anonymous and
+/// not know why.
+pub fn credentials(payload: &Map<String, Value>) -> Result<Option<String>, Close> {
+    let mut found: Option<&String> = None;
+    let headers = payload.iter().filter(|(name, _)| name.eq_ignore_ascii_case("headers"));
+    let headers = headers.map(|(_, value)| match value {
+        Value::Null => Ok(None),
+        Value::Object(headers) => Ok(Some(headers)),
+        _ => Err(misplaced_token()),
+    });
+    let headers = headers.collect::<Result<Vec<_>, _>>()?;
+    for (name, value) in headers.into_iter().flatten().flatten().chain(payload) {
+        let name = name.to_ascii_lowercase();
+        match value {
+            Value::Null => {}
+            Value::String(value) if name == "authorization" => {
+                let is_blank = value.trim().is_empty();
+                if !is_blank && found.is_some_and(|found| found != value) {
+                    return Err(misplaced_token());
+                }
+                found = if is_blank { found } else { Some(value) };
+            }
+            _ if name == "authorization" => return Err(misplaced_token()),
+            _ if name == "auth" || CREDENTIAL_WORDS.iter().any(|word| name.contains(word)) => {
+                return Err(misplaced_token());
+            }
+            _ => {}
+        }
+    }
+    Ok(found.cloned())
+}
+
+/// Parts of the names of parameters that hold a token in other protocols.
+const CREDENTIAL_WORDS: [&str; 6] = ["token", "jwt", "bearer", "secret", "apikey", "api-key"];
+
+fn misplaced_token() -> Close {
+    Close::new(4403, "Forbidden: send the token as {\"authorization\": \"Bearer <token>\"}")
+}
+
 /// An item of an operation's output.
 pub enum Outgoing {
     /// The operation turned out to be a subscription, which has no end of its own.

@@ -31,7 +31,7 @@ use crate::http::{AppState, Peer};
 use crate::limits::{KeyedPermit, RateLimitKey};
 use crate::schema::{code, server_error, with_code};
 use crate::telemetry::RequestScope;
-use message::{Close, End, Incoming, Outgoing};
+use message::{Close, End, Incoming, Outgoing, credentials};
 
 const PROTOCOL: &str = "graphql-transport-ws";
 
@@ -59,7 +59,8 @@ pub fn upgrade(
     // Messages of up to twice the limit are read, to be rejected with the protocol's close code.
     let limit = state.engine.limits.max_body_bytes.saturating_mul(2);
     let upgrade = upgrade.protocols([PROTOCOL]).max_message_size(limit).max_frame_size(limit);
-    upgrade.read_buffer_size(READ_BUFFER_BYTES).on_upgrade(async move |socket| {
+    let upgrade = upgrade.read_buffer_size(READ_BUFFER_BYTES);
+    let mut response = upgrade.on_upgrade(async move |socket| {
         let is_supported = socket.protocol().is_some_and(|protocol| protocol == PROTOCOL);
         let mut connection = Connection {
             socket,
@@ -87,7 +88,11 @@ pub fn upgrade(
             End::Closed => close(socket, None).await,
             End::Close(reason) => close(socket, Some(reason)).await,
         }
-    })
+    });
+    // Among the extensions are the client's spellings of header names, which hyper sends back. Some
+    // clients look up `Sec-WebSocket-Protocol` with regard to case.
+    response.extensions_mut().extend(head.extensions.clone());
+    response
 }
 
 /// Sends the close frame, if any, and reads until the connection is closed.
@@ -195,11 +200,8 @@ impl Connection {
         if self.permit.is_some() {
             return Err(Close::new(4429, "Too many initialisation requests").into());
         }
-        let given = payload.iter().find(|(key, _)| key.eq_ignore_ascii_case("authorization"));
-        match given.map(|(_, value)| value) {
-            None | Some(Value::Null) => {}
-            Some(Value::String(token)) => self.token = Some(token.clone()),
-            Some(_) => return Err(Close::forbidden().into()),
+        if let Some(token) = credentials(&payload)? {
+            self.token = Some(token);
         }
         let arrival = self.arrival();
         let requester = async move { arrival.check_rate()?.permit().await?.authenticate().await };
