@@ -10,6 +10,7 @@ use std::sync::Mutex;
 use indicatif::ProgressBar;
 use libfuzzer_sys::fuzz_target;
 use rookery::command::doctor;
+use rookery::command::import::edge_list::EdgeListOptions;
 use rookery::command::import::follows;
 use rookery_fuzz::SERVICE;
 
@@ -24,8 +25,11 @@ fuzz_target!(|file: &[u8]| {
     let database = &SERVICE.app.database;
     SERVICE.runtime.block_on(async {
         let progress = ProgressBar::hidden();
-        let Ok(first) = follows::run(database, &path, &progress).await else { return };
-        let second = follows::run(database, &path, &progress).await.expect("import it again");
+        let options = EdgeListOptions::default();
+        let Ok(first) = follows::run(database, &path, &options, &progress).await else { return };
+        let first = first.summary;
+        let second = follows::run(database, &path, &options, &progress).await;
+        let second = second.expect("import it again").summary;
         let added = (second.follows_read, second.users_added, second.follows_added);
         assert_eq!(added, (first.follows_read, 0, 0));
         let report = doctor::run(database, false, &progress).await.expect("run the checks");
