@@ -100,7 +100,7 @@ pub struct Limits {
     /// They are shared fairly: when all are in use, the next one goes to the client network that
     /// has the fewest. Excess requests queue for up to 1 s (50 ms for a client network under
     /// sustained overload) and then fail with `UNAVAILABLE` (503).
-    #[arg(long, env = "ROOKERY_MAX_CONCURRENT_REQUESTS", default_value_t = 256, value_name = "N",
+    #[arg(long, env = "ROOKERY_MAX_CONCURRENT_REQUESTS", default_value_t = 128, value_name = "N",
           value_parser = parse_at_least_one)]
     pub max_concurrent_requests: usize,
 
