@@ -18,7 +18,7 @@ struct Options {
     config: Config,
 }
 
-/// The default configuration for a database, without rate limits.
+/// The default configuration for a database, without limits of rates and posts.
 pub fn config(url: &str) -> Config {
     let rate_limits = [
         "--rate-limit-per-network",
@@ -26,6 +26,10 @@ pub fn config(url: &str) -> Config {
         "--rate-limit-per-user",
         "0",
         "--credential-attempts-per-minute",
+        "0",
+        "--max-posts-per-day",
+        "0",
+        "--max-post-bytes-per-day",
         "0",
     ];
     Options::parse_from([&["bench", "--database-url", url], &rate_limits[..]].concat()).config
