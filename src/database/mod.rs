@@ -54,19 +54,23 @@ pub use write_transaction::WriteTransaction;
 /// Maximum number of prepared statements of a connection; Rookery has fewer.
 const STATEMENT_CACHE_CAPACITY: usize = 256;
 
-/// The user of a connection, among which connections are shared fairly.
+/// On whose behalf a connection is used.
+///
+/// Connections are shared fairly among consumers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Consumer {
-    /// The service itself: events for subscribers, and commands.
+    /// The service itself.
+    ///
+    /// It runs the event hub, replays of missed events, writes of last-seen times, and commands.
     #[default]
     Service,
-    /// The requests of a client network.
+    /// The requests and subscriptions of a client network.
     Network(ClientNetwork),
 }
 
 /// Maximum number of transactions that wait for a connection.
 ///
-/// Subscribers of an event wait together; there may be many of them.
+/// The subscribers of an event read at the same time, and there may be thousands of them.
 const MAX_WAITING: usize = 100_000;
 
 /// A handle to the database. Clones share the connections.

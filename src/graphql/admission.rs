@@ -158,7 +158,7 @@ impl Permitted {
     pub async fn authenticate(&mut self) -> Result<Requester, Error> {
         let Checked { arrival, first_point } = &mut self.checked;
         let engine = &arrival.engine;
-        let snapshot = Snapshot::new(&engine.database.for_network(arrival.client.network));
+        let snapshot = Snapshot::new(&engine.services.db.for_network(arrival.client.network));
         let viewer = match arrival.authorization.as_deref() {
             None => None,
             Some(authorization) => match verify(engine, &snapshot, authorization).await {
@@ -216,7 +216,7 @@ impl Requester {
 
     /// The database, used on behalf of the client's network.
     pub(super) fn database(&self) -> Database {
-        self.engine.database.for_network(self.client.network)
+        self.engine.services.db.for_network(self.client.network)
     }
 
     /// Finds or validates the document, and coerces the variables.

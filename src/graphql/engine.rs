@@ -12,7 +12,6 @@ use super::executor::Executor;
 use super::persisted::PersistedDocuments;
 use crate::auth::ActivityTracker;
 use crate::config::{Config, Limits};
-use crate::database::Database;
 use crate::domain::Services;
 use crate::events::EventHub;
 use crate::limits::{ConcurrencyLimiter, CostRateLimiter, ResponseMemory, StreamLimiter};
@@ -28,7 +27,6 @@ pub struct GraphqlEngine {
     pub(super) slow_threshold: Duration,
     pub limits: Limits,
     pub services: Services,
-    pub database: Database,
     pub activity: ActivityTracker,
     pub concurrency: ConcurrencyLimiter,
     pub cost_limiter: Arc<CostRateLimiter>,
@@ -50,19 +48,17 @@ impl GraphqlEngine {
         metrics: Arc<Metrics>,
     ) -> Result<Self> {
         let limits = config.limits.clone();
-        let database = services.db.clone();
         let executor = Executor::new(events, config.graphql.federation);
         let schema = DocumentSchema::from_sdl(&executor.sdl())?;
         let persisted = PersistedDocuments::new(&config.graphql, &schema, &limits)?;
         Ok(Self {
             documents: DocumentCache::new(config.graphql.document_cache_bytes),
             schema,
-            services,
             executor,
             persisted,
             slow_threshold: Duration::from_millis(config.observability.slow_operation_ms),
-            activity: ActivityTracker::start(database.clone()),
-            database,
+            activity: ActivityTracker::start(services.db.clone()),
+            services,
             concurrency: ConcurrencyLimiter::new(limits.max_concurrent_requests),
             cost_limiter: Arc::new(CostRateLimiter::per_minute(
                 limits.rate_limit_per_network,

@@ -183,11 +183,13 @@ impl Operation {
 ///
 /// It is also stored with the session. Without it, the session reads from the primary.
 async fn write_lsn(engine: &GraphqlEngine, context: &RequestContext) -> Option<Lsn> {
-    if !engine.database.has_replicas() {
+    if !engine.services.db.has_replicas() {
         return None;
     }
     let session = context.viewer().map(|viewer| viewer.session().id);
-    match tokio::time::timeout(WRITE_LSN_TIMEOUT, engine.database.record_write_lsn(session)).await {
+    match tokio::time::timeout(WRITE_LSN_TIMEOUT, engine.services.db.record_write_lsn(session))
+        .await
+    {
         Ok(Ok(lsn)) => Some(lsn),
         failed => {
             tracing::warn!(

@@ -42,7 +42,7 @@ async fn database_is_up(state: &AppState) -> bool {
     match *cache {
         Some((at, is_up)) if at.elapsed() < CACHE_TTL => is_up,
         previous => {
-            let query = state.engine.database.reader().execute_unprepared("SELECT 1");
+            let query = state.engine.services.db.reader().execute_unprepared("SELECT 1");
             let is_up = matches!(timeout(QUERY_TIMEOUT, query).await, Ok(Ok(_)));
             if is_up != previous.is_none_or(|(_, was_up)| was_up) {
                 tracing::warn!(is_up, "database readiness changed");

@@ -4,10 +4,9 @@
 //! goes to the waiting key that holds the fewest, and among those to the one whose last permit is
 //! oldest, so that keys take turns for a single permit. When too many requests wait, a further one
 //! takes the place of the newest of the key with the most. A client network that sends many
-//! requests therefore delays and loses its own requests, and a request of another network waits for
-//! at most one permit. This is max-min fairness; no permit is ever idle while a request waits.
-//! Written by hand because tokio's `Semaphore` is first come, first served, and tower has no fair
-//! queueing.
+//! requests therefore delays and loses its own requests first. This is max-min fairness; no permit
+//! is idle while a request waits. Written by hand because tokio's `Semaphore` is first come, first
+//! served, and tower has no fair queueing.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
