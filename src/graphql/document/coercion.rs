@@ -69,10 +69,7 @@ pub fn variables(
     let (mut coerced, mut errors) = (Variables::default(), Vec::new());
     for definition in definitions {
         let (name, ty) = (definition.name.as_str(), &*definition.ty);
-        let position = || {
-            let offset = definition.location().map_or(0, |location| location.offset());
-            Lines::new(text).position(offset)
-        };
+        let position = || Lines::new(text).start_of(definition.location());
         let value = match (given.remove(name), &definition.default_value) {
             (Some(ConstValue::Null), _) if ty.is_non_null() => {
                 let message =

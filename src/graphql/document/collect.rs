@@ -226,7 +226,7 @@ impl<'a> Builder<'a> {
             let sets: Vec<_> = fields.iter().map(|(_, field)| &field.selection_set).collect();
             self.selection(ty.inner_named_type(), &sets)
         };
-        let pos = self.lines.position(field.location().map_or(0, |location| location.offset()));
+        let pos = self.lines.start_of(field.location());
         let name = Name::new(&field.name);
         let key = Name::new(key);
         let shape = ResponseField::new(key.clone(), Nullability::of(ty), below);
@@ -251,7 +251,7 @@ impl<'a> Builder<'a> {
     ) -> Option<(Positioned<Name>, Positioned<Value>)> {
         let definition = field.definition.argument_by_name(&argument.name)?;
         let value = coercion::literal(&self.schema.schema, &argument.value, &definition.ty);
-        let pos = self.lines.position(argument.location().map_or(0, |location| location.offset()));
+        let pos = self.lines.start_of(argument.location());
         Some((Positioned::new(Name::new(&argument.name), pos), Positioned::new(value, pos)))
     }
 
@@ -260,7 +260,7 @@ impl<'a> Builder<'a> {
         &self,
         variable: &Node<ast::VariableDefinition>,
     ) -> Positioned<VariableDefinition> {
-        let pos = self.lines.position(variable.location().map_or(0, |location| location.offset()));
+        let pos = self.lines.start_of(variable.location());
         // Only the name is used: the values are coerced already.
         let any = BaseType::Named(Name::new("String"));
         Positioned::new(

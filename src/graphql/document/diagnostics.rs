@@ -5,7 +5,7 @@ use apollo_compiler::diagnostic::ToCliReport as _;
 use apollo_compiler::validation::{DiagnosticData, DiagnosticList};
 use async_graphql::{Pos, ServerError};
 
-use super::source::Lines;
+use super::source::{Fault, Lines, MAX_NESTING, Refusal};
 use crate::schema::{code, with_code};
 
 /// Maximum number of errors in the response to a document that is not valid.
@@ -35,12 +35,28 @@ pub fn syntax_error(errors: &DiagnosticList, lines: &Lines<'_>) -> ServerError {
     for (token, spelling) in TOKENS {
         message = message.replace(token, spelling);
     }
-    let offset = error.error.location().map_or(0, |span| span.offset());
-    malformed(&message, lines.position(offset))
+    malformed(&message, lines.start_of(error.error.location()))
+}
+
+/// The error of a document that is refused before it is parsed.
+pub fn refusal(refusal: &Refusal, lines: &Lines<'_>) -> ServerError {
+    let message = match refusal.fault {
+        Fault::TooManyLevels => return too_many_levels(),
+        Fault::MissingColon => "expected : after a name".to_owned(),
+        Fault::UnterminatedString => "unterminated string".to_owned(),
+        Fault::UnexpectedCharacter(character) => format!("unexpected character {character:?}"),
+    };
+    malformed(&message, lines.position(refusal.at))
+}
+
+/// The error of a document with more than [`MAX_NESTING`] levels of brackets.
+pub fn too_many_levels() -> ServerError {
+    let message = format!("The document has more than {MAX_NESTING} levels of brackets.");
+    with_code(code::QUERY_TOO_COMPLEX, message)
 }
 
 /// A syntax error at a position.
-pub fn malformed(message: &str, pos: Pos) -> ServerError {
+fn malformed(message: &str, pos: Pos) -> ServerError {
     let Pos { line, column } = pos;
     let message = format!("Syntax error at line {line}, column {column}: {message}.");
     located(code::PARSE_FAILED, &message, Some(pos))

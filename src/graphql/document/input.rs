@@ -215,7 +215,6 @@ impl<'a> Walk<'a> {
         if self.errors.len() >= MAX_ERRORS {
             return;
         }
-        let offset = value.location().map_or(0, |location| location.offset());
-        self.errors.push(invalid(message, self.lines.position(offset)));
+        self.errors.push(invalid(message, self.lines.start_of(value.location())));
     }
 }

@@ -291,7 +291,7 @@ fn measure_fragment<'a>(
 }
 
 fn position(name: &Name, lines: &Lines<'_>) -> Pos {
-    lines.position(name.location().map_or(0, |location| location.offset()))
+    lines.start_of(name.location())
 }
 
 fn count_values(value: &Value) -> usize {

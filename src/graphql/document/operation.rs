@@ -106,8 +106,8 @@ impl ValidOperation {
             if is_condition && variables.get(name) == Some(&ConstValue::Null) {
                 let message =
                     format!("Variable \"${name}\" of \"@skip\" or \"@include\" must not be null.");
-                let offset = definition.location().map_or(0, |location| location.offset());
-                return Err(vec![invalid(&message, Lines::new(text).position(offset))]);
+                let pos = Lines::new(text).start_of(definition.location());
+                return Err(vec![invalid(&message, pos)]);
             }
         }
         Ok(variables)

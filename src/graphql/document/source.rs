@@ -7,10 +7,14 @@
 //! fragments and variables. Both are replaced by as many spaces, so positions stay the same. It
 //! accepts a string that starts with a line end, and it drops an argument or input field without a
 //! colon. Both are syntax errors here.
+//!
+//! The parser reads on after an unknown character and after too many levels of brackets, and makes
+//! an error for each further token. Documents that consist of them are refused here.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
+use apollo_compiler::parser::SourceSpan;
 use async_graphql::Pos;
 
 /// Keywords that start a definition with a description.
@@ -18,17 +22,21 @@ const KEYWORDS: [&str; 4] = ["query", "mutation", "subscription", "fragment"];
 
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
+/// Punctuators, and the signs of numbers.
+const PUNCTUATORS: &str = "!$&().:=@[]{|}+-";
+
+/// Maximum depth of nested selections, lists and input objects.
+///
+/// The parser recurses for each level.
+pub const MAX_NESTING: usize = 96;
+
 /// Replaces commas, byte order marks and descriptions by spaces.
 ///
 /// Strings and comments keep their content.
 ///
 /// # Errors
-/// A syntax error that the parser does not find: a line end right after the quote of a string, or
-/// an argument or an input field without a colon.
-pub fn prepare(text: &str) -> Result<Cow<'_, str>, SyntaxError> {
-    if !text.contains([',', '"', '(', BYTE_ORDER_MARK]) {
-        return Ok(Cow::Borrowed(text));
-    }
+/// The first [`Fault`].
+pub fn prepare(text: &str) -> Result<Cow<'_, str>, Refusal> {
     let mut blanks = Vec::new();
     let mut brackets = Vec::new();
     let mut parentheses = 0_usize;
@@ -43,18 +51,21 @@ pub fn prepare(text: &str) -> Result<Cow<'_, str>, SyntaxError> {
             ',' | BYTE_ORDER_MARK => blanks.push(range),
             ' ' | '\t' | '\n' | '\r' | '#' => {}
             _ if previous == Token::Argument && first != ':' => {
-                return Err(SyntaxError { at: range.start, message: "expected : after a name" });
+                return Err(Refusal { at: range.start, fault: Fault::MissingColon });
             }
             '"' if range.len() == 1 => {
-                return Err(SyntaxError { at: range.start, message: "unterminated string" });
+                return Err(Refusal { at: range.start, fault: Fault::UnterminatedString });
             }
             '"' => {
                 let may_be = may_precede_description(previous, brackets.len());
                 description = may_be.then_some(range);
                 previous = Token::String;
             }
+            _ if !first.is_ascii_alphanumeric() && first != '_' && !PUNCTUATORS.contains(first) => {
+                return Err(Refusal { at: range.start, fault: Fault::UnexpectedCharacter(first) });
+            }
             _ => {
-                let is_described = is_described(&text[range], brackets.len());
+                let is_described = is_described(&text[range.clone()], brackets.len());
                 blanks.extend(description.take().filter(|_| is_described));
                 match first {
                     '(' | '[' | '{' => brackets.push(first),
@@ -62,6 +73,9 @@ pub fn prepare(text: &str) -> Result<Cow<'_, str>, SyntaxError> {
                     _ => {}
                 }
                 parentheses += usize::from(first == '(');
+                if brackets.len() - parentheses > MAX_NESTING {
+                    return Err(Refusal { at: range.start, fault: Fault::TooManyLevels });
+                }
                 // Braces inside of parentheses are those of an input object.
                 let is_argument = parentheses > 0
                     && brackets.last() != Some(&'[')
@@ -77,11 +91,24 @@ pub fn prepare(text: &str) -> Result<Cow<'_, str>, SyntaxError> {
     Ok(if blanks.is_empty() { Cow::Borrowed(text) } else { Cow::Owned(blank(text, blanks)) })
 }
 
-/// A syntax error at an offset of a document.
+/// A fault at an offset of a document.
 #[derive(Debug, PartialEq)]
-pub struct SyntaxError {
+pub struct Refusal {
     pub at: usize,
-    pub message: &'static str,
+    pub fault: Fault,
+}
+
+/// A reason to refuse a document before it is parsed.
+#[derive(Debug, PartialEq)]
+pub enum Fault {
+    /// An argument or an input field without a colon.
+    MissingColon,
+    /// A line end right after the quote of a string, or before its other quote.
+    UnterminatedString,
+    /// A character that starts no token.
+    UnexpectedCharacter(char),
+    /// More than [`MAX_NESTING`] levels of brackets.
+    TooManyLevels,
 }
 
 /// A token, as far as the position of a description depends on it.
@@ -203,6 +230,11 @@ impl<'a> Lines<'a> {
         Self { text, starts, is_ascii: text.is_ascii() }
     }
 
+    /// The position of the start of a node. A node without a location is that of the whole text.
+    pub fn start_of(&self, location: Option<SourceSpan>) -> Pos {
+        self.position(location.map_or(0, |span| span.offset()))
+    }
+
     /// The line and the column of an offset.
     ///
     /// Both start at 1. A column is one character.
@@ -219,7 +251,7 @@ impl<'a> Lines<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Lines, SyntaxError, prepare};
+    use super::{Fault, Lines, MAX_NESTING, Refusal, prepare};
 
     #[test]
     fn ignored_characters_and_descriptions_become_spaces() {
@@ -275,8 +307,29 @@ mod tests {
             ("{ a(b: {c: \"\"d}) }", 14),
             ("{ a(b: [{c d: E}]) }", 11),
         ] {
-            let error = prepare(text).map_err(|SyntaxError { at, .. }| at);
+            let error = prepare(text).map_err(|Refusal { at, .. }| at);
             assert_eq!(error, Err(at), "{text}");
+        }
+    }
+
+    #[test]
+    fn unknown_characters_and_deep_nesting_are_refused() {
+        let refused = |text: &str| prepare(text).unwrap_err();
+        for (text, at, unknown) in
+            [("{ é }", 2, 'é'), ("{ a(b: ?) }", 7, '?'), ("{ a } \u{200b}", 6, '\u{200b}')]
+        {
+            let expected = Refusal { at, fault: Fault::UnexpectedCharacter(unknown) };
+            assert_eq!(refused(text), expected, "{text}");
+        }
+        for opening in ["{ ", "[ ", "{ a ", "{ ... "] {
+            let at = opening.len() * MAX_NESTING;
+            prepare(&opening.repeat(MAX_NESTING)).unwrap();
+            let fault = Fault::TooManyLevels;
+            assert_eq!(refused(&opening.repeat(MAX_NESTING + 1)), Refusal { at, fault });
+        }
+        // Brackets in strings and comments are none.
+        for text in ["{ a(b: \"é?{[\") # é?{[ \n }", "{ a(b: \"\"\"é?{[\"\"\") }"] {
+            assert_eq!(prepare(text).unwrap(), text);
         }
     }
 

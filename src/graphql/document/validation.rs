@@ -15,15 +15,10 @@ use apollo_compiler::{ExecutableDocument, Name, Node, Schema, name, ty};
 use async_graphql::ServerError;
 
 use super::limits::DocumentSize;
-use super::source::{self, Lines};
+use super::source::{self, Lines, MAX_NESTING};
 use super::{diagnostics, input, limits};
 use crate::config::Limits;
 use crate::schema::{code, with_code};
-
-/// Maximum depth of nested selections, lists and input objects.
-///
-/// The parser recurses for each level.
-const MAX_NESTING: usize = 96;
 
 /// The schema against which documents are validated.
 pub struct DocumentSchema {
@@ -82,16 +77,14 @@ impl DocumentSchema {
     /// and `GRAPHQL_VALIDATION_FAILED` for each of the first validation errors.
     pub fn validate(&self, text: &str, limits: &Limits) -> Result<ValidDocument, Vec<ServerError>> {
         limits::check_length(text, limits).map_err(|error| vec![error])?;
-        let text = source::prepare(text).map_err(|error| {
-            vec![diagnostics::malformed(error.message, Lines::new(text).position(error.at))]
-        })?;
+        let text = source::prepare(text)
+            .map_err(|refusal| vec![diagnostics::refusal(&refusal, &Lines::new(text))])?;
         let text = text.into_owned();
         let lines = Lines::new(&text);
         let mut parser = Parser::new().recursion_limit(MAX_NESTING);
         let parsed = parser.parse_ast(text.as_str(), "");
         if parser.recursion_reached() > MAX_NESTING {
-            let message = format!("The document has more than {MAX_NESTING} levels of brackets.");
-            return Err(vec![with_code(code::QUERY_TOO_COMPLEX, message)]);
+            return Err(vec![diagnostics::too_many_levels()]);
         }
         let syntax =
             parsed.map_err(|error| vec![diagnostics::syntax_error(&error.errors, &lines)])?;
