@@ -5,7 +5,7 @@ use apollo_compiler::diagnostic::ToCliReport as _;
 use apollo_compiler::validation::{DiagnosticData, DiagnosticList};
 use async_graphql::{Pos, ServerError};
 
-use super::source::{Fault, Lines, MAX_NESTING, Refusal};
+use super::source::{Lines, MAX_NESTING, MAX_VARIABLES, SourceError, SourceErrorKind};
 use crate::schema::{code, with_code};
 
 /// Maximum number of errors in the response to a document that is not valid.
@@ -39,20 +39,27 @@ pub fn syntax_error(errors: &DiagnosticList, lines: &Lines<'_>) -> ServerError {
 }
 
 /// The error of a document that is refused before it is parsed.
-pub fn refusal(refusal: &Refusal, lines: &Lines<'_>) -> ServerError {
-    let message = match refusal.fault {
-        Fault::TooManyLevels => return too_many_levels(),
-        Fault::MissingColon => "expected : after a name".to_owned(),
-        Fault::UnterminatedString => "unterminated string".to_owned(),
-        Fault::UnexpectedCharacter(character) => format!("unexpected character {character:?}"),
+pub fn source_error(error: &SourceError, lines: &Lines<'_>) -> ServerError {
+    let message = match error.kind {
+        SourceErrorKind::TooManyLevels => return too_many_levels(),
+        SourceErrorKind::TooManyVariables => return too_many(MAX_VARIABLES, "variables"),
+        SourceErrorKind::MissingColon => "expected : after a name".to_owned(),
+        SourceErrorKind::UnterminatedString => "unterminated string".to_owned(),
+        SourceErrorKind::UnexpectedCharacter(character) => {
+            format!("Unexpected character \"{}\"", character.escape_debug())
+        }
     };
-    malformed(&message, lines.position(refusal.at))
+    malformed(&message, lines.position(error.at))
 }
 
 /// The error of a document with more than [`MAX_NESTING`] levels of brackets.
 pub fn too_many_levels() -> ServerError {
-    let message = format!("The document has more than {MAX_NESTING} levels of brackets.");
-    with_code(code::QUERY_TOO_COMPLEX, message)
+    too_many(MAX_NESTING, "levels of brackets")
+}
+
+/// The error of a document that has more than `max` of something.
+pub fn too_many(max: usize, unit: &str) -> ServerError {
+    with_code(code::QUERY_TOO_COMPLEX, format!("The document has more than {max} {unit}."))
 }
 
 /// A syntax error at a position.

@@ -13,10 +13,9 @@ use apollo_compiler::ast::{
 };
 use async_graphql::{Pos, ServerError};
 
-use super::diagnostics::invalid;
+use super::diagnostics::{invalid, too_many};
 use super::source::Lines;
 use crate::config::Limits;
-use crate::schema::{code, with_code};
 
 /// Maximum depth of nested fields, spreads and inline fragments.
 ///
@@ -52,9 +51,6 @@ const MAX_INTROSPECTION_WEIGHT: usize = 8;
 ///
 /// The response to `__schema` is as large as the schema.
 const INTROSPECTION_WEIGHTS: [(&str, usize); 2] = [("__schema", 2), ("__type", 1)];
-
-/// Maximum number of variables of an operation.
-const MAX_VARIABLES: usize = 100;
 
 /// Maximum depth of nested lists in an introspection.
 ///
@@ -110,7 +106,6 @@ pub fn check(
                 check_limit("directives", stats.directives, limits.max_directives)?;
                 let weight = stats.introspection_weight;
                 check_limit("introspection fields", weight, MAX_INTROSPECTION_WEIGHT)?;
-                check_limit("variables", operation.variables.len(), MAX_VARIABLES)?;
                 if operation.operation_type != OperationType::Subscription {
                     check_limit("root fields", stats.root_fields, limits.max_root_fields)?;
                 }
@@ -304,11 +299,7 @@ fn count_values(value: &Value) -> usize {
 }
 
 fn check_limit(unit: &str, count: usize, max: usize) -> Result<(), ServerError> {
-    if count <= max {
-        return Ok(());
-    }
-    let message = format!("The document has more than {max} {unit}.");
-    Err(with_code(code::QUERY_TOO_COMPLEX, message))
+    if count <= max { Ok(()) } else { Err(too_many(max, unit)) }
 }
 
 #[cfg(test)]

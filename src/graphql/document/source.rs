@@ -9,7 +9,8 @@
 //! colon. Both are syntax errors here.
 //!
 //! The parser reads on after an unknown character and after too many levels of brackets, and makes
-//! an error for each further token. Documents that consist of them are refused here.
+//! an error for each further token. Such documents are refused here, and so are those with too many
+//! variables, before they are parsed.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -30,31 +31,37 @@ const PUNCTUATORS: &str = "!$&().:=@[]{|}+-";
 /// The parser recurses for each level.
 pub const MAX_NESTING: usize = 96;
 
+/// Maximum number of variables of an operation.
+pub const MAX_VARIABLES: usize = 100;
+
 /// Replaces commas, byte order marks and descriptions by spaces.
 ///
 /// Strings and comments keep their content.
 ///
 /// # Errors
-/// The first [`Fault`].
-pub fn prepare(text: &str) -> Result<Cow<'_, str>, Refusal> {
+/// The first [`SourceErrorKind`].
+pub fn prepare(text: &str) -> Result<Cow<'_, str>, SourceError> {
     let mut blanks = Vec::new();
     let mut brackets = Vec::new();
     let mut parentheses = 0_usize;
+    let mut variables = 0;
     let mut previous = Token::Start;
     // A string that is a description if the right token follows.
     let mut description: Option<Range<usize>> = None;
     let mut at = 0;
     while let Some(first) = text[at..].chars().next() {
-        let range = at..at + token_length(&text[at..], first);
-        at = range.end;
+        let start = at;
+        at += token_length(&text[at..], first);
+        let range = start..at;
+        let error = |kind| SourceError { at: start, kind };
         match first {
             ',' | BYTE_ORDER_MARK => blanks.push(range),
             ' ' | '\t' | '\n' | '\r' | '#' => {}
             _ if previous == Token::Argument && first != ':' => {
-                return Err(Refusal { at: range.start, fault: Fault::MissingColon });
+                return Err(error(SourceErrorKind::MissingColon));
             }
             '"' if range.len() == 1 => {
-                return Err(Refusal { at: range.start, fault: Fault::UnterminatedString });
+                return Err(error(SourceErrorKind::UnterminatedString));
             }
             '"' => {
                 let may_be = may_precede_description(previous, brackets.len());
@@ -62,10 +69,10 @@ pub fn prepare(text: &str) -> Result<Cow<'_, str>, Refusal> {
                 previous = Token::String;
             }
             _ if !first.is_ascii_alphanumeric() && first != '_' && !PUNCTUATORS.contains(first) => {
-                return Err(Refusal { at: range.start, fault: Fault::UnexpectedCharacter(first) });
+                return Err(error(SourceErrorKind::UnexpectedCharacter(first)));
             }
             _ => {
-                let is_described = is_described(&text[range.clone()], brackets.len());
+                let is_described = is_described(&text[range], brackets.len());
                 blanks.extend(description.take().filter(|_| is_described));
                 match first {
                     '(' | '[' | '{' => brackets.push(first),
@@ -73,8 +80,19 @@ pub fn prepare(text: &str) -> Result<Cow<'_, str>, Refusal> {
                     _ => {}
                 }
                 parentheses += usize::from(first == '(');
+                // Where a variable is used and not defined, it is nested deeper or has a name.
+                match first {
+                    '(' if brackets.len() == 1 => variables = 0,
+                    '$' if brackets == ['('] && previous != Token::Punctuator(':') => {
+                        variables += 1;
+                    }
+                    _ => {}
+                }
+                if variables > MAX_VARIABLES {
+                    return Err(error(SourceErrorKind::TooManyVariables));
+                }
                 if brackets.len() - parentheses > MAX_NESTING {
-                    return Err(Refusal { at: range.start, fault: Fault::TooManyLevels });
+                    return Err(error(SourceErrorKind::TooManyLevels));
                 }
                 // Braces inside of parentheses are those of an input object.
                 let is_argument = parentheses > 0
@@ -91,16 +109,16 @@ pub fn prepare(text: &str) -> Result<Cow<'_, str>, Refusal> {
     Ok(if blanks.is_empty() { Cow::Borrowed(text) } else { Cow::Owned(blank(text, blanks)) })
 }
 
-/// A fault at an offset of a document.
+/// An error at an offset of a document.
 #[derive(Debug, PartialEq)]
-pub struct Refusal {
+pub struct SourceError {
     pub at: usize,
-    pub fault: Fault,
+    pub kind: SourceErrorKind,
 }
 
 /// A reason to refuse a document before it is parsed.
 #[derive(Debug, PartialEq)]
-pub enum Fault {
+pub enum SourceErrorKind {
     /// An argument or an input field without a colon.
     MissingColon,
     /// A line end right after the quote of a string, or before its other quote.
@@ -109,6 +127,8 @@ pub enum Fault {
     UnexpectedCharacter(char),
     /// More than [`MAX_NESTING`] levels of brackets.
     TooManyLevels,
+    /// An operation with more than [`MAX_VARIABLES`] variables.
+    TooManyVariables,
 }
 
 /// A token, as far as the position of a description depends on it.
@@ -251,7 +271,7 @@ impl<'a> Lines<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fault, Lines, MAX_NESTING, Refusal, prepare};
+    use super::{Lines, MAX_NESTING, MAX_VARIABLES, SourceError, SourceErrorKind, prepare};
 
     #[test]
     fn ignored_characters_and_descriptions_become_spaces() {
@@ -307,7 +327,7 @@ mod tests {
             ("{ a(b: {c: \"\"d}) }", 14),
             ("{ a(b: [{c d: E}]) }", 11),
         ] {
-            let error = prepare(text).map_err(|Refusal { at, .. }| at);
+            let error = prepare(text).map_err(|SourceError { at, .. }| at);
             assert_eq!(error, Err(at), "{text}");
         }
     }
@@ -318,15 +338,21 @@ mod tests {
         for (text, at, unknown) in
             [("{ é }", 2, 'é'), ("{ a(b: ?) }", 7, '?'), ("{ a } \u{200b}", 6, '\u{200b}')]
         {
-            let expected = Refusal { at, fault: Fault::UnexpectedCharacter(unknown) };
+            let expected = SourceError { at, kind: SourceErrorKind::UnexpectedCharacter(unknown) };
             assert_eq!(refused(text), expected, "{text}");
         }
         for opening in ["{ ", "[ ", "{ a ", "{ ... "] {
             let at = opening.len() * MAX_NESTING;
             prepare(&opening.repeat(MAX_NESTING)).unwrap();
-            let fault = Fault::TooManyLevels;
-            assert_eq!(refused(&opening.repeat(MAX_NESTING + 1)), Refusal { at, fault });
+            let kind = SourceErrorKind::TooManyLevels;
+            assert_eq!(refused(&opening.repeat(MAX_NESTING + 1)), SourceError { at, kind });
         }
+        let variables = |count| format!("query A({})", "$a: [B] = [$c] @d(e: $f) ".repeat(count));
+        let text =
+            format!("{0} {0} {{ a(b: [{1}]) }}", variables(MAX_VARIABLES), "$c ".repeat(200));
+        prepare(&text).unwrap();
+        let error = refused(&variables(MAX_VARIABLES + 1));
+        assert_eq!(error.kind, SourceErrorKind::TooManyVariables);
         // Brackets in strings and comments are none.
         for text in ["{ a(b: \"é?{[\") # é?{[ \n }", "{ a(b: \"\"\"é?{[\"\"\") }"] {
             assert_eq!(prepare(text).unwrap(), text);

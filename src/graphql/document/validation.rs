@@ -78,7 +78,7 @@ impl DocumentSchema {
     pub fn validate(&self, text: &str, limits: &Limits) -> Result<ValidDocument, Vec<ServerError>> {
         limits::check_length(text, limits).map_err(|error| vec![error])?;
         let text = source::prepare(text)
-            .map_err(|refusal| vec![diagnostics::refusal(&refusal, &Lines::new(text))])?;
+            .map_err(|error| vec![diagnostics::source_error(&error, &Lines::new(text))])?;
         let text = text.into_owned();
         let lines = Lines::new(&text);
         let mut parser = Parser::new().recursion_limit(MAX_NESTING);
