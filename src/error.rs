@@ -31,6 +31,8 @@ pub enum Error {
     OutOfRange { argument: &'static str, min: i32, max: i32 },
     /// The texts in the response exceed `--max-response-text-bytes`.
     ResponseTooLarge,
+    /// The statements of the operation would look up more than `max` rows.
+    TooMuchWork { max: usize },
     /// The rate limit of the client is exceeded.
     RateLimited {
         /// Time until the request can succeed.

@@ -27,8 +27,8 @@ use rookery::error::Error;
 use rookery::http::{ServerLimits, ServerOptions, Shutdown};
 use rookery::ids::{GlobalId, IdGenerator};
 use rookery::loaders::{
-    Batch as _, FollowList, FollowRow, PageKey, SCAN_MIN_FOLLOWING, SCAN_WINDOW, TimelineKey,
-    TimelineRow, Timelines, follows_sql,
+    Batch as _, FollowList, FollowRow, PageKey, SCAN_WINDOW, TimelineKey, TimelineRow, Timelines,
+    follows_sql,
 };
 use rookery::pagination::{Direction, PageRequest};
 use sea_orm::{
@@ -101,8 +101,10 @@ type JsonResult<T> = Result<Json<T>, Failure>;
 async fn find(snapshot: &Snapshot, username: &str) -> anyhow::Result<user::Model> {
     let engine = snapshot.engine();
     let sql = format!("SELECT * FROM \"user\" WHERE {}", engine.in_list_sql("lower(username)", 1));
-    let users =
-        snapshot.all(&sql, [engine.bind_strings([user::normalize_identifier(username)])]).await?;
+    let users = snapshot
+        .all(1, &sql, [engine.bind_strings([user::normalize_identifier(username)])])
+        .await
+        .map_err(|error| failed(&error))?;
     users.into_iter().next().ok_or_else(|| anyhow::anyhow!("there is no user {username}"))
 }
 
@@ -111,7 +113,7 @@ async fn q1(State(state): State<AppState>, Path(username): Path<String>) -> Json
     let owner = find(&snapshot, &username).await?;
     let page = PageRequest::new(Some(20), None, None, None);
     let page = PageKey { owner: owner.id, page: page.map_err(|error| failed(&error))? };
-    let key = TimelineKey { page, follows_many: owner.following_count >= SCAN_MIN_FOLLOWING };
+    let key = TimelineKey { page, following: owner.following_count };
     let timelines = Timelines::new(snapshot, SCAN_WINDOW);
     let pages = timelines.load(std::slice::from_ref(&key)).await.map_err(|error| failed(&error))?;
     let rows = pages.get(&key).map_or(&[][..], |page| &page.rows);
@@ -138,8 +140,10 @@ async fn follow_pages(
     let engine = snapshot.engine();
     let limit = i64::try_from(size)? + 1;
     let values = [engine.bind_ids(owners), i64::MAX.into(), 0i64.into(), limit.into()];
-    let rows: Vec<FollowRow> =
-        snapshot.all(&follows_sql(engine, list, Direction::Forward), values).await?;
+    let rows: Vec<FollowRow> = snapshot
+        .all(0, &follows_sql(engine, list, Direction::Forward), values)
+        .await
+        .map_err(|error| failed(&error))?;
     let mut pages: HashMap<i64, Vec<FollowRow>> = HashMap::new();
     for row in rows {
         pages.entry(row.owner).or_default().push(row);

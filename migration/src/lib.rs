@@ -16,6 +16,7 @@ mod m20261124_000006_session_lsn;
 mod m20261125_000007_event;
 mod m20261125_000008_follows_made;
 mod m20261129_000009_post_usage;
+mod m20261130_000010_event_actor;
 
 /// The list of all migrations, in order.
 pub struct Migrator;
@@ -33,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_000007_event::Migration),
             Box::new(m20261125_000008_follows_made::Migration),
             Box::new(m20261129_000009_post_usage::Migration),
+            Box::new(m20261130_000010_event_actor::Migration),
         ]
     }
 }

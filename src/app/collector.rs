@@ -62,6 +62,11 @@ impl Collector for ServerCollector {
         gauge("subscriptions", "Subscriptions to events", self.events.subscribers())?;
         gauge("streams_open", "Open WebSockets and event streams", self.streams.open_streams())?;
         gauge(
+            "stream_operations",
+            "Operations that run on WebSockets",
+            self.streams.running_operations(),
+        )?;
+        gauge(
             "replicas_healthy",
             "Replicas that are reachable and within the replication lag limit",
             self.database.healthy_replicas(),

@@ -12,5 +12,5 @@ mod viewer;
 pub use activity_tracker::ActivityTracker;
 pub use client::Client;
 pub use password::Passwords;
-pub use session::{IssuedSession, SessionSpec, open_session};
+pub use session::{IssuedSession, MAX_SESSIONS, SessionSpec, open_session};
 pub use viewer::Viewer;

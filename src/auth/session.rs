@@ -31,7 +31,7 @@ const ENCODED_LENGTH: usize = 43;
 const MAX_USER_AGENT_CHARS: usize = 200;
 
 /// Maximum number of sessions of a user. A further one replaces the oldest.
-pub const MAX_SESSIONS: u64 = 100;
+pub const MAX_SESSIONS: usize = 100;
 
 /// A new session with its token.
 pub struct IssuedSession {
@@ -67,7 +67,7 @@ pub async fn open_session(
         .from(session::Entity)
         .and_where(session::Column::UserId.eq(user.id))
         .order_by(session::Column::Id, Order::Desc)
-        .limit(MAX_SESSIONS - 1)
+        .limit(MAX_SESSIONS as u64 - 1)
         .to_owned();
     let is_obsolete = Condition::any()
         .add(session::Column::ExpiresAt.lte(now))

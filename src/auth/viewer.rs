@@ -36,7 +36,7 @@ impl Viewer {
             .filter(session::Column::TokenHash.eq(hash(token)))
             .filter(session::Column::ExpiresAt.gt(clock::now()))
             .find_also_related(user::Entity)
-            .one(&**snapshot.transaction().await?)
+            .one(&**snapshot.read(1).await?)
             .await?;
         match row {
             Some((session, Some(user))) => Ok(Self { user, session }),

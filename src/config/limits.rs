@@ -71,6 +71,14 @@ pub struct Limits {
     )]
     pub max_event_complexity: usize,
 
+    /// Maximum number of rows that the statements of an operation look up
+    ///
+    /// An operation over the limit fails with `QUERY_TOO_COMPLEX` before the statement that would
+    /// exceed it. A page looks up its rows. A timeline looks up the newest post of each followed
+    /// user, again for each cursor, and its rows. Each row costs a point of the rate limit.
+    #[arg(long, env = "ROOKERY_MAX_WORK", default_value_t = 100_000, value_name = "ROWS")]
+    pub max_work: usize,
+
     /// Maximum text of posts and profiles in one response, in bytes
     ///
     /// A response over the limit fails with `QUERY_TOO_COMPLEX`.
@@ -84,9 +92,8 @@ pub struct Limits {
 
     /// Memory for response bodies that are not yet sent, in bytes
     ///
-    /// A query over the limit fails with `UNAVAILABLE` (503). One client network may use at most
-    /// half. A response under 64 KiB is not counted. A larger one counts in steps of 64 KiB,
-    /// rounded down.
+    /// A query over the limit fails with `UNAVAILABLE` (503), and a subscription ends with it. One
+    /// client network may use at most half.
     #[arg(
         long,
         env = "ROOKERY_RESPONSE_MEMORY_BYTES",
@@ -122,11 +129,29 @@ pub struct Limits {
     #[arg(long, env = "ROOKERY_MAX_STREAMS_PER_USER", default_value_t = 32, value_name = "N")]
     pub max_streams_per_user: usize,
 
-    /// Maximum number of WebSockets and event streams of one client network
+    /// Maximum number of streams of the anonymous clients of one client network
     ///
-    /// The anonymous clients of a client network share the maximum, on one instance.
-    #[arg(long, env = "ROOKERY_MAX_STREAMS_PER_NETWORK", default_value_t = 128, value_name = "N")]
+    /// Streams are WebSockets and event streams.
+    #[arg(
+        long,
+        env = "ROOKERY_MAX_ANONYMOUS_STREAMS_PER_NETWORK",
+        default_value_t = 128,
+        value_name = "N"
+    )]
+    pub max_anonymous_streams_per_network: usize,
+
+    /// Maximum number of WebSockets and event streams of all clients of one network
+    #[arg(
+        long,
+        env = "ROOKERY_MAX_STREAMS_PER_NETWORK",
+        default_value_t = 1_000,
+        value_name = "N"
+    )]
     pub max_streams_per_network: usize,
+
+    /// Maximum number of WebSockets and event streams on the instance
+    #[arg(long, env = "ROOKERY_MAX_STREAMS", default_value_t = 10_000, value_name = "N")]
+    pub max_streams: usize,
 
     /// Maximum number of concurrent operations on one WebSocket
     #[arg(
@@ -147,6 +172,31 @@ pub struct Limits {
         value_name = "N"
     )]
     pub max_stream_operations_per_user: usize,
+
+    /// Maximum number of concurrent operations on all WebSockets of one client network
+    #[arg(
+        long,
+        env = "ROOKERY_MAX_STREAM_OPERATIONS_PER_NETWORK",
+        default_value_t = 5_000,
+        value_name = "N"
+    )]
+    pub max_stream_operations_per_network: usize,
+
+    /// Maximum number of concurrent operations on all WebSockets of the instance
+    #[arg(long, env = "ROOKERY_MAX_STREAM_OPERATIONS", default_value_t = 50_000, value_name = "N")]
+    pub max_stream_operations: usize,
+
+    /// Maximum number of protocol messages of one WebSocket per minute
+    ///
+    /// They are pings, pongs and `complete` messages, and the frames of the same names. A message
+    /// counts once more for each KiB. The WebSocket is closed with 1008 when it exceeds the limit.
+    #[arg(
+        long,
+        env = "ROOKERY_MAX_SOCKET_MESSAGES_PER_MINUTE",
+        default_value_t = 1_200,
+        value_name = "N"
+    )]
+    pub max_socket_messages_per_minute: u32,
 
     /// Rate limit of one client network, in cost points per minute; 0 disables it
     ///

@@ -3,7 +3,8 @@
 //! `dialect` has the differences between the SQL of SQLite and of PostgreSQL; `sqlite`, `postgres`
 //! and `open` open the pools, `migrations` applies migrations. `snapshot` gives a request one
 //! consistent state to read, `command_transaction` is how commands write, `replica` monitors the
-//! replicas, `instance_id` claims the id of this instance, `wal_checkpoint` truncates SQLite's WAL.
+//! replicas, `instance_id` claims the id of this instance, `wal_checkpoint` truncates SQLite's WAL,
+//! `interrupt` ends its abandoned statements.
 //! `stream_position` is a position in the event stream, `notifier` wakes the event hub.
 //!
 //! A committed write is visible to the next read: on SQLite in WAL mode, on PostgreSQL from the
@@ -12,6 +13,7 @@
 mod command_transaction;
 mod dialect;
 mod instance_id;
+mod interrupt;
 mod lsn;
 mod migrations;
 mod notifier;
@@ -39,6 +41,7 @@ use tokio::sync::RwLock;
 use crate::config::DatabaseConfig;
 use crate::ids::InstanceId;
 use crate::limits::{ClientNetwork, FairSemaphore};
+use interrupt::Interrupt;
 use read_pool::ReadPool;
 use replica::Replica;
 
@@ -83,6 +86,8 @@ pub struct Database {
     address: String,
     reader: ReadPool,
     writer: DatabaseConnection,
+    /// The interrupt of SQLite's only write connection.
+    write_interrupt: Interrupt,
     /// Permits for the connections of `writer`.
     writer_permits: FairSemaphore<Consumer>,
     /// Longest wait for a connection.
@@ -202,7 +207,7 @@ impl Database {
             ..Default::default()
         };
         let transaction = read_pool::begin(&self.writer, options).await?;
-        Ok(WriteTransaction::new(transaction, permit))
+        Ok(WriteTransaction::new(transaction, self.write_interrupt.guard(), permit))
     }
 
     /// A statement from SQL text with the parameters `$1`, `$2`, ...
@@ -222,8 +227,7 @@ impl Database {
     /// Number of open and of idle connections of the read pool or of the write pool.
     #[must_use]
     pub fn connections(&self, is_reader: bool) -> (usize, usize) {
-        let connection = if is_reader { &self.reader.connection } else { &self.writer };
-        match self.engine {
+        let size = |connection: &DatabaseConnection| match self.engine {
             Engine::Sqlite => {
                 let pool = connection.get_sqlite_connection_pool();
                 (pool.size() as usize, pool.num_idle())
@@ -232,6 +236,12 @@ impl Database {
                 let pool = connection.get_postgres_connection_pool();
                 (pool.size() as usize, pool.num_idle())
             }
+        };
+        if is_reader {
+            let sizes = self.reader.connections().map(size);
+            sizes.fold((0, 0), |(open, idle), (more, more_idle)| (open + more, idle + more_idle))
+        } else {
+            size(&self.writer)
         }
     }
 
@@ -261,8 +271,9 @@ impl Database {
     /// Closes all connections. SQLite moves its WAL into the database file.
     pub async fn close(self) {
         self.notifier.close().await;
-        let replicas = self.replicas.iter().map(|replica| replica.reader.connection.clone());
-        for connection in replicas.chain([self.reader.connection, self.writer]) {
+        let readers = self.replicas.iter().map(|replica| &replica.reader).chain([&self.reader]);
+        let readers = readers.flat_map(ReadPool::connections).cloned().collect::<Vec<_>>();
+        for connection in readers.into_iter().chain([self.writer]) {
             if let Err(error) = connection.close().await {
                 tracing::warn!(%error, "the database did not close cleanly");
             }

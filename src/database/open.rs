@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use sea_orm::{DatabaseConnection, DbErr, RuntimeErr, sqlx};
 
+use super::interrupt::Interrupt;
 use super::postgres::{self, Purpose, Timeouts};
 use super::read_pool::ReadPool;
 use super::replica::Replica;
@@ -29,11 +30,21 @@ impl Database {
         let cannot_open =
             |error| anyhow!("cannot open the database {url}: {}", driver_message(&error));
         let timeout = Duration::from_secs(config.pool.database_acquire_timeout);
-        let writer = sqlite::open(url, 1, timeout, false).await.map_err(cannot_open)?;
-        let readers = config.pool.database_max_read_connections;
-        let connection = sqlite::open(url, readers, timeout, true).await.map_err(cannot_open)?;
-        let reader = ReadPool::new(connection, readers, timeout);
-        Ok(Self::from_pools(Engine::Sqlite, url.to_owned(), reader, (writer, 1), vec![]))
+        let write_interrupt = Interrupt::default();
+        let writer = sqlite::open(url, 1, timeout, false, &write_interrupt);
+        let writer = writer.await.map_err(cannot_open)?;
+        let mut readers = Vec::new();
+        // The first serves reads outside of snapshots.
+        for _ in 0..=config.pool.database_max_read_connections {
+            let interrupt = Interrupt::default();
+            let connection = sqlite::open(url, 1, timeout, true, &interrupt);
+            readers.push((connection.await.map_err(cannot_open)?, interrupt));
+        }
+        let (connection, _) = readers.remove(0);
+        let reader = ReadPool::of_sqlite(connection, readers, timeout);
+        let database =
+            Self::from_pools(Engine::Sqlite, url.to_owned(), reader, (writer, 1), vec![]);
+        Ok(Self { write_interrupt, ..database })
     }
 
     pub(super) async fn open_postgres(config: &DatabaseConfig) -> Result<Self> {
@@ -76,8 +87,9 @@ impl Database {
         mut replicas: Vec<Replica>,
     ) -> Self {
         let statements = Arc::new(AtomicU64::new(0));
-        let replicated = replicas.iter_mut().map(|replica| &mut replica.reader.connection);
-        for connection in [&mut writer, &mut reader.connection].into_iter().chain(replicated) {
+        let replicated = replicas.iter_mut().flat_map(|replica| replica.reader.connections_mut());
+        let readers = reader.connections_mut().chain(replicated);
+        for connection in readers.chain([&mut writer]) {
             let counter = Arc::clone(&statements);
             connection.set_metric_callback(move |_| {
                 counter.fetch_add(1, Ordering::Relaxed);
@@ -91,6 +103,7 @@ impl Database {
             acquire_timeout: reader.acquire_timeout,
             reader,
             writer,
+            write_interrupt: Interrupt::default(),
             writer_permits: FairSemaphore::new(writers as usize, MAX_WAITING),
             replicas: replicas.into(),
             next_replica: Arc::default(),

@@ -6,15 +6,18 @@
 //! transactions.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
 use sea_orm::{
     AccessMode, ConnAcquireErr, DatabaseConnection, DatabaseTransaction, DbErr, IsolationLevel,
     RuntimeErr, TransactionOptions, TransactionTrait as _, sqlx,
 };
 
+use super::interrupt::{Interrupt, InterruptGuard};
 use super::{Consumer, MAX_WAITING, postgres};
 use crate::limits::{FairPermit, FairSemaphore};
 use crate::retry::{immediately, with_retries};
@@ -27,7 +30,12 @@ const MAX_ATTEMPTS: u32 = 65;
 /// A pool for read transactions, of the database or of a replica.
 #[derive(Clone, Debug)]
 pub(super) struct ReadPool {
+    /// Serves reads outside of snapshots, and on PostgreSQL all reads.
     pub connection: DatabaseConnection,
+    /// The connections of SQLite, each with its interrupt. Empty on PostgreSQL.
+    interruptible: Vec<(DatabaseConnection, Interrupt)>,
+    /// Indexes of `interruptible` that no lease has.
+    free: Arc<Mutex<Vec<usize>>>,
     /// Permits for the connections.
     permits: FairSemaphore<Consumer>,
     /// Longest wait for a connection.
@@ -40,10 +48,45 @@ pub(super) struct ReadPool {
 }
 
 impl ReadPool {
-    /// A pool of `size` connections.
+    /// A pool of `size` connections of PostgreSQL.
     pub fn new(connection: DatabaseConnection, size: u32, acquire_timeout: Duration) -> Self {
-        let permits = FairSemaphore::new(size as usize, MAX_WAITING);
-        Self { connection, permits, acquire_timeout, applies_startup_options: true }
+        Self {
+            connection,
+            interruptible: vec![],
+            free: Arc::default(),
+            permits: FairSemaphore::new(size as usize, MAX_WAITING),
+            acquire_timeout,
+            applies_startup_options: true,
+        }
+    }
+
+    /// A pool of connections of SQLite.
+    ///
+    /// `connection` serves reads outside of snapshots.
+    pub fn of_sqlite(
+        connection: DatabaseConnection,
+        interruptible: Vec<(DatabaseConnection, Interrupt)>,
+        acquire_timeout: Duration,
+    ) -> Self {
+        let size = interruptible.len();
+        Self {
+            interruptible,
+            free: Mutex::new((0..size).collect()).into(),
+            permits: FairSemaphore::new(size, MAX_WAITING),
+            ..Self::new(connection, 0, acquire_timeout)
+        }
+    }
+
+    /// All connections, or pools of them.
+    pub fn connections(&self) -> impl Iterator<Item = &DatabaseConnection> {
+        let interruptible = self.interruptible.iter().map(|(connection, _)| connection);
+        interruptible.chain([&self.connection])
+    }
+
+    /// All connections, or pools of them, to be configured.
+    pub fn connections_mut(&mut self) -> impl Iterator<Item = &mut DatabaseConnection> {
+        let interruptible = self.interruptible.iter_mut().map(|(connection, _)| connection);
+        interruptible.chain([&mut self.connection])
     }
 
     /// The same, for connections that may not have the parameters of the pool.
@@ -52,14 +95,47 @@ impl ReadPool {
         Self { applies_startup_options, ..self }
     }
 
-    /// Waits for a permit to use a connection.
-    pub async fn acquire(&self, consumer: Consumer) -> Result<FairPermit<Consumer>, DbErr> {
+    /// Waits for the exclusive use of a connection.
+    pub async fn acquire(&self, consumer: Consumer) -> Result<ReadLease, DbErr> {
         let permit = self.permits.acquire(consumer, self.acquire_timeout).await;
-        permit.map_err(|_| no_connection())
+        let permit = permit.map_err(|_| no_connection())?;
+        let index = self.free.lock().pop();
+        Ok(ReadLease { pool: self.clone(), index, _permit: permit })
     }
+}
 
-    /// Begins a transaction that sees one snapshot. The caller holds a permit.
-    pub async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
+/// The exclusive use of a connection until it is dropped.
+#[derive(Debug)]
+pub(super) struct ReadLease {
+    pool: ReadPool,
+    /// Index in [`ReadPool::interruptible`].
+    index: Option<usize>,
+    _permit: FairPermit<Consumer>,
+}
+
+impl Drop for ReadLease {
+    fn drop(&mut self) {
+        // Before the permit is released.
+        self.pool.free.lock().extend(self.index);
+    }
+}
+
+impl ReadLease {
+    /// Begins a transaction that sees one snapshot.
+    ///
+    /// On SQLite its statement is interrupted when the guard is dropped.
+    pub async fn begin(&self) -> Result<(DatabaseTransaction, Option<InterruptGuard>), DbErr> {
+        let interruptible = self.index.and_then(|index| self.pool.interruptible.get(index));
+        if let Some((connection, interrupt)) = interruptible {
+            let transaction = begin(connection, TransactionOptions::default()).await?;
+            return Ok((transaction, Some(interrupt.guard())));
+        }
+        Ok((self.pool.begin().await?, None))
+    }
+}
+
+impl ReadPool {
+    async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
         let options = if self.applies_startup_options {
             TransactionOptions::default()
         } else {

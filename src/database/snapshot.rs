@@ -11,9 +11,11 @@ use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbErr, FromQueryResult, Value};
 use tokio::sync::{Mutex, OnceCell, OwnedRwLockReadGuard};
 
-use super::read_pool::ReadPool;
-use super::{Consumer, Database, Engine, EventRef, Lsn, StreamPosition};
-use crate::limits::FairPermit;
+use super::interrupt::InterruptGuard;
+use super::read_pool::{ReadLease, ReadPool};
+use super::{Database, Engine, EventRef, Lsn, StreamPosition};
+use crate::error::Error;
+use crate::limits::WorkMeter;
 
 /// A snapshot of the database, opened by the first read. Clones share it.
 ///
@@ -22,6 +24,8 @@ use crate::limits::FairPermit;
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     database: Database,
+    /// Counts the rows that are looked up for a client.
+    meter: Option<Arc<WorkMeter>>,
     state: Arc<Mutex<State>>,
 }
 
@@ -38,10 +42,12 @@ struct State {
 /// holds off the truncation of the WAL is released.
 #[derive(Debug)]
 pub struct ReadTransaction {
+    /// Interrupts the statement of a transaction that is abandoned.
+    _interrupt: Option<InterruptGuard>,
     transaction: DatabaseTransaction,
     /// The position of the snapshot in the event stream, once it has been read.
     position: OnceCell<StreamPosition>,
-    _permit: FairPermit<Consumer>,
+    _lease: ReadLease,
     _open_snapshot: OwnedRwLockReadGuard<()>,
 }
 
@@ -57,7 +63,7 @@ impl Snapshot {
     /// A snapshot on the primary, for the consumer of the handle.
     #[must_use]
     pub fn new(database: &Database) -> Self {
-        Self { database: database.clone(), state: Arc::default() }
+        Self { database: database.clone(), meter: None, state: Arc::default() }
     }
 
     /// A snapshot on a replica that has replayed the WAL up to `lsn`, if there is one.
@@ -66,6 +72,12 @@ impl Snapshot {
         let replica = Some(database.replica(lsn)?.reader.clone());
         let state = Arc::new(Mutex::new(State { replica, open: None }));
         Some(Self { state, ..Self::new(database) })
+    }
+
+    /// The same snapshot, whose reads `meter` counts.
+    #[must_use]
+    pub fn metered(self, meter: Arc<WorkMeter>) -> Self {
+        Self { meter: Some(meter), ..self }
     }
 
     /// The engine of the database.
@@ -91,30 +103,59 @@ impl Snapshot {
             return Ok(Arc::clone(transaction));
         }
         let reader = state.replica.as_ref().unwrap_or(&self.database.reader);
-        let permit = reader.acquire(self.database.consumer).await?;
-        // Not before the permit: the truncation of the WAL waits for all holders of this lock.
+        let lease = reader.acquire(self.database.consumer).await?;
+        // Not before the lease: the truncation of the WAL waits for all holders of this lock.
         let open_snapshot = Arc::clone(&self.database.open_snapshots).read_owned().await;
+        let (transaction, interrupt) = lease.begin().await?;
         let transaction = Arc::new(ReadTransaction {
-            transaction: reader.begin().await?,
+            _interrupt: interrupt,
+            transaction,
             position: OnceCell::new(),
-            _permit: permit,
+            _lease: lease,
             _open_snapshot: open_snapshot,
         });
         state.open = Some(Arc::clone(&transaction));
         Ok(transaction)
     }
 
-    /// Runs a query from SQL text and reads its rows.
+    /// The transaction, to look up at most `rows` rows in one statement.
+    ///
+    /// # Errors
+    /// Those of [`WorkMeter::reserve`] and of [`Self::transaction`].
+    pub async fn read(&self, rows: usize) -> Result<Arc<ReadTransaction>, Error> {
+        if let Some(meter) = &self.meter {
+            meter.reserve(rows)?;
+        }
+        Ok(self.transaction().await?)
+    }
+
+    /// Charges the rows that a `count(*)` has counted to the client.
+    pub fn charge_counted(&self, rows: u64) {
+        if let Some(meter) = &self.meter {
+            meter.charge_counted(rows);
+        }
+    }
+
+    /// Runs a query of a command, which no client pays for, and reads its rows.
     ///
     /// # Errors
     /// Any error of the database, or of reading a row.
-    pub async fn all<R, V>(&self, sql: &str, values: V) -> Result<Vec<R>, DbErr>
+    pub async fn all_unmetered<R: FromQueryResult>(&self, sql: &str) -> Result<Vec<R>, DbErr> {
+        let statement = self.database.statement(sql, []);
+        R::find_by_statement(statement).all(&**self.transaction().await?).await
+    }
+
+    /// Runs a query that looks up at most `rows` rows, and reads its result.
+    ///
+    /// # Errors
+    /// Those of [`Self::read`]; any error of reading a row.
+    pub async fn all<R, V>(&self, rows: usize, sql: &str, values: V) -> Result<Vec<R>, Error>
     where
         R: FromQueryResult,
         V: IntoIterator<Item = Value>,
     {
         let statement = self.database.statement(sql, values);
-        R::find_by_statement(statement).all(&**self.transaction().await?).await
+        Ok(R::find_by_statement(statement).all(&**self.read(rows).await?).await?)
     }
 
     /// The position of the snapshot in the event stream.

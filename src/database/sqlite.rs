@@ -14,11 +14,16 @@ use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolO
 use sea_orm::{ConnectOptions, Database as SeaOrm, DatabaseConnection, DbErr};
 
 use super::STATEMENT_CACHE_CAPACITY;
+use super::interrupt::Interrupt;
 
 /// Rows buffered between the thread of a connection and the task.
 ///
 /// More than a page needs.
 const ROW_BUFFER_SIZE: usize = 1024;
+/// Number of instructions between two checks of the interrupt.
+///
+/// SQLite executes them in about 0.1 ms.
+const PROGRESS_INTERVAL: i32 = 10_000;
 /// Size of the memory map in bytes: the maximum of SQLite (`SQLITE_MAX_MMAP_SIZE`).
 const MMAP_SIZE: &str = "2147418112";
 
@@ -53,7 +58,8 @@ pub fn create_file(path: &Path) -> std::io::Result<File> {
 /// Opens a pool of `size` connections.
 ///
 /// A missing file is created, readable by its owner only. `timeout` is the longest wait for a free
-/// connection and for the lock of another writer.
+/// connection and for the lock of another writer. `interrupt` ends the statements that run on the
+/// connections.
 ///
 /// # Errors
 /// When the file cannot be opened or created, or is not a database.
@@ -62,6 +68,7 @@ pub async fn open(
     size: u32,
     timeout: Duration,
     read_only: bool,
+    interrupt: &Interrupt,
 ) -> Result<DatabaseConnection, DbErr> {
     if let Ok(path) = database_path(url)
         && !path.exists()
@@ -69,6 +76,7 @@ pub async fn open(
         // A failure here is reported when the file is opened.
         let _ = create_file(&path);
     }
+    let interrupt = interrupt.clone();
     let mut options = ConnectOptions::new(url);
     options
         .max_connections(size)
@@ -89,7 +97,18 @@ pub async fn open(
                 .pragma("mmap_size", MMAP_SIZE)
                 .pragma("query_only", if read_only { "ON" } else { "OFF" })
         })
-        .map_sqlx_sqlite_pool_opts(check_no_open_transaction);
+        .map_sqlx_sqlite_pool_opts(move |options| {
+            let interrupt = interrupt.clone();
+            check_no_open_transaction(options).after_connect(move |connection, _| {
+                let interrupt = interrupt.clone();
+                Box::pin(async move {
+                    let is_running = move || !interrupt.is_set();
+                    let mut handle = connection.lock_handle().await?;
+                    handle.set_progress_handler(PROGRESS_INTERVAL, is_running);
+                    Ok(())
+                })
+            })
+        });
     SeaOrm::connect(options).await
 }
 

@@ -8,6 +8,7 @@ use sea_orm::{
 };
 
 use super::Consumer;
+use super::interrupt::InterruptGuard;
 use crate::limits::FairPermit;
 
 /// A write transaction, which rolls back unless it is committed.
@@ -15,14 +16,20 @@ use crate::limits::FairPermit;
 /// On SQLite it is the only writer from its start.
 #[derive(Debug)]
 pub struct WriteTransaction {
+    /// Dropped first: it interrupts the statement of a transaction that is abandoned.
+    interrupt: InterruptGuard,
     transaction: DatabaseTransaction,
     /// Released after the transaction has ended: fields are dropped in this order.
     _permit: FairPermit<Consumer>,
 }
 
 impl WriteTransaction {
-    pub(super) fn new(transaction: DatabaseTransaction, permit: FairPermit<Consumer>) -> Self {
-        Self { transaction, _permit: permit }
+    pub(super) fn new(
+        transaction: DatabaseTransaction,
+        interrupt: InterruptGuard,
+        permit: FairPermit<Consumer>,
+    ) -> Self {
+        Self { interrupt, transaction, _permit: permit }
     }
 
     /// Commits the transaction.
@@ -30,7 +37,9 @@ impl WriteTransaction {
     /// # Errors
     /// Any error of the database.
     pub async fn commit(self) -> Result<(), DbErr> {
-        self.transaction.commit().await
+        let Self { interrupt, transaction, _permit } = self;
+        interrupt.disarm();
+        transaction.commit().await
     }
 
     /// Rolls the transaction back.
@@ -38,7 +47,9 @@ impl WriteTransaction {
     /// # Errors
     /// Any error of the database.
     pub async fn rollback(self) -> Result<(), DbErr> {
-        self.transaction.rollback().await
+        let Self { interrupt, transaction, _permit } = self;
+        interrupt.disarm();
+        transaction.rollback().await
     }
 }
 

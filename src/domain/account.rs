@@ -20,7 +20,7 @@ use sea_orm::{
 use secrecy::SecretString;
 
 use super::{Services, validation};
-use crate::auth::{Client, IssuedSession, SessionSpec, Viewer, open_session};
+use crate::auth::{Client, IssuedSession, MAX_SESSIONS, SessionSpec, Viewer, open_session};
 use crate::clock;
 use crate::database::Snapshot;
 use crate::error;
@@ -114,7 +114,7 @@ pub async fn login(
         let reference = user::UserRef::Username(identifier.to_owned());
         (user::normalize_identifier(identifier), user::Entity::find_by(&reference))
     };
-    let found = query.one(&**Snapshot::new(&services.db).transaction().await?).await?;
+    let found = query.one(&**Snapshot::new(&services.db).read(1).await?).await?;
     let account = found.as_ref().map(|user| ThrottleKey::Account(user.id));
     let key = account.unwrap_or_else(|| ThrottleKey::unknown(identifier));
     let attempt = services.throttle.check(client.network, Some(key))?;
@@ -319,7 +319,7 @@ pub async fn sessions(snapshot: &Snapshot, viewer: &Viewer) -> Result<Vec<sessio
         .filter(session::Column::UserId.eq(viewer.id()))
         .filter(session::Column::ExpiresAt.gt(clock::now()))
         .order_by_desc(session::Column::Id)
-        .all(&**snapshot.transaction().await?)
+        .all(&**snapshot.read(MAX_SESSIONS).await?)
         .await?)
 }
 

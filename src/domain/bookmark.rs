@@ -27,16 +27,16 @@ pub async fn page(
     let (start, end) = request.bounds();
     let values = [engine.bind_ids([viewer.id()]), start.into(), end.into(), request.limit().into()];
     let sql = format!("SELECT bookmark.* FROM {source}");
-    let rows = snapshot.all(&sql, values).await?;
+    let rows = snapshot.all(request.rows(), &sql, values).await?;
     Ok(Page::new(request, rows, |bookmark: &bookmark::Model| bookmark.id))
 }
 
 /// Number of the viewer's bookmarks.
 pub async fn count(snapshot: &Snapshot, viewer: &Viewer) -> Result<u64, Error> {
-    Ok(bookmark::Entity::find()
-        .filter(bookmark::Column::UserId.eq(viewer.id()))
-        .count(&**snapshot.transaction().await?)
-        .await?)
+    let bookmarks = bookmark::Entity::find().filter(bookmark::Column::UserId.eq(viewer.id()));
+    let count = bookmarks.count(&**snapshot.read(1).await?).await?;
+    snapshot.charge_counted(count);
+    Ok(count)
 }
 
 /// Bookmarks a post. Changes nothing if the viewer has bookmarked it already.

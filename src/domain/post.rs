@@ -30,13 +30,15 @@ pub async fn newest(
     let (start, end) = request.bounds();
     let values = [true.into(), start.into(), end.into(), request.limit().into()];
     let sql = format!("SELECT post.* FROM {}", all_pages_sql(engine, "post", request.direction));
-    let rows = snapshot.all(&sql, values).await?;
+    let rows = snapshot.all(request.rows(), &sql, values).await?;
     Ok(Page::new(request, rows, |post: &post::Model| post.id))
 }
 
 /// Number of all posts.
 pub async fn count(snapshot: &Snapshot) -> Result<u64, Error> {
-    Ok(post::Entity::find().count(&**snapshot.transaction().await?).await?)
+    let count = post::Entity::find().count(&**snapshot.read(1).await?).await?;
+    snapshot.charge_counted(count);
+    Ok(count)
 }
 
 /// Creates a post of the viewer, and returns its id.

@@ -25,7 +25,7 @@ pub async fn directory(
         Direction::Forward => Order::Asc,
         Direction::Backward => Order::Desc,
     };
-    let transaction = snapshot.transaction().await?;
+    let transaction = snapshot.read(request.rows()).await?;
     let mut rows = starting_with(prefix)
         .filter(name().gt(start.clone()))
         .filter(name().lt(end.clone()))
@@ -47,7 +47,9 @@ pub async fn directory(
 
 /// Number of users whose username starts with `prefix`.
 pub async fn count(snapshot: &Snapshot, prefix: Option<&str>) -> Result<u64, Error> {
-    Ok(starting_with(prefix).count(&**snapshot.transaction().await?).await?)
+    let count = starting_with(prefix).count(&**snapshot.read(1).await?).await?;
+    snapshot.charge_counted(count);
+    Ok(count)
 }
 
 /// The lower-cased username, as it is indexed.

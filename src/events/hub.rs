@@ -254,7 +254,7 @@ pub async fn open_sessions(
     let sql =
         format!("SELECT id FROM session WHERE {} AND expires_at > $2", engine.in_list_sql("id", 1));
     let values = [engine.bind_ids(sessions.iter().copied()), clock::now().into()];
-    let open: Vec<SessionId> = snapshot.all(&sql, values).await?;
+    let open: Vec<SessionId> = snapshot.all(sessions.len(), &sql, values).await?;
     Ok(open.into_iter().map(|session| session.id).collect())
 }
 
@@ -275,7 +275,7 @@ async fn authors(snapshot: &Snapshot, owners: &HashSet<i64>) -> Result<ByUser<i6
     let owners: Vec<i64> = owners.iter().copied().collect();
     for chunk in owners.chunks(OWNERS_PER_STATEMENT) {
         let ids = engine.bind_ids(chunk.iter().copied());
-        let rows: Vec<Follow> = snapshot.all(&sql, [ids]).await?;
+        let rows: Vec<Follow> = snapshot.all(chunk.len(), &sql, [ids]).await?;
         for Follow { follower_id, followed_id } in rows {
             authors.entry(follower_id).or_default().insert(followed_id);
         }

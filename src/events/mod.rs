@@ -23,13 +23,12 @@ use std::time::Duration;
 
 use entity::{event, user};
 use parking_lot::{Mutex, MutexGuard};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::interval;
 
 use crate::auth::Viewer;
-use crate::database::{Database, StreamPosition};
+use crate::database::{Database, Snapshot, StreamPosition};
 use crate::error::Error;
-use crate::limits::{KeyedMutex, KeyedSemaphore};
 use crate::loaders::TimelineRow;
 use registry::{Subscriber, SubscriptionRegistry};
 
@@ -40,8 +39,6 @@ pub use stream::{EventStream, StreamItem};
 /// A subscriber with a full buffer has lagged when the next event arrives.
 pub const SUBSCRIBER_BUFFER: usize = 256;
 
-/// Maximum number of replays that run at the same time.
-const MAX_CONCURRENT_REPLAYS: usize = 2;
 /// Interval between two runs of [`EventHub::prune`].
 const PRUNE_INTERVAL: Duration = Duration::from_mins(1);
 
@@ -83,16 +80,6 @@ struct Inner {
     next_subscriber_id: AtomicU64,
     /// Number of subscriptions that the hub has added since the start.
     joined: AtomicU64,
-    /// Limits concurrent replays to [`MAX_CONCURRENT_REPLAYS`].
-    replays: Semaphore,
-    /// Serialises the replays of each timeline owner.
-    ///
-    /// One user can therefore not take all permits of `replays`.
-    replay_locks: KeyedMutex<i64>,
-    /// Limits each timeline owner's replays to `stream::MAX_WAITING_REPLAYS`.
-    ///
-    /// Queued and running replays count.
-    queued_replays: KeyedSemaphore<i64>,
 }
 
 /// The topic of a subscription.
@@ -131,9 +118,6 @@ impl EventHub {
             registry: Mutex::default(),
             next_subscriber_id: AtomicU64::new(0),
             joined: AtomicU64::new(0),
-            replays: Semaphore::new(MAX_CONCURRENT_REPLAYS),
-            replay_locks: KeyedMutex::default(),
-            queued_replays: KeyedSemaphore::default(),
         }));
         tokio::spawn(hub.clone().run());
         let weak = Arc::downgrade(&hub.0);
@@ -149,16 +133,19 @@ impl EventHub {
         Ok(hub)
     }
 
-    /// Subscribes to the changes of the viewer's timeline after `after`, or after now.
+    /// Subscribes to the changes of the viewer's timeline.
+    ///
+    /// The stream begins after the given position, or now.
+    ///
+    /// The events since the position are read from the snapshot, which must not be open yet.
     ///
     /// # Errors
     /// [`Error::Unauthenticated`] when the session has ended. [`Error::Unavailable`] when the hub
-    /// does not respond or the replay cannot start in time, or when too many replays of the viewer
-    /// are queued. Any error of the database.
+    /// does not respond in time. The errors of [`Snapshot::read`].
     pub async fn timeline(
         &self,
         viewer: &Viewer,
-        after: Option<StreamPosition>,
+        after: Option<(StreamPosition, Snapshot)>,
     ) -> Result<EventStream, Error> {
         let topic = Topic::Timeline(viewer.id());
         self.subscribe(topic, Some(viewer), after.is_some()).start(after).await

@@ -7,6 +7,7 @@
 //! after the highest id of a position, and those of transactions that were in progress at that
 //! position.
 
+use std::collections::{BTreeMap, HashSet};
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -50,7 +51,7 @@ pub async fn read_after(
     );
     let in_progress = engine.bind_ids(position.in_progress().iter().copied());
     let values = [in_progress, position.next_txn().into()];
-    let events: Vec<event::Model> = snapshot.all(&sql, values).await?;
+    let events: Vec<event::Model> = snapshot.all(BATCH_SIZE, &sql, values).await?;
     let is_last = events.len() < BATCH_SIZE;
     let position = match events.last() {
         Some(last) if !is_last => position.advance_to(last.into(), &end),
@@ -77,8 +78,38 @@ pub async fn follows_after(
     );
     let in_progress = engine.bind_ids(position.in_progress().iter().copied());
     let values = [in_progress, position.next_txn().into(), follower.into()];
-    let events: Vec<event::Model> = snapshot.all(&sql, values).await?;
+    let events: Vec<event::Model> = snapshot.all(1, &sql, values).await?;
     Ok(events.into_iter().filter(|event| kinds.contains(&event.kind.to_value())).collect())
+}
+
+/// The events after `position` that may concern timelines of `actors`.
+///
+/// They are the events by these actors, and those that concern every timeline, by transaction.
+/// `None` if there are more than `max`.
+pub async fn read_by_actors(
+    snapshot: &Snapshot,
+    position: &StreamPosition,
+    actors: &HashSet<i64>,
+    max: usize,
+) -> Result<Option<BTreeMap<i64, event::Model>>, Error> {
+    let engine = snapshot.engine();
+    let columns = &*EVENT_COLUMNS;
+    let of_all = event::Kind::UserRemoved.into_value();
+    let limit = max.saturating_add(1);
+    let sql = format!(
+        "SELECT {columns} FROM event WHERE {} \
+         UNION ALL SELECT {columns} FROM event WHERE kind >= {of_all} AND txn >= $2 \
+         UNION ALL SELECT {columns} FROM event WHERE {} AND txn >= $2 AND kind < {of_all} \
+         LIMIT {limit}",
+        engine.in_list_sql("txn", 1),
+        engine.in_list_sql("actor", 3)
+    );
+    let in_progress = engine.bind_ids(position.in_progress().iter().copied());
+    let actor_ids = engine.bind_ids(actors.iter().copied());
+    let values = [in_progress, position.next_txn().into(), actor_ids];
+    let events: Vec<event::Model> = snapshot.all(actors.len(), &sql, values).await?;
+    let by_txn = |event: event::Model| (event.txn, event);
+    Ok((events.len() <= max).then(|| events.into_iter().map(by_txn).collect()))
 }
 
 /// Whether the outbox still has every event after `position`.
@@ -96,7 +127,7 @@ pub async fn retains(snapshot: &Snapshot, position: &StreamPosition) -> Result<b
     let sql = "SELECT (SELECT min(txn) FROM event) AS first, \
         (SELECT at FROM event WHERE txn = $1) AS at";
     let last = position.last();
-    let rows: Vec<Retained> = snapshot.all(sql, [last.txn.into()]).await?;
+    let rows: Vec<Retained> = snapshot.all(2, sql, [last.txn.into()]).await?;
     Ok(rows.iter().any(|row| {
         let is_complete = row.first.is_some_and(|first| first <= position.first_not_contained());
         is_complete && row.at.is_some_and(|at| at.timestamp_micros() == last.at)
@@ -119,7 +150,7 @@ async fn expired_range(snapshot: &Snapshot, since: DateTime<Utc>) -> Result<Expi
          WHERE txn < coalesce((SELECT txn FROM event WHERE at >= $1 ORDER BY txn LIMIT 1), {})",
         i64::MAX
     );
-    let rows = snapshot.all(&sql, [since.into()]).await?;
+    let rows = snapshot.all(MAX_PRUNED, &sql, [since.into()]).await?;
     Ok(rows.into_iter().next().unwrap_or(ExpiredRange { first: None, last: None }))
 }
 

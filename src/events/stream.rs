@@ -23,17 +23,13 @@ use crate::database::{Snapshot, StreamPosition};
 use crate::error::Error;
 use crate::loaders::{timeline_rows, users};
 
-/// Maximum number of missed events of one timeline that are replayed.
+/// Maximum number of missed events of one timeline's authors that are replayed.
 const MAX_REPLAYED: usize = 1_000;
-/// Maximum number of events of all users that are scanned for a replay.
-const MAX_SCANNED: usize = 100_000;
 /// Number of missed events whose rows are loaded together.
 const REPLAY_BATCH: usize = 20;
 
-/// Timeout for the hub to add a subscriber, and for a replay to start.
+/// Timeout for the hub to add a subscriber.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
-/// Maximum number of one user's replays, queued or running.
-const MAX_WAITING_REPLAYS: usize = 64;
 
 /// The last item for a client that has no position to resume from.
 const UNRESUMABLE: StreamItem = StreamItem::Lagged { missed: None, resume_after: None };
@@ -76,10 +72,14 @@ pub struct EventStream {
     resumed_from: StreamPosition,
     /// Missed events whose posts and authors are not loaded yet.
     to_load: VecDeque<event::Model>,
+    /// Reads the missed events on behalf of the client. `None` when they are loaded.
+    snapshot: Option<Snapshot>,
     /// Items that precede those from the hub.
     replay: VecDeque<StreamItem>,
     /// The position of the last event from the hub, or of the join before the first.
     last: StreamPosition,
+    /// The position after the last item that was returned.
+    returned: StreamPosition,
     /// Whether the last item was returned.
     is_over: bool,
 }
@@ -106,42 +106,44 @@ impl EventStream {
             dropped: Arc::clone(&subscriber.dropped),
             resumed_from: StreamPosition::default(),
             to_load: VecDeque::new(),
+            snapshot: None,
             replay: VecDeque::new(),
             last: StreamPosition::default(),
+            returned: StreamPosition::default(),
             is_over: false,
         }
     }
 
     /// Waits for the hub to add the subscriber, then finds the events since `after`.
-    pub(super) async fn start(mut self, after: Option<StreamPosition>) -> Result<Self, Error> {
+    ///
+    /// They are read from `snapshot`, which must not be open yet.
+    pub(super) async fn start(
+        mut self,
+        after: Option<(StreamPosition, Snapshot)>,
+    ) -> Result<Self, Error> {
         let authors = match timeout(JOIN_TIMEOUT, self.messages.recv()).await {
             Ok(Some(HubMessage::Joined(position, authors))) => {
+                self.returned = after.as_ref().map_or(&position, |(after, _)| after).clone();
                 self.last = position;
                 authors
             }
             Ok(Some(HubMessage::SessionEnded)) => return Err(session_ended()),
             _ => return Err(Error::Unavailable),
         };
-        if let (Some(after), Topic::Timeline(owner)) = (after, self.topic) {
-            let limits = &self.hub.0;
-            let queued = limits.queued_replays.try_acquire(owner, MAX_WAITING_REPLAYS);
-            let _queued = queued.ok_or(Error::Unavailable)?;
-            let acquire = async {
-                let lock = limits.replay_locks.lock(owner).await;
-                (lock, limits.replays.acquire().await)
-            };
-            let _permits = timeout(JOIN_TIMEOUT, acquire).await.map_err(|_| Error::Unavailable)?;
-            match self.events_missed_since(owner, &after, authors).await? {
+        if let (Some((after, snapshot)), Topic::Timeline(owner)) = (after, self.topic) {
+            match self.events_missed_since(owner, &after, &snapshot, authors).await? {
                 Some(missed) => (self.to_load, self.resumed_from) = (missed, after),
                 None => self.replay.push_back(UNRESUMABLE),
             }
+            snapshot.reset().await;
+            self.snapshot = Some(snapshot);
         }
         Ok(self)
     }
 
     /// Loads the posts and authors of the next missed events.
     async fn load_replay(&mut self) -> Result<(), Error> {
-        let snapshot = Snapshot::new(&self.hub.0.db);
+        let Some(snapshot) = self.snapshot.clone() else { return Ok(()) };
         let session: HashSet<i64> = self.session.into_iter().collect();
         if open_sessions(&snapshot, &session).await? != session {
             self.is_over = true;
@@ -169,11 +171,34 @@ impl EventStream {
     /// # Errors
     /// [`Error::Unauthenticated`] when the session has ended; any error of the database.
     pub async fn next(&mut self) -> Result<Option<StreamItem>, Error> {
+        let item = self.next_item().await?;
+        if let Some(StreamItem::Event(delivered)) = &item {
+            self.returned = delivered.position.clone();
+        }
+        Ok(item)
+    }
+
+    /// The position after the last item, to resume from.
+    pub fn position(&self) -> StreamPosition {
+        self.returned.clone()
+    }
+
+    /// Ends the stream, which cannot return the item after `position` to its client.
+    pub fn lag(&mut self, position: StreamPosition) -> StreamItem {
+        self.is_over = true;
+        StreamItem::Lagged { missed: None, resume_after: Some(position) }
+    }
+
+    async fn next_item(&mut self) -> Result<Option<StreamItem>, Error> {
         if self.is_over {
             return Ok(None);
         }
-        if self.replay.is_empty() && !self.to_load.is_empty() {
-            self.load_replay().await?;
+        if self.replay.is_empty() {
+            if self.to_load.is_empty() {
+                self.snapshot = None;
+            } else {
+                self.load_replay().await?;
+            }
         }
         if let Some(item) = self.replay.pop_front() {
             self.is_over = matches!(item, StreamItem::Lagged { .. });
@@ -228,43 +253,38 @@ impl EventStream {
     /// The events between `after` and the join that concern the owner's timeline.
     ///
     /// `authors` are those that the timeline showed at the join. `None` if the outbox no longer has
-    /// all of the events, or if they exceed [`MAX_REPLAYED`] or [`MAX_SCANNED`].
+    /// all of the events, or if they exceed [`MAX_REPLAYED`].
     async fn events_missed_since(
         &self,
         owner: i64,
         after: &StreamPosition,
+        snapshot: &Snapshot,
         mut authors: HashSet<i64>,
     ) -> Result<Option<VecDeque<event::Model>>, Error> {
-        let joined = &self.last;
-        let snapshot = Snapshot::new(&self.hub.0.db);
-        if !outbox::retains(&snapshot, after).await? {
+        if !outbox::retains(snapshot, after).await? {
             return Ok(None);
         }
-        let precedes_join = |event: &&event::Model| joined.contains(event.txn);
+        let precedes_join = |event: &event::Model| self.last.contains(event.txn);
+        let mut follows = outbox::follows_after(snapshot, after, owner).await?;
+        follows.retain(precedes_join);
+        // Also of authors that the timeline showed for a part of the time.
+        let mut actors = authors.clone();
+        actors.extend(follows.iter().map(|follow| follow.object));
+        let found = outbox::read_by_actors(snapshot, after, &actors, MAX_REPLAYED).await?;
+        let Some(found) = found else { return Ok(None) };
         // Undoes the owner's follows, newest first. The loop below reapplies them.
-        let follows = outbox::follows_after(&snapshot, after, owner).await?;
-        for follow in follows.iter().rev().filter(precedes_join) {
+        for follow in follows.iter().rev() {
             apply_follow(&mut authors, follow, Kind::Unfollowed);
         }
         let mut missed = VecDeque::new();
-        let mut position = after.clone();
-        for _ in 0..MAX_SCANNED / outbox::BATCH_SIZE {
-            let batch = outbox::read_after(&snapshot, &position).await?;
-            for event in batch.events.iter().filter(precedes_join) {
-                if affects_timeline(event, owner, &authors) {
-                    missed.push_back(event.clone());
-                }
-                if event.actor == owner {
-                    apply_follow(&mut authors, event, Kind::Followed);
-                }
+        for event in found.into_values().filter(precedes_join) {
+            let is_shown = affects_timeline(&event, owner, &authors);
+            if event.actor == owner {
+                apply_follow(&mut authors, &event, Kind::Followed);
             }
-            position = batch.position;
-            if batch.is_last || missed.len() > MAX_REPLAYED {
-                break;
-            }
+            missed.extend(is_shown.then_some(event));
         }
-        let is_complete = missed.len() <= MAX_REPLAYED && position.next_txn() >= joined.next_txn();
-        Ok(is_complete.then_some(missed))
+        Ok(Some(missed))
     }
 }
 

@@ -24,8 +24,8 @@ use super::parameters::GraphQLParams;
 use crate::auth::{Client, Viewer};
 use crate::database::{Database, Lsn, Snapshot};
 use crate::error::Error;
-use crate::limits::{RateLimitKey, RequestPermit};
-use crate::schema::{RequestContext, RequestCost, code, server_error, with_code};
+use crate::limits::{ClientNetwork, RateLimitKey, RequestPermit, WorkMeter};
+use crate::schema::{RequestContext, RequestCost, code, code_of, server_error, with_code};
 use crate::telemetry::OperationTimer;
 
 /// A request whose client is known, and nothing else.
@@ -83,6 +83,7 @@ pub struct Operation {
 pub struct AdmittedOperation {
     pub(super) operation: Operation,
     pub(super) timer: OperationTimer,
+    document_cost: usize,
     cost: Option<RequestCost>,
 }
 
@@ -257,6 +258,10 @@ impl Operation {
         self.requester.rate_limit_key()
     }
 
+    pub fn network(&self) -> ClientNetwork {
+        self.requester.client.network
+    }
+
     pub fn is_anonymous(&self) -> bool {
         self.requester.is_anonymous()
     }
@@ -274,7 +279,7 @@ impl Operation {
         };
         let cost = self.complexity().await;
         if cost > max {
-            self.charge_rejected();
+            self.charge_rejected(&[]);
             let message = format!(
                 "Query cost {cost} exceeds the maximum of {max}. Request smaller pages or fewer \
                  nested lists."
@@ -283,8 +288,9 @@ impl Operation {
         }
         let status = engine.cost_limiter.charge(self.rate_limit_key(), cost);
         let status = status.map_err(server_error)?;
+        let document_cost = cost;
         let cost = status.map(|status| RequestCost { cost, status });
-        Ok(AdmittedOperation { operation: self, timer, cost })
+        Ok(AdmittedOperation { operation: self, timer, document_cost, cost })
     }
 
     /// The cost of the operation. It is cached if no variable can change it.
@@ -300,7 +306,13 @@ impl Operation {
         cost
     }
 
-    pub(super) fn charge_rejected(&self) {
+    /// Charges an operation that was rejected with `errors`.
+    ///
+    /// A client that has reached its rate limit pays nothing more.
+    pub(super) fn charge_rejected(&self, errors: &[ServerError]) {
+        if errors.iter().any(|error| code_of(error) == Some(code::RATE_LIMITED)) {
+            return;
+        }
         let key = self.rate_limit_key();
         self.requester.engine.cost_limiter.charge_rejected(key, self.text.len());
     }
@@ -335,7 +347,11 @@ impl AdmittedOperation {
         let memory = engine.response_memory.start(client.network);
         let services = engine.services.for_network(client.network);
         let (viewer, client) = (viewer.clone(), client.clone());
-        let context = RequestContext::new(services, snapshot, viewer, client, memory);
+        let (key, max) = (self.operation.rate_limit_key(), engine.limits.max_work);
+        let status = self.cost.map(|cost| cost.status);
+        let meter = WorkMeter::new(&engine.cost_limiter, key, max);
+        let meter = meter.with_cost(self.document_cost, status);
+        let context = RequestContext::new(services, snapshot, meter.into(), viewer, client, memory);
         Arc::new(context.await.with_cost(self.cost))
     }
 }

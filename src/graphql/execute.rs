@@ -157,7 +157,7 @@ impl Operation {
         let (engine, ty) = (&self.requester.engine, self.ty());
         let mut errors = with_validation_code(response.errors);
         for error in &mut errors {
-            let is_lost = is_transient(error) || code_of(error) == Some(code::QUERY_TOO_COMPLEX);
+            let is_lost = is_transient(error) || exceeds_limit(error);
             if ty == OperationType::Mutation && error.path.len() > 1 && is_lost {
                 *error = ServerError {
                     path: std::mem::take(&mut error.path),
@@ -170,7 +170,7 @@ impl Operation {
             }
         }
         if errors.iter().any(|error| is_request_error(error, ty)) {
-            self.charge_rejected();
+            self.charge_rejected(&errors);
             return Err(errors);
         }
         engine.record_errors(&errors);
@@ -231,6 +231,10 @@ pub(super) fn with_validation_code(mut errors: Vec<ServerError>) -> Vec<ServerEr
 ///
 /// An error of a field does not reject a mutation, which may have executed fields before it.
 fn is_request_error(error: &ServerError, operation: OperationType) -> bool {
-    code_of(error) == Some(code::QUERY_TOO_COMPLEX)
-        && (error.path.is_empty() || operation == OperationType::Query)
+    exceeds_limit(error) && (error.path.is_empty() || operation == OperationType::Query)
+}
+
+/// Whether the operation was stopped because its work reached a limit.
+fn exceeds_limit(error: &ServerError) -> bool {
+    matches!(code_of(error), Some(code::QUERY_TOO_COMPLEX | code::RATE_LIMITED))
 }

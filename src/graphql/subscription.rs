@@ -11,7 +11,7 @@ use super::isolation::catch_panic;
 use super::response::ExecutionResponse;
 use crate::database::Snapshot;
 use crate::loaders::poll_inline;
-use crate::schema::RequestContext;
+use crate::schema::{RequestContext, server_error};
 
 /// The response to an event, or why the subscription failed.
 type StreamResult = Result<ExecutionResponse, Vec<ServerError>>;
@@ -68,11 +68,13 @@ impl Subscription {
         self.is_over = response.data == Value::Null;
         if is_first && self.is_over && response.is_err() {
             // The subscription was not created.
-            self.operation.charge_rejected();
-            return Err(with_validation_code(response.errors));
+            let errors = with_validation_code(response.errors);
+            self.operation.charge_rejected(&errors);
+            return Err(errors);
         }
         let mut response = self.operation.finish(response)?;
-        response.memory = self.context.reserve_response(response.data.len()).unwrap_or_default();
+        let memory = self.context.reserve_response(response.data.len());
+        response.memory = memory.map_err(|error| vec![server_error(error)])?;
         if let Some(timer) = self.context.take_event_timer() {
             self.operation.record(&timer);
         }

@@ -145,6 +145,13 @@ async fn serve_connection(
 ) {
     let _tracked = shutdown.track();
     let _ = stream.set_nodelay(true);
+    // Also for small writes, such as keep-alives, which the system buffers for a client that does
+    // not read them.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::net::sockopt::set_tcp_user_timeout(
+        &stream,
+        u32::try_from(limits.write_timeout.as_millis()).unwrap_or(u32::MAX),
+    );
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(limits.write_timeout));
     let connection = http1::Builder::new()

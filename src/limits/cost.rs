@@ -15,6 +15,7 @@ const REJECTED_REQUEST_COST: usize = 100;
 const BYTES_PER_POINT: usize = 16;
 
 /// The rate limiters of query cost, in points.
+#[derive(Debug)]
 pub struct CostRateLimiter {
     networks: RateLimiter<ClientNetwork>,
     users: RateLimiter<i64>,
@@ -59,13 +60,26 @@ impl CostRateLimiter {
         })
     }
 
+    /// Takes the points of work that is not done yet.
+    ///
+    /// # Errors
+    /// [`Error::RateLimited`] when the key has not enough points left.
+    pub fn charge_work(&self, key: RateLimitKey, points: usize) -> Result<(), Error> {
+        self.take(key, points).map(drop)
+    }
+
+    /// Takes the points of work that is done.
+    ///
+    /// If the key has fewer points left, most of them are taken.
+    pub fn charge_done(&self, key: RateLimitKey, mut points: usize) {
+        while points > 0 && self.take(key, points).is_err() {
+            points /= 2;
+        }
+    }
+
     /// Charges a request that was rejected, with a document of `bytes`.
     pub fn charge_rejected(&self, key: RateLimitKey, bytes: usize) {
-        let mut cost = REJECTED_REQUEST_COST + bytes / BYTES_PER_POINT;
-        // If the key has fewer points left, most of them are taken.
-        while cost > 0 && self.take(key, cost).is_err() {
-            cost /= 2;
-        }
+        self.charge_done(key, REJECTED_REQUEST_COST + bytes / BYTES_PER_POINT);
     }
 
     /// Evicts keys with a full balance.

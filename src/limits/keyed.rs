@@ -2,9 +2,9 @@
 //!
 //! [`Keyed`] maps a key, such as a user or a client network, to state that all holders of the key
 //! share. The first holder creates the entry; the last one that is dropped evicts it. Memory is
-//! therefore bounded by what is in use, and no periodic clean-up is needed. [`KeyedSemaphore`] and
-//! [`KeyedMutex`] are built on it. Permits per user or network live here; rate-limit balances live
-//! in `RateLimiter`, which evicts full ones every minute.
+//! therefore bounded by what is in use, and no periodic clean-up is needed. [`KeyedSemaphore`] is
+//! built on it. Permits per user or network live here; rate-limit balances live in `RateLimiter`,
+//! which evicts full ones every minute.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -12,7 +12,6 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// A map whose entries are evicted with their last holder. Clones share one map.
 #[derive(Debug)]
@@ -137,31 +136,8 @@ impl<K> Default for KeyedSemaphore<K> {
     }
 }
 
-/// A mutex for each key, whose waiters are served in the order of their arrival.
-#[derive(Clone, Debug, Default)]
-pub struct KeyedMutex<K>(Keyed<K, Semaphore>);
-
-/// Exclusive use of a key until it is dropped.
-#[derive(Debug)]
-pub struct KeyedGuard<K: Copy + Eq + Hash> {
-    _permit: Option<OwnedSemaphorePermit>,
-    _entry: KeyedEntry<K, Semaphore>,
-}
-
-impl<K: Copy + Eq + Hash> KeyedMutex<K> {
-    /// Waits until no other task holds `key`.
-    pub async fn lock(&self, key: K) -> KeyedGuard<K> {
-        let entry = self.0.entry(key, || Semaphore::new(1));
-        // The semaphore is never closed.
-        let permit = Arc::clone(&entry).acquire_owned().await.ok();
-        KeyedGuard { _permit: permit, _entry: entry }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use futures_util::FutureExt as _;
-
     use super::*;
 
     #[test]
@@ -177,21 +153,6 @@ mod tests {
         assert!(semaphore.try_acquire("john", 2).is_some());
         drop(susan);
         assert!(semaphore.0.is_empty(), "an entry without holders is evicted");
-    }
-
-    #[tokio::test]
-    async fn mutex_serialises_one_key_and_not_others() {
-        let mutex = KeyedMutex::default();
-        let john = mutex.lock("john").await;
-        let mut next = Box::pin(mutex.lock("john"));
-        assert!(next.as_mut().now_or_never().is_none(), "john is locked");
-        let susan = mutex.lock("susan").now_or_never();
-        assert!(susan.is_some(), "another key is free");
-        let abandoned = Box::pin(mutex.lock("john"));
-        drop((john, abandoned));
-        drop(next.await);
-        drop(susan);
-        assert!(mutex.0.is_empty(), "an entry without holders is evicted");
     }
 
     #[test]

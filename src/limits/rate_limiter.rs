@@ -18,6 +18,7 @@ type Limiter<K> =
     governor::RateLimiter<K, HashMapStateStore<K>, DefaultClock, StateInformationMiddleware>;
 
 /// A limiter of points per minute; `None` for no limit.
+#[derive(Debug)]
 pub struct RateLimiter<K: Clone + Eq + Hash>(Option<Limiter<K>>);
 
 /// The balance of a key.

@@ -1,9 +1,7 @@
 //! Bounds the memory held by response bodies until they are written to the socket.
 //!
 //! Without it, clients that read slowly could make the server hold any number of large responses.
-//! It is a semaphore whose permits are granules of [`GRANULE`] bytes (64 KiB). A response takes
-//! `bytes / GRANULE` permits, rounded down, so a response under 64 KiB is not counted. One client
-//! network gets at most half.
+//! It is a semaphore with a permit for each byte. One client network gets at most half.
 
 use std::sync::Arc;
 
@@ -13,17 +11,14 @@ use super::client_network::ClientNetwork;
 use super::keyed::{Keyed, KeyedEntry};
 use crate::error::Error;
 
-/// Bytes of response that one permit stands for.
-const GRANULE: usize = 64 * 1024;
-
 /// The limit for all responses. Clones share it.
 #[derive(Clone, Debug)]
 pub struct ResponseMemory(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    granules: Arc<Semaphore>,
-    total_granules: usize,
+    bytes: Arc<Semaphore>,
+    total_bytes: usize,
     networks: Keyed<ClientNetwork, Semaphore>,
     max_text_bytes: usize,
 }
@@ -34,7 +29,8 @@ pub struct ResponseReservation {
     memory: ResponseMemory,
     network: ClientNetwork,
     text_bytes: usize,
-    granules: usize,
+    /// Bytes that `permit` holds.
+    reserved_bytes: usize,
     permit: Option<MemoryPermit>,
 }
 
@@ -57,13 +53,13 @@ impl MemoryPermit {
 }
 
 impl ResponseMemory {
-    /// At most `max_text_bytes` of text in one response, about `total_bytes` in all.
+    /// At most `max_text_bytes` of text in one response, and `total_bytes` in all.
     #[must_use]
     pub fn new(max_text_bytes: usize, total_bytes: usize) -> Self {
-        let total_granules = total_bytes.div_ceil(GRANULE).min(Semaphore::MAX_PERMITS);
-        let granules = Arc::new(Semaphore::new(total_granules));
+        let total_bytes = total_bytes.min(Semaphore::MAX_PERMITS);
+        let bytes = Arc::new(Semaphore::new(total_bytes));
         let networks = Keyed::default();
-        Self(Arc::new(Inner { granules, total_granules, networks, max_text_bytes }))
+        Self(Arc::new(Inner { bytes, total_bytes, networks, max_text_bytes }))
     }
 
     /// An empty reservation for a response to `network`.
@@ -73,7 +69,7 @@ impl ResponseMemory {
             memory: self.clone(),
             network,
             text_bytes: 0,
-            granules: 0,
+            reserved_bytes: 0,
             permit: None,
         }
     }
@@ -81,15 +77,15 @@ impl ResponseMemory {
     /// Bytes that are reserved by all responses.
     #[must_use]
     pub fn bytes_in_use(&self) -> usize {
-        (self.0.total_granules - self.0.granules.available_permits()) * GRANULE
+        self.0.total_bytes - self.0.bytes.available_permits()
     }
 
-    fn try_acquire(&self, network: ClientNetwork, granules: usize) -> Option<MemoryPermit> {
-        let granules = u32::try_from(granules).ok()?;
-        let per_network_limit = self.0.total_granules.div_ceil(2);
+    fn try_acquire(&self, network: ClientNetwork, bytes: usize) -> Option<MemoryPermit> {
+        let bytes = u32::try_from(bytes).ok()?;
+        let per_network_limit = self.0.total_bytes.div_ceil(2);
         let network = self.0.networks.entry(network, || Semaphore::new(per_network_limit));
-        let network_permit = Arc::clone(&network).try_acquire_many_owned(granules).ok()?;
-        let total_permit = Arc::clone(&self.0.granules).try_acquire_many_owned(granules).ok()?;
+        let network_permit = Arc::clone(&network).try_acquire_many_owned(bytes).ok()?;
+        let total_permit = Arc::clone(&self.0.bytes).try_acquire_many_owned(bytes).ok()?;
         Some(MemoryPermit { network_permit, total_permit, _network: network })
     }
 }
@@ -120,16 +116,16 @@ impl ResponseReservation {
     /// [`Error::Unavailable`] as in [`Self::reserve`].
     pub fn finish(&mut self, bytes: usize) -> Result<Option<MemoryPermit>, Error> {
         let grown = self.grow_to(bytes);
-        (self.text_bytes, self.granules) = (0, 0);
+        (self.text_bytes, self.reserved_bytes) = (0, 0);
         let permit = self.permit.take();
         grown.map(|()| permit)
     }
 
     fn grow_to(&mut self, bytes: usize) -> Result<(), Error> {
-        let missing = (bytes / GRANULE).saturating_sub(self.granules);
+        let missing = bytes.saturating_sub(self.reserved_bytes);
         if missing > 0 {
             let more = self.memory.try_acquire(self.network, missing).ok_or(Error::Unavailable)?;
-            self.granules += missing;
+            self.reserved_bytes += missing;
             self.permit = Some(match self.permit.take() {
                 Some(permit) => permit.merge(more),
                 None => more,
@@ -151,25 +147,25 @@ mod tests {
 
     #[test]
     fn memory_is_reserved_per_network_and_released_when_the_response_is_sent() {
-        let memory = ResponseMemory::new(3 * GRANULE, 8 * GRANULE);
+        let memory = ResponseMemory::new(300, 800);
         let here = network("192.0.2.1");
         let (mut one, mut other) = (memory.start(here), memory.start(here));
-        assert!(one.reserve(GRANULE - 1).is_ok());
-        assert_eq!(memory.bytes_in_use(), 0, "a response below one granule is not counted");
-        assert!(one.reserve(1).is_ok() && one.reserve(2 * GRANULE).is_ok());
+        assert!(one.reserve(1).is_ok());
+        assert_eq!(memory.bytes_in_use(), 1, "the first byte is counted");
+        assert!(one.reserve(99).is_ok() && one.reserve(200).is_ok());
         assert!(matches!(one.reserve(1), Err(Error::ResponseTooLarge)));
-        assert_eq!(memory.bytes_in_use(), 3 * GRANULE);
-        assert!(other.reserve(GRANULE).is_ok());
-        assert!(matches!(other.reserve(GRANULE), Err(Error::Unavailable)), "half is its limit");
+        assert_eq!(memory.bytes_in_use(), 300);
+        assert!(other.reserve(100).is_ok());
+        assert!(matches!(other.reserve(1), Err(Error::Unavailable)), "half is its limit");
         let mut elsewhere = memory.start(network("192.0.2.2"));
-        assert!(elsewhere.reserve(GRANULE).is_ok(), "another network has its own half");
+        assert!(elsewhere.reserve(100).is_ok(), "another network has its own half");
         drop(elsewhere);
-        let sent = one.finish(3 * GRANULE + 1).unwrap();
-        assert!(one.reserve(GRANULE / 2).is_ok(), "the next response starts at zero");
+        let sent = one.finish(300).unwrap();
+        assert!(one.reserve(0).is_ok(), "the next response starts at zero");
         drop(one);
-        assert_eq!(memory.bytes_in_use(), 4 * GRANULE, "reserved until the response is sent");
+        assert_eq!(memory.bytes_in_use(), 400, "reserved until the response is sent");
         drop(sent);
-        assert!(matches!(other.finish(9 * GRANULE), Err(Error::Unavailable)), "over the total");
+        assert!(matches!(other.finish(900), Err(Error::Unavailable)), "over the total");
         assert_eq!(memory.bytes_in_use(), 0);
         assert!(memory.0.networks.is_empty());
     }

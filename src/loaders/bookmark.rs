@@ -36,7 +36,7 @@ impl Batch for Bookmarked {
             .filter(bookmark::Column::UserId.eq(viewer))
             .filter(is_requested)
             .into_tuple()
-            .all(&**self.db.transaction().await?)
+            .all(&**self.db.read(keys.len()).await?)
             .await?;
         Ok(posts.into_iter().map(|post| (post, ())).collect())
     }

@@ -62,6 +62,7 @@ impl Batch for Follows {
             |engine, direction| sql(engine, self.list, direction),
             |request, rows| Arc::new(Page::new(request, rows, |row: &FollowRow| row.follow_id)),
             |row| row.owner,
+            |key| key.page.rows(),
         )
         .await
     }
@@ -108,7 +109,8 @@ impl Batch for FollowExists {
         );
         let pairs: serde_json::Value =
             keys.iter().map(|(follower, followed)| vec![*follower, *followed]).collect();
-        let rows: Vec<FollowPair> = self.0.all(&sql, [pairs.to_string().into()]).await?;
+        let rows: Vec<FollowPair> =
+            self.0.all(keys.len(), &sql, [pairs.to_string().into()]).await?;
         Ok(rows.into_iter().map(|pair| ((pair.follower_id, pair.followed_id), ())).collect())
     }
 }
@@ -154,7 +156,8 @@ impl Batch for Relationships {
             engine.unnest_ids("other")
         );
         let others = engine.bind_ids(keys.iter().copied());
-        let rows: Vec<RelationshipRow> = self.db.all(&sql, [others, viewer.into()]).await?;
+        let rows: Vec<RelationshipRow> =
+            self.db.all(2 * keys.len(), &sql, [others, viewer.into()]).await?;
         Ok(rows
             .into_iter()
             .map(|row| {

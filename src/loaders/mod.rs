@@ -248,25 +248,28 @@ impl Loaders {
 /// Loads pages of lists, with one statement for all owners that need the same page.
 ///
 /// All parents of a nested connection need the same page. The parameters of the statement are those
-/// of [`crate::pagination::page_sql`].
+/// of [`crate::pagination::page_sql`]. `rows` is the number of rows that it looks up for a key.
 async fn pages<R: FromQueryResult, T>(
     db: &Snapshot,
     keys: &[PageKey],
     sql: impl Fn(Engine, Direction) -> String,
     new_page: impl Fn(&PageRequest<i64>, Vec<R>) -> T,
     owner: impl Fn(&R) -> i64,
+    rows: impl Fn(&PageKey) -> usize,
 ) -> Result<HashMap<PageKey, T>, Error> {
-    let mut owners: HashMap<&PageRequest<i64>, Vec<i64>> = HashMap::new();
+    let mut owners: HashMap<&PageRequest<i64>, (Vec<i64>, usize)> = HashMap::new();
     for key in keys {
-        owners.entry(&key.page).or_default().push(key.owner);
+        let (owners, lookups) = owners.entry(&key.page).or_default();
+        owners.push(key.owner);
+        *lookups += rows(key);
     }
     let mut pages = HashMap::with_capacity(keys.len());
-    for (request, owners) in owners {
+    for (request, (owners, lookups)) in owners {
         let (start, end) = request.bounds();
         let ids = db.engine().bind_ids(owners.iter().copied());
         let values = [ids, start.into(), end.into(), request.limit().into()];
         let mut by_owner: HashMap<i64, Vec<R>> = HashMap::with_capacity(owners.len());
-        for row in db.all::<R, _>(&sql(db.engine(), request.direction), values).await? {
+        for row in db.all::<R, _>(lookups, &sql(db.engine(), request.direction), values).await? {
             by_owner.entry(owner(&row)).or_default().push(row);
         }
         for owner in owners {

@@ -23,7 +23,7 @@ impl Batch for Posts {
     async fn load(&self, keys: &[i64]) -> Result<HashMap<i64, post::Model>, Error> {
         let engine = self.0.engine();
         let is_requested = engine.in_list_expr("id", engine.bind_ids(keys.iter().copied()));
-        let transaction = self.0.transaction().await?;
+        let transaction = self.0.read(keys.len()).await?;
         let posts = post::Entity::find().filter(is_requested).all(&**transaction).await?;
         Ok(posts.into_iter().map(|post| (post.id, post)).collect())
     }
@@ -46,6 +46,7 @@ impl Batch for PostPages {
             sql,
             |request, posts| Arc::new(Page::new(request, posts, |post: &post::Model| post.id)),
             |post| post.author_id,
+            |key| key.page.rows(),
         )
         .await
     }

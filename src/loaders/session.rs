@@ -33,7 +33,7 @@ impl Batch for Sessions {
             .filter(session::Column::UserId.eq(viewer))
             .filter(session::Column::ExpiresAt.gt(clock::now()))
             .filter(is_requested)
-            .all(&**self.db.transaction().await?)
+            .all(&**self.db.read(keys.len()).await?)
             .await?;
         Ok(sessions.into_iter().map(|session| (session.id, session)).collect())
     }

@@ -36,8 +36,27 @@ pub const SCAN_WINDOW: u32 = 2_000;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TimelineKey {
     pub page: PageKey,
-    /// Whether the owner follows at least [`SCAN_MIN_FOLLOWING`] users.
-    pub follows_many: bool,
+    /// Number of users that the owner follows.
+    pub following: i32,
+}
+
+impl TimelineKey {
+    /// Number of sources whose newest post a merge looks up.
+    fn heads(&self) -> usize {
+        sources(self.following)
+    }
+
+    /// Number of rows that are looked up beside the scan or the heads.
+    ///
+    /// For each cursor, all sources may be searched for a post beyond it.
+    fn rows_beyond(&self) -> usize {
+        self.page.page.rows() + self.page.page.cursors() * sources(self.following)
+    }
+}
+
+/// Number of sources of a timeline whose owner follows `following` users.
+fn sources(following: i32) -> usize {
+    usize::try_from(following).unwrap_or_default() + 1
 }
 
 /// Pages of home timelines.
@@ -78,15 +97,17 @@ impl Timelines {
         Self { db, window }
     }
 
+    /// Loads pages with a statement that looks up the number of rows in `keys`.
     async fn pages(
         &self,
-        keys: &[PageKey],
+        keys: HashMap<&PageKey, usize>,
         sql: impl Fn(Engine, Direction) -> String,
     ) -> Result<HashMap<PageKey, Arc<Page<TimelineRow>>>, Error> {
         let new_page = |request: &PageRequest<i64>, rows| {
             Arc::new(Page::new(request, rows, |row: &TimelineRow| row.post.id))
         };
-        pages(&self.db, keys, sql, new_page, |row| row.owner).await
+        let (rows, keys) = (|key: &PageKey| keys[key], keys.keys().copied().cloned());
+        pages(&self.db, &keys.collect::<Vec<_>>(), sql, new_page, |row| row.owner, rows).await
     }
 }
 
@@ -95,15 +116,14 @@ impl Batch for Timelines {
     type Value = Arc<Page<TimelineRow>>;
 
     async fn load(&self, keys: &[TimelineKey]) -> Result<HashMap<TimelineKey, Self::Value>, Error> {
-        let scanned = keys.iter().filter(|key| key.follows_many);
-        let scanned: Vec<PageKey> = scanned.map(|key| key.page.clone()).collect();
+        let scanned = keys.iter().filter(|key| key.following >= SCAN_MIN_FOLLOWING);
+        let scanned = scanned.map(|key| (&key.page, self.window as usize + key.rows_beyond()));
         let scan = |engine, direction| scan_recent(engine, direction, self.window);
-        let mut pages = self.pages(&scanned, scan).await?;
+        let mut pages = self.pages(scanned.collect(), scan).await?;
         pages.retain(|key, page| page.is_known_to_be_full(&key.page));
-        let merged = keys.iter().map(|key| &key.page).filter(|key| !pages.contains_key(key));
-        let merged: HashSet<&PageKey> = merged.collect();
-        let merged: Vec<PageKey> = merged.into_iter().cloned().collect();
-        pages.extend(self.pages(&merged, merge_heads).await?);
+        let merged = keys.iter().filter(|key| !pages.contains_key(&key.page));
+        let merged = merged.map(|key| (&key.page, key.heads() + key.rows_beyond()));
+        pages.extend(self.pages(merged.collect(), merge_heads).await?);
         let page = |key: &TimelineKey| Some((key.clone(), pages.get(&key.page).cloned()?));
         Ok(keys.iter().filter_map(page).collect())
     }
@@ -114,6 +134,8 @@ impl Batch for Timelines {
 pub struct NewerCountKey {
     /// Id of the user that the timeline belongs to.
     pub owner: i64,
+    /// Number of users that the owner follows.
+    pub following: i32,
     /// Id of the post. Newer posts have greater ids.
     pub than: i64,
     /// Number at which counting stops.
@@ -144,7 +166,9 @@ impl Batch for NewerCounts {
             let pairs: serde_json::Value =
                 keys.iter().map(|key| vec![key.owner, key.than]).collect();
             let values = [pairs.to_string().into(), cap.into()];
-            for row in self.0.all::<NewerCountRow, _>(&sql, values).await? {
+            let cap = usize::try_from(cap).unwrap_or_default();
+            let rows = keys.iter().map(|key| sources(key.following) + cap).sum();
+            for row in self.0.all::<NewerCountRow, _>(rows, &sql, values).await? {
                 let key = usize::try_from(row.index).ok().and_then(|index| keys.get(index));
                 let count = i32::try_from(row.count).unwrap_or(i32::MAX);
                 counts.extend(key.map(|key| ((*key).clone(), count)));
@@ -195,7 +219,7 @@ pub async fn timeline_rows(
         engine.in_list_sql("post.id", 1)
     );
     let rows: Vec<TimelineRow> =
-        snapshot.all(&sql, [engine.bind_ids(posts.iter().copied())]).await?;
+        snapshot.all(posts.len(), &sql, [engine.bind_ids(posts.iter().copied())]).await?;
     Ok(rows.into_iter().map(|row| (row.post.id, row)).collect())
 }
 

@@ -38,7 +38,7 @@ pub async fn users(
     }
     let engine = snapshot.engine();
     let is_requested = engine.in_list_expr("id", engine.bind_ids(keys.iter().copied()));
-    let transaction = snapshot.transaction().await?;
+    let transaction = snapshot.read(keys.len()).await?;
     let users = user::Entity::find().filter(is_requested).all(&**transaction).await?;
     Ok(users.into_iter().map(|user| (user.id, Arc::new(user))).collect())
 }
@@ -56,7 +56,7 @@ impl Batch for Usernames {
             "lower(username)",
             engine.bind_strings(keys.iter().map(|name| user::normalize_identifier(name))),
         );
-        let transaction = self.0.transaction().await?;
+        let transaction = self.0.read(keys.len()).await?;
         let users = user::Entity::find().filter(is_requested).all(&**transaction).await?;
         let by_name = |user: user::Model| (user.username.to_ascii_lowercase(), Arc::new(user));
         Ok(users.into_iter().map(by_name).collect())

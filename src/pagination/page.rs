@@ -67,6 +67,20 @@ impl<P: CursorKey> PageRequest<P> {
         i64::from(self.size) + 1
     }
 
+    /// Number of rows that a page of a list looks up.
+    ///
+    /// These are [`Self::limit`], and one beyond each cursor.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        usize::from(self.size) + 1 + self.cursors()
+    }
+
+    /// Number of cursors, 0 to 2.
+    #[must_use]
+    pub fn cursors(&self) -> usize {
+        usize::from(self.after.is_some()) + usize::from(self.before.is_some())
+    }
+
     /// The positions between which the page lies, both exclusive.
     #[must_use]
     pub fn bounds(&self) -> (P, P) {

@@ -14,7 +14,7 @@ use crate::database::Snapshot;
 use crate::domain::Services;
 use crate::error::{Error, UserError};
 use crate::events::EventHub;
-use crate::limits::{MemoryPermit, ResponseReservation};
+use crate::limits::{MemoryPermit, ResponseReservation, WorkMeter};
 use crate::loaders::Loaders;
 use crate::telemetry::OperationTimer;
 
@@ -25,6 +25,7 @@ pub struct RequestContext {
     pub(super) loaders: Loaders,
     pub(super) client: Client,
     pub(super) cost: Option<RequestCost>,
+    meter: Arc<WorkMeter>,
     reservation: Mutex<ResponseReservation>,
     /// Codes of the user errors that mutations returned.
     user_error_codes: Mutex<Vec<&'static str>>,
@@ -36,14 +37,16 @@ pub struct RequestContext {
 impl RequestContext {
     /// A context whose reads all see the state of `snapshot`.
     ///
-    /// `services` are those for the client's network.
+    /// `services` are those for the client's network. `meter` counts the reads.
     pub async fn new(
         services: Services,
         snapshot: Snapshot,
+        meter: Arc<WorkMeter>,
         viewer: Option<Viewer>,
         client: Client,
         reservation: ResponseReservation,
     ) -> Self {
+        let snapshot = snapshot.metered(Arc::clone(&meter));
         let loaders = Loaders::new(snapshot, viewer.as_ref().map(Viewer::user)).await;
         Self {
             services,
@@ -51,6 +54,7 @@ impl RequestContext {
             loaders,
             client,
             cost: None,
+            meter,
             reservation: reservation.into(),
             user_error_codes: Mutex::default(),
             has_written: AtomicBool::new(false),
@@ -89,15 +93,20 @@ impl RequestContext {
         self.loaders.clear().await;
     }
 
-    /// Starts the resolution of an event, which reads from a new snapshot.
+    /// Charges an event and starts its resolution, which reads from a new snapshot.
     ///
     /// `user` is a row that was loaded with the event.
-    pub(super) async fn begin_event(&self, user: Option<Arc<UserRow>>) {
+    ///
+    /// # Errors
+    /// [`Error::RateLimited`] when the subscriber has not enough points left.
+    pub(super) async fn begin_event(&self, user: Option<Arc<UserRow>>) -> Result<(), Error> {
+        self.meter.begin_event()?;
         *self.event_timer.lock() = Some(OperationTimer::start());
         self.loaders.clear().await;
         if let Some(user) = user {
             self.loaders.users.prime(user.id, user).await;
         }
+        Ok(())
     }
 
     /// The timer of the event that is being resolved, once.
@@ -114,7 +123,7 @@ impl RequestContext {
         self.user_error_codes.lock().extend(errors.iter().map(user_code_of));
     }
 
-    /// Ends the response and returns the memory that is reserved for it.
+    /// Ends and charges the response. Returns the memory that is reserved for it.
     ///
     /// `bytes` is the size of the response's data.
     ///
@@ -122,6 +131,7 @@ impl RequestContext {
     /// [`Error::Unavailable`] when all responses, or those of the client's network, have reached
     /// their limit.
     pub fn reserve_response(&self, bytes: usize) -> Result<Option<MemoryPermit>, Error> {
+        self.meter.charge_response(bytes);
         self.reservation.lock().finish(bytes)
     }
 

@@ -106,6 +106,11 @@ impl From<Error> for async_graphql::Error {
                 code::QUERY_TOO_COMPLEX,
                 "The response has too much text. Request smaller pages or fewer texts.",
             ),
+            Error::TooMuchWork { max } => Self::new(format!(
+                "The operation reads more than {max} rows. Request smaller pages, or timelines of \
+                 fewer users."
+            ))
+            .extend_with(|_, extensions| extensions.set("code", code::QUERY_TOO_COMPLEX)),
             Error::RateLimited { retry_after } => Self::new(format!(
                 "Rate limit exceeded. Retry in {} seconds.",
                 retry_after.as_secs()

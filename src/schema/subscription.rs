@@ -120,7 +120,9 @@ impl TimelineReset {
     }
 }
 
-/// Sent when the client fell behind or resumed too late. The stream ends after it.
+/// Sent when the client fell behind, resumed too late or reached its rate limit.
+///
+/// The stream ends after it.
 #[derive(SimpleObject)]
 pub struct StreamLagged {
     /// The same as `resumeAfter`. Empty if that is null.
@@ -159,7 +161,7 @@ impl Subscription {
     ///
     /// With `after`, the missed events are replayed first. No event is lost or delivered twice.
     ///
-    /// Errors: `UNAUTHENTICATED`, `INVALID_CURSOR`, `UNAVAILABLE`.
+    /// Errors: `UNAUTHENTICATED`, `INVALID_CURSOR`, `UNAVAILABLE`, `RATE_LIMITED`.
     async fn timeline_events<'ctx>(
         &self,
         ctx: &'ctx Context<'_>,
@@ -171,12 +173,16 @@ impl Subscription {
     ) -> Result<impl Stream<Item = Result<TimelineEvent, Error>> + 'ctx, Error> {
         let viewer = viewer(ctx)?;
         let after = after.map(|after| parse_stream_cursor(&after)).transpose()?;
+        let after = after.map(|after| (after, loaders(ctx).snapshot.clone()));
         let source = events(ctx).timeline(&viewer, after).await?;
         let owner = viewer.id();
         Ok(stream::try_unfold(source, move |mut source| async move {
             loop {
-                let Some(item) = source.next().await? else { return Ok(None) };
-                request(ctx).begin_event(item.actor()).await;
+                let position = source.position();
+                let Some(mut item) = source.next().await? else { return Ok(None) };
+                if request(ctx).begin_event(item.actor()).await.is_err() {
+                    item = source.lag(position);
+                }
                 if let Some(event) = timeline_event(owner, item) {
                     return Ok(Some((event, source)));
                 }
@@ -188,7 +194,8 @@ impl Subscription {
     ///
     /// A client that falls behind gets `UNAVAILABLE` and must subscribe again.
     ///
-    /// Errors: `UNAUTHENTICATED`, `INVALID_ID`, `ARGUMENT_OUT_OF_RANGE`, `UNAVAILABLE`.
+    /// Errors: `UNAUTHENTICATED`, `INVALID_ID`, `ARGUMENT_OUT_OF_RANGE`, `UNAVAILABLE`,
+    /// `RATE_LIMITED`.
     async fn relationship_events<'ctx>(
         &self,
         ctx: &'ctx Context<'_>,
@@ -204,7 +211,7 @@ impl Subscription {
                 // The subscription holds no connection while it waits.
                 loaders(ctx).clear().await;
                 let Some(delivered) = next_event(&mut source).await? else { return Ok(None) };
-                request(ctx).begin_event(None).await;
+                request(ctx).begin_event(None).await?;
                 let event = &delivered.event;
                 let other = if event.actor == viewer { event.object } else { event.actor };
                 let is_follow = matches!(event.kind, Kind::Followed | Kind::Unfollowed);
@@ -226,7 +233,7 @@ impl Subscription {
     /// Changes can be merged into one event. The stream completes if the user does not exist, or
     /// when the user is deleted.
     ///
-    /// Errors: `INVALID_ID`.
+    /// Errors: `INVALID_ID`, `RATE_LIMITED`.
     async fn follow_counts<'ctx>(
         &self,
         ctx: &'ctx Context<'_>,
@@ -258,7 +265,7 @@ impl Subscription {
                     }
                 }
                 is_first = false;
-                request(ctx).begin_event(None).await;
+                request(ctx).begin_event(None).await?;
                 let Some(user) = loaders(ctx).users.load(id).await? else { return Ok(None) };
                 let counts = Some(follow_counts_of(&user));
                 if counts != last_counts {

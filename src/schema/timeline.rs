@@ -15,7 +15,7 @@ use super::post::Post;
 use super::subscription::stream_cursor;
 use super::text::ShortText;
 use crate::error::Error;
-use crate::loaders::{NewerCountKey, PageKey, TimelineRow};
+use crate::loaders::{NewerCountKey, PageKey, TimelineKey, TimelineRow};
 use crate::pagination::{CursorKind, Page, encode_cursor};
 
 /// Allowed values of `cap` of `newerCount`.
@@ -62,7 +62,7 @@ impl TimelineEdge {
 }
 
 pub struct TimelineConnection {
-    pub key: PageKey,
+    pub timeline: TimelineKey,
     pub page: Arc<Page<TimelineRow>>,
 }
 
@@ -103,10 +103,11 @@ impl TimelineConnection {
         if !self.page.has_previous {
             return Ok(0);
         }
+        let TimelineKey { page: PageKey { owner, page }, following } = &self.timeline;
         let first = self.page.rows.first().map(|entry| entry.post.id);
         // An empty page is preceded by the entry at its cursor `after`, which is counted, too.
-        let than = first.or(self.key.page.after.map(|after| after - 1)).unwrap_or(i64::MAX);
-        let newer = NewerCountKey { owner: self.key.owner, than, cap };
+        let than = first.or(page.after.map(|after| after - 1)).unwrap_or(i64::MAX);
+        let newer = NewerCountKey { owner: *owner, following: *following, than, cap };
         Ok(loaders(ctx).newer_counts.load(newer).await?.unwrap_or_default())
     }
 

@@ -22,7 +22,7 @@ use super::{loaders, request};
 use crate::domain;
 use crate::error::Error;
 use crate::ids::GlobalId;
-use crate::loaders::{PageKey, SCAN_MIN_FOLLOWING, TimelineKey};
+use crate::loaders::{PageKey, TimelineKey};
 use crate::pagination::CursorKind;
 
 /// Allowed values of `size` of `avatarUrl`, in pixels.
@@ -219,10 +219,9 @@ impl User {
     ) -> Result<TimelineConnection, Error> {
         let page = PageArgs { first, after, last, before }.parse(CursorKind::Timeline)?;
         let key = PageKey { owner: self.summary.id, page };
-        let follows_many = self.summary.following_count >= SCAN_MIN_FOLLOWING;
-        let timeline_key = TimelineKey { page: key.clone(), follows_many };
-        let page = loaders(ctx).timelines.load(timeline_key).await?.ok_or_else(no_page)?;
-        Ok(TimelineConnection { key, page })
+        let timeline = TimelineKey { page: key, following: self.summary.following_count };
+        let page = loaders(ctx).timelines.load(timeline.clone()).await?.ok_or_else(no_page)?;
+        Ok(TimelineConnection { timeline, page })
     }
 
     /// Whether this is the signed-in user. False for anonymous requests.

@@ -5,6 +5,7 @@
 
 mod attempts;
 mod rates;
+mod work;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -94,7 +95,7 @@ async fn a_mutation_whose_response_text_exceeds_the_limit_is_made_with_unknown_o
 /// The response to a slow client stays in memory until it is sent.
 #[tokio::test]
 async fn unread_responses_hold_response_memory_of_which_a_network_gets_half() {
-    let app = TestApp::with(&["--response-memory-bytes", "262144"]).await;
+    let app = TestApp::with(&["--response-memory-bytes", "524288"]).await;
     let john = app.register("john").await;
     for _ in 0..30 {
         john.write(&"x".repeat(5_000)).await;
@@ -126,7 +127,7 @@ async fn unread_responses_hold_response_memory_of_which_a_network_gets_half() {
 /// A response consists of few values and long aliases, whose bytes count too.
 #[tokio::test]
 async fn response_memory_counts_the_bytes_of_aliases() {
-    let app = TestApp::with(&["--response-memory-bytes", "65536"]).await;
+    let app = TestApp::with(&["--response-memory-bytes", "300000"]).await;
     let john = app.register("john").await;
     for n in 0..100 {
         john.write(&format!("{n}")).await;

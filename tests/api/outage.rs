@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, StatusCode, header};
 use futures_util::future::join_all;
-use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
+use rookery::database::Snapshot;
+use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
@@ -52,10 +53,11 @@ async fn requests_are_unavailable_while_all_connections_are_in_use() {
     assert_unavailable(&app, token, WRITE).await;
     writer.rollback().await.unwrap();
     john.write("again").await;
-    let reader = app.database().reader().begin().await.unwrap();
+    let reader = Snapshot::new(app.database());
+    reader.transaction().await.unwrap();
     assert_unavailable(&app, token, WRITE).await;
     assert_unavailable(&app, None, READ).await;
-    reader.rollback().await.unwrap();
+    drop(reader);
     app.anonymous().query(READ).await;
 }
 

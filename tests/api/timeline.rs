@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use rookery::database::{Database, Snapshot};
-use rookery::loaders::{Batch as _, Loaders, PageKey, TimelineKey, Timelines};
+use rookery::loaders::{Batch as _, Loaders, PageKey, SCAN_MIN_FOLLOWING, TimelineKey, Timelines};
 use rookery::pagination::{CursorKind, Direction, PageRequest, encode_cursor};
 use sea_orm::{ConnectionTrait as _, FromQueryResult as _};
 use serde_json::{Value, json};
@@ -208,7 +208,7 @@ fn timelines_equal_the_union_on_random_graphs() {
                 // All owners in one batch, as in a nested query. Some scan, others merge.
                 let key = |(owner, follows_many): (i64, &bool)| TimelineKey {
                     page: PageKey { owner, page: page.clone() },
-                    follows_many: *follows_many,
+                    following: if *follows_many { SCAN_MIN_FOLLOWING } else { 0 },
                 };
                 let keys: Vec<TimelineKey> = (1..).zip(&follow_many).map(key).collect();
                 let loaded = timelines.load(&keys).await.unwrap();
@@ -297,7 +297,7 @@ async fn any_number_of_timelines_take_one_statement_and_a_failed_scan_one_more()
         let loaders = Loaders::new(Snapshot::new(db), None).await;
         let load = |owner| {
             let page = PageKey { owner, page: page.clone() };
-            loaders.timelines.load(TimelineKey { page, follows_many: false })
+            loaders.timelines.load(TimelineKey { page, following: 12 })
         };
         let ((), statements) = app
             .count_statements(async {
@@ -309,8 +309,10 @@ async fn any_number_of_timelines_take_one_statement_and_a_failed_scan_one_more()
     // A user who follows many scans recent posts, and merges only if the scan finds too few.
     for (window, expected) in [(1_000, 1), (20, 2)] {
         let timelines = Timelines::new(Snapshot::new(db), window);
-        let key =
-            |owner| TimelineKey { page: PageKey { owner, page: page.clone() }, follows_many: true };
+        let key = |owner| TimelineKey {
+            page: PageKey { owner, page: page.clone() },
+            following: SCAN_MIN_FOLLOWING,
+        };
         let keys: Vec<TimelineKey> = (1..=12).map(key).collect();
         let (found, statements) = app.count_statements(timelines.load(&keys)).await;
         assert_eq!(statements, expected, "a window of {window}");
@@ -318,7 +320,8 @@ async fn any_number_of_timelines_take_one_statement_and_a_failed_scan_one_more()
     }
     // The same page twice in one batch, with different counts of followed users.
     let page = PageKey { owner: 1, page };
-    let keys = [true, false].map(|follows_many| TimelineKey { page: page.clone(), follows_many });
+    let keys =
+        [SCAN_MIN_FOLLOWING, 0].map(|following| TimelineKey { page: page.clone(), following });
     let found = Timelines::new(Snapshot::new(db), 0).load(&keys).await.unwrap();
     assert!(keys.iter().all(|key| found[key].rows.len() == 20));
 }

@@ -84,7 +84,7 @@ pub async fn run(
 
 async fn copy_tables(from: &Database, to: &Database, progress: &ProgressBar) -> Result<Summary> {
     let source = Snapshot::without_timeouts(from).await.context("cannot read the source")?;
-    let counted = source.all::<RowCount, _>(&count_sql(), []).await;
+    let counted = source.all_unmetered::<RowCount>(&count_sql()).await;
     let expected = summary(&counted.context("cannot count the rows of the source")?)?;
     progress::rows(progress, expected.0.iter().map(|(_, rows)| rows.unsigned_abs()).sum());
     let copy = Copy { source, bulk: Bulk::begin(to).await?, progress };

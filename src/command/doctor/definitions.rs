@@ -45,7 +45,7 @@ pub async fn differences(db: &Database, snapshot: &Snapshot) -> Result<Vec<Diffe
         tracing::warn!("the schema was not compared: the role may not create a schema");
         return Ok(vec![]);
     };
-    let actual: Vec<Definition> = snapshot.all(definitions_sql(db.engine()), []).await?;
+    let actual: Vec<Definition> = snapshot.all_unmetered(definitions_sql(db.engine())).await?;
     let actual: BTreeMap<_, _> = actual.into_iter().map(|part| (part.name, part.content)).collect();
     let difference = |part: Definition| {
         let Definition { name, content, create } = part;

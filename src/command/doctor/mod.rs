@@ -157,7 +157,7 @@ async fn run_check(snapshot: &Snapshot, check: &'static str, sql: &str) -> Resul
         line: String,
         total: i64,
     }
-    let rows: Vec<Row> = snapshot.all(&format!("{sql} LIMIT {MAX_EXAMPLES}"), []).await?;
+    let rows: Vec<Row> = snapshot.all_unmetered(&format!("{sql} LIMIT {MAX_EXAMPLES}")).await?;
     let Some(first) = rows.first() else { return Ok(None) };
     let count = usize::try_from(first.total)?;
     let examples = rows.into_iter().map(|row| row.line).collect();

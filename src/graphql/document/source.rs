@@ -250,7 +250,9 @@ impl<'a> Lines<'a> {
         Self { text, starts, is_ascii: text.is_ascii() }
     }
 
-    /// The position of the start of a node. A node without a location is that of the whole text.
+    /// The position of the start of a node.
+    ///
+    /// It is the start of the text for a node without a location.
     pub fn start_of(&self, location: Option<SourceSpan>) -> Pos {
         self.position(location.map_or(0, |span| span.offset()))
     }

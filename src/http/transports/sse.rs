@@ -52,7 +52,11 @@ pub async fn respond(state: &AppState, operation: Operation, writing: &AtomicBoo
 
 async fn subscribe(state: &AppState, operation: Operation) -> Response {
     let engine = Arc::clone(&state.engine);
-    let permit = match engine.streams.open(operation.rate_limit_key(), &engine.limits) {
+    let permit = match engine.streams.open(
+        operation.rate_limit_key(),
+        operation.network(),
+        &engine.limits,
+    ) {
         Ok(permit) => permit,
         Err(message) => {
             let error = with_code(code::TOO_MANY_OPERATIONS, message);

@@ -52,11 +52,10 @@ async fn queries_are_charged_by_page_size_to_their_user_or_network() {
             (StatusCode::OK, &json!(500))
         );
     }
-    assert_eq!(
-        execute_from(&app, "2001:db8::2", RATE_LIMIT).await.2["data"]["rateLimit"]["used"],
-        12,
-        "both addresses are in one IPv6 /56"
-    );
+    // Its cost is 6 points, and each 64 bytes of the response are one more.
+    let used = &execute_from(&app, "2001:db8::2", RATE_LIMIT).await.2["data"]["rateLimit"]["used"];
+    let is_shared = used.as_i64().is_some_and(|used| (12..20).contains(&used));
+    assert!(is_shared, "both addresses are in one IPv6 /56: {used}");
 }
 
 /// A client that has used up its limit is rejected before its document is parsed.

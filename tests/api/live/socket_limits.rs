@@ -75,3 +75,30 @@ async fn an_ended_session_is_not_charged_as_a_guessed_token() {
     anonymous.subscribe("1", QUERY, json!({})).await;
     assert_eq!(anonymous.message().await["type"], "next");
 }
+
+/// They start no operation, and are bounded before `connection_init` too.
+#[tokio::test]
+async fn a_flood_of_pings_closes_the_socket_with_1008() {
+    let app = TestApp::with(&["--max-socket-messages-per-minute", "60"]).await;
+    let address = app.serve(&[]).await;
+    let text = |message: serde_json::Value| Message::text(message.to_string());
+    let filler = "x".repeat(2_000);
+    for (message, max) in [
+        (Message::Ping(vec![].into()), 70),
+        (Message::Pong(vec![].into()), 70),
+        (text(json!({ "type": "ping" })), 70),
+        (text(json!({ "type": "pong", "payload": { "filler": filler } })), 35),
+        (text(json!({ "type": "complete", "id": "none" })), 70),
+    ] {
+        let mut socket = Socket::open(&address).await;
+        // The server reads while it writes, so a client may send after the close.
+        for _ in 0..max {
+            let _ = socket.0.send(message.clone()).await;
+        }
+        let mut end = socket.incoming().await;
+        while matches!(end, Incoming::Message(_)) {
+            end = socket.incoming().await;
+        }
+        assert_eq!(end, Incoming::Close(1008), "{message:?}");
+    }
+}

@@ -28,7 +28,7 @@ use crate::error::Error;
 use crate::graphql::isolation::spawn_buffered;
 use crate::graphql::{Arrival, GraphQLParams, GraphqlEngine, truncate_errors};
 use crate::http::{AppState, Peer};
-use crate::limits::{KeyedPermit, RateLimitKey};
+use crate::limits::{RateLimitKey, RateLimiter, StreamPermit};
 use crate::schema::{code, server_error, with_code};
 use crate::telemetry::RequestScope;
 use message::{Close, End, Incoming, Outgoing, credentials};
@@ -60,6 +60,7 @@ pub fn upgrade(
     let limit = state.engine.limits.max_body_bytes.saturating_mul(2);
     let upgrade = upgrade.protocols([PROTOCOL]).max_message_size(limit).max_frame_size(limit);
     let upgrade = upgrade.read_buffer_size(READ_BUFFER_BYTES);
+    let messages = RateLimiter::per_minute(state.engine.limits.max_socket_messages_per_minute);
     let mut response = upgrade.on_upgrade(async move |socket| {
         let is_supported = socket.protocol().is_some_and(|protocol| protocol == PROTOCOL);
         let mut connection = Connection {
@@ -73,6 +74,7 @@ pub fn upgrade(
             operations: SelectAll::new(),
             running: HashMap::new(),
             single_results: HashSet::new(),
+            messages,
         };
         let end = if is_supported {
             let Err(end) = connection.run().await;
@@ -113,7 +115,7 @@ async fn close(mut socket: WebSocket, close: Option<Close>) {
 /// An operation that has not ended.
 struct Running {
     handle: AbortHandle,
-    _permit: KeyedPermit<RateLimitKey>,
+    _permit: StreamPermit,
 }
 
 struct Connection {
@@ -125,11 +127,13 @@ struct Connection {
     /// `Bearer <token>`, from the header or from `connection_init`.
     token: Option<String>,
     /// The WebSocket's permit, once the connection is acknowledged.
-    permit: Option<KeyedPermit<RateLimitKey>>,
+    permit: Option<StreamPermit>,
     operations: SelectAll<BoxStream<'static, (String, Outgoing)>>,
     running: HashMap<String, Running>,
     /// Running operations that are not known to be subscriptions.
     single_results: HashSet<String>,
+    /// Limits the messages that start no operation, and so cost no points.
+    messages: RateLimiter<()>,
 }
 
 impl Connection {
@@ -166,7 +170,7 @@ impl Connection {
     async fn receive(&mut self, message: Message) -> Result<(), End> {
         let text = match message {
             Message::Text(text) => text,
-            Message::Ping(_) | Message::Pong(_) => return Ok(()),
+            Message::Ping(bytes) | Message::Pong(bytes) => return self.count_message(bytes.len()),
             Message::Close(_) => return Err(End::Closed),
             Message::Binary(_) => return Err(Close::new(4400, "Messages must be text").into()),
         };
@@ -180,19 +184,27 @@ impl Connection {
                 self.initialise(payload.unwrap_or_default()).await
             }
             Incoming::Ping { payload } => {
+                self.count_message(text.len())?;
                 let mut pong = json!({ "type": "pong" });
                 if let Some(payload) = payload {
                     pong["payload"] = payload.into();
                 }
                 self.send_json(&pong).await
             }
-            Incoming::Pong { .. } => Ok(()),
+            Incoming::Pong { .. } => self.count_message(text.len()),
             Incoming::Subscribe { id, payload } => self.subscribe(id, payload).await,
             Incoming::Complete { id } => {
                 self.cancel(&id);
-                Ok(())
+                self.count_message(text.len())
             }
         }
+    }
+
+    /// Counts a message of `bytes` that starts no operation.
+    fn count_message(&self, bytes: usize) -> Result<(), End> {
+        let amount = u32::try_from(1 + bytes / 1024).unwrap_or(u32::MAX);
+        let too_many = |_| Close::new(1008, "Too many messages").into();
+        self.messages.check(&(), amount).map(drop).map_err(too_many)
     }
 
     /// Verifies the token of `connection_init` and acknowledges the connection.
@@ -214,13 +226,14 @@ impl Connection {
         };
         let full = |why| Close::new(4403, format!("Forbidden: {why}"));
         let engine = self.engine();
-        self.permit = Some(engine.streams.open(key, &engine.limits).map_err(full)?);
+        self.permit =
+            Some(engine.streams.open(key, self.client.network, &engine.limits).map_err(full)?);
         self.send_json(&json!({ "type": "connection_ack" })).await
     }
 
     /// Starts an operation.
     async fn subscribe(&mut self, id: String, params: GraphQLParams) -> Result<(), End> {
-        let Some(key) = self.permit.as_ref().map(KeyedPermit::key) else {
+        let Some(key) = self.permit.as_ref().map(StreamPermit::key) else {
             return Err(Close::new(4401, "Unauthorized").into());
         };
         if id.len() > MAX_OPERATION_ID_BYTES {
@@ -259,13 +272,13 @@ impl Connection {
         Ok(())
     }
 
-    fn operation_permit(&self, key: RateLimitKey) -> Result<KeyedPermit<RateLimitKey>, String> {
+    fn operation_permit(&self, key: RateLimitKey) -> Result<StreamPermit, String> {
         let engine = self.engine();
         let max = engine.limits.max_operations_per_socket;
         if self.running.len() >= max {
             return Err(format!("A WebSocket runs at most {max} operations at a time."));
         }
-        engine.streams.start_operation(key, &engine.limits)
+        engine.streams.start_operation(key, self.client.network, &engine.limits)
     }
 
     /// Sends an item of an operation's output to the client.

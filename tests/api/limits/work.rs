@@ -1,0 +1,135 @@
+//! The work of operations and of events is bounded and charged.
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use rookery::database::Snapshot;
+use sea_orm::ConnectionTrait as _;
+use serde_json::{Value, json};
+
+use super::execute_from;
+use crate::live::{TIMELINE, summary};
+use crate::support::app::{TestApp, TestDatabase};
+
+/// Twelve users who follow each other, and a post of each.
+async fn crowd(app: &TestApp) {
+    let names: Vec<String> = (0..12).map(|n| format!("user{n}")).collect();
+    let mut users = Vec::new();
+    for name in &names {
+        users.push(app.register(name).await);
+    }
+    for user in &users {
+        user.write("hello").await;
+        for other in users.iter().filter(|other| other.id != user.id) {
+            user.follow(other).await;
+        }
+    }
+}
+
+/// The document costs little, and its statement looks up the posts of 144 users.
+#[tokio::test]
+async fn timelines_of_many_users_exceed_the_maximum_of_work_before_their_statement() {
+    let app = TestApp::with(&["--max-work", "200"]).await;
+    crowd(&app).await;
+    let timelines = |arguments: &str| {
+        format!("{{ users {{ nodes {{ timeline({arguments}) {{ nodes {{ id }} }} }} }} }}")
+    };
+    let cheap = app.anonymous().query(&timelines("first: 1")).await;
+    assert_eq!(cheap["users"]["nodes"].as_array().unwrap().len(), 12);
+    let page = app
+        .anonymous()
+        .query("{ user(by: {username: \"user1\"}) { timeline { pageInfo { endCursor } } } }")
+        .await;
+    let after = &page["user"]["timeline"]["pageInfo"]["endCursor"];
+    let with_cursor = timelines(&format!("first: 1, after: {after}"));
+    let (response, statements) =
+        app.count_statements(app.anonymous().execute(&with_cursor, json!({}))).await;
+    let error = &response["errors"][0];
+    assert_eq!(error["extensions"]["code"], "QUERY_TOO_COMPLEX", "{response}");
+    assert!(response.get("data").is_none_or(Value::is_null), "{response}");
+    assert_eq!(statements, 1, "the timelines were read");
+}
+
+#[tokio::test]
+async fn work_is_charged_to_the_rate_limit_before_it_is_done() {
+    let app = TestApp::with(&["--rate-limit-per-network", "1600"]).await;
+    crowd(&app).await;
+    // The document costs about 730 points, and its statements look up 500 rows.
+    let page = |size| format!("page{size}: timeline(first: {size}) {{ pageInfo {{ endCursor }} }}");
+    let pages = [1, 2, 3].map(page).join(" ");
+    let timelines = format!("{{ users(first: 12) {{ nodes {{ {pages} }} }} }}");
+    let (status, _, response) = execute_from(&app, "192.0.2.1", &timelines).await;
+    assert_eq!(status, StatusCode::OK, "{response}");
+    let (status, retry_after, response) = execute_from(&app, "192.0.2.1", &timelines).await;
+    assert_eq!(status, StatusCode::TOO_MANY_REQUESTS, "{response}");
+    assert!(retry_after.is_some());
+}
+
+/// The change stays made, and the client learns that it does.
+#[tokio::test]
+async fn a_mutation_whose_payload_takes_too_much_work_has_an_unknown_outcome() {
+    let app = TestApp::with(&["--max-work", "100"]).await;
+    crowd(&app).await;
+    let john = app.register("john").await;
+    let post = "mutation { createPost(input: {body: \"made\"}) { post { author { followers {
+        totalCount } } } } }";
+    assert!(john.execute(post, json!({})).await.get("errors").is_none());
+    let post = "mutation { createPost(input: {body: \"made\"}) { post { author {
+        followers(first: 100) { nodes { id } } } } } }";
+    assert_eq!(john.error(post).await, "OUTCOME_UNKNOWN");
+    let made = john.query("{ viewer { user { posts { totalCount } } } }").await;
+    assert_eq!(made["viewer"]["user"]["posts"]["totalCount"], 2);
+}
+
+/// A stream ends before an event that its subscriber cannot pay, and resumes there.
+#[tokio::test]
+async fn events_are_charged_to_their_subscriber() {
+    let app = TestApp::with(&["--rate-limit-per-user", "300"]).await;
+    let actors = app.actors().await;
+    let (john, susan) = (&actors.john, &actors.susan);
+    john.follow(susan).await;
+    let mut timeline = john.subscribe_and_join(TIMELINE, json!({})).await;
+    let mut received = Vec::new();
+    let (mut written, mut lagged) = (0, None);
+    while lagged.is_none() && written < 100 {
+        written += 1;
+        susan.write(&format!("post {written}")).await;
+        let event = timeline.next().await;
+        match summary(&event).as_str() {
+            "StreamLagged" => lagged = Some(event["resumeAfter"].clone()),
+            text => received.push(text.to_owned()),
+        }
+    }
+    assert!(received.len() > 3, "{received:?}");
+    let resume_after = lagged.expect("300 points pay less than 100 events");
+    assert!(resume_after.is_string() && timeline.response().await.is_none());
+    // Points are replenished: 5 per second.
+    let resumed = loop {
+        let mut resumed = john.subscribe(TIMELINE, json!({ "after": resume_after })).await;
+        let response = resumed.response().await.unwrap();
+        let extensions = &response["errors"][0]["extensions"];
+        match extensions["retryAfterSeconds"].as_u64() {
+            None => break response["data"]["timelineEvents"].clone(),
+            Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
+        }
+    };
+    assert_eq!(summary(&resumed), format!("+post {written}"));
+}
+
+/// SQLite has no timeout of statements. PostgreSQL has `statement_timeout`.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_of_sqlite_ends_with_its_request() {
+    let one_reader = ["--database-max-read-connections", "1"];
+    let app = TestApp::at(TestDatabase::sqlite_file(), &one_reader).await;
+    let endless = "WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number) \
+                   SELECT count(*) FROM number";
+    for _ in 0..3 {
+        let snapshot = Snapshot::new(app.database());
+        let transaction = snapshot.transaction().await.unwrap();
+        let running = transaction.query_one_raw(app.database().statement(endless, []));
+        let timeout = tokio::time::timeout(Duration::from_millis(100), running).await;
+        assert!(timeout.is_err(), "the statement ended: {timeout:?}");
+        drop((transaction, snapshot));
+        app.anonymous().query("{ users { totalCount } }").await;
+    }
+}
