@@ -186,7 +186,7 @@ pub struct Limits {
     #[arg(long, env = "ROOKERY_MAX_STREAM_OPERATIONS", default_value_t = 50_000, value_name = "N")]
     pub max_stream_operations: usize,
 
-    /// Maximum number of protocol messages of one WebSocket per minute
+    /// Protocol messages of one WebSocket per minute; 0 disables the limit
     ///
     /// They are pings, pongs and `complete` messages, and the frames of the same names. A message
     /// counts once more for each KiB. The WebSocket is closed with 1008 when it exceeds the limit.

@@ -64,7 +64,7 @@ const STATEMENT_CACHE_CAPACITY: usize = 256;
 pub enum Consumer {
     /// The service itself.
     ///
-    /// It runs the event hub, replays of missed events, writes of last-seen times, and commands.
+    /// It runs the event hub, writes of last-seen times, and commands.
     #[default]
     Service,
     /// The requests and subscriptions of a client network.

@@ -215,7 +215,7 @@ impl EventHub {
                 }
             }
             self.0.joined.fetch_add(1, Ordering::Relaxed);
-            subscriber.send(HubMessage::Joined(position.clone(), shown));
+            subscriber.send(HubMessage::Joined(Box::new((position.clone(), shown))));
             registry.add(id, subscriber);
         }
         Ok(())

@@ -96,7 +96,8 @@ enum HubMessage {
     /// The hub has added the subscriber, and dispatches all events after this position.
     ///
     /// For a subscriber that resumes, the set has the authors of its timeline at this position.
-    Joined(StreamPosition, HashSet<i64>),
+    /// Boxed, because each subscriber has a buffer of messages.
+    Joined(Box<(StreamPosition, HashSet<i64>)>),
     /// An event that concerns the subscriber.
     Event(Arc<DeliveredEvent>),
     /// The subscriber's session has ended.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use entity::event::{self, Kind};
+use smallvec::SmallVec;
 use tokio::sync::mpsc;
 
 use super::{HubMessage, Topic};
@@ -60,8 +61,10 @@ pub struct SubscriptionRegistry {
     pub subscribers: HashMap<u64, Subscriber>,
     /// Watched timelines, by owner.
     pub timelines: HashMap<i64, WatchedTimeline>,
-    /// Owners of the watched timelines that show an author, by author.
-    owners_by_author: ByUser<i64>,
+    /// Owners of the watched timelines that show an author, by author and sorted.
+    ///
+    /// Most authors are shown by few watched timelines, so a list takes less memory than a set.
+    owners_by_author: HashMap<i64, SmallVec<[i64; 2]>>,
     /// Ids of the subscribers of [`Topic::User`], by user.
     subscribers_by_user: ByUser<u64>,
     /// Subscribers that the hub adds at its next poll, by id.
@@ -112,10 +115,10 @@ impl SubscriptionRegistry {
         let timeline = self.timelines.entry(owner).or_default();
         let previous = std::mem::replace(&mut timeline.authors, authors);
         for author in previous.difference(&timeline.authors) {
-            remove_from(&mut self.owners_by_author, *author, &owner);
+            hide(&mut self.owners_by_author, *author, owner);
         }
         for author in timeline.authors.difference(&previous) {
-            self.owners_by_author.entry(*author).or_default().insert(owner);
+            show(&mut self.owners_by_author, *author, owner);
         }
     }
 
@@ -166,14 +169,33 @@ impl SubscriptionRegistry {
         match event.kind {
             Kind::Followed => {
                 timeline.authors.insert(event.object);
-                self.owners_by_author.entry(event.object).or_default().insert(event.actor);
+                show(&mut self.owners_by_author, event.object, event.actor);
             }
             Kind::Unfollowed => {
                 timeline.authors.remove(&event.object);
-                remove_from(&mut self.owners_by_author, event.object, &event.actor);
+                hide(&mut self.owners_by_author, event.object, event.actor);
             }
             _ => {}
         }
+    }
+}
+
+/// Adds the owner of a watched timeline that shows an author.
+fn show(owners: &mut HashMap<i64, SmallVec<[i64; 2]>>, author: i64, owner: i64) {
+    let owners = owners.entry(author).or_default();
+    if let Err(at) = owners.binary_search(&owner) {
+        owners.insert(at, owner);
+    }
+}
+
+/// Removes the owner of a watched timeline that no longer shows an author.
+fn hide(owners: &mut HashMap<i64, SmallVec<[i64; 2]>>, author: i64, owner: i64) {
+    let Some(list) = owners.get_mut(&author) else { return };
+    if let Ok(at) = list.binary_search(&owner) {
+        list.remove(at);
+    }
+    if list.is_empty() {
+        owners.remove(&author);
     }
 }
 

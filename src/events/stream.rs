@@ -80,6 +80,8 @@ pub struct EventStream {
     last: StreamPosition,
     /// The position after the last item that was returned.
     returned: StreamPosition,
+    /// The next item, if [`Self::wait`] has found it.
+    waiting: Option<Result<Option<StreamItem>, Error>>,
     /// Whether the last item was returned.
     is_over: bool,
 }
@@ -110,6 +112,7 @@ impl EventStream {
             replay: VecDeque::new(),
             last: StreamPosition::default(),
             returned: StreamPosition::default(),
+            waiting: None,
             is_over: false,
         }
     }
@@ -122,7 +125,8 @@ impl EventStream {
         after: Option<(StreamPosition, Snapshot)>,
     ) -> Result<Self, Error> {
         let authors = match timeout(JOIN_TIMEOUT, self.messages.recv()).await {
-            Ok(Some(HubMessage::Joined(position, authors))) => {
+            Ok(Some(HubMessage::Joined(joined))) => {
+                let (position, authors) = *joined;
                 self.returned = after.as_ref().map_or(&position, |(after, _)| after).clone();
                 self.last = position;
                 authors
@@ -155,6 +159,7 @@ impl EventStream {
         let posts = timeline_rows(&snapshot, &posts).await?;
         let authors: Vec<i64> = posts.values().map(|row| row.author.id).collect();
         let users = Arc::new(users(&snapshot, &authors).await?);
+        snapshot.reset().await;
         // No event of the hub has been taken yet, so `last` is still the position of the join.
         let (start, joined) = (&self.resumed_from, &self.last);
         self.replay.extend(events.into_iter().map(|event| {
@@ -171,11 +176,19 @@ impl EventStream {
     /// # Errors
     /// [`Error::Unauthenticated`] when the session has ended; any error of the database.
     pub async fn next(&mut self) -> Result<Option<StreamItem>, Error> {
-        let item = self.next_item().await?;
+        self.wait().await;
+        let item = self.waiting.take().unwrap_or(Ok(None))?;
         if let Some(StreamItem::Event(delivered)) = &item {
             self.returned = delivered.position.clone();
         }
         Ok(item)
+    }
+
+    /// Waits until [`Self::next`] returns at once.
+    pub async fn wait(&mut self) {
+        if self.waiting.is_none() {
+            self.waiting = Some(self.next_item().await);
+        }
     }
 
     /// The position after the last item, to resume from.
@@ -197,7 +210,8 @@ impl EventStream {
             if self.to_load.is_empty() {
                 self.snapshot = None;
             } else {
-                self.load_replay().await?;
+                // Most streams wait without ever replaying.
+                Box::pin(self.load_replay()).await?;
             }
         }
         if let Some(item) = self.replay.pop_front() {

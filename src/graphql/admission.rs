@@ -341,17 +341,27 @@ impl AdmittedOperation {
         self.operation.ty()
     }
 
+    /// A meter for the work of the operation.
+    pub(super) fn meter(&self) -> Arc<WorkMeter> {
+        let engine = &self.operation.requester.engine;
+        let (key, max) = (self.operation.rate_limit_key(), engine.limits.max_work);
+        let status = self.cost.map(|cost| cost.status);
+        WorkMeter::new(&engine.cost_limiter, key, max).with_cost(self.document_cost, status).into()
+    }
+
     /// A context for the resolvers that reads from `snapshot`.
-    pub(super) async fn context(&self, snapshot: Snapshot) -> Arc<RequestContext> {
+    ///
+    /// `meter` counts the reads.
+    pub(super) async fn context(
+        &self,
+        snapshot: Snapshot,
+        meter: Arc<WorkMeter>,
+    ) -> RequestContext {
         let Requester { viewer, client, engine, .. } = &self.operation.requester;
         let memory = engine.response_memory.start(client.network);
         let services = engine.services.for_network(client.network);
         let (viewer, client) = (viewer.clone(), client.clone());
-        let (key, max) = (self.operation.rate_limit_key(), engine.limits.max_work);
-        let status = self.cost.map(|cost| cost.status);
-        let meter = WorkMeter::new(&engine.cost_limiter, key, max);
-        let meter = meter.with_cost(self.document_cost, status);
-        let context = RequestContext::new(services, snapshot, meter.into(), viewer, client, memory);
-        Arc::new(context.await.with_cost(self.cost))
+        let context = RequestContext::new(services, snapshot, meter, viewer, client, memory);
+        context.await.with_cost(self.cost)
     }
 }

@@ -62,7 +62,8 @@ impl AdmittedOperation {
         let operation = &self.operation;
         let engine = &operation.requester.engine;
         let is_query = operation.ty() == OperationType::Query;
-        let mut context = self.context(self.choose_snapshot(is_query)).await;
+        let mut context =
+            Arc::new(self.context(self.choose_snapshot(is_query), self.meter()).await);
         // What an earlier operation of the same request has written stays written.
         writing.fetch_or(!is_query, Ordering::Relaxed);
         let recorder = OperationRecorder::new(operation, &self.timer);
@@ -70,7 +71,8 @@ impl AdmittedOperation {
         let is_unavailable = |error| code_of(error) == Some(code::UNAVAILABLE);
         if context.is_on_replica().await && response.errors.iter().any(is_unavailable) {
             // The replica is down, or cancelled the read because it conflicted with replay.
-            context = self.context(Snapshot::new(&operation.requester.database())).await;
+            let snapshot = Snapshot::new(&operation.requester.database());
+            context = Arc::new(self.context(snapshot, self.meter()).await);
             response = operation.resolve(&context).await;
         }
         let has_values = matches!(&response.data, Value::Object(fields) if !fields.is_empty());

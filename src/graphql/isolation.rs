@@ -44,17 +44,18 @@ pub fn spawn_buffered<T: Send + 'static>(
     scope: Arc<RequestScope>,
     mut items: BoxStream<'static, T>,
 ) -> BoxStream<'static, T> {
-    let (sender, receiver) = mpsc::channel(1);
+    // The channel has room for 32 items at once, so they are boxed.
+    let (sender, receiver) = mpsc::channel::<Box<T>>(1);
     let task = tokio::spawn(scope.scope(async move {
         while let Some(item) = items.next().await {
-            if sender.send(item).await.is_err() {
+            if sender.send(Box::new(item)).await.is_err() {
                 break;
             }
         }
     }));
     let state = (receiver, AbortOnDrop(task.abort_handle()));
     stream::unfold(state, async |(mut receiver, task)| {
-        Some((receiver.recv().await?, (receiver, task)))
+        Some((*receiver.recv().await?, (receiver, task)))
     })
     .boxed()
 }

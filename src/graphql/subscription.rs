@@ -1,26 +1,33 @@
-//! Executes an admitted subscription: a response for each event.
+//! Executes an admitted subscription: once to start, and again for each event.
+//!
+//! Between two events the task holds the admitted operation and the source of its events. Context,
+//! loaders, document and response are made for an event and dropped after it, because most
+//! subscriptions wait most of the time.
 
 use std::sync::Arc;
 
 use async_graphql::{Response, ServerError, Value};
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 
-use super::admission::{AdmittedOperation, Operation};
+use super::admission::AdmittedOperation;
 use super::execute::with_validation_code;
 use super::isolation::catch_panic;
 use super::response::ExecutionResponse;
 use crate::database::Snapshot;
+use crate::limits::WorkMeter;
 use crate::loaders::poll_inline;
-use crate::schema::{RequestContext, server_error};
+use crate::schema::{EventSource, RequestContext, server_error};
 
 /// The response to an event, or why the subscription failed.
 type StreamResult = Result<ExecutionResponse, Vec<ServerError>>;
 
 struct Subscription {
-    operation: Operation,
-    context: Arc<RequestContext>,
-    responses: BoxStream<'static, Response>,
-    is_first: bool,
+    admitted: AdmittedOperation,
+    /// Counts the work of all events.
+    meter: Arc<WorkMeter>,
+    /// `None` before the start, and after the last event.
+    source: Option<EventSource>,
+    has_responded: bool,
     is_over: bool,
 }
 
@@ -29,54 +36,74 @@ impl AdmittedOperation {
     ///
     /// The stream ends after an `Err`, and after a response without data, because neither has a
     /// cursor to resume from.
-    pub async fn subscribe(self) -> BoxStream<'static, StreamResult> {
-        let engine = Arc::clone(&self.operation.requester.engine);
-        let database = self.operation.requester.database();
-        let context = self.context(Snapshot::new(&database)).await;
-        let mut operation = self.operation;
+    pub fn subscribe(mut self) -> BoxStream<'static, StreamResult> {
+        let requester = &mut self.operation.requester;
         // An idle subscription holds neither a database connection nor a permit.
-        operation.requester.snapshot = Snapshot::new(&database);
-        operation.requester.permit = None;
-        context.release().await;
-        let request = operation.request().data(Arc::clone(&context));
-        let responses = engine.executor.subscribe(request);
-        let subscription =
-            Subscription { operation, context, responses, is_first: true, is_over: false };
-        stream::unfold(subscription, Subscription::next).boxed()
+        requester.snapshot = Snapshot::new(&requester.database());
+        requester.permit = None;
+        let subscription = Subscription {
+            meter: self.meter(),
+            admitted: self,
+            source: None,
+            has_responded: false,
+            is_over: false,
+        };
+        // The state of the stream has the subscription several times, so it is boxed.
+        stream::unfold(Box::new(subscription), Subscription::next).boxed()
     }
 }
 
 impl Subscription {
-    async fn next(mut self) -> Option<(StreamResult, Self)> {
-        if self.is_over {
-            return None;
+    async fn next(mut self: Box<Self>) -> Option<(StreamResult, Box<Self>)> {
+        while !self.is_over {
+            if let Some(source) = &mut self.source {
+                source.wait().await;
+            }
+            // Boxed, so that its memory is released before the next event.
+            if let Some(result) = Box::pin(self.respond()).await {
+                self.is_over |= result.is_err();
+                return Some((result, self));
+            }
         }
-        let next = tokio::task::unconstrained(poll_inline(self.responses.next()));
-        let result = match catch_panic(next).await {
-            Ok(None) => return None,
-            Ok(Some(response)) => self.complete_event(response).await,
-            Err(error) => Err(vec![error]),
-        };
-        self.is_over |= result.is_err();
-        Some((result, self))
+        None
     }
 
-    async fn complete_event(&mut self, response: Response) -> StreamResult {
-        // The next event is resolved from a new snapshot; until then no connection is held.
-        self.context.release().await;
-        let is_first = std::mem::take(&mut self.is_first);
-        self.is_over = response.data == Value::Null;
+    /// Starts the subscription, or responds to its next event.
+    ///
+    /// `None` if there is no response.
+    async fn respond(&mut self) -> Option<StreamResult> {
+        let operation = &self.admitted.operation;
+        let snapshot = Snapshot::new(&operation.requester.database());
+        let context = self.admitted.context(snapshot, Arc::clone(&self.meter)).await;
+        let context = Arc::new(context.with_event_source(self.source.take()));
+        let request = operation.request().data(Arc::clone(&context));
+        let mut responses = operation.requester.engine.executor.subscribe(request);
+        let next = tokio::task::unconstrained(poll_inline(responses.next()));
+        let response = catch_panic(next).await;
+        drop(responses);
+        self.source = context.take_event_source();
+        self.is_over = self.source.is_none();
+        match response {
+            Ok(response) => Some(self.complete(&context, response?)),
+            Err(error) => Some(Err(vec![error])),
+        }
+    }
+
+    fn complete(&mut self, context: &RequestContext, response: Response) -> StreamResult {
+        let operation = &self.admitted.operation;
+        let is_first = !std::mem::replace(&mut self.has_responded, true);
+        self.is_over |= response.data == Value::Null;
         if is_first && self.is_over && response.is_err() {
             // The subscription was not created.
             let errors = with_validation_code(response.errors);
-            self.operation.charge_rejected(&errors);
+            operation.charge_rejected(&errors);
             return Err(errors);
         }
-        let mut response = self.operation.finish(response)?;
-        let memory = self.context.reserve_response(response.data.len());
+        let mut response = operation.finish(response)?;
+        let memory = context.reserve_response(response.data.len());
         response.memory = memory.map_err(|error| vec![server_error(error)])?;
-        if let Some(timer) = self.context.take_event_timer() {
-            self.operation.record(&timer);
+        if let Some(timer) = context.take_event_timer() {
+            operation.record(&timer);
         }
         Ok(response)
     }

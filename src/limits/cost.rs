@@ -70,10 +70,12 @@ impl CostRateLimiter {
 
     /// Takes the points of work that is done.
     ///
-    /// If the key has fewer points left, most of them are taken.
-    pub fn charge_done(&self, key: RateLimitKey, mut points: usize) {
-        while points > 0 && self.take(key, points).is_err() {
-            points /= 2;
+    /// If the key has fewer points left, all of them are taken.
+    pub fn charge_done(&self, key: RateLimitKey, points: usize) {
+        if self.take(key, points).is_err()
+            && let Ok(Some(status)) = self.take(key, 1)
+        {
+            let _ = self.take(key, usize::try_from(status.remaining).unwrap_or(usize::MAX));
         }
     }
 

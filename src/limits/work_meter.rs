@@ -73,7 +73,7 @@ impl WorkMeter {
             return Err(Error::TooMuchWork { max: self.max });
         }
         let Err(error) = self.limiter.charge_work(self.key, rows) else { return Ok(()) };
-        if self.had_all_points {
+        if self.had_all_points && !self.has_begun_event() {
             self.limiter.charge_done(self.key, rows);
             return Ok(());
         }
@@ -90,6 +90,11 @@ impl WorkMeter {
     /// Charges a response of `bytes`.
     pub fn charge_response(&self, bytes: usize) {
         self.limiter.charge_done(self.key, bytes / BYTES_PER_POINT);
+    }
+
+    /// Whether an event of the subscription has begun.
+    pub fn has_begun_event(&self) -> bool {
+        self.has_event.load(Ordering::Relaxed)
     }
 
     /// Charges the document again, for each event of a subscription but the first.
@@ -140,10 +145,10 @@ mod tests {
         let second = Some(RateLimitStatus { remaining: 0, ..first.unwrap() });
         assert!(matches!(operation(second).reserve(200), Err(Error::RateLimited { .. })));
         let Err(Error::RateLimited { retry_after }) = operation(second).reserve(50) else {
-            panic!("50 points were left");
+            panic!("points were left");
         };
-        // Without the cost it would be 7 s, as 40 points are left.
-        assert!(retry_after > Duration::from_secs(9), "{retry_after:?}");
+        // For the 50 rows alone it would be 31 s.
+        assert!(retry_after > Duration::from_secs(33), "{retry_after:?}");
     }
 
     #[test]

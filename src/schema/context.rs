@@ -9,6 +9,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::error::user_code_of;
 use super::rate_limit::RequestCost;
+use super::subscription::EventSource;
 use crate::auth::{Client, Viewer};
 use crate::database::Snapshot;
 use crate::domain::Services;
@@ -32,6 +33,10 @@ pub struct RequestContext {
     has_written: AtomicBool,
     /// Started when a subscription's event arrived.
     event_timer: Mutex<Option<OperationTimer>>,
+    /// Where a subscription's next event comes from.
+    ///
+    /// `None` before it starts, and at its end.
+    event_source: Mutex<Option<EventSource>>,
 }
 
 impl RequestContext {
@@ -59,6 +64,7 @@ impl RequestContext {
             user_error_codes: Mutex::default(),
             has_written: AtomicBool::new(false),
             event_timer: Mutex::default(),
+            event_source: Mutex::default(),
         }
     }
 
@@ -86,14 +92,23 @@ impl RequestContext {
         self.loaders.snapshot.is_on_replica().await
     }
 
-    /// Releases the database connection and everything that was loaded.
-    ///
-    /// A subscription calls it before it waits for its next event.
-    pub async fn release(&self) {
-        self.loaders.clear().await;
+    /// The same, for the next event of a subscription.
+    #[must_use]
+    pub fn with_event_source(self, source: Option<EventSource>) -> Self {
+        Self { event_source: Mutex::new(source), ..self }
     }
 
-    /// Charges an event and starts its resolution, which reads from a new snapshot.
+    /// Takes the source of the next event.
+    pub fn take_event_source(&self) -> Option<EventSource> {
+        self.event_source.lock().take()
+    }
+
+    /// Keeps the source of the next event for after the response.
+    pub(super) fn keep_event_source(&self, source: EventSource) {
+        *self.event_source.lock() = Some(source);
+    }
+
+    /// Charges an event and starts its resolution.
     ///
     /// `user` is a row that was loaded with the event.
     ///
@@ -102,11 +117,17 @@ impl RequestContext {
     pub(super) async fn begin_event(&self, user: Option<Arc<UserRow>>) -> Result<(), Error> {
         self.meter.begin_event()?;
         *self.event_timer.lock() = Some(OperationTimer::start());
+        // The viewer's row is as old as the subscription.
         self.loaders.clear().await;
         if let Some(user) = user {
             self.loaders.users.prime(user.id, user).await;
         }
         Ok(())
+    }
+
+    /// Whether an event of the subscription was resolved before.
+    pub(super) fn has_begun_event(&self) -> bool {
+        self.meter.has_begun_event()
     }
 
     /// The timer of the event that is being resolved, once.

@@ -32,6 +32,7 @@ pub use error::{code, code_of, server_error, with_code};
 pub use federation::{SubgraphQuery, subgraph_sdl};
 use mutation::{Outcome, run_mutation};
 pub use rate_limit::RequestCost;
+pub use subscription::EventSource;
 use subscription::Subscription;
 
 /// A schema that can execute documents.

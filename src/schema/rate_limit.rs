@@ -22,17 +22,18 @@ pub struct RequestCost {
 /// The client's rate limit.
 ///
 /// Every operation costs points: at least one per field, multiplied by the page sizes of the lists
-/// around it. Points are replenished continuously. Each signed-in user has a separate limit.
+/// around it. Each row that is looked up and each 64 bytes of the response cost one point more.
+/// Points are replenished continuously. Each signed-in user has a separate limit.
 /// Anonymous clients share one limit per IPv4 address or IPv6 /56. Limits are per server instance.
 #[derive(SimpleObject)]
 pub struct RateLimit {
-    /// Points that this operation cost.
+    /// Points that this operation's document cost, without the rows and the response.
     cost: i32,
     /// Maximum number of points, and points replenished per minute.
     limit: i32,
     /// Points used and not yet replenished: `limit` minus `remaining`.
     used: i32,
-    /// Points left after this operation.
+    /// Points left before this operation's rows and response are charged.
     ///
     /// An operation that costs more fails with `RATE_LIMITED`, and with `retryAfterSeconds` in the
     /// extensions of the error.

@@ -1,11 +1,8 @@
 //! GraphQL subscriptions: timeline events, relationship events and follow counts.
 //!
-//! Each field is a stream over one [`EventStream`] of the event hub. Before an event is resolved,
-//! the request context begins a new snapshot. A subscription that waits for an event holds no
-//! database connection. `timelineEvents` can be resumed by the cursor of an event; docs/live.md has
-//! the rules.
-
-use std::sync::Arc;
+//! A subscription is executed once to start, and again for each event of its [`EventStream`]. In
+//! between it holds its [`EventSource`] only: no database connection, no document and no response.
+//! `timelineEvents` can be resumed by the cursor of an event; docs/live.md has the rules.
 
 use async_graphql::{ComplexObject, Context, ID, Interface, SimpleObject, Subscription, Union};
 use entity::event::Kind;
@@ -162,32 +159,24 @@ impl Subscription {
     /// With `after`, the missed events are replayed first. No event is lost or delivered twice.
     ///
     /// Errors: `UNAUTHENTICATED`, `INVALID_CURSOR`, `UNAVAILABLE`, `RATE_LIMITED`.
-    async fn timeline_events<'ctx>(
+    async fn timeline_events(
         &self,
-        ctx: &'ctx Context<'_>,
+        ctx: &Context<'_>,
         #[graphql(
             desc = "Cursor to resume after: `streamCursor` of a timeline page, or `cursor` of an \
                     event. Default: new events only."
         )]
         after: Option<String>,
-    ) -> Result<impl Stream<Item = Result<TimelineEvent, Error>> + 'ctx, Error> {
+    ) -> Result<impl Stream<Item = Result<TimelineEvent, Error>>, Error> {
         let viewer = viewer(ctx)?;
+        if let Some(source) = request(ctx).take_event_source() {
+            return Ok(response(next_timeline_event(ctx, viewer.id(), source).await));
+        }
         let after = after.map(|after| parse_stream_cursor(&after)).transpose()?;
         let after = after.map(|after| (after, loaders(ctx).snapshot.clone()));
-        let source = events(ctx).timeline(&viewer, after).await?;
-        let owner = viewer.id();
-        Ok(stream::try_unfold(source, move |mut source| async move {
-            loop {
-                let position = source.position();
-                let Some(mut item) = source.next().await? else { return Ok(None) };
-                if request(ctx).begin_event(item.actor()).await.is_err() {
-                    item = source.lag(position);
-                }
-                if let Some(event) = timeline_event(owner, item) {
-                    return Ok(Some((event, source)));
-                }
-            }
-        }))
+        let stream = events(ctx).timeline(&viewer, after).await?;
+        request(ctx).keep_event_source(stream.into());
+        Ok(response(Ok(None)))
     }
 
     /// New and removed follows between the viewer and other users, in both directions.
@@ -196,36 +185,21 @@ impl Subscription {
     ///
     /// Errors: `UNAUTHENTICATED`, `INVALID_ID`, `ARGUMENT_OUT_OF_RANGE`, `UNAVAILABLE`,
     /// `RATE_LIMITED`.
-    async fn relationship_events<'ctx>(
+    async fn relationship_events(
         &self,
-        ctx: &'ctx Context<'_>,
+        ctx: &Context<'_>,
         #[graphql(desc = "Only events with these users, at most 100. Default: all users.")]
         user_ids: Option<Vec<ID>>,
-    ) -> Result<impl Stream<Item = Result<RelationshipEvent, Error>> + 'ctx, Error> {
+    ) -> Result<impl Stream<Item = Result<RelationshipEvent, Error>>, Error> {
         let viewer = viewer(ctx)?;
         let users = user_ids.map(|ids| parse_user_ids(&ids)).transpose()?;
-        let source = events(ctx).follows(viewer.id(), Some(&viewer)).await?;
-        let viewer = viewer.id();
-        Ok(stream::try_unfold((source, users), move |(mut source, users)| async move {
-            loop {
-                // The subscription holds no connection while it waits.
-                loaders(ctx).clear().await;
-                let Some(delivered) = next_event(&mut source).await? else { return Ok(None) };
-                request(ctx).begin_event(None).await?;
-                let event = &delivered.event;
-                let other = if event.actor == viewer { event.object } else { event.actor };
-                let is_follow = matches!(event.kind, Kind::Followed | Kind::Unfollowed);
-                if is_follow && users.as_ref().is_none_or(|users| users.contains(&other)) {
-                    // The other account may have been deleted since.
-                    if loaders(ctx).users.load(other).await?.is_some() {
-                        let relationship = Relationship::load(ctx, viewer, other).await?;
-                        let occurred_at = DateTime(event.at);
-                        let event = RelationshipEvent { occurred_at, relationship };
-                        return Ok(Some((event, (source, users))));
-                    }
-                }
-            }
-        }))
+        if let Some(source) = request(ctx).take_event_source() {
+            let event = next_relationship_event(ctx, viewer.id(), users.as_deref(), source);
+            return Ok(response(event.await));
+        }
+        let stream = events(ctx).follows(viewer.id(), Some(&viewer)).await?;
+        request(ctx).keep_event_source(stream.into());
+        Ok(response(Ok(None)))
     }
 
     /// A user, at once and after changes of `followersCount` or `followingCount`.
@@ -234,47 +208,130 @@ impl Subscription {
     /// when the user is deleted.
     ///
     /// Errors: `INVALID_ID`, `RATE_LIMITED`.
-    async fn follow_counts<'ctx>(
+    async fn follow_counts(
         &self,
-        ctx: &'ctx Context<'_>,
+        ctx: &Context<'_>,
         #[graphql(desc = "The id of the user.")] user_id: ID,
-    ) -> Result<impl Stream<Item = Result<User, Error>> + 'ctx, Error> {
+    ) -> Result<impl Stream<Item = Result<User, Error>>, Error> {
         let id = GlobalId::user(&user_id)?;
-        let subscribe = async move || {
-            let viewer = request(ctx).viewer();
-            events(ctx).follows(id, viewer.as_deref()).await
+        let source = match request(ctx).take_event_source() {
+            Some(source) => source,
+            None => follows_of(ctx, id).await?.into(),
         };
-        let initial = (subscribe().await?, None);
-        Ok(stream::try_unfold(initial, move |(mut source, last_counts)| async move {
-            let mut is_first = last_counts.is_none();
-            loop {
-                if !is_first {
-                    match source.next().await? {
-                        Some(StreamItem::Event(event)) => {
-                            let latest = source.latest(event)?;
-                            // The deletion of an account is sent to all subscribers, with the rows
-                            // of their users. Most counts are unchanged, so nothing is read again.
-                            let counts = latest.users.get(&id).map(|user| follow_counts_of(user));
-                            if counts.is_some() && counts == last_counts {
-                                continue;
-                            }
-                        }
-                        // The current state replaces all dropped events.
-                        Some(StreamItem::Lagged { .. }) => source = subscribe().await?,
-                        None => return Ok(None),
-                    }
-                }
-                is_first = false;
-                request(ctx).begin_event(None).await?;
-                let Some(user) = loaders(ctx).users.load(id).await? else { return Ok(None) };
-                let counts = Some(follow_counts_of(&user));
-                if counts != last_counts {
-                    return Ok(Some((User::from(user), (source, counts))));
-                }
-                loaders(ctx).clear().await;
-            }
-        }))
+        Ok(response(next_counts(ctx, id, source).await))
     }
+}
+
+/// The source of a subscription's events, all that it holds while it waits.
+pub struct EventSource {
+    stream: EventStream,
+    /// The counts of the last response of `followCounts`.
+    counts: Option<(i32, i32)>,
+}
+
+impl From<EventStream> for EventSource {
+    fn from(stream: EventStream) -> Self {
+        Self { stream, counts: None }
+    }
+}
+
+impl EventSource {
+    /// Waits for an event, which may concern no response.
+    pub async fn wait(&mut self) {
+        self.stream.wait().await;
+    }
+}
+
+/// The response to one event, or none.
+fn response<T>(event: Result<Option<T>, Error>) -> impl Stream<Item = Result<T, Error>> {
+    stream::iter(event.transpose())
+}
+
+/// The next event of the timeline of `owner`.
+///
+/// Without an event, the source was kept for the next one, or has ended.
+async fn next_timeline_event(
+    ctx: &Context<'_>,
+    owner: i64,
+    mut source: EventSource,
+) -> Result<Option<TimelineEvent>, Error> {
+    let position = source.stream.position();
+    let mut item = match source.stream.next().await {
+        Ok(Some(item)) => item,
+        Ok(None) => return Ok(None),
+        // The rows of a replay that has begun cannot be paid.
+        Err(Error::RateLimited { .. }) if request(ctx).has_begun_event() => {
+            source.stream.lag(position.clone())
+        }
+        Err(error) => return Err(error),
+    };
+    if request(ctx).begin_event(item.actor()).await.is_err() {
+        item = source.stream.lag(position);
+    }
+    request(ctx).keep_event_source(source);
+    Ok(timeline_event(owner, item))
+}
+
+async fn next_relationship_event(
+    ctx: &Context<'_>,
+    viewer: i64,
+    users: Option<&[i64]>,
+    mut source: EventSource,
+) -> Result<Option<RelationshipEvent>, Error> {
+    let event = match source.stream.next().await? {
+        Some(StreamItem::Event(delivered)) => delivered,
+        Some(StreamItem::Lagged { .. }) => return Err(Error::Unavailable),
+        None => return Ok(None),
+    };
+    request(ctx).keep_event_source(source);
+    let event = &event.event;
+    let other = if event.actor == viewer { event.object } else { event.actor };
+    let is_follow = matches!(event.kind, Kind::Followed | Kind::Unfollowed);
+    if !is_follow || users.is_some_and(|users| !users.contains(&other)) {
+        return Ok(None);
+    }
+    request(ctx).begin_event(None).await?;
+    // The other account may have been deleted since.
+    if loaders(ctx).users.load(other).await?.is_none() {
+        return Ok(None);
+    }
+    let relationship = Relationship::load(ctx, viewer, other).await?;
+    Ok(Some(RelationshipEvent { occurred_at: DateTime(event.at), relationship }))
+}
+
+/// The user, if the counts differ from those of the last response.
+async fn next_counts(
+    ctx: &Context<'_>,
+    id: i64,
+    mut source: EventSource,
+) -> Result<Option<User>, Error> {
+    if source.counts.is_some() {
+        match source.stream.next().await? {
+            Some(StreamItem::Event(event)) => {
+                let latest = source.stream.latest(event)?;
+                // The deletion of an account is sent to all subscribers, with the rows of their
+                // users. Most counts are unchanged, so nothing is read again.
+                let counts = latest.users.get(&id).map(|user| follow_counts_of(user));
+                if counts.is_some() && counts == source.counts {
+                    request(ctx).keep_event_source(source);
+                    return Ok(None);
+                }
+            }
+            // The current state replaces all dropped events.
+            Some(StreamItem::Lagged { .. }) => source.stream = follows_of(ctx, id).await?,
+            None => return Ok(None),
+        }
+    }
+    request(ctx).begin_event(None).await?;
+    let Some(user) = loaders(ctx).users.load(id).await? else { return Ok(None) };
+    let counts = Some(follow_counts_of(&user));
+    let has_changed = std::mem::replace(&mut source.counts, counts) != counts;
+    request(ctx).keep_event_source(source);
+    Ok(has_changed.then(|| User::from(user)))
+}
+
+async fn follows_of(ctx: &Context<'_>, user: i64) -> Result<EventStream, Error> {
+    events(ctx).follows(user, request(ctx).viewer().as_deref()).await
 }
 
 fn follow_counts_of(user: &UserRow) -> (i32, i32) {
@@ -331,12 +388,4 @@ fn timeline_event(owner: i64, item: StreamItem) -> Option<TimelineEvent> {
             TimelineEvent::Reset(TimelineReset { cursor, occurred_at, user })
         }
     })
-}
-
-async fn next_event(source: &mut EventStream) -> Result<Option<Arc<DeliveredEvent>>, Error> {
-    match source.next().await? {
-        Some(StreamItem::Event(delivered)) => Ok(Some(delivered)),
-        Some(StreamItem::Lagged { .. }) => Err(Error::Unavailable),
-        None => Ok(None),
-    }
 }

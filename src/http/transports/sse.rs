@@ -64,7 +64,7 @@ async fn subscribe(state: &AppState, operation: Operation) -> Response {
         }
     };
     let responses = match operation.admit().await {
-        Ok(admitted) => admitted.subscribe().await,
+        Ok(admitted) => admitted.subscribe(),
         Err(error) => stream::iter([Err(vec![error])]).boxed(),
     };
     let shutdown = state.shutdown.clone();

@@ -107,8 +107,7 @@ async fn events_are_charged_to_their_subscriber() {
     let resumed = loop {
         let mut resumed = john.subscribe(TIMELINE, json!({ "after": resume_after })).await;
         let response = resumed.response().await.unwrap();
-        let extensions = &response["errors"][0]["extensions"];
-        match extensions["retryAfterSeconds"].as_u64() {
+        match response["errors"][0]["extensions"]["retryAfterSeconds"].as_u64() {
             None => break response["data"]["timelineEvents"].clone(),
             Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
         }

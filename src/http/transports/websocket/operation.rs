@@ -23,7 +23,7 @@ pub fn run(
         match admit(&state, checked, params).await {
             Err(outgoing) => once(outgoing),
             Ok(admitted) if admitted.ty() == OperationType::Subscription => {
-                let responses = admitted.subscribe().await.map(|response| match response {
+                let responses = admitted.subscribe().map(|response| match response {
                     Ok(response) => Outgoing::Next(response.encode()),
                     Err(errors) => Outgoing::Failed(errors),
                 });
@@ -32,7 +32,8 @@ pub fn run(
             Ok(admitted) => once(execute(&state.engine, admitted).await),
         }
     };
-    stream::once(started).flatten().boxed()
+    // Boxed, so that its memory is released once the operation has started.
+    stream::once(Box::pin(started)).flatten().boxed()
 }
 
 fn once(outgoing: Outgoing) -> BoxStream<'static, Outgoing> {
