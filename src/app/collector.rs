@@ -1,6 +1,7 @@
 //! Prometheus metrics that are read from the parts of the server at each scrape.
 
 use std::fmt::Error;
+use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _};
@@ -11,7 +12,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use crate::auth::Passwords;
 use crate::database::Database;
 use crate::events::EventHub;
-use crate::limits::{ConcurrencyLimiter, ResponseMemory, StreamLimiter};
+use crate::limits::{ConcurrencyLimiter, CostRateLimiter, ResponseMemory, StreamLimiter};
 
 /// The parts of the server whose state is exported.
 #[derive(Clone)]
@@ -22,6 +23,7 @@ pub struct ServerCollector {
     pub streams: StreamLimiter,
     pub concurrency: ConcurrencyLimiter,
     pub response_memory: ResponseMemory,
+    pub cost_limiter: Arc<CostRateLimiter>,
 }
 
 impl std::fmt::Debug for ServerCollector {
@@ -86,6 +88,11 @@ impl Collector for ServerCollector {
             "requests_rejected",
             "Requests rejected by the concurrency limiter",
             self.concurrency.rejected(),
+        )?;
+        counter(
+            "points_charged",
+            "Points that were charged to the rate limits of all clients",
+            self.cost_limiter.charged(),
         )?;
         self.encode_connections(&mut encoder)
     }

@@ -70,6 +70,7 @@ impl App {
             streams: engine.streams.clone(),
             concurrency: engine.concurrency.clone(),
             response_memory: engine.response_memory.clone(),
+            cost_limiter: Arc::clone(&engine.cost_limiter),
         });
         let shutdown = Shutdown::default();
         let state = AppState::new(engine, &config.http, shutdown.clone());

@@ -196,7 +196,7 @@ impl EventHub {
         for owner in std::mem::take(&mut registry.stale) {
             // The last subscriber of the timeline may have left during the reads.
             if registry.timelines.contains_key(&owner) {
-                registry.set_authors(owner, authors.remove(&owner).unwrap_or_default());
+                registry.set_authors(owner, &authors.remove(&owner).unwrap_or_default());
             }
         }
         for id in joining {
@@ -208,10 +208,10 @@ impl EventHub {
             let mut shown = HashSet::new();
             if let Topic::Timeline(owner) = subscriber.topic {
                 if let Some(authors) = authors.remove(&owner) {
-                    registry.set_authors(owner, authors);
+                    registry.set_authors(owner, &authors);
                 }
                 if subscriber.is_resuming {
-                    shown.clone_from(&registry.timelines[&owner].authors);
+                    shown.extend(&registry.timelines[&owner].authors);
                 }
             }
             self.0.joined.fetch_add(1, Ordering::Relaxed);

@@ -48,8 +48,8 @@ pub type ByUser<T> = HashMap<i64, HashSet<T>>;
 /// A timeline that has at least one subscriber.
 #[derive(Default)]
 pub struct WatchedTimeline {
-    /// Users whose posts the timeline shows.
-    pub authors: HashSet<i64>,
+    /// Users whose posts the timeline shows, sorted.
+    pub authors: Vec<i64>,
     /// Ids of its subscribers.
     pub watchers: HashSet<u64>,
 }
@@ -101,7 +101,7 @@ impl SubscriptionRegistry {
                 let timeline = self.timelines.get_mut(&owner)?;
                 timeline.watchers.remove(&id);
                 if timeline.watchers.is_empty() {
-                    self.set_authors(owner, HashSet::new());
+                    self.set_authors(owner, &HashSet::new());
                     self.timelines.remove(&owner);
                 }
             }
@@ -111,13 +111,15 @@ impl SubscriptionRegistry {
     }
 
     /// Replaces the authors that the owner's timeline shows.
-    pub fn set_authors(&mut self, owner: i64, authors: HashSet<i64>) {
+    pub fn set_authors(&mut self, owner: i64, authors: &HashSet<i64>) {
         let timeline = self.timelines.entry(owner).or_default();
-        let previous = std::mem::replace(&mut timeline.authors, authors);
-        for author in previous.difference(&timeline.authors) {
+        let mut sorted: Vec<i64> = authors.iter().copied().collect();
+        sorted.sort_unstable();
+        let previous = std::mem::replace(&mut timeline.authors, sorted);
+        for author in previous.iter().filter(|author| !authors.contains(author)) {
             hide(&mut self.owners_by_author, *author, owner);
         }
-        for author in timeline.authors.difference(&previous) {
+        for author in authors.iter().filter(|author| previous.binary_search(author).is_err()) {
             show(&mut self.owners_by_author, *author, owner);
         }
     }
@@ -168,15 +170,23 @@ impl SubscriptionRegistry {
         let Some(timeline) = self.timelines.get_mut(&event.actor) else { return };
         match event.kind {
             Kind::Followed => {
-                timeline.authors.insert(event.object);
+                insert_sorted(&mut timeline.authors, event.object);
                 show(&mut self.owners_by_author, event.object, event.actor);
             }
             Kind::Unfollowed => {
-                timeline.authors.remove(&event.object);
+                if let Ok(at) = timeline.authors.binary_search(&event.object) {
+                    timeline.authors.remove(at);
+                }
                 hide(&mut self.owners_by_author, event.object, event.actor);
             }
             _ => {}
         }
+    }
+}
+
+fn insert_sorted(ids: &mut Vec<i64>, id: i64) {
+    if let Err(at) = ids.binary_search(&id) {
+        ids.insert(at, id);
     }
 }
 

@@ -25,6 +25,10 @@ use crate::loaders::{timeline_rows, users};
 
 /// Maximum number of missed events of one timeline's authors that are replayed.
 const MAX_REPLAYED: usize = 1_000;
+/// Rows that a replay reserves beside those of its events.
+///
+/// It executes several statements for few rows.
+const REPLAY_ROWS: usize = 250;
 /// Number of missed events whose rows are loaded together.
 const REPLAY_BATCH: usize = 20;
 
@@ -275,6 +279,7 @@ impl EventStream {
         snapshot: &Snapshot,
         mut authors: HashSet<i64>,
     ) -> Result<Option<VecDeque<event::Model>>, Error> {
+        snapshot.read(REPLAY_ROWS).await?;
         if !outbox::retains(snapshot, after).await? {
             return Ok(None);
         }

@@ -4,6 +4,7 @@
 //! executed. A request that is rejected has used the server too, so it is charged afterwards. The
 //! algorithm is that of [`RateLimiter`].
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::{ClientNetwork, RateLimitKey, RateLimitStatus, RateLimiter};
@@ -19,6 +20,8 @@ const BYTES_PER_POINT: usize = 16;
 pub struct CostRateLimiter {
     networks: RateLimiter<ClientNetwork>,
     users: RateLimiter<i64>,
+    /// Number of points taken from all clients.
+    charged: AtomicU64,
 }
 
 impl CostRateLimiter {
@@ -27,7 +30,13 @@ impl CostRateLimiter {
         Self {
             networks: RateLimiter::per_minute(network_limit),
             users: RateLimiter::per_minute(user_limit),
+            charged: AtomicU64::default(),
         }
+    }
+
+    /// Number of points that were taken from all clients since the start.
+    pub fn charged(&self) -> u64 {
+        self.charged.load(Ordering::Relaxed)
     }
 
     /// Takes the first point of a request.
@@ -54,10 +63,12 @@ impl CostRateLimiter {
             RateLimitKey::User(user) => self.users.check(&user, cost),
             RateLimitKey::Network(network) => self.networks.check(&network, cost),
         };
-        result.map_err(|wait| {
+        let status = result.map_err(|wait| {
             let retry_after = Duration::from_secs(wait.as_secs() + 1);
             Error::RateLimited { retry_after }
-        })
+        })?;
+        self.charged.fetch_add(cost.into(), Ordering::Relaxed);
+        Ok(status)
     }
 
     /// Takes the points of work that is not done yet.

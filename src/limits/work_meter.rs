@@ -15,7 +15,7 @@ const BYTES_PER_POINT: usize = 64;
 /// Rows that a `count(*)` counts for a point of work.
 ///
 /// It reads entries of an index, and no rows.
-const COUNTED_ROWS_PER_POINT: usize = 20;
+const COUNTED_ROWS_PER_POINT: usize = 50;
 
 /// Counts and charges the work of one operation, or of one event of a subscription.
 #[derive(Debug)]

@@ -84,7 +84,7 @@ async fn a_mutation_whose_payload_takes_too_much_work_has_an_unknown_outcome() {
 /// A stream ends before an event that its subscriber cannot pay, and resumes there.
 #[tokio::test]
 async fn events_are_charged_to_their_subscriber() {
-    let app = TestApp::with(&["--rate-limit-per-user", "300"]).await;
+    let app = TestApp::with(&["--rate-limit-per-user", "900"]).await;
     let actors = app.actors().await;
     let (john, susan) = (&actors.john, &actors.susan);
     john.follow(susan).await;
@@ -101,9 +101,9 @@ async fn events_are_charged_to_their_subscriber() {
         }
     }
     assert!(received.len() > 3, "{received:?}");
-    let resume_after = lagged.expect("300 points pay less than 100 events");
+    let resume_after = lagged.expect("900 points pay less than 100 events");
     assert!(resume_after.is_string() && timeline.response().await.is_none());
-    // Points are replenished: 5 per second.
+    // Points are replenished: 15 per second.
     let resumed = loop {
         let mut resumed = john.subscribe(TIMELINE, json!({ "after": resume_after })).await;
         let response = resumed.response().await.unwrap();
