@@ -19,6 +19,7 @@ from stats import P50_P99, percentile
 
 QUANTILES = (*P50_P99, ("max", 1.0))
 MAX_P99_MS = 2000
+MAX_WAIT_MS = 1000
 EMAIL = "{ viewer { email } }"
 
 
@@ -55,6 +56,11 @@ class Canary:
         """More than 10 responses, no failure, and a p99 below `MAX_P99_MS`."""
         result = self.stop()
         return result["answered"] > 10 and result["failed"] == 0 and result["p99"] < MAX_P99_MS
+
+    def never_waited(self):
+        """More than 10 responses, no failure, and none later than `MAX_WAIT_MS`."""
+        result = self.stop()
+        return result["answered"] > 10 and result["failed"] == 0 and result["max"] < MAX_WAIT_MS
 
 
 def main(port, token, document, pause, address):

@@ -18,7 +18,6 @@ OTHER_NETWORK = "127.0.0.2"
 # With four bytes for each character this response has the maximum size.
 LARGE_RESPONSE = " ".join(f"a{n}: posts(first: 100) {{ nodes {{ body }} }}" for n in range(4))
 LARGE_RESPONSE = f"{{ {LARGE_RESPONSE} }}"
-# This response is larger than 64 KiB, so the limit of response memory applies to it.
 COUNTED_RESPONSE = "{ posts(first: 5) { nodes { body } } }"
 # A small response that needs much work.
 COUNTS = " ".join(f"a{n}: posts(first: 1) {{ totalCount }}" for n in range(19))

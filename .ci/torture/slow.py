@@ -22,6 +22,7 @@ DRIP_INTERVAL = 0.5
 TIMEOUTS = ("--read-timeout", "2", "--write-timeout", "2", "--request-timeout", "2")
 # The limits on the number of clients are raised: this test is about timeouts.
 RAISED_LIMITS = ("--rate-limit-per-network", "0", "--rate-limit-per-user", "0", "--max-streams-per-user", "1000")
+RAISED_LIMITS += ("--max-anonymous-streams-per-network", "1000")
 RAISED_LIMITS += ("--max-streams-per-network", "1000", "--max-concurrent-requests", "5000")
 RAISED_LIMITS += ("--max-connections-per-network", "5000")
 

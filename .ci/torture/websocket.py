@@ -53,8 +53,8 @@ def encode_frame(opcode, payload):
 
 
 class WebSocket:
-    def __init__(self, address, headers=(), timeout=20):
-        self.stream = socket.create_connection(address, timeout=timeout)
+    def __init__(self, address, headers=(), timeout=20, source="127.0.0.1"):
+        self.stream = socket.create_connection(address, timeout, source_address=(source, 0))
         key = base64.b64encode(os.urandom(16)).decode()
         lines = [
             "GET /graphql HTTP/1.1",

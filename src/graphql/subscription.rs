@@ -100,6 +100,8 @@ impl Subscription {
             return Err(errors);
         }
         let mut response = operation.finish(response)?;
+        // Also when an error of a field below made it null.
+        self.is_over |= response.data == b"null";
         let memory = context.reserve_response(response.data.len());
         response.memory = memory.map_err(|error| vec![server_error(error)])?;
         if let Some(timer) = context.take_event_timer() {
