@@ -33,7 +33,7 @@ pub(super) struct ReadPool {
     /// Serves reads outside of snapshots, and on PostgreSQL all reads.
     pub connection: DatabaseConnection,
     /// The connections of SQLite, each with its interrupt. Empty on PostgreSQL.
-    interruptible: Vec<(DatabaseConnection, Interrupt)>,
+    interruptible: Arc<[(DatabaseConnection, Interrupt)]>,
     /// Indexes of `interruptible` that no lease has.
     free: Arc<Mutex<Vec<usize>>>,
     /// Permits for the connections.
@@ -52,7 +52,7 @@ impl ReadPool {
     pub fn new(connection: DatabaseConnection, size: u32, acquire_timeout: Duration) -> Self {
         Self {
             connection,
-            interruptible: vec![],
+            interruptible: Arc::default(),
             free: Arc::default(),
             permits: FairSemaphore::new(size as usize, MAX_WAITING),
             acquire_timeout,
@@ -70,7 +70,7 @@ impl ReadPool {
     ) -> Self {
         let size = interruptible.len();
         Self {
-            interruptible,
+            interruptible: interruptible.into(),
             free: Mutex::new((0..size).collect()).into(),
             permits: FairSemaphore::new(size, MAX_WAITING),
             ..Self::new(connection, 0, acquire_timeout)
@@ -85,7 +85,9 @@ impl ReadPool {
 
     /// All connections, or pools of them, to be configured.
     pub fn connections_mut(&mut self) -> impl Iterator<Item = &mut DatabaseConnection> {
-        let interruptible = self.interruptible.iter_mut().map(|(connection, _)| connection);
+        // No clone of the pool exists yet.
+        let interruptible = Arc::get_mut(&mut self.interruptible).into_iter().flatten();
+        let interruptible = interruptible.map(|(connection, _)| connection);
         interruptible.chain([&mut self.connection])
     }
 
@@ -100,42 +102,25 @@ impl ReadPool {
         let permit = self.permits.acquire(consumer, self.acquire_timeout).await;
         let permit = permit.map_err(|_| no_connection())?;
         let index = self.free.lock().pop();
-        Ok(ReadLease { pool: self.clone(), index, _permit: permit })
+        Ok(ReadLease { free: Arc::clone(&self.free), index, _permit: permit })
     }
-}
 
-/// The exclusive use of a connection until it is dropped.
-#[derive(Debug)]
-pub(super) struct ReadLease {
-    pool: ReadPool,
-    /// Index in [`ReadPool::interruptible`].
-    index: Option<usize>,
-    _permit: FairPermit<Consumer>,
-}
-
-impl Drop for ReadLease {
-    fn drop(&mut self) {
-        // Before the permit is released.
-        self.pool.free.lock().extend(self.index);
-    }
-}
-
-impl ReadLease {
     /// Begins a transaction that sees one snapshot.
     ///
     /// On SQLite its statement is interrupted when the guard is dropped.
-    pub async fn begin(&self) -> Result<(DatabaseTransaction, Option<InterruptGuard>), DbErr> {
-        let interruptible = self.index.and_then(|index| self.pool.interruptible.get(index));
+    pub async fn begin(
+        &self,
+        lease: &ReadLease,
+    ) -> Result<(DatabaseTransaction, Option<InterruptGuard>), DbErr> {
+        let interruptible = lease.index.and_then(|index| self.interruptible.get(index));
         if let Some((connection, interrupt)) = interruptible {
             let transaction = begin(connection, TransactionOptions::default()).await?;
             return Ok((transaction, Some(interrupt.guard())));
         }
-        Ok((self.pool.begin().await?, None))
+        Ok((self.begin_shared().await?, None))
     }
-}
 
-impl ReadPool {
-    async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
+    async fn begin_shared(&self) -> Result<DatabaseTransaction, DbErr> {
         let options = if self.applies_startup_options {
             TransactionOptions::default()
         } else {
@@ -146,6 +131,22 @@ impl ReadPool {
             }
         };
         begin(&self.connection, options).await
+    }
+}
+
+/// The exclusive use of a connection until it is dropped.
+#[derive(Debug)]
+pub(super) struct ReadLease {
+    free: Arc<Mutex<Vec<usize>>>,
+    /// Index in [`ReadPool::interruptible`].
+    index: Option<usize>,
+    _permit: FairPermit<Consumer>,
+}
+
+impl Drop for ReadLease {
+    fn drop(&mut self) {
+        // Before the permit is released.
+        self.free.lock().extend(self.index);
     }
 }
 

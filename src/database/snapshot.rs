@@ -106,7 +106,7 @@ impl Snapshot {
         let lease = reader.acquire(self.database.consumer).await?;
         // Not before the lease: the truncation of the WAL waits for all holders of this lock.
         let open_snapshot = Arc::clone(&self.database.open_snapshots).read_owned().await;
-        let (transaction, interrupt) = lease.begin().await?;
+        let (transaction, interrupt) = reader.begin(&lease).await?;
         let transaction = Arc::new(ReadTransaction {
             _interrupt: interrupt,
             transaction,
