@@ -120,7 +120,7 @@ impl Passwords {
         attempt: &AttemptPermit,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
-        let permit = self.permits.acquire(attempt.network(), MAX_WAIT).await.map_err(|_| {
+        let permit = self.permits.acquire(attempt.network(), 0, MAX_WAIT).await.map_err(|_| {
             let retry_after = Duration::from_secs(1);
             let kind = UserErrorKind::TooManyRequests { retry_after };
             let message = "The server is processing too many passwords. Try again in 1 second.";
@@ -197,7 +197,8 @@ mod tests {
     #[tokio::test]
     async fn requests_beyond_the_queue_are_rejected() {
         let passwords = with_cheap_params(1);
-        let permit = passwords.permits.acquire(ClientNetwork::default(), MAX_WAIT).await.unwrap();
+        let permit =
+            passwords.permits.acquire(ClientNetwork::default(), 0, MAX_WAIT).await.unwrap();
         let requests: Vec<_> = (0..30)
             .map(|_| {
                 let passwords = passwords.clone();

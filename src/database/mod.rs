@@ -82,6 +82,10 @@ pub struct Database {
     engine: Engine,
     /// The user of the connections that this handle acquires.
     consumer: Consumer,
+    /// Number of the request, which precedes the consumer's later ones.
+    ///
+    /// 0 for the service.
+    request: u64,
     /// The URL without user and password.
     address: String,
     reader: ReadPool,
@@ -93,6 +97,7 @@ pub struct Database {
     /// Longest wait for a connection.
     acquire_timeout: Duration,
     replicas: Arc<[Replica]>,
+    next_request: Arc<AtomicU64>,
     /// Counter for round robin: the search for a replica starts at this index.
     next_replica: Arc<AtomicUsize>,
     statements: Arc<AtomicU64>,
@@ -121,10 +126,13 @@ impl Database {
         }
     }
 
-    /// The same database, used on behalf of a client network.
+    /// The same database, used on behalf of a new request of a client network.
+    ///
+    /// Under contention it precedes the later requests of its network.
     #[must_use]
-    pub fn for_network(&self, network: ClientNetwork) -> Self {
-        Self { consumer: Consumer::Network(network), ..self.clone() }
+    pub fn for_request(&self, network: ClientNetwork) -> Self {
+        let request = self.next_request.fetch_add(1, Ordering::Relaxed);
+        Self { consumer: Consumer::Network(network), request, ..self.clone() }
     }
 
     /// The engine of the database.
@@ -191,7 +199,8 @@ impl Database {
 
     /// Begins a write transaction, which rolls back unless it is committed.
     ///
-    /// Under contention the next connection goes to the consumer that holds the fewest.
+    /// Under contention the next connection goes to the consumer that holds the fewest, and to the
+    /// oldest of its requests.
     ///
     /// On SQLite it is the only writer from its start (`BEGIN IMMEDIATE`). On PostgreSQL it has the
     /// isolation level `READ COMMITTED`.
@@ -200,7 +209,8 @@ impl Database {
     /// When no connection, or on SQLite the write lock, becomes free within
     /// `--database-acquire-timeout`; any error of the database.
     pub async fn begin(&self) -> Result<WriteTransaction, DbErr> {
-        let permit = self.writer_permits.acquire(self.consumer, self.acquire_timeout).await;
+        let permits = &self.writer_permits;
+        let permit = permits.acquire(self.consumer, self.request, self.acquire_timeout).await;
         let permit = permit.map_err(|_| read_pool::no_connection())?;
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),

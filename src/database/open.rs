@@ -99,6 +99,7 @@ impl Database {
         Self {
             engine,
             consumer: Consumer::default(),
+            request: 0,
             address,
             acquire_timeout: reader.acquire_timeout,
             reader,
@@ -106,6 +107,7 @@ impl Database {
             write_interrupt: Interrupt::default(),
             writer_permits: FairSemaphore::new(writers as usize, MAX_WAITING),
             replicas: replicas.into(),
+            next_request: Arc::new(1.into()),
             next_replica: Arc::default(),
             statements,
             notifier: ChangeNotifier::default(),

@@ -98,8 +98,10 @@ impl ReadPool {
     }
 
     /// Waits for the exclusive use of a connection.
-    pub async fn acquire(&self, consumer: Consumer) -> Result<ReadLease, DbErr> {
-        let permit = self.permits.acquire(consumer, self.acquire_timeout).await;
+    ///
+    /// `request` is the request's number.
+    pub async fn acquire(&self, consumer: Consumer, request: u64) -> Result<ReadLease, DbErr> {
+        let permit = self.permits.acquire(consumer, request, self.acquire_timeout).await;
         let permit = permit.map_err(|_| no_connection())?;
         let index = self.free.lock().pop();
         Ok(ReadLease { free: Arc::clone(&self.free), index, _permit: permit })

@@ -80,6 +80,12 @@ impl Snapshot {
         Self { meter: Some(meter), ..self }
     }
 
+    /// The handle that the snapshot was made from.
+    #[must_use]
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
     /// The engine of the database.
     #[must_use]
     pub fn engine(&self) -> Engine {
@@ -103,7 +109,8 @@ impl Snapshot {
             return Ok(Arc::clone(transaction));
         }
         let reader = state.replica.as_ref().unwrap_or(&self.database.reader);
-        let lease = reader.acquire(self.database.consumer).await?;
+        let Database { consumer, request, .. } = self.database;
+        let lease = reader.acquire(consumer, request).await?;
         // Not before the lease: the truncation of the WAL waits for all holders of this lock.
         let open_snapshot = Arc::clone(&self.database.open_snapshots).read_owned().await;
         let (transaction, interrupt) = reader.begin(&lease).await?;

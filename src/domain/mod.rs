@@ -28,7 +28,7 @@ use crate::clock;
 use crate::database::{Database, WriteTransaction};
 use crate::error::Error;
 use crate::ids::IdGenerator;
-use crate::limits::{ClientNetwork, CredentialThrottle};
+use crate::limits::CredentialThrottle;
 
 /// The dependencies of all operations. Clones share them.
 #[derive(Clone)]
@@ -71,10 +71,10 @@ fn day_of(time: DateTime<Utc>) -> i32 {
 const SECONDS_PER_DAY: i64 = 86_400;
 
 impl Services {
-    /// The same, using the database on behalf of a client network.
+    /// The same, using a request's handle to the database.
     #[must_use]
-    pub fn for_network(&self, network: ClientNetwork) -> Self {
-        Self { db: self.db.for_network(network), ..self.clone() }
+    pub fn with_database(&self, db: &Database) -> Self {
+        Self { db: db.clone(), ..self.clone() }
     }
 
     /// Records an event in the outbox, as part of the transaction of the change.

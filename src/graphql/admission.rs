@@ -55,6 +55,8 @@ struct FirstPoint(RateLimitKey);
 pub struct Permitted {
     checked: Checked,
     permit: Arc<RequestPermit>,
+    /// The handle of all operations of the request.
+    database: Database,
 }
 
 /// The viewer, or an anonymous client, with a snapshot to read from.
@@ -145,7 +147,8 @@ impl Checked {
     pub async fn permit(self) -> Result<Permitted, Error> {
         let Arrival { engine, client, .. } = &self.arrival;
         let permit = engine.concurrency.acquire(client.network).await?.into();
-        Ok(Permitted { checked: self, permit })
+        let database = engine.services.db.for_request(client.network);
+        Ok(Permitted { checked: self, permit, database })
     }
 }
 
@@ -159,7 +162,7 @@ impl Permitted {
     pub async fn authenticate(&mut self) -> Result<Requester, Error> {
         let Checked { arrival, first_point } = &mut self.checked;
         let engine = &arrival.engine;
-        let snapshot = Snapshot::new(&engine.services.db.for_network(arrival.client.network));
+        let snapshot = Snapshot::new(&self.database);
         let viewer = match arrival.authorization.as_deref() {
             None => None,
             Some(authorization) => match verify(engine, &snapshot, authorization).await {
@@ -213,11 +216,6 @@ impl Requester {
 
     pub fn is_anonymous(&self) -> bool {
         self.viewer.is_none()
-    }
-
-    /// The database, used on behalf of the client's network.
-    pub(super) fn database(&self) -> Database {
-        self.engine.services.db.for_network(self.client.network)
     }
 
     /// Finds or validates the document, and coerces the variables.
@@ -359,7 +357,7 @@ impl AdmittedOperation {
     ) -> RequestContext {
         let Requester { viewer, client, engine, .. } = &self.operation.requester;
         let memory = engine.response_memory.start(client.network);
-        let services = engine.services.for_network(client.network);
+        let services = engine.services.with_database(snapshot.database());
         let (viewer, client) = (viewer.clone(), client.clone());
         let context = RequestContext::new(services, snapshot, meter, viewer, client, memory);
         context.await.with_cost(self.cost)

@@ -71,7 +71,7 @@ impl AdmittedOperation {
         let is_unavailable = |error| code_of(error) == Some(code::UNAVAILABLE);
         if context.is_on_replica().await && response.errors.iter().any(is_unavailable) {
             // The replica is down, or cancelled the read because it conflicted with replay.
-            let snapshot = Snapshot::new(&operation.requester.database());
+            let snapshot = Snapshot::new(operation.requester.snapshot.database());
             context = Arc::new(self.context(snapshot, self.meter()).await);
             response = operation.resolve(&context).await;
         }
@@ -104,7 +104,7 @@ impl AdmittedOperation {
         // Only the primary knows the position in the event stream.
         let may_use_replica = is_query && !self.operation.form.selects_stream_cursor;
         may_use_replica
-            .then(|| Snapshot::on_replica(&requester.database(), min_lsn))
+            .then(|| Snapshot::on_replica(requester.snapshot.database(), min_lsn))
             .flatten()
             .unwrap_or_else(|| requester.snapshot.clone())
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use async_graphql::{Response, ServerError, Value};
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 
-use super::admission::AdmittedOperation;
+use super::admission::{AdmittedOperation, Requester};
 use super::execute::with_validation_code;
 use super::isolation::catch_panic;
 use super::response::ExecutionResponse;
@@ -39,7 +39,7 @@ impl AdmittedOperation {
     pub fn subscribe(mut self) -> BoxStream<'static, StreamResult> {
         let requester = &mut self.operation.requester;
         // An idle subscription holds neither a database connection nor a permit.
-        requester.snapshot = Snapshot::new(&requester.database());
+        requester.snapshot = Snapshot::new(requester.snapshot.database());
         requester.permit = None;
         let subscription = Subscription {
             meter: self.meter(),
@@ -73,7 +73,9 @@ impl Subscription {
     /// `None` if there is no response.
     async fn respond(&mut self) -> Option<StreamResult> {
         let operation = &self.admitted.operation;
-        let snapshot = Snapshot::new(&operation.requester.database());
+        let Requester { engine, client, .. } = &operation.requester;
+        // A request of its own: an older one would precede the requests of its network.
+        let snapshot = Snapshot::new(&engine.services.db.for_request(client.network));
         let context = self.admitted.context(snapshot, Arc::clone(&self.meter)).await;
         let context = Arc::new(context.with_event_source(self.source.take()));
         let request = operation.request().data(Arc::clone(&context));

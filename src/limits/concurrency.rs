@@ -71,7 +71,7 @@ impl ConcurrencyLimiter {
             Ok(permit)
         } else {
             let max_wait = queue.lock().queue_timeout();
-            self.0.permits.acquire(network, max_wait).await
+            self.0.permits.acquire(network, 0, max_wait).await
         };
         let permit = permit.inspect_err(|_| {
             self.0.rejected.fetch_add(1, Ordering::Relaxed);
