@@ -84,6 +84,8 @@ pub struct EventStream {
     last: StreamPosition,
     /// The position after the last item that was returned.
     returned: StreamPosition,
+    /// The position before the last item that was returned.
+    previous: StreamPosition,
     /// The next item, if [`Self::wait`] has found it.
     waiting: Option<Result<Option<StreamItem>, Error>>,
     /// Whether the last item was returned.
@@ -116,6 +118,7 @@ impl EventStream {
             replay: VecDeque::new(),
             last: StreamPosition::default(),
             returned: StreamPosition::default(),
+            previous: StreamPosition::default(),
             waiting: None,
             is_over: false,
         }
@@ -181,6 +184,7 @@ impl EventStream {
     /// [`Error::Unauthenticated`] when the session has ended; any error of the database.
     pub async fn next(&mut self) -> Result<Option<StreamItem>, Error> {
         self.wait().await;
+        self.previous.clone_from(&self.returned);
         let item = self.waiting.take().unwrap_or(Ok(None))?;
         if let Some(StreamItem::Event(delivered)) = &item {
             self.returned = delivered.position.clone();
@@ -195,15 +199,24 @@ impl EventStream {
         }
     }
 
-    /// The position after the last item, to resume from.
-    pub fn position(&self) -> StreamPosition {
-        self.returned.clone()
+    /// Ends the stream, whose last item or error cannot be sent to its client.
+    ///
+    /// Returns the item to send instead.
+    pub fn lag(&mut self) -> StreamItem {
+        self.is_over = true;
+        self.returned.clone_from(&self.previous);
+        StreamItem::Lagged { missed: None, resume_after: Some(self.previous.clone()) }
     }
 
-    /// Ends the stream, which cannot return the item after `position` to its client.
-    pub fn lag(&mut self, position: StreamPosition) -> StreamItem {
-        self.is_over = true;
-        StreamItem::Lagged { missed: None, resume_after: Some(position) }
+    /// The same, but [`Self::next`] returns the item.
+    ///
+    /// Returns `false` and does nothing if the stream cannot be resumed.
+    pub fn lag_next(&mut self) -> bool {
+        let is_resumable = matches!(self.topic, Topic::Timeline(_));
+        if is_resumable {
+            self.waiting = Some(Ok(Some(self.lag())));
+        }
+        is_resumable
     }
 
     async fn next_item(&mut self) -> Result<Option<StreamItem>, Error> {

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Response, ServerError, Value};
+use async_graphql::{Response, ServerError};
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 
 use super::admission::{AdmittedOperation, Requester};
@@ -16,7 +16,7 @@ use super::response::ExecutionResponse;
 use crate::database::Snapshot;
 use crate::limits::WorkMeter;
 use crate::loaders::poll_inline;
-use crate::schema::{EventSource, RequestContext, server_error};
+use crate::schema::{EventSource, RequestContext, code, code_of, server_error};
 
 /// The response to an event, or why the subscription failed.
 type StreamResult = Result<ExecutionResponse, Vec<ServerError>>;
@@ -86,29 +86,43 @@ impl Subscription {
         self.source = context.take_event_source();
         self.is_over = self.source.is_none();
         match response {
-            Ok(response) => Some(self.complete(&context, response?)),
+            Ok(response) => self.complete(&context, response?),
             Err(error) => Some(Err(vec![error])),
         }
     }
 
-    fn complete(&mut self, context: &RequestContext, response: Response) -> StreamResult {
+    /// `None` if the response is replaced by the next event.
+    fn complete(&mut self, context: &RequestContext, response: Response) -> Option<StreamResult> {
         let operation = &self.admitted.operation;
-        let is_first = !std::mem::replace(&mut self.has_responded, true);
-        self.is_over |= response.data == Value::Null;
-        if is_first && self.is_over && response.is_err() {
+        let is_rate_limit = |error| code_of(error) == Some(code::RATE_LIMITED);
+        let is_rate_limited = response.errors.iter().any(is_rate_limit);
+        if self.source.is_none() && !self.has_responded && response.is_err() {
             // The subscription was not created.
             let errors = with_validation_code(response.errors);
             operation.charge_rejected(&errors);
-            return Err(errors);
+            return Some(Err(errors));
         }
-        let mut response = operation.finish(response)?;
-        // Also when an error of a field below made it null.
-        self.is_over |= response.data == b"null";
-        let memory = context.reserve_response(response.data.len());
-        response.memory = memory.map_err(|error| vec![server_error(error)])?;
+        let mut response = match operation.finish(response) {
+            Ok(response) => response,
+            Err(errors) => return Some(Err(errors)),
+        };
+        if response.data == b"null" {
+            if is_rate_limited && self.source.as_mut().is_some_and(EventSource::replace_by_lagged) {
+                return None;
+            }
+            self.is_over = true;
+        }
+        self.has_responded = true;
         if let Some(timer) = context.take_event_timer() {
             operation.record(&timer);
         }
-        Ok(response)
+        let memory = context.reserve_response(response.data.len());
+        Some(match memory {
+            Ok(memory) => {
+                response.memory = memory;
+                Ok(response)
+            }
+            Err(error) => Err(vec![server_error(error)]),
+        })
     }
 }

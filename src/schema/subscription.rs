@@ -240,6 +240,13 @@ impl EventSource {
     pub async fn wait(&mut self) {
         self.stream.wait().await;
     }
+
+    /// Replaces the event that was just taken by `StreamLagged`, which ends the stream.
+    ///
+    /// Returns `false` and does nothing for a subscription without this event.
+    pub fn replace_by_lagged(&mut self) -> bool {
+        self.stream.lag_next()
+    }
 }
 
 /// The response to one event, or none.
@@ -255,18 +262,15 @@ async fn next_timeline_event(
     owner: i64,
     mut source: EventSource,
 ) -> Result<Option<TimelineEvent>, Error> {
-    let position = source.stream.position();
     let mut item = match source.stream.next().await {
         Ok(Some(item)) => item,
         Ok(None) => return Ok(None),
         // The rows of a replay that has begun cannot be paid.
-        Err(Error::RateLimited { .. }) if request(ctx).has_begun_event() => {
-            source.stream.lag(position.clone())
-        }
+        Err(Error::RateLimited { .. }) if request(ctx).has_begun_event() => source.stream.lag(),
         Err(error) => return Err(error),
     };
     if request(ctx).begin_event(item.actor()).await.is_err() {
-        item = source.stream.lag(position);
+        item = source.stream.lag();
     }
     request(ctx).keep_event_source(source);
     Ok(timeline_event(owner, item))

@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 
 use super::execute_from;
 use crate::live::{TIMELINE, summary};
+use crate::support::actors::Actor;
 use crate::support::app::{TestApp, TestDatabase};
 
 /// Twelve users who follow each other, and a post of each.
-async fn crowd(app: &TestApp) {
+async fn crowd(app: &TestApp) -> Vec<Actor<'_>> {
     let names: Vec<String> = (0..12).map(|n| format!("user{n}")).collect();
     let mut users = Vec::new();
     for name in &names {
@@ -22,6 +23,21 @@ async fn crowd(app: &TestApp) {
         user.write("hello").await;
         for other in users.iter().filter(|other| other.id != user.id) {
             user.follow(other).await;
+        }
+    }
+    users
+}
+
+/// The first event after a position.
+async fn first_event_after(subscriber: &Actor<'_>, position: &Value) -> Value {
+    assert!(position.is_string(), "{position}");
+    loop {
+        let mut resumed = subscriber.subscribe(TIMELINE, json!({ "after": position })).await;
+        let response = resumed.response().await.unwrap();
+        // Points are replenished, some in each second.
+        match response["errors"][0]["extensions"]["retryAfterSeconds"].as_u64() {
+            None => break response["data"]["timelineEvents"].clone(),
+            Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
         }
     }
 }
@@ -102,17 +118,44 @@ async fn events_are_charged_to_their_subscriber() {
     }
     assert!(received.len() > 3, "{received:?}");
     let resume_after = lagged.expect("900 points pay less than 100 events");
-    assert!(resume_after.is_string() && timeline.response().await.is_none());
-    // Points are replenished: 15 per second.
-    let resumed = loop {
-        let mut resumed = john.subscribe(TIMELINE, json!({ "after": resume_after })).await;
-        let response = resumed.response().await.unwrap();
-        match response["errors"][0]["extensions"]["retryAfterSeconds"].as_u64() {
-            None => break response["data"]["timelineEvents"].clone(),
-            Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
+    assert!(timeline.response().await.is_none());
+    let event = first_event_after(john, &resume_after).await;
+    assert_eq!(summary(&event), format!("+post {written}"));
+}
+
+/// The cost of the event is paid, and the rows of its fields are not.
+#[tokio::test]
+async fn an_event_whose_fields_cannot_be_paid_is_replaced_by_the_end_of_the_stream() {
+    let app = TestApp::with(&["--rate-limit-per-user", "3000"]).await;
+    let users = crowd(&app).await;
+    let (john, susan) = (app.register("john").await, app.register("susan").await);
+    for follower in users.iter().chain([&john]) {
+        follower.follow(&susan).await;
+    }
+    let page = "{ user(by: {username: \"user1\"}) { timeline { pageInfo { endCursor } } } }";
+    let page = app.anonymous().query(page).await;
+    let after = &page["user"]["timeline"]["pageInfo"]["endCursor"];
+    let events = format!(
+        "subscription {{ timelineEvents {{ __typename ... on StreamLagged {{ resumeAfter }}
+         ... on TimelinePostAdded {{ edge {{ node {{ body author {{ followers(first: 12) {{ nodes {{
+             timeline(first: 1, after: {after}) {{ nodes {{ id }} }} }} }} }} }} }} }} }} }}"
+    );
+    let mut timeline = john.subscribe_and_join(&events, json!({})).await;
+    let mut received = 0;
+    let lagged = loop {
+        susan.write(&format!("post {received}")).await;
+        let response = timeline.response().await.expect("the stream has no last event");
+        assert!(response.get("errors").is_none(), "{response}");
+        let event = response["data"]["timelineEvents"].clone();
+        if event["__typename"] == "StreamLagged" {
+            break event;
         }
+        received += 1;
     };
-    assert_eq!(summary(&resumed), format!("+post {written}"));
+    assert!((1..40).contains(&received), "{received}");
+    assert!(timeline.response().await.is_none());
+    let event = first_event_after(&john, &lagged["resumeAfter"]).await;
+    assert_eq!(summary(&event), format!("+post {received}"));
 }
 
 /// SQLite has no timeout of statements. PostgreSQL has `statement_timeout`.
