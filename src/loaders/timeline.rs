@@ -183,14 +183,16 @@ impl Batch for NewerCounts {
 /// `$1` is a JSON list of pairs of an owner and a post. At most `$2` entries are counted per pair.
 fn newer_count_sql(engine: Engine) -> String {
     let sources = SOURCES.replace("owner.value", "CAST(newer.value ->> 0 AS bigint)");
-    let than = "CAST(newer.value ->> 1 AS bigint)";
+    let (than, newest) = ("CAST(newer.value ->> 1 AS bigint)", i64::MAX);
     let posts = match engine {
         Engine::Sqlite => {
             format!("{sources} CROSS JOIN post WHERE author_id = source.author AND id > {than}")
         }
         Engine::Postgres => format!(
             "{sources} CROSS JOIN LATERAL (SELECT id FROM post \
-             WHERE author_id = source.author AND id > {than} LIMIT $2) AS post"
+             WHERE (author_id, id) > (source.author, {than}) \
+             AND (author_id, id) < (source.author, {newest}) \
+             ORDER BY author_id, id LIMIT $2) AS post"
         ),
     };
     format!(
@@ -331,6 +333,10 @@ const SOURCES: &str = "(SELECT owner.value AS author \
 /// The statement for the rows of a page on PostgreSQL.
 ///
 /// `page` selects their authors and ids. The statement adds the nearest rows beyond the cursors.
+///
+/// Probes compare pairs, which only the index `post_author` can order. Given `author_id =` and
+/// `ORDER BY id`, the planner reads the posts of all authors by id if few authors have posts: it
+/// expects to find a match soon, and a source without posts has none.
 fn postgres_rows(page: &str) -> String {
     let newest = i64::MAX;
     let summary = user::SUMMARY_COLUMNS;
@@ -340,11 +346,15 @@ fn postgres_rows(page: &str) -> String {
            SELECT author, id FROM ({page}) AS page \
            UNION ALL SELECT author, id FROM (SELECT source.author, beyond.id FROM {SOURCES} \
              CROSS JOIN LATERAL (SELECT id FROM post \
-               WHERE author_id = source.author AND id >= $2 LIMIT 1) AS beyond \
+               WHERE (author_id, id) >= (source.author, $2) \
+               AND (author_id, id) < (source.author, {newest}) \
+               ORDER BY author_id, id LIMIT 1) AS beyond \
              WHERE $2 < {newest} LIMIT 1) AS newer \
            UNION ALL SELECT author, id FROM (SELECT source.author, beyond.id FROM {SOURCES} \
              CROSS JOIN LATERAL (SELECT id FROM post \
-               WHERE author_id = source.author AND id <= $3 LIMIT 1) AS beyond \
+               WHERE (author_id, id) <= (source.author, $3) \
+               AND (author_id, id) > (source.author, 0) \
+               ORDER BY author_id DESC, id DESC LIMIT 1) AS beyond \
              WHERE $3 > 0 LIMIT 1) AS older \
          ) AS entry JOIN post ON post.author_id = entry.author AND post.id = entry.id \
          JOIN \"user\" ON \"user\".id = entry.author"
@@ -361,11 +371,15 @@ fn postgres_merge(direction: Direction) -> String {
     format!(
         "WITH head AS MATERIALIZED ( \
            SELECT source.author, nearest.id AS best FROM {SOURCES} \
-           CROSS JOIN LATERAL (SELECT id FROM post WHERE author_id = source.author \
-             AND id < $2 AND id > $3 ORDER BY id {order} LIMIT 1) AS nearest \
+           CROSS JOIN LATERAL (SELECT id FROM post \
+             WHERE (author_id, id) < (source.author, $2) \
+             AND (author_id, id) > (source.author, $3) \
+             ORDER BY author_id {order}, id {order} LIMIT 1) AS nearest \
            ORDER BY nearest.id {order} LIMIT $4) \
          SELECT head.author, page.id FROM head CROSS JOIN LATERAL (SELECT id FROM post \
-           WHERE author_id = head.author AND id < $2 AND id > $3 AND id {inside} ( \
+           WHERE author_id = head.author AND id < $2 AND id > $3 \
+           AND (author_id, id) < (head.author, $2) AND (author_id, id) > (head.author, $3) \
+           AND id {inside} ( \
              SELECT CASE WHEN count(*) = $4 THEN {worst}(best) ELSE {unbounded} END FROM head) \
            ORDER BY id {order} LIMIT $4) AS page \
          ORDER BY page.id {order} LIMIT $4"

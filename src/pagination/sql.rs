@@ -15,11 +15,10 @@ use crate::database::Engine;
 /// [`PageRequest::limit`](super::PageRequest::limit).
 ///
 /// SQLite has no `LATERAL`, so the ids of the rows are found first, in an index. On PostgreSQL the
-/// owners are read from their table: a sharded PostgreSQL needs that, and otherwise it costs
-/// little.
+/// owners are read from their table, which costs little.
 #[must_use]
 pub fn page_sql(engine: Engine, table: &str, owner_column: &str, direction: Direction) -> String {
-    let rows = key_range_sql(engine, table, &format!("{owner_column} = owner.value"), direction);
+    let rows = key_range_sql(engine, table, Some(owner_column), direction);
     match engine {
         Engine::Sqlite => {
             format!("json_each($1) AS owner CROSS JOIN {table} WHERE {table}.id IN ({rows})")
@@ -36,30 +35,51 @@ pub fn page_sql(engine: Engine, table: &str, owner_column: &str, direction: Dire
 /// The parameters are those of [`page_sql`], except that `$1` is `true`.
 #[must_use]
 pub fn all_pages_sql(engine: Engine, table: &str, direction: Direction) -> String {
-    let rows = key_range_sql(engine, table, "$1", direction);
+    let rows = key_range_sql(engine, table, None, direction);
     match engine {
         Engine::Sqlite => format!("{table} WHERE id IN ({rows})"),
         Engine::Postgres => format!("({rows}) AS {table}"),
     }
 }
 
-/// A query for the rows of a page, within the condition `scope`.
+/// A query for the rows of a page, of the list of `owner.value` or of all rows.
 ///
 /// On SQLite it selects their ids only.
-fn key_range_sql(engine: Engine, table: &str, scope: &str, direction: Direction) -> String {
+///
+/// On PostgreSQL it also compares pairs of an owner and an id, which only the index of both can
+/// look up. Without them, the planner reads the table in the order of the primary key if few owners
+/// have rows: it expects to find a match soon, and the list of another owner has none.
+fn key_range_sql(
+    engine: Engine,
+    table: &str,
+    owner_column: Option<&str>,
+    direction: Direction,
+) -> String {
     let order = match direction {
         Direction::Forward => "DESC",
         Direction::Backward => "ASC",
     };
     let start = i64::start();
-    match engine {
-        Engine::Sqlite => format!(
+    let scope = owner_column.map_or("$1".to_owned(), |column| format!("{column} = owner.value"));
+    match (engine, owner_column) {
+        (Engine::Sqlite, _) => format!(
             "SELECT * FROM (SELECT id FROM {table} WHERE {scope} AND id < $2 AND id > $3 \
              ORDER BY id {order} LIMIT $4) AS page \
              UNION ALL SELECT min(id) FROM {table} WHERE {scope} AND id >= $2 \
              UNION ALL SELECT max(id) FROM {table} WHERE {scope} AND id <= $3"
         ),
-        Engine::Postgres => format!(
+        (Engine::Postgres, Some(column)) => format!(
+            "(SELECT * FROM {table} WHERE {scope} AND id < $2 AND id > $3 \
+             AND ({column}, id) < (owner.value, $2) AND ({column}, id) > (owner.value, $3) \
+             ORDER BY id {order} LIMIT $4) \
+             UNION ALL (SELECT * FROM {table} WHERE ({column}, id) >= (owner.value, $2) \
+             AND ({column}, id) < (owner.value, {start}) AND $2 < {start} \
+             ORDER BY {column}, id LIMIT 1) \
+             UNION ALL (SELECT * FROM {table} WHERE ({column}, id) <= (owner.value, $3) \
+             AND ({column}, id) > (owner.value, 0) AND $3 > 0 \
+             ORDER BY {column} DESC, id DESC LIMIT 1)"
+        ),
+        (Engine::Postgres, None) => format!(
             "(SELECT * FROM {table} WHERE {scope} AND id < $2 AND id > $3 \
              ORDER BY id {order} LIMIT $4) \
              UNION ALL (SELECT * FROM {table} WHERE {scope} AND id >= $2 AND $2 < {start} \
