@@ -100,6 +100,15 @@ impl Engine {
         }
     }
 
+    /// An aggregate: the values of a numeric column, as the text of a JSON array.
+    #[must_use]
+    pub fn json_array_sql(self, column: &str) -> String {
+        match self {
+            Self::Sqlite => format!("json_group_array({column})"),
+            Self::Postgres => format!("CAST(json_agg({column}) AS text)"),
+        }
+    }
+
     /// The SQL expression `text` as a timestamp, in the form that is stored.
     #[must_use]
     pub fn timestamp_expr(self, text: &str) -> String {
