@@ -23,9 +23,6 @@ from networks import (
 )
 from websocket import WebSocket
 
-# The checks need 90 seconds.
-pytestmark = pytest.mark.long
-
 MAX_CONCURRENT_REQUESTS = 128
 RETURNING_CLIENTS = 100
 MISSED_EVENTS = 90_000

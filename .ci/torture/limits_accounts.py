@@ -14,9 +14,6 @@ from graph import TIMELINE
 from networks import MAX_SECONDS, OTHER_NETWORK, Attack, check_log, check_never_waits
 from service import KeepAliveConnection, graphql_request, send_raw
 
-# The checks need 90 seconds.
-pytestmark = pytest.mark.long
-
 MAX_POST_BYTES_PER_DAY = 4_194_304
 BODY = "🐦" * 5000
 POST_BYTES = len(BODY.encode())

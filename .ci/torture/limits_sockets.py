@@ -27,9 +27,6 @@ from networks import (
 from service import EVENT_STREAM, graphql_request
 from websocket import PING, PONG, WebSocket, encode_frame
 
-# The checks need 90 seconds.
-pytestmark = pytest.mark.long
-
 MAX_ANONYMOUS_STREAMS = 128
 MAX_STREAMS_PER_USER = 32
 MAX_STREAMS_PER_NETWORK = 1000

@@ -25,9 +25,6 @@ from networks import (
 from service import EVENT_STREAM, RESPONSE_MEMORY_BYTES, graphql_request
 from websocket import WebSocket
 
-# The checks need 90 seconds.
-pytestmark = pytest.mark.long
-
 MAX_MEMORY_GROWTH_MB = 300
 # Half of the default of --response-memory-bytes.
 MAX_RESPONSE_BYTES = 67_108_864
