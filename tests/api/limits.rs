@@ -265,8 +265,17 @@ async fn slow_clients_lose_their_connection_after_the_timeouts() {
 
 /// `live/socket.rs` tests the limit per user.
 #[tokio::test]
-async fn anonymous_streams_over_the_limit_of_their_network_are_rejected() {
-    let app = TestApp::with(&["--max-streams-per-network", "2"]).await;
+async fn streams_over_a_limit_are_rejected() {
+    for limit in
+        ["--max-anonymous-streams-per-network", "--max-streams-per-network", "--max-streams"]
+    {
+        check_stream_limit(limit).await;
+    }
+}
+
+/// Opens two anonymous streams, and fails to open a third.
+async fn check_stream_limit(limit: &str) {
+    let app = TestApp::with(&[limit, "2"]).await;
     let john: Actor<'_> = app.register("john").await;
     let document =
         format!("subscription {{ followCounts(userId: \"{}\") {{ followersCount }} }}", john.id);
@@ -284,7 +293,7 @@ async fn anonymous_streams_over_the_limit_of_their_network_are_rejected() {
                 .unwrap(),
         )
         .await;
-    assert!(rejected.contains("TOO_MANY_OPERATIONS"), "{rejected}");
+    assert!(rejected.contains("TOO_MANY_OPERATIONS"), "{limit}: {rejected}");
     drop(open);
     tokio::time::sleep(Duration::from_millis(50)).await;
     anonymous.subscribe_and_join(&document, json!({})).await;

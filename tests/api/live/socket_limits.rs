@@ -102,3 +102,40 @@ async fn a_flood_of_pings_closes_the_socket_with_1008() {
         assert_eq!(end, Incoming::Close(1008), "{message:?}");
     }
 }
+
+/// They are charged to no rate limit.
+#[tokio::test]
+async fn a_flood_of_rejected_operations_closes_the_socket_with_1008() {
+    for limit in [
+        "--max-operations-per-socket",
+        "--max-stream-operations-per-user",
+        "--max-stream-operations-per-network",
+        "--max-stream-operations",
+    ] {
+        check_rejected_operations(limit).await;
+    }
+}
+
+async fn check_rejected_operations(limit: &str) {
+    let app = TestApp::with(&["--max-socket-messages-per-minute", "60", limit, "1"]).await;
+    let john = app.register("john").await;
+    let address = app.serve(&[]).await;
+    let mut socket = Socket::open_as(&address, &john).await;
+    let events = "subscription { timelineEvents { __typename } }";
+    for n in 0..70 {
+        socket.subscribe(&n.to_string(), events, json!({})).await;
+    }
+    let mut rejected = 0;
+    let end = loop {
+        match socket.incoming().await {
+            Incoming::Message(message) => {
+                let code = &message["payload"][0]["extensions"]["code"];
+                assert_eq!(code, "TOO_MANY_OPERATIONS", "{limit}: {message}");
+                rejected += 1;
+            }
+            end => break end,
+        }
+    };
+    assert_eq!(end, Incoming::Close(1008));
+    assert!((50..=61).contains(&rejected), "{rejected}");
+}

@@ -192,7 +192,7 @@ impl Connection {
                 self.send_json(&pong).await
             }
             Incoming::Pong { .. } => self.count_message(text.len()),
-            Incoming::Subscribe { id, payload } => self.subscribe(id, payload).await,
+            Incoming::Subscribe { id, payload } => self.subscribe(id, payload, text.len()).await,
             Incoming::Complete { id } => {
                 self.cancel(&id);
                 self.count_message(text.len())
@@ -200,7 +200,7 @@ impl Connection {
         }
     }
 
-    /// Counts a message of `bytes` that starts no operation.
+    /// Counts a message of `bytes` that is charged to no rate limit.
     fn count_message(&self, bytes: usize) -> Result<(), End> {
         let amount = u32::try_from(1 + bytes / 1024).unwrap_or(u32::MAX);
         let too_many = |_| Close::new(1008, "Too many messages").into();
@@ -231,8 +231,13 @@ impl Connection {
         self.send_json(&json!({ "type": "connection_ack" })).await
     }
 
-    /// Starts an operation.
-    async fn subscribe(&mut self, id: String, params: GraphQLParams) -> Result<(), End> {
+    /// Starts the operation of a message of `bytes`.
+    async fn subscribe(
+        &mut self,
+        id: String,
+        params: GraphQLParams,
+        bytes: usize,
+    ) -> Result<(), End> {
         let Some(key) = self.permit.as_ref().map(StreamPermit::key) else {
             return Err(Close::new(4401, "Unauthorized").into());
         };
@@ -249,6 +254,7 @@ impl Connection {
         let permit = match self.operation_permit(key) {
             Ok(permit) => permit,
             Err(message) => {
+                self.count_message(bytes)?;
                 return self.fail(&id, vec![with_code(code::TOO_MANY_OPERATIONS, message)]).await;
             }
         };
@@ -257,7 +263,10 @@ impl Connection {
         }
         let checked = match self.arrival().on_connection(key).check_rate() {
             Ok(checked) => checked,
-            Err(error) => return self.fail(&id, vec![server_error(error)]).await,
+            Err(error) => {
+                self.count_message(bytes)?;
+                return self.fail(&id, vec![server_error(error)]).await;
+            }
         };
         let output = operation::run(self.state.clone(), checked, params);
         let output = spawn_buffered(RequestScope::new(), output);
