@@ -75,7 +75,8 @@ pub struct Limits {
     ///
     /// An operation over the limit fails with `QUERY_TOO_COMPLEX` before the statement that would
     /// exceed it. A page looks up its rows. A timeline looks up the newest post of each followed
-    /// user, again for each cursor, and its rows. Each row costs a point of the rate limit.
+    /// user, again for each cursor, and a page for each of its authors. Each row costs a point of
+    /// the rate limit. A user who follows about as many users cannot page a timeline.
     #[arg(long, env = "ROOKERY_MAX_WORK", default_value_t = 100_000, value_name = "ROWS")]
     pub max_work: usize,
 

@@ -41,9 +41,12 @@ pub struct TimelineKey {
 }
 
 impl TimelineKey {
-    /// Number of sources whose newest post a merge looks up.
-    fn heads(&self) -> usize {
-        sources(self.following)
+    /// Number of rows that a merge looks up at most.
+    ///
+    /// It looks up the newest post of each source, and then a page of each of the newest sources.
+    fn merged_rows(&self) -> usize {
+        let (heads, page) = (sources(self.following), self.page.page.rows());
+        heads + heads.min(page) * page
     }
 
     /// Number of rows that are looked up beside the scan or the heads.
@@ -122,7 +125,7 @@ impl Batch for Timelines {
         let mut pages = self.pages(scanned.collect(), scan).await?;
         pages.retain(|key, page| page.is_known_to_be_full(&key.page));
         let merged = keys.iter().filter(|key| !pages.contains_key(&key.page));
-        let merged = merged.map(|key| (&key.page, key.heads() + key.rows_beyond()));
+        let merged = merged.map(|key| (&key.page, key.merged_rows() + key.rows_beyond()));
         pages.extend(self.pages(merged.collect(), merge_heads).await?);
         let page = |key: &TimelineKey| Some((key.clone(), pages.get(&key.page).cloned()?));
         Ok(keys.iter().filter_map(page).collect())

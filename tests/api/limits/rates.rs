@@ -18,11 +18,11 @@ const RATE_LIMIT: &str = "{ rateLimit { cost limit used remaining resetAt } }";
 #[tokio::test]
 async fn queries_are_charged_by_page_size_to_their_user_or_network() {
     let app =
-        TestApp::with(&["--rate-limit-per-user", "2000", "--rate-limit-per-network", "500"]).await;
+        TestApp::with(&["--rate-limit-per-user", "2400", "--rate-limit-per-network", "500"]).await;
     let (john, susan) = (app.register("john").await, app.register("susan").await);
     let rate = john.query(RATE_LIMIT).await["rateLimit"].take();
-    assert_eq!((&rate["cost"], &rate["limit"]), (&json!(6), &json!(2000)));
-    assert_eq!((&rate["used"], &rate["remaining"]), (&json!(6), &json!(1994)));
+    assert_eq!((&rate["cost"], &rate["limit"]), (&json!(6), &json!(2400)));
+    assert_eq!((&rate["used"], &rate["remaining"]), (&json!(6), &json!(2394)));
     assert!(rate["resetAt"].is_string());
 
     // Page sizes multiply. A post costs 4 points, its node and body 1 each, its author's name 2.
@@ -30,7 +30,7 @@ async fn queries_are_charged_by_page_size_to_their_user_or_network() {
         rateLimit { cost remaining } }";
     let expensive = john.query(timeline).await["rateLimit"].take();
     assert_eq!(expensive["cost"], 2 + 1 + 100 * (4 + 1 + 1 + 2) + 3);
-    assert!(expensive["remaining"].as_i64().unwrap() <= 2000 - 6 - 806 + 100);
+    assert!(expensive["remaining"].as_i64().unwrap() <= 2400 - 6 - 806 + 100);
     john.query(timeline).await;
     let body = json!({ "query": timeline });
     let (status, headers, response) =
