@@ -5,6 +5,7 @@
 //! the driver does not know; it is recorded, so that the pool checks its connections for open
 //! transactions.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -34,8 +35,10 @@ pub(super) struct ReadPool {
     pub connection: DatabaseConnection,
     /// The connections of SQLite, each with its interrupt. Empty on PostgreSQL.
     interruptible: Arc<[(DatabaseConnection, Interrupt)]>,
-    /// Indexes of `interruptible` that no lease has.
-    free: Arc<Mutex<Vec<usize>>>,
+    /// Indexes of `interruptible` that no lease has, in the order of their release.
+    ///
+    /// The driver ends the transaction of a connection after its lease, so it is busy for a moment.
+    free: Arc<Mutex<VecDeque<usize>>>,
     /// Permits for the connections.
     permits: FairSemaphore<Consumer>,
     /// Longest wait for a connection.
@@ -103,7 +106,7 @@ impl ReadPool {
     pub async fn acquire(&self, consumer: Consumer, request: u64) -> Result<ReadLease, DbErr> {
         let permit = self.permits.acquire(consumer, request, self.acquire_timeout).await;
         let permit = permit.map_err(|_| no_connection())?;
-        let index = self.free.lock().pop();
+        let index = self.free.lock().pop_front();
         Ok(ReadLease { free: Arc::clone(&self.free), index, _permit: permit })
     }
 
@@ -139,7 +142,7 @@ impl ReadPool {
 /// The exclusive use of a connection until it is dropped.
 #[derive(Debug)]
 pub(super) struct ReadLease {
-    free: Arc<Mutex<Vec<usize>>>,
+    free: Arc<Mutex<VecDeque<usize>>>,
     /// Index in [`ReadPool::interruptible`].
     index: Option<usize>,
     _permit: FairPermit<Consumer>,
