@@ -45,6 +45,9 @@ pub enum Kind {
     /// The actor unfollowed the user `object`.
     Unfollowed = 5,
     /// The actor's account was deleted, with all its posts and follows.
+    ///
+    /// This kind and all later ones concern every timeline: replays read them by an index of their
+    /// own. A kind that does not needs another condition there.
     UserRemoved = 6,
     /// A command changed many rows, which have no events of their own.
     ManyChanged = 7,

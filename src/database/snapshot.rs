@@ -136,6 +136,13 @@ impl Snapshot {
         Ok(self.transaction().await?)
     }
 
+    /// Charges rows to the client whose number was not known before they were read.
+    pub fn charge_read(&self, rows: usize) {
+        if let Some(meter) = &self.meter {
+            meter.charge_read(rows);
+        }
+    }
+
     /// Charges the rows that a `count(*)` has counted to the client.
     pub fn charge_counted(&self, rows: u64) {
         if let Some(meter) = &self.meter {

@@ -2,10 +2,9 @@
 //!
 //! A write of posts or follows, or the deletion of an account, inserts its event in its own
 //! transaction (transactional outbox). An event therefore exists if and only if its change was
-//! committed. Its key is the transaction's id. On PostgreSQL
-//! transactions are not committed in the order of their ids. A read therefore returns the events
-//! after the highest id of a position, and those of transactions that were in progress at that
-//! position.
+//! committed. Its key is the transaction's id. On PostgreSQL transactions are not committed in the
+//! order of their ids. A read therefore returns the events after the highest id of a position, and
+//! those of transactions that were in progress at that position.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::LazyLock;
@@ -61,25 +60,30 @@ pub async fn read_after(
 }
 
 /// The follows and unfollows by `follower` after `position`, in order.
+///
+/// `None` if there are more than `max` events by `follower`.
 pub async fn follows_after(
     snapshot: &Snapshot,
     position: &StreamPosition,
     follower: i64,
-) -> Result<Vec<event::Model>, Error> {
+    max: usize,
+) -> Result<Option<Vec<event::Model>>, Error> {
     let engine = snapshot.engine();
-    let kinds = [event::Kind::Followed, event::Kind::Unfollowed].map(event::Kind::into_value);
     let columns = &*EVENT_COLUMNS;
+    let limit = max.saturating_add(1);
     let sql = format!(
-        "SELECT {columns} FROM event WHERE txn >= $2 AND actor = $3 AND kind IN ({}, {}) \
-         UNION ALL SELECT {columns} FROM event WHERE {} AND actor = $3 ORDER BY txn",
-        kinds[0],
-        kinds[1],
+        "SELECT {columns} FROM event WHERE txn >= $2 AND actor = $3 \
+         UNION ALL SELECT {columns} FROM event WHERE {} AND actor = $3 \
+         ORDER BY txn LIMIT {limit}",
         engine.in_list_sql("txn", 1)
     );
     let in_progress = engine.bind_ids(position.in_progress().iter().copied());
     let values = [in_progress, position.next_txn().into(), follower.into()];
-    let events: Vec<event::Model> = snapshot.all(1, &sql, values).await?;
-    Ok(events.into_iter().filter(|event| kinds.contains(&event.kind.to_value())).collect())
+    let mut events: Vec<event::Model> = snapshot.all(1, &sql, values).await?;
+    snapshot.charge_read(events.len());
+    let is_complete = events.len() <= max;
+    events.retain(|event| matches!(event.kind, event::Kind::Followed | event::Kind::Unfollowed));
+    Ok(is_complete.then_some(events))
 }
 
 /// The events after `position` that may concern timelines of `actors`.
@@ -108,6 +112,7 @@ pub async fn read_by_actors(
     let actor_ids = engine.bind_ids(actors.iter().copied());
     let values = [in_progress, position.next_txn().into(), actor_ids];
     let events: Vec<event::Model> = snapshot.all(actors.len(), &sql, values).await?;
+    snapshot.charge_read(events.len());
     let by_txn = |event: event::Model| (event.txn, event);
     Ok((events.len() <= max).then(|| events.into_iter().map(by_txn).collect()))
 }

@@ -164,7 +164,8 @@ impl EventStream {
         let with_post = events.iter().filter(|event| carries_post(event));
         let posts: Vec<i64> = with_post.map(|event| event.object).collect();
         let posts = timeline_rows(&snapshot, &posts).await?;
-        let authors: Vec<i64> = posts.values().map(|row| row.author.id).collect();
+        let authors: HashSet<i64> = posts.values().map(|row| row.author.id).collect();
+        let authors: Vec<i64> = authors.into_iter().collect();
         let users = Arc::new(users(&snapshot, &authors).await?);
         snapshot.reset().await;
         // No event of the hub has been taken yet, so `last` is still the position of the join.
@@ -197,6 +198,19 @@ impl EventStream {
         if self.waiting.is_none() {
             self.waiting = Some(self.next_item().await);
         }
+    }
+
+    /// The next item, if [`Self::wait`] has found an event.
+    pub fn peek(&self) -> Option<&DeliveredEvent> {
+        match &self.waiting {
+            Some(Ok(Some(StreamItem::Event(delivered)))) => Some(delivered),
+            _ => None,
+        }
+    }
+
+    /// Drops the item that [`Self::wait`] has found.
+    pub fn skip(&mut self) {
+        self.waiting = None;
     }
 
     /// Ends the stream, whose last item or error cannot be sent to its client.
@@ -260,17 +274,14 @@ impl EventStream {
         }
     }
 
-    /// Empties the buffer and returns the last event in it, or else `event`.
-    ///
-    /// For streams of which only the current state matters.
+    /// Empties the buffer, for a stream of which only the current state matters.
     ///
     /// # Errors
     /// [`Error::Unauthenticated`] when the session has ended.
-    pub fn latest(&mut self, mut event: Arc<DeliveredEvent>) -> Result<Arc<DeliveredEvent>, Error> {
+    pub fn skip_to_latest(&mut self) -> Result<(), Error> {
         while let Ok(message) = self.messages.try_recv() {
             match message {
-                HubMessage::Event(later) => event = later,
-                HubMessage::Joined(..) => {}
+                HubMessage::Event(_) | HubMessage::Joined(..) => {}
                 HubMessage::SessionEnded => {
                     self.is_over = true;
                     return Err(session_ended());
@@ -278,7 +289,7 @@ impl EventStream {
                 HubMessage::Reset => self.replay.push_back(UNRESUMABLE),
             }
         }
-        Ok(event)
+        Ok(())
     }
 
     /// The events between `after` and the join that concern the owner's timeline.
@@ -297,13 +308,18 @@ impl EventStream {
             return Ok(None);
         }
         let precedes_join = |event: &event::Model| self.last.contains(event.txn);
-        let mut follows = outbox::follows_after(snapshot, after, owner).await?;
+        let follows = outbox::follows_after(snapshot, after, owner, MAX_REPLAYED).await?;
+        let Some(mut follows) = follows else { return Ok(None) };
         follows.retain(precedes_join);
         // Also of authors that the timeline showed for a part of the time.
         let mut actors = authors.clone();
         actors.extend(follows.iter().map(|follow| follow.object));
-        let found = outbox::read_by_actors(snapshot, after, &actors, MAX_REPLAYED).await?;
-        let Some(found) = found else { return Ok(None) };
+        let found = match outbox::read_by_actors(snapshot, after, &actors, MAX_REPLAYED).await {
+            Ok(Some(found)) => found,
+            // The timeline has too many authors for the maximum of work.
+            Ok(None) | Err(Error::TooMuchWork { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
         // Undoes the owner's follows, newest first. The loop below reapplies them.
         for follow in follows.iter().rev() {
             apply_follow(&mut authors, follow, Kind::Unfollowed);

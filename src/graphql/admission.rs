@@ -315,6 +315,15 @@ impl Operation {
         self.requester.engine.cost_limiter.charge_rejected(key, self.text.len());
     }
 
+    /// Releases the text, unless it is a trusted document, which has a name.
+    ///
+    /// Only its size is needed further, and only until a subscription is created.
+    pub(super) fn release_text(&mut self) {
+        if self.requester.engine.persisted.name_of(&self.text).is_none() {
+            self.text = String::new();
+        }
+    }
+
     pub(super) fn request(&self) -> Request {
         self.request_of(self.form.document(&self.variables))
     }

@@ -77,11 +77,14 @@ impl AdmittedOperation {
         }
         let has_values = matches!(&response.data, Value::Object(fields) if !fields.is_empty());
         let finished = operation.finish(response);
-        recorder.finish(finished.is_ok());
+        // A limit may have been reached after statements were executed.
+        let is_field_error = |error: &ServerError| !error.path.is_empty();
+        recorder
+            .finish(finished.as_ref().map_or_else(|it| it.iter().any(is_field_error), |_| true));
         let mut response = finished?;
         let is_retryable =
             (!has_values || response.data == b"null") && is_retryable(&operation.form, &response);
-        response.memory = match context.reserve_response(response.data.len()) {
+        response.memory = match context.reserve_response(response.truncate()) {
             Ok(memory) => memory,
             Err(error) if is_query => return Err(vec![server_error(error)]),
             // The mutation is done, so its response is sent in any case.
@@ -172,6 +175,7 @@ impl Operation {
             }
         }
         if errors.iter().any(|error| is_request_error(error, ty)) {
+            errors.retain(|error| is_request_error(error, ty));
             self.charge_rejected(&errors);
             return Err(errors);
         }
@@ -203,7 +207,7 @@ async fn write_lsn(engine: &GraphqlEngine, context: &RequestContext) -> Option<L
     }
 }
 
-fn is_transient(error: &ServerError) -> bool {
+pub(super) fn is_transient(error: &ServerError) -> bool {
     matches!(code_of(error), Some(code::UNAVAILABLE | code::TIMEOUT))
 }
 

@@ -26,6 +26,13 @@ pub struct EncodedResponse {
 }
 
 impl ExecutionResponse {
+    /// Omits the errors that are not sent, and returns the size of the response in bytes.
+    pub fn truncate(&mut self) -> usize {
+        truncate_errors(&mut self.errors);
+        let errors = serde_json::to_vec(&self.errors).map_or(0, |errors| errors.len());
+        self.data.len() + if self.errors.is_empty() { 0 } else { errors }
+    }
+
     pub fn encode(mut self) -> EncodedResponse {
         let mut json = Vec::with_capacity(self.data.len() + 16);
         json.extend_from_slice(b"{\"data\":");

@@ -10,7 +10,7 @@ use async_graphql::{Response, ServerError};
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 
 use super::admission::{AdmittedOperation, Requester};
-use super::execute::with_validation_code;
+use super::execute::{is_transient, with_validation_code};
 use super::isolation::catch_panic;
 use super::response::ExecutionResponse;
 use crate::database::Snapshot;
@@ -57,6 +57,7 @@ impl Subscription {
     async fn next(mut self: Box<Self>) -> Option<(StreamResult, Box<Self>)> {
         while !self.is_over {
             if let Some(source) = &mut self.source {
+                self.admitted.operation.release_text();
                 source.wait().await;
             }
             // Boxed, so that its memory is released before the next event.
@@ -94,8 +95,9 @@ impl Subscription {
     /// `None` if the response is replaced by the next event.
     fn complete(&mut self, context: &RequestContext, response: Response) -> Option<StreamResult> {
         let operation = &self.admitted.operation;
-        let is_rate_limit = |error| code_of(error) == Some(code::RATE_LIMITED);
-        let is_rate_limited = response.errors.iter().any(is_rate_limit);
+        // The client can resume before the event, and receive it later.
+        let is_passing = |error| is_transient(error) || code_of(error) == Some(code::RATE_LIMITED);
+        let is_repeatable = response.errors.iter().any(is_passing);
         if self.source.is_none() && !self.has_responded && response.is_err() {
             // The subscription was not created.
             let errors = with_validation_code(response.errors);
@@ -107,7 +109,7 @@ impl Subscription {
             Err(errors) => return Some(Err(errors)),
         };
         if response.data == b"null" {
-            if is_rate_limited && self.source.as_mut().is_some_and(EventSource::replace_by_lagged) {
+            if is_repeatable && self.source.as_mut().is_some_and(EventSource::replace_by_lagged) {
                 return None;
             }
             self.is_over = true;
@@ -116,7 +118,7 @@ impl Subscription {
         if let Some(timer) = context.take_event_timer() {
             operation.record(&timer);
         }
-        let memory = context.reserve_response(response.data.len());
+        let memory = context.reserve_response(response.truncate());
         Some(match memory {
             Ok(memory) => {
                 response.memory = memory;

@@ -1,8 +1,8 @@
-//! The rate limit of query cost: per user, or per network for anonymous clients.
+//! The rate limit of query cost and work, per user or anonymous network.
 //!
-//! A request takes one point before its document is parsed, and the rest of its cost before it is
-//! executed. A request that is rejected has used the server too, so it is charged afterwards. The
-//! algorithm is that of [`RateLimiter`].
+//! A request takes one point before its document is parsed, the rest of its cost before it is
+//! executed, and the points of its work as it is done. A request that is rejected has used the
+//! server too, so it is charged afterwards. The algorithm is that of [`RateLimiter`].
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::error::Error;
 /// Cost points of a rejected request, beside those of its document.
 const REJECTED_REQUEST_COST: usize = 100;
 /// Bytes of a rejected document that cost one point more.
-const BYTES_PER_POINT: usize = 16;
+const REJECTED_BYTES_PER_POINT: usize = 16;
 
 /// The rate limiters of query cost, in points.
 #[derive(Debug)]
@@ -92,7 +92,7 @@ impl CostRateLimiter {
 
     /// Charges a request that was rejected, with a document of `bytes`.
     pub fn charge_rejected(&self, key: RateLimitKey, bytes: usize) {
-        self.charge_done(key, REJECTED_REQUEST_COST + bytes / BYTES_PER_POINT);
+        self.charge_done(key, REJECTED_REQUEST_COST + bytes / REJECTED_BYTES_PER_POINT);
     }
 
     /// Evicts keys with a full balance.

@@ -46,7 +46,7 @@ impl<K: Clone + Eq + Hash> RateLimiter<K> {
 
     /// Takes `amount` points from the balance of `key`, or none.
     ///
-    /// An amount above the limit is capped at the limit - 1, because the caller has already taken
+    /// An amount above the limit is capped at the limit - 1, because a request has already taken
     /// one point. Returns `None` when nothing is taken: no limit is configured, `amount` is 0, or
     /// the limit is 1 and `amount` is larger.
     ///

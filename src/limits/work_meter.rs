@@ -81,14 +81,20 @@ impl WorkMeter {
         self.limiter.charge_work(self.key, self.cost.saturating_add(reserved)).and(Err(error))
     }
 
+    /// Charges rows whose number was not known before they were read.
+    pub fn charge_read(&self, rows: usize) {
+        self.limiter.charge_done(self.key, rows);
+    }
+
     /// Charges the rows that a `count(*)` has counted, which are not known before.
     pub fn charge_counted(&self, rows: u64) {
         let rows = usize::try_from(rows).unwrap_or(usize::MAX);
         self.limiter.charge_done(self.key, rows / COUNTED_ROWS_PER_POINT);
     }
 
-    /// Charges a response of `bytes`.
+    /// Charges a response of `bytes`, and ends the operation or the event.
     pub fn charge_response(&self, bytes: usize) {
+        self.reserved.store(0, Ordering::Relaxed);
         self.limiter.charge_done(self.key, bytes / BYTES_PER_POINT);
     }
 

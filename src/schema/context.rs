@@ -8,8 +8,8 @@ use entity::user::Model as UserRow;
 use parking_lot::{Mutex, RwLock};
 
 use super::error::user_code_of;
+use super::event_source::EventSource;
 use super::rate_limit::RequestCost;
-use super::subscription::EventSource;
 use crate::auth::{Client, Viewer};
 use crate::database::Snapshot;
 use crate::domain::Services;
@@ -146,7 +146,7 @@ impl RequestContext {
 
     /// Ends and charges the response. Returns the memory that is reserved for it.
     ///
-    /// `bytes` is the size of the response's data.
+    /// `bytes` is the size of the response.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when all responses, or those of the client's network, have reached

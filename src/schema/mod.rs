@@ -10,6 +10,7 @@ mod connection;
 mod context;
 mod eager;
 mod error;
+mod event_source;
 mod federation;
 mod follow;
 mod mutation;
@@ -29,10 +30,10 @@ use async_graphql::{MergedObject, ObjectType, SDLExportOptions, SchemaBuilder, V
 pub use context::RequestContext;
 use context::{events, loaders, request, services, viewer};
 pub use error::{code, code_of, server_error, with_code};
+pub use event_source::EventSource;
 pub use federation::{SubgraphQuery, subgraph_sdl};
 use mutation::{Outcome, run_mutation};
 pub use rate_limit::RequestCost;
-pub use subscription::EventSource;
 use subscription::Subscription;
 
 /// A schema that can execute documents.

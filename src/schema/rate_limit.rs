@@ -47,9 +47,10 @@ pub struct RateLimitQuery;
 
 #[Object]
 impl RateLimitQuery {
-    /// The client's rate limit after this operation.
+    /// The client's rate limit after the cost of this operation's document.
     ///
-    /// Null if the operator has turned it off.
+    /// The rows that the operation reads and its response are charged later. Null if the operator
+    /// has turned it off.
     async fn rate_limit(&self, ctx: &Context<'_>) -> Option<RateLimit> {
         let RequestCost { cost, status } = request(ctx).cost?;
         let points = |count| i32::try_from(count).unwrap_or(i32::MAX);

@@ -6,9 +6,9 @@
 
 use async_graphql::{ComplexObject, Context, ID, Interface, SimpleObject, Subscription, Union};
 use entity::event::Kind;
-use entity::user::Model as UserRow;
 use futures_util::stream::{self, Stream};
 
+use super::event_source::{EventSource, Filter, follow_counts_of, other_user};
 use super::post::Post;
 use super::relationship::Relationship;
 use super::scalar::DateTime;
@@ -119,7 +119,8 @@ impl TimelineReset {
 
 /// Sent when the client fell behind, resumed too late or reached its rate limit.
 ///
-/// The stream ends after it.
+/// Also sent when the fields of an event could not be read because the server was overloaded. The
+/// stream ends after it.
 #[derive(SimpleObject)]
 pub struct StreamLagged {
     /// The same as `resumeAfter`. Empty if that is null.
@@ -175,7 +176,7 @@ impl Subscription {
         let after = after.map(|after| parse_stream_cursor(&after)).transpose()?;
         let after = after.map(|after| (after, loaders(ctx).snapshot.clone()));
         let stream = events(ctx).timeline(&viewer, after).await?;
-        request(ctx).keep_event_source(stream.into());
+        request(ctx).keep_event_source(EventSource { stream, filter: Filter::None });
         Ok(response(Ok(None)))
     }
 
@@ -192,13 +193,13 @@ impl Subscription {
         user_ids: Option<Vec<ID>>,
     ) -> Result<impl Stream<Item = Result<RelationshipEvent, Error>>, Error> {
         let viewer = viewer(ctx)?;
-        let users = user_ids.map(|ids| parse_user_ids(&ids)).transpose()?;
         if let Some(source) = request(ctx).take_event_source() {
-            let event = next_relationship_event(ctx, viewer.id(), users.as_deref(), source);
-            return Ok(response(event.await));
+            return Ok(response(next_relationship_event(ctx, viewer.id(), source).await));
         }
+        let users = user_ids.map(|ids| parse_user_ids(&ids)).transpose()?;
         let stream = events(ctx).follows(viewer.id(), Some(&viewer)).await?;
-        request(ctx).keep_event_source(stream.into());
+        let filter = Filter::Follows { viewer: viewer.id(), users };
+        request(ctx).keep_event_source(EventSource { stream, filter });
         Ok(response(Ok(None)))
     }
 
@@ -214,38 +215,11 @@ impl Subscription {
         #[graphql(desc = "The id of the user.")] user_id: ID,
     ) -> Result<impl Stream<Item = Result<User, Error>>, Error> {
         let id = GlobalId::user(&user_id)?;
-        let source = match request(ctx).take_event_source() {
-            Some(source) => source,
-            None => follows_of(ctx, id).await?.into(),
+        let event = match request(ctx).take_event_source() {
+            Some(source) => next_counts(ctx, id, source).await,
+            None => counts(ctx, id, follows_of(ctx, id).await?, None).await,
         };
-        Ok(response(next_counts(ctx, id, source).await))
-    }
-}
-
-/// The source of a subscription's events, all that it holds while it waits.
-pub struct EventSource {
-    stream: EventStream,
-    /// The counts of the last response of `followCounts`.
-    counts: Option<(i32, i32)>,
-}
-
-impl From<EventStream> for EventSource {
-    fn from(stream: EventStream) -> Self {
-        Self { stream, counts: None }
-    }
-}
-
-impl EventSource {
-    /// Waits for an event, which may concern no response.
-    pub async fn wait(&mut self) {
-        self.stream.wait().await;
-    }
-
-    /// Replaces the event that was just taken by `StreamLagged`, which ends the stream.
-    ///
-    /// Returns `false` and does nothing for a subscription without this event.
-    pub fn replace_by_lagged(&mut self) -> bool {
-        self.stream.lag_next()
+        Ok(response(event))
     }
 }
 
@@ -265,8 +239,10 @@ async fn next_timeline_event(
     let mut item = match source.stream.next().await {
         Ok(Some(item)) => item,
         Ok(None) => return Ok(None),
-        // The rows of a replay that has begun cannot be paid.
-        Err(Error::RateLimited { .. }) if request(ctx).has_begun_event() => source.stream.lag(),
+        // The rows of a replay that has begun cannot be paid, or cannot be read.
+        Err(Error::RateLimited { .. } | Error::Unavailable) if request(ctx).has_begun_event() => {
+            source.stream.lag()
+        }
         Err(error) => return Err(error),
     };
     if request(ctx).begin_event(item.actor()).await.is_err() {
@@ -279,7 +255,6 @@ async fn next_timeline_event(
 async fn next_relationship_event(
     ctx: &Context<'_>,
     viewer: i64,
-    users: Option<&[i64]>,
     mut source: EventSource,
 ) -> Result<Option<RelationshipEvent>, Error> {
     let event = match source.stream.next().await? {
@@ -289,11 +264,7 @@ async fn next_relationship_event(
     };
     request(ctx).keep_event_source(source);
     let event = &event.event;
-    let other = if event.actor == viewer { event.object } else { event.actor };
-    let is_follow = matches!(event.kind, Kind::Followed | Kind::Unfollowed);
-    if !is_follow || users.is_some_and(|users| !users.contains(&other)) {
-        return Ok(None);
-    }
+    let other = other_user(event, viewer);
     request(ctx).begin_event(None).await?;
     // The other account may have been deleted since.
     if loaders(ctx).users.load(other).await?.is_none() {
@@ -303,43 +274,40 @@ async fn next_relationship_event(
     Ok(Some(RelationshipEvent { occurred_at: DateTime(event.at), relationship }))
 }
 
-/// The user, if the counts differ from those of the last response.
+/// The user after the next event, if the counts have changed.
 async fn next_counts(
     ctx: &Context<'_>,
     id: i64,
-    mut source: EventSource,
+    source: EventSource,
 ) -> Result<Option<User>, Error> {
-    if source.counts.is_some() {
-        match source.stream.next().await? {
-            Some(StreamItem::Event(event)) => {
-                let latest = source.stream.latest(event)?;
-                // The deletion of an account is sent to all subscribers, with the rows of their
-                // users. Most counts are unchanged, so nothing is read again.
-                let counts = latest.users.get(&id).map(|user| follow_counts_of(user));
-                if counts.is_some() && counts == source.counts {
-                    request(ctx).keep_event_source(source);
-                    return Ok(None);
-                }
-            }
-            // The current state replaces all dropped events.
-            Some(StreamItem::Lagged { .. }) => source.stream = follows_of(ctx, id).await?,
-            None => return Ok(None),
-        }
+    let EventSource { mut stream, filter } = source;
+    match stream.next().await? {
+        Some(StreamItem::Event(_)) => stream.skip_to_latest()?,
+        // The current state replaces all dropped events.
+        Some(StreamItem::Lagged { .. }) => stream = follows_of(ctx, id).await?,
+        None => return Ok(None),
     }
+    let previous = if let Filter::Counts { counts, .. } = filter { Some(counts) } else { None };
+    counts(ctx, id, stream, previous).await
+}
+
+/// The user, if the counts differ from `previous`.
+async fn counts(
+    ctx: &Context<'_>,
+    user: i64,
+    stream: EventStream,
+    previous: Option<(i32, i32)>,
+) -> Result<Option<User>, Error> {
     request(ctx).begin_event(None).await?;
-    let Some(user) = loaders(ctx).users.load(id).await? else { return Ok(None) };
-    let counts = Some(follow_counts_of(&user));
-    let has_changed = std::mem::replace(&mut source.counts, counts) != counts;
-    request(ctx).keep_event_source(source);
-    Ok(has_changed.then(|| User::from(user)))
+    let Some(row) = loaders(ctx).users.load(user).await? else { return Ok(None) };
+    let counts = follow_counts_of(&row);
+    let filter = Filter::Counts { user, counts };
+    request(ctx).keep_event_source(EventSource { stream, filter });
+    Ok((previous != Some(counts)).then(|| User::from(row)))
 }
 
 async fn follows_of(ctx: &Context<'_>, user: i64) -> Result<EventStream, Error> {
     events(ctx).follows(user, request(ctx).viewer().as_deref()).await
-}
-
-fn follow_counts_of(user: &UserRow) -> (i32, i32) {
-    (user.followers_count, user.following_count)
 }
 
 fn parse_stream_cursor(text: &str) -> Result<StreamPosition, Error> {
