@@ -95,6 +95,9 @@ pub fn pool(options: PgConnectOptions, size: u32, timeouts: Timeouts, purpose: P
         ("idle_in_transaction_session_timeout", "60s".to_owned()),
         // A statement is planned once: its plan does not depend on the number of ids.
         ("plan_cache_mode", "force_generic_plan".to_owned()),
+        // An index costs little more than a scan on an SSD or in memory. With the default of 4, a
+        // table that has grown since it was analyzed is scanned.
+        ("random_page_cost", "1.1".to_owned()),
         // Compilation takes longer than the statements of Rookery.
         ("jit", "off".to_owned()),
     ]);

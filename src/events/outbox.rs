@@ -71,10 +71,10 @@ pub async fn follows_after(
     let engine = snapshot.engine();
     let columns = &*EVENT_COLUMNS;
     let limit = max.saturating_add(1);
+    let later = events_of_actor(engine, "$3", limit);
     let sql = format!(
-        "SELECT {columns} FROM event WHERE txn >= $2 AND actor = $3 \
-         UNION ALL SELECT {columns} FROM event WHERE {} AND actor = $3 \
-         ORDER BY txn LIMIT {limit}",
+        "SELECT {columns} FROM ({later}) AS later \
+         UNION ALL SELECT {columns} FROM event WHERE {} AND actor = $3 ORDER BY txn",
         engine.in_list_sql("txn", 1)
     );
     let in_progress = engine.bind_ids(position.in_progress().iter().copied());
@@ -84,6 +84,21 @@ pub async fn follows_after(
     let is_complete = events.len() <= max;
     events.retain(|event| matches!(event.kind, event::Kind::Followed | event::Kind::Unfollowed));
     Ok(is_complete.then_some(events))
+}
+
+/// A query for the first events of an actor from transaction `$2` on.
+///
+/// On PostgreSQL it compares pairs, which only the index `event_actor` can order. Given `actor =`
+/// and `ORDER BY txn`, the planner reads the events of all actors if few of them cause many.
+fn events_of_actor(engine: Engine, actor: &str, limit: usize) -> String {
+    let range = match engine {
+        Engine::Sqlite => format!("actor = {actor} AND txn >= $2"),
+        Engine::Postgres => {
+            let end = i64::MAX;
+            format!("(actor, txn) >= ({actor}, $2) AND (actor, txn) < ({actor}, {end})")
+        }
+    };
+    format!("SELECT * FROM event WHERE {range} ORDER BY actor, txn LIMIT {limit}")
 }
 
 /// The events after `position` that may concern timelines of `actors`.
@@ -100,13 +115,22 @@ pub async fn read_by_actors(
     let columns = &*EVENT_COLUMNS;
     let of_all = event::Kind::UserRemoved.into_value();
     let limit = max.saturating_add(1);
+    let by_actors = match engine {
+        Engine::Sqlite => {
+            format!("SELECT * FROM event WHERE {} AND txn >= $2", engine.in_list_sql("actor", 3))
+        }
+        Engine::Postgres => format!(
+            "SELECT later.* FROM unnest($3::bigint[]) AS source (id) \
+             CROSS JOIN LATERAL ({}) AS later",
+            events_of_actor(engine, "source.id", limit)
+        ),
+    };
     let sql = format!(
         "SELECT {columns} FROM event WHERE {} \
          UNION ALL SELECT {columns} FROM event WHERE kind >= {of_all} AND txn >= $2 \
-         UNION ALL SELECT {columns} FROM event WHERE {} AND txn >= $2 AND kind < {of_all} \
+         UNION ALL SELECT {columns} FROM ({by_actors}) AS by_actors WHERE kind < {of_all} \
          LIMIT {limit}",
-        engine.in_list_sql("txn", 1),
-        engine.in_list_sql("actor", 3)
+        engine.in_list_sql("txn", 1)
     );
     let in_progress = engine.bind_ids(position.in_progress().iter().copied());
     let actor_ids = engine.bind_ids(actors.iter().copied());

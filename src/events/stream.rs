@@ -28,7 +28,7 @@ const MAX_REPLAYED: usize = 1_000;
 /// Rows that a replay reserves beside those of its events.
 ///
 /// It executes several statements for few rows.
-const REPLAY_ROWS: usize = 250;
+const REPLAY_ROWS: usize = 500;
 /// Number of missed events whose rows are loaded together.
 const REPLAY_BATCH: usize = 20;
 
