@@ -31,7 +31,7 @@ async fn execute(
     app.post_with(token, &HeaderMap::new(), &json!({ "query": document })).await
 }
 
-/// Asserts that a request fails within 5 seconds with `UNAVAILABLE`.
+/// Asserts that a request fails within 30 seconds with `UNAVAILABLE`.
 ///
 /// The response has status 503 and `Retry-After: 1`.
 async fn assert_unavailable(app: &TestApp, token: Option<&str>, document: &str) {
@@ -40,7 +40,7 @@ async fn assert_unavailable(app: &TestApp, token: Option<&str>, document: &str) 
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{body}");
     assert_eq!(body["errors"][0]["extensions"]["code"], "UNAVAILABLE", "{body}");
     assert_eq!(headers[header::RETRY_AFTER], "1");
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]

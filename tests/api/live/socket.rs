@@ -19,7 +19,7 @@ use crate::support::process::Process;
 use crate::support::stream_client::IDLE_TIMEOUT;
 
 /// Longest wait for a message that must come.
-pub(super) const MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const MESSAGE_TIMEOUT: Duration = Duration::from_mins(1);
 
 pub(super) struct Socket(pub(super) WebSocketStream<TcpStream>);
 

@@ -51,7 +51,9 @@ pub fn config(url: &str, options: &[&str]) -> Config {
         "--max-concurrent-requests",
         "1000",
     ];
-    let all = arguments.iter().chain(&fast_hashes).chain(&unlimited).chain(options);
+    // The tests also pass on a busy machine.
+    let patient = ["--database-acquire-timeout", "60", "--request-timeout", "60"];
+    let all = arguments.iter().chain(&fast_hashes).chain(&unlimited).chain(&patient).chain(options);
     Arguments::parse_from(all).config
 }
 

@@ -12,7 +12,7 @@ use tower::ServiceExt as _;
 use crate::support::actors::Actor;
 
 /// Longest wait for an event that must come.
-const EVENT_TIMEOUT: Duration = Duration::from_secs(10);
+const EVENT_TIMEOUT: Duration = Duration::from_mins(1);
 /// Time without an event after which a test assumes that none will come.
 pub const IDLE_TIMEOUT: Duration = Duration::from_millis(150);
 
