@@ -106,8 +106,9 @@ pub struct Limits {
     /// Maximum number of requests executed concurrently, 1 to 1000000
     ///
     /// They are shared fairly: when all are in use, the next one goes to the client network that
-    /// has the fewest. Excess requests queue for up to 1 s (50 ms for a client network under
-    /// sustained overload) and then fail with `UNAVAILABLE` (503).
+    /// has the fewest, and networks that have fewer than 6 share a reserve of a quarter more.
+    /// Excess requests queue for up to 1 s (50 ms for a client network under sustained overload)
+    /// and then fail with `UNAVAILABLE` (503).
     #[arg(long, env = "ROOKERY_MAX_CONCURRENT_REQUESTS", default_value_t = 128, value_name = "N",
           value_parser = parse_at_least_one)]
     pub max_concurrent_requests: usize,

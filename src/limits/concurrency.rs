@@ -1,13 +1,15 @@
 //! Limits concurrent requests, fairly among client networks.
 //!
 //! While permits are free, one client network may use all of them. Otherwise requests queue, and
-//! the next permit goes to the network that holds the fewest ([`FairSemaphore`]). If the requests
-//! of a network have been queueing for longer than [`INTERVAL`] without a pause, it is over its
-//! share, and its queue timeout drops from [`INTERVAL`] to [`OVERLOADED_QUEUE_TIMEOUT`]: a long
-//! queue would delay every client and serve clients that have given up. This is the variant of
-//! CoDel ("controlled delay") described in Ben Maurer, "Fail at Scale", ACM Queue 13(8), 2015.
-//! Written by hand because tower's `ConcurrencyLimit` and `LoadShed` know neither CoDel nor limits
-//! per key.
+//! the next permit goes to the network that holds the fewest ([`FairSemaphore`]). A request may
+//! hold its permit for seconds, so networks that hold few have a reserve of a quarter more.
+//!
+//! A network is over its share if its requests have been queueing for longer than [`INTERVAL`]
+//! without a pause, and it holds at least as many permits as the average network. Its queue timeout
+//! then drops from [`INTERVAL`] to [`OVERLOADED_QUEUE_TIMEOUT`]: a long queue would delay every
+//! client and serve clients that have given up. This is the variant of CoDel ("controlled delay")
+//! described in Ben Maurer, "Fail at Scale", ACM Queue 13(8), 2015. Written by hand because tower's
+//! `ConcurrencyLimit` and `LoadShed` know neither CoDel nor limits per key.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,6 +28,12 @@ use crate::error::Error;
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Longest wait of a client network that is over its share.
 const OVERLOADED_QUEUE_TIMEOUT: Duration = Duration::from_millis(50);
+/// Number of permits that a network can take from the reserve.
+///
+/// A browser executes at most six requests at a time on a connection of HTTP/1.1.
+const RESERVED_PER_NETWORK: usize = 6;
+/// Number of permits for each permit of the reserve.
+const PERMITS_PER_RESERVED: usize = 4;
 
 /// The limiter. Clones share its permits.
 #[derive(Clone)]
@@ -54,10 +62,11 @@ pub struct RequestPermit {
 }
 
 impl ConcurrencyLimiter {
-    /// A limiter for `limit` concurrent requests.
+    /// A limiter for `limit` concurrent requests, and the reserve.
     pub fn new(limit: usize) -> Self {
         // The number of connections bounds the number of waiting requests.
-        let permits = FairSemaphore::new(limit, usize::MAX);
+        let permits = FairSemaphore::new(limit, usize::MAX)
+            .with_reserve(limit / PERMITS_PER_RESERVED, RESERVED_PER_NETWORK);
         Self(Arc::new(Inner { permits, queues: Keyed::default(), rejected: 0.into() }))
     }
 
@@ -70,7 +79,7 @@ impl ConcurrencyLimiter {
         let permit = if let Some(permit) = self.0.permits.try_acquire(network) {
             Ok(permit)
         } else {
-            let max_wait = queue.lock().queue_timeout();
+            let max_wait = queue.lock().queue_timeout(self.0.permits.has_share(network));
             self.0.permits.acquire(network, 0, max_wait).await
         };
         let permit = permit.inspect_err(|_| {
@@ -97,12 +106,17 @@ impl QueueState {
     }
 
     /// Records a wait and returns how long it may take.
-    fn queue_timeout(&mut self) -> Duration {
+    ///
+    /// `has_share` is whether the network holds as many permits as the average.
+    fn queue_timeout(&mut self, has_share: bool) -> Duration {
         let now = Instant::now();
         if now.duration_since(self.last_wait) > INTERVAL {
             self.first_wait = now;
         }
         self.last_wait = now;
+        if !has_share {
+            self.first_wait = now;
+        }
         let queueing = now.duration_since(self.first_wait);
         INTERVAL.saturating_sub(queueing).max(OVERLOADED_QUEUE_TIMEOUT)
     }

@@ -32,12 +32,20 @@ pub struct FairSemaphore<K: Copy + Eq + Hash>(Arc<Mutex<State<K>>>);
 #[derive(Debug)]
 struct State<K: Copy + Eq + Hash> {
     free: usize,
+    reserve: Reserve,
     /// The keys that hold a permit or wait for one.
     shares: HashMap<K, Share<K>>,
     waiting: usize,
     max_waiting: usize,
     /// Number of requests and permits so far, which orders them.
     next_number: u64,
+}
+
+/// The last free permits, which only keys with few permits get.
+#[derive(Clone, Copy, Debug, Default)]
+struct Reserve {
+    permits: usize,
+    per_key: usize,
 }
 
 /// What a key holds and waits for.
@@ -72,9 +80,22 @@ struct Queued<'a, K: Copy + Eq + Hash> {
 impl<K: Copy + Eq + Hash> FairSemaphore<K> {
     /// A semaphore with `permits`, for which at most `max_waiting` requests wait.
     pub fn new(permits: usize, max_waiting: usize) -> Self {
-        let shares = HashMap::new();
-        let state = State { free: permits, shares, waiting: 0, max_waiting, next_number: 1 };
+        let (shares, reserve) = (HashMap::new(), Reserve::default());
+        let state =
+            State { free: permits, reserve, shares, waiting: 0, max_waiting, next_number: 1 };
         Self(Arc::new(Mutex::new(state)))
+    }
+
+    /// The same, with `permits` more for keys that hold fewer than `per_key`.
+    ///
+    /// For permits that are held for long: such a key does not wait for the permits of others.
+    #[must_use]
+    pub fn with_reserve(self, permits: usize, per_key: usize) -> Self {
+        let mut state = self.0.lock();
+        state.free += permits;
+        state.reserve = Reserve { permits, per_key };
+        drop(state);
+        self
     }
 
     /// A permit for `key`, if one is free.
@@ -83,8 +104,8 @@ impl<K: Copy + Eq + Hash> FairSemaphore<K> {
     }
 
     fn take(&self, state: &mut State<K>, key: K) -> Option<FairPermit<K>> {
-        state.free = state.free.checked_sub(1)?;
-        Some(self.grant(state, key))
+        let held = state.shares.get(&key).map_or(0, |share| share.held);
+        state.can_grant(held).then(|| self.grant(state, key))
     }
 
     /// Waits for a permit for `key`, for at most `max_wait`.
@@ -125,12 +146,20 @@ impl<K: Copy + Eq + Hash> FairSemaphore<K> {
 
     /// Number of permits in use.
     pub fn in_use(&self) -> usize {
-        self.0.lock().shares.values().map(|share| share.held).sum()
+        self.0.lock().in_use()
+    }
+
+    /// Whether `key` holds at least as many permits as the average key.
+    pub fn has_share(&self, key: K) -> bool {
+        let state = self.0.lock();
+        let held = state.shares.get(&key).map_or(0, |share| share.held);
+        held * state.shares.len() >= state.in_use()
     }
 
     fn grant(&self, state: &mut State<K>, key: K) -> FairPermit<K> {
         let number = state.number();
         let share = state.shares.entry(key).or_insert_with(|| Share::new(number));
+        state.free -= 1;
         share.held += 1;
         share.last_granted = number;
         FairPermit { semaphore: self.clone(), key }
@@ -142,12 +171,10 @@ impl<K: Copy + Eq + Hash> FairSemaphore<K> {
         if let Some(share) = state.shares.get_mut(&key) {
             share.held -= 1;
         }
+        state.free += 1;
         let next = state.dequeue();
         state.evict_idle(key);
-        let Some((key, grant)) = next else {
-            state.free += 1;
-            return;
-        };
+        let Some((key, grant)) = next else { return };
         let permit = self.grant(&mut state, key);
         drop(state);
         // If the request has gone meanwhile, the permit is dropped here and released again.
@@ -162,6 +189,16 @@ impl<K: Copy + Eq + Hash> Share<K> {
 }
 
 impl<K: Copy + Eq + Hash> State<K> {
+    /// Whether a permit is free for a key that holds `held`.
+    fn can_grant(&self, held: usize) -> bool {
+        let kept = if held < self.reserve.per_key { 0 } else { self.reserve.permits };
+        self.free > kept
+    }
+
+    fn in_use(&self) -> usize {
+        self.shares.values().map(|share| share.held).sum()
+    }
+
     fn number(&mut self) -> u64 {
         self.next_number += 1;
         self.next_number
@@ -177,10 +214,13 @@ impl<K: Copy + Eq + Hash> State<K> {
 
     /// The first request of the waiting key that holds the fewest permits.
     ///
-    /// Among these it is the key whose last permit is oldest.
+    /// Among these it is the key whose last permit is oldest. `None` if no permit is free for it.
     fn dequeue(&mut self) -> Option<(K, oneshot::Sender<FairPermit<K>>)> {
         let waiting = self.shares.iter().filter(|(_, share)| !share.queue.is_empty());
         let (key, share) = waiting.min_by_key(|(_, share)| (share.held, share.last_granted))?;
+        if !self.can_grant(share.held) {
+            return None;
+        }
         let (key, rank) = (*key, *share.queue.first_key_value()?.0);
         Some((key, self.remove(key, rank)?))
     }

@@ -173,3 +173,21 @@ async fn no_permit_is_lost_when_requests_are_cancelled_at_random() {
     assert_eq!((semaphore.in_use(), semaphore.waiting()), (0, 0));
     assert_eq!(semaphore.0.lock().free, 4);
 }
+
+#[tokio::test]
+async fn a_key_with_few_permits_takes_them_from_the_reserve() {
+    let semaphore = FairSemaphore::new(2, 100).with_reserve(2, 1);
+    let mut held = vec![semaphore.try_acquire("a").unwrap(), semaphore.try_acquire("a").unwrap()];
+    assert!(semaphore.try_acquire("a").is_none(), "the rest is the reserve");
+    let b = semaphore.try_acquire("b").expect("it holds none");
+    assert!(semaphore.try_acquire("b").is_none(), "now it holds one");
+    assert!(semaphore.has_share("a") && !semaphore.has_share("b"));
+    let mut waiting = Box::pin(semaphore.acquire("a", 0, LONG));
+    assert!((&mut waiting).now_or_never().is_none());
+    drop(b);
+    assert!((&mut waiting).now_or_never().is_none(), "the reserve is full again");
+    held.pop();
+    held.push(waiting.now_or_never().expect("a permit beyond the reserve is free").unwrap());
+    drop(held);
+    assert_eq!((semaphore.in_use(), semaphore.0.lock().free), (0, 4));
+}
