@@ -4,6 +4,9 @@ The attackers have one client network and many accounts. A client of another net
 a second.
 """
 
+import selectors
+import socket
+import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +17,7 @@ from canary import Canary
 from graph import READER, TIMELINE, WRITER, import_graph, owner_tokens, timeline_cursors
 from harness import on_both_engines_when_long, wait_until
 from networks import (
+    NO_USER_LIMITS,
     OTHER_NETWORK,
     UPGRADE,
     check_log,
@@ -48,15 +52,20 @@ def close_all(server, streams):
     wait_until(lambda: server.metrics()["rookery_streams_open"] == 0, 10)
 
 
-def unread_operations(server, tokens, user):
-    """100 operations on a WebSocket of each account, with responses of 60,000 bytes."""
-    subscription = {"query": FOLLOW_COUNTS % (user, 3)}
+def operations(tokens, document):
+    """What starts 100 operations on a WebSocket, for each account."""
     for token in tokens:
         content = UPGRADE + message(
             {"type": "connection_init", "payload": {"authorization": f"Bearer {token}"}}
         )
         for n in range(100):
-            content += message({"type": "subscribe", "id": str(n), "payload": subscription})
+            content += message({"type": "subscribe", "id": str(n), "payload": {"query": document}})
+        yield content
+
+
+def unread_operations(server, tokens, user):
+    """100 operations on a WebSocket of each account, with responses of 60,000 bytes."""
+    for content in operations(tokens, FOLLOW_COUNTS % (user, 3)):
         yield open_unread(server, content)
 
 
@@ -191,6 +200,61 @@ def check_events(harness, check, server, name, tokens, document, per_subscriber)
     check(f"the accounts of {name} resume", count == len(subscribers), figures)
     for subscriber in subscribers:
         subscriber.socket.close()
+
+
+def read_and_discard(streams, stop):
+    with selectors.DefaultSelector() as selector:
+        for stream in streams:
+            stream.setblocking(False)
+            selector.register(stream, selectors.EVENT_READ)
+        while not stop.is_set():
+            for key, _ in selector.select(0.2):
+                if not key.fileobj.recv(262_144):
+                    selector.unregister(key.fileobj)
+
+
+@pytest.mark.server_options("--demo", *NO_USER_LIMITS)
+def test_an_event_of_many_subscribers_delays_no_other(harness, server, check):
+    john, susan = (harness.create_token(server.database_url, name) for name in ("john", "susan"))
+    tokens = demo_tokens(harness, server, 50)
+    for token in tokens:
+        server.data('mutation { follow(user: {username: "john"}) { changed } }', token=token)
+    posts = [
+        server.data(CREATE_POST, {"body": "new"}, token)["createPost"]["post"]["id"]
+        for token in (john, susan)
+    ]
+    edits, own_edits = (
+        f"mutation {{ a: {EDIT % (post, 'one')} b: {EDIT % (post, 'two')} }}" for post in posts
+    )
+    author = "author { id username displayName avatarUrl }"
+    authors = " ".join(f"a{n}: {author}" for n in range(28))
+    document = "subscription { timelineEvents { ... on TimelinePostUpdated { post { %s } } } }"
+    streams, total = [], 0
+    for content in operations(tokens, document % authors):
+        streams.append(socket.create_connection(server.address))
+        streams[-1].sendall(content)
+        total += 100
+        # More at a time would exceed the requests that a network may execute.
+        wait_until(lambda: server.metrics()["rookery_subscriptions"] >= total, 5)
+    count = server.metrics()["rookery_subscriptions"]
+    name = f"{total} subscriptions of {len(tokens)} accounts are open"
+    check(name, count == total, f"{count:.0f}")
+    stop = threading.Event()
+    with (
+        ThreadPoolExecutor(1) as pool,
+        Canary(server, susan, TIMELINE, address=OTHER_NETWORK) as reading,
+        Canary(server, susan, own_edits, 0.25, OTHER_NETWORK) as writing,
+    ):
+        reader = pool.submit(read_and_discard, streams, stop)
+        deadline = time.monotonic() + (20 if harness.long else 6)
+        while time.monotonic() < deadline:
+            server.data(edits, token=john)
+            time.sleep(0.25)
+        stop.set()
+        reader.result()
+    check_never_waits(check, f"beside events of {total} subscriptions", reading, writing)
+    close_all(server, streams)
+    check_log(check, server)
 
 
 @on_both_engines_when_long

@@ -89,6 +89,7 @@ def check_never_waits(check, name, *canaries):
 
 
 def check_log(check, server):
+    """Checks the log, and stops the server."""
     errors = server.error_lines()
     check("the log has no panic and no ERROR line", not errors, f"{errors[:2]}")
     server.stop()

@@ -76,7 +76,7 @@ pub struct Requester {
 /// An operation whose document and variables can be executed.
 pub struct Operation {
     pub(super) requester: Requester,
-    text: String,
+    pub(super) text: String,
     pub(super) form: Arc<NormalForm>,
     pub(super) variables: Variables,
 }

@@ -1,5 +1,6 @@
 //! What the execution of operations needs, built once and shared by all transports.
 
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,9 +15,18 @@ use crate::auth::ActivityTracker;
 use crate::config::{Config, Limits};
 use crate::domain::Services;
 use crate::events::EventHub;
-use crate::limits::{ConcurrencyLimiter, CostRateLimiter, ResponseMemory, StreamLimiter};
+use crate::limits::{
+    ClientNetwork, ConcurrencyLimiter, CostRateLimiter, FairSemaphore, Keyed, MemoryPermit,
+    ResponseMemory, StreamLimiter,
+};
 use crate::schema::code_of;
 use crate::telemetry::Metrics;
+
+/// Maximum number of subscriptions that respond to an event at the same time, per core.
+///
+/// An event may have thousands of subscribers. Without a limit, all of them would be scheduled
+/// before the next request of another client.
+const CONCURRENT_EVENTS_PER_CORE: usize = 2;
 
 /// The schema, its documents, and everything that admission and execution consult.
 pub struct GraphqlEngine {
@@ -31,6 +41,12 @@ pub struct GraphqlEngine {
     pub concurrency: ConcurrencyLimiter,
     pub cost_limiter: Arc<CostRateLimiter>,
     pub response_memory: ResponseMemory,
+    /// Memory of the documents that subscriptions hold, by address of the form.
+    ///
+    /// Subscriptions with equal documents share one, through the cache of documents.
+    pub(super) held_documents: Keyed<usize, Option<MemoryPermit>>,
+    /// Permits to respond to an event.
+    pub(super) events: FairSemaphore<ClientNetwork>,
     pub streams: StreamLimiter,
     pub metrics: Arc<Metrics>,
     pub request_timeout: Duration,
@@ -48,6 +64,7 @@ impl GraphqlEngine {
         metrics: Arc<Metrics>,
     ) -> Result<Self> {
         let limits = config.limits.clone();
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         let executor = Executor::new(events, config.graphql.federation);
         let schema = DocumentSchema::from_sdl(&executor.sdl())?;
         let persisted = PersistedDocuments::new(&config.graphql, &schema, &limits)?;
@@ -68,6 +85,8 @@ impl GraphqlEngine {
                 limits.max_response_text_bytes,
                 limits.response_memory_bytes,
             ),
+            held_documents: Keyed::default(),
+            events: FairSemaphore::new(CONCURRENT_EVENTS_PER_CORE * cores, usize::MAX),
             streams: StreamLimiter::default(),
             metrics,
             request_timeout: Duration::from_secs(config.http.request_timeout),

@@ -26,7 +26,7 @@ pub struct EncodedResponse {
 }
 
 impl ExecutionResponse {
-    /// Omits the errors that are not sent, and returns the size of the response in bytes.
+    /// Omits the errors that are not sent. Returns the size in bytes.
     pub fn truncate(&mut self) -> usize {
         truncate_errors(&mut self.errors);
         let errors = serde_json::to_vec(&self.errors).map_or(0, |errors| errors.len());

@@ -5,24 +5,30 @@
 //! subscriptions wait most of the time.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_graphql::{Response, ServerError};
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 
-use super::admission::{AdmittedOperation, Requester};
+use super::admission::{AdmittedOperation, Operation, Requester};
 use super::execute::{is_transient, with_validation_code};
 use super::isolation::catch_panic;
 use super::response::ExecutionResponse;
 use crate::database::Snapshot;
-use crate::limits::WorkMeter;
+use crate::error::Error;
+use crate::limits::{KeyedEntry, MemoryPermit, WorkMeter};
 use crate::loaders::poll_inline;
 use crate::schema::{EventSource, RequestContext, code, code_of, server_error};
+
+/// Estimate of the memory of a document, for each byte of its text.
+const BYTES_PER_DOCUMENT_BYTE: usize = 40;
 
 /// The response to an event, or why the subscription failed.
 type StreamResult = Result<ExecutionResponse, Vec<ServerError>>;
 
 struct Subscription {
     admitted: AdmittedOperation,
+    _held: HeldMemory,
     /// Counts the work of all events.
     meter: Arc<WorkMeter>,
     /// `None` before the start, and after the last event.
@@ -31,12 +37,38 @@ struct Subscription {
     is_over: bool,
 }
 
+/// The memory of a subscription's document and variables.
+struct HeldMemory {
+    _document: KeyedEntry<usize, Option<MemoryPermit>>,
+    _variables: MemoryPermit,
+}
+
+impl Operation {
+    /// Reserves the memory that the operation holds while it waits for events.
+    fn hold_memory(&self) -> Option<HeldMemory> {
+        let Requester { engine, client, .. } = &self.requester;
+        let (memory, network) = (&engine.response_memory, client.network);
+        let document = self.text.len() * BYTES_PER_DOCUMENT_BYTE;
+        let address = Arc::as_ptr(&self.form).addr();
+        let document =
+            engine.held_documents.entry(address, || memory.try_acquire(network, document));
+        document.as_ref().as_ref()?;
+        let variables = serde_json::to_vec(&self.variables).map_or(0, |json| json.len());
+        let variables = memory.try_acquire(network, variables)?;
+        Some(HeldMemory { _document: document, _variables: variables })
+    }
+}
+
 impl AdmittedOperation {
     /// Executes a subscription.
     ///
     /// The stream ends after an `Err`, and after a response without data, because neither has a
     /// cursor to resume from.
     pub fn subscribe(mut self) -> BoxStream<'static, StreamResult> {
+        let Some(held) = self.operation.hold_memory() else {
+            let errors = vec![server_error(Error::Unavailable)];
+            return stream::once(async { Err(errors) }).boxed();
+        };
         let requester = &mut self.operation.requester;
         // An idle subscription holds neither a database connection nor a permit.
         requester.snapshot = Snapshot::new(requester.snapshot.database());
@@ -44,6 +76,7 @@ impl AdmittedOperation {
         let subscription = Subscription {
             meter: self.meter(),
             admitted: self,
+            _held: held,
             source: None,
             has_responded: false,
             is_over: false,
@@ -75,6 +108,10 @@ impl Subscription {
     async fn respond(&mut self) -> Option<StreamResult> {
         let operation = &self.admitted.operation;
         let Requester { engine, client, .. } = &operation.requester;
+        let _permit = match &self.source {
+            Some(_) => Some(engine.events.acquire(client.network, 0, Duration::MAX).await),
+            None => None,
+        };
         // A request of its own: an older one would precede the requests of its network.
         let snapshot = Snapshot::new(&engine.services.db.for_request(client.network));
         let context = self.admitted.context(snapshot, Arc::clone(&self.meter)).await;

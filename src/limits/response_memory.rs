@@ -1,6 +1,7 @@
 //! Bounds the memory held by response bodies until they are written to the socket.
 //!
 //! Without it, clients that read slowly could make the server hold any number of large responses.
+//! The documents and variables of subscriptions are counted too, for as long as they are held.
 //! It is a semaphore with a permit for each byte. One client network gets at most half.
 
 use std::sync::Arc;
@@ -80,7 +81,8 @@ impl ResponseMemory {
         self.0.total_bytes - self.0.bytes.available_permits()
     }
 
-    fn try_acquire(&self, network: ClientNetwork, bytes: usize) -> Option<MemoryPermit> {
+    /// A permit for `bytes` that are held for a client of `network`.
+    pub fn try_acquire(&self, network: ClientNetwork, bytes: usize) -> Option<MemoryPermit> {
         let bytes = u32::try_from(bytes).ok()?;
         let per_network_limit = self.0.total_bytes.div_ceil(2);
         let network = self.0.networks.entry(network, || Semaphore::new(per_network_limit));

@@ -161,6 +161,30 @@ async fn an_event_whose_fields_cannot_be_paid_is_replaced_by_the_end_of_the_stre
     assert_eq!(summary(&event), format!("+post {received}"));
 }
 
+/// Equal documents are counted once. A network has half of the memory.
+#[tokio::test]
+async fn documents_of_subscriptions_are_counted_while_they_are_held() {
+    let app = TestApp::with(&["--response-memory-bytes", "1000000"]).await;
+    let john = app.register("john").await;
+    let document = |n| {
+        format!("subscription {{ timelineEvents {{ __typename }} }} # {}{n}", "x".repeat(5_000))
+    };
+    let mut held = Vec::new();
+    for n in [1, 1, 1, 1, 2] {
+        held.push(john.subscribe_and_join(&document(n), json!({})).await);
+    }
+    let rejection = async || {
+        let mut third = john.subscribe(&document(3), json!({})).await;
+        let response = tokio::time::timeout(Duration::from_secs(1), third.response()).await;
+        response.ok().flatten()
+    };
+    let response = rejection().await.expect("the network has no memory left");
+    assert_eq!(response["errors"][0]["extensions"]["code"], "UNAVAILABLE", "{response}");
+    drop(held);
+    // The server releases the memory when it notices that the clients have gone.
+    while rejection().await.is_some() {}
+}
+
 /// SQLite has no timeout of statements. PostgreSQL has `statement_timeout`.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_statement_of_sqlite_ends_with_its_request() {
