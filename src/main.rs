@@ -30,7 +30,7 @@ use rookery::{schema, telemetry};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Number of tasks that a busy thread polls before it looks for new input and expired timers.
+/// Number of tasks that a busy thread polls before it looks for new input.
 ///
 /// A poll takes up to 2 ms, because an operation is resolved without interruption. With tokio's
 /// default of 61, a busy server would notice a request after 0.1 s.

@@ -369,6 +369,6 @@ impl AdmittedOperation {
         let services = engine.services.with_database(snapshot.database());
         let (viewer, client) = (viewer.clone(), client.clone());
         let context = RequestContext::new(services, snapshot, meter, viewer, client, memory);
-        context.await.with_cost(self.cost)
+        context.await.with_query(self.ty() == OperationType::Query).with_cost(self.cost)
     }
 }

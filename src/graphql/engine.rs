@@ -22,7 +22,7 @@ use crate::limits::{
 use crate::schema::code_of;
 use crate::telemetry::Metrics;
 
-/// Maximum number of subscriptions that respond to an event at the same time, per core.
+/// Maximum number of subscriptions per core that respond to events at a time.
 ///
 /// An event may have thousands of subscribers. Without a limit, all of them would be scheduled
 /// before the next request of another client.

@@ -27,8 +27,9 @@ const BYTES_PER_DOCUMENT_BYTE: usize = 40;
 type StreamResult = Result<ExecutionResponse, Vec<ServerError>>;
 
 struct Subscription {
-    admitted: AdmittedOperation,
+    /// Dropped first, because `admitted` holds the form whose address is its key.
     _held: HeldMemory,
+    admitted: AdmittedOperation,
     /// Counts the work of all events.
     meter: Arc<WorkMeter>,
     /// `None` before the start, and after the last event.

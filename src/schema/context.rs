@@ -27,6 +27,9 @@ pub struct RequestContext {
     pub(super) client: Client,
     pub(super) cost: Option<RequestCost>,
     meter: Arc<WorkMeter>,
+    /// Whether the operation is a query, which is rejected as a whole.
+    is_query: bool,
+    is_rejected: AtomicBool,
     reservation: Mutex<ResponseReservation>,
     /// Codes of the user errors that mutations returned.
     user_error_codes: Mutex<Vec<&'static str>>,
@@ -60,12 +63,20 @@ impl RequestContext {
             client,
             cost: None,
             meter,
+            is_query: false,
+            is_rejected: AtomicBool::new(false),
             reservation: reservation.into(),
             user_error_codes: Mutex::default(),
             has_written: AtomicBool::new(false),
             event_timer: Mutex::default(),
             event_source: Mutex::default(),
         }
+    }
+
+    /// The same, for a query or not.
+    #[must_use]
+    pub fn with_query(self, is_query: bool) -> Self {
+        Self { is_query, ..self }
     }
 
     /// The same, with what the operation has cost.
@@ -158,10 +169,20 @@ impl RequestContext {
 
     /// Reserves memory for a text that becomes part of the response.
     ///
+    /// The first error rejects a whole query. Its further texts are then empty, so that it does not
+    /// collect an error for each.
+    ///
     /// # Errors
     /// [`Error::ResponseTooLarge`], [`Error::Unavailable`].
     pub(super) fn reserve_text<'a>(&self, text: &'a str) -> Result<&'a str, Error> {
-        self.reservation.lock().reserve(text.len()).map(|()| text)
+        if self.is_rejected.load(Ordering::Relaxed) {
+            return Ok("");
+        }
+        let reserved = self.reservation.lock().reserve(text.len());
+        if self.is_query && reserved == Err(Error::ResponseTooLarge) {
+            self.is_rejected.store(true, Ordering::Relaxed);
+        }
+        reserved.map(|()| text)
     }
 
     /// Changes the viewer for the rest of the request.

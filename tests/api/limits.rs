@@ -56,6 +56,9 @@ async fn a_response_with_more_text_than_the_limit_is_rejected() {
     assert_eq!(john.error(&posts(5)).await, "QUERY_TOO_COMPLEX");
     let twice = format!("{{ a: posts(first: 3) {{ nodes {{ body }} }} {}", &posts(3)[2..]);
     assert_eq!(john.error(&twice).await, "QUERY_TOO_COMPLEX");
+    let response = john.execute(&posts(5).replace("body", "a: body b: body"), json!({})).await;
+    let errors = response["errors"].as_array().unwrap();
+    assert_eq!(errors.len(), 1, "the errors of further texts are not collected: {response}");
 }
 
 #[tokio::test]
