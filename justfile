@@ -38,7 +38,7 @@ bench:
 load *OPTIONS:
     benches/load/run {{OPTIONS}}
 
-# Run all torture tests, about 16 minutes (needs PostgreSQL, sqlite3, a C compiler, pip)
+# Run all torture tests, about 30 minutes (needs PostgreSQL, sqlite3, a C compiler, pip)
 torture POSTGRES="postgres://postgres@127.0.0.1:5432":
     cargo build --release --locked
     .ci/torture/run target/release/rookery {{POSTGRES}} --long
