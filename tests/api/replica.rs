@@ -30,7 +30,8 @@ impl ReplicaSetup {
         let primary = PostgresServer::new(&[]);
         let replica = primary.replica();
         let url = replica.url();
-        let replicas = ["--database-replica-urls", &url];
+        // A read that waits for a stopped server ends soon.
+        let replicas = ["--database-replica-urls", &url, "--database-acquire-timeout", "4"];
         let app = TestApp::at(primary.database_fixture(), &[options, &replicas].concat()).await;
         let setup = Self { primary, replica, app };
         setup.wait_for_healthy_replicas(1).await;
