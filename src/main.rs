@@ -30,12 +30,6 @@ use rookery::{schema, telemetry};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Number of tasks that a busy thread polls before it looks for new input.
-///
-/// A poll takes up to 2 ms, because an operation is resolved without interruption. With tokio's
-/// default of 61, a busy server would notice a request after 0.1 s.
-const POLLS_BETWEEN_IO: u32 = 4;
-
 /// A social graph over GraphQL: users, follows, posts and a home timeline
 ///
 /// Without a command, `rookery` serves: it opens an SQLite file in the working directory, applies
@@ -165,10 +159,7 @@ fn main() -> ExitCode {
         _ => telemetry::init("warn", LogFormat::Pretty, None),
     };
     let result = telemetry.and_then(|guard| {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .event_interval(POLLS_BETWEEN_IO)
-            .enable_all()
-            .build()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let result = runtime.block_on(run(command));
         drop(guard);
         result
