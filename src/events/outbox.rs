@@ -91,14 +91,14 @@ pub async fn follows_after(
 /// On PostgreSQL it compares pairs, which only the index `event_actor` can order. Given `actor =`
 /// and `ORDER BY txn`, the planner reads the events of all actors if few of them cause many.
 fn events_of_actor(engine: Engine, actor: &str, limit: usize) -> String {
-    let range = match engine {
-        Engine::Sqlite => format!("actor = {actor} AND txn >= $2"),
+    let (index, range) = match engine {
+        Engine::Sqlite => ("INDEXED BY event_actor", format!("actor = {actor} AND txn >= $2")),
         Engine::Postgres => {
             let end = i64::MAX;
-            format!("(actor, txn) >= ({actor}, $2) AND (actor, txn) < ({actor}, {end})")
+            ("", format!("(actor, txn) >= ({actor}, $2) AND (actor, txn) < ({actor}, {end})"))
         }
     };
-    format!("SELECT * FROM event WHERE {range} ORDER BY actor, txn LIMIT {limit}")
+    format!("SELECT * FROM event {index} WHERE {range} ORDER BY actor, txn LIMIT {limit}")
 }
 
 /// The events after `position` that may concern timelines of `actors`.
@@ -117,7 +117,8 @@ pub async fn read_by_actors(
     let limit = max.saturating_add(1);
     let by_actors = match engine {
         Engine::Sqlite => {
-            format!("SELECT * FROM event WHERE {} AND txn >= $2", engine.in_list_sql("actor", 3))
+            let is_by_actors = engine.in_list_sql("actor", 3);
+            format!("SELECT * FROM event INDEXED BY event_actor WHERE {is_by_actors} AND txn >= $2")
         }
         Engine::Postgres => format!(
             "SELECT later.* FROM unnest($3::bigint[]) AS source (id) \
