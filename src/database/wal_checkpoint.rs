@@ -51,7 +51,7 @@ pub async fn checkpoint_loop(db: Database, limit_bytes: u64, interval: Duration)
 /// requests must not wait for it.
 async fn truncate_wal(db: &Database) -> Result<bool, sqlx::Error> {
     let mut writer = db.writer.get_sqlite_connection_pool().acquire().await?;
-    // An abandoned transaction before it has ended.
+    // Clears the interrupt of an abandoned transaction, which has ended.
     db.write_interrupt.guard().disarm();
     let Ok(_no_snapshots) = timeout(BUSY_TIMEOUT, db.open_snapshots.write()).await else {
         return Ok(false);

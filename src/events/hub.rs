@@ -260,8 +260,8 @@ pub async fn open_sessions(
 
 /// The authors that the timelines of `owners` show, by owner.
 ///
-/// They are the owner and all followed users. The followed users of an owner are a single row: of
-/// 250,000 rows, most of the time would be spent to transfer and to decode each.
+/// They are the owner and all followed users. The followed users of an owner are a single row, so
+/// that they are not transferred and decoded one by one.
 async fn authors(snapshot: &Snapshot, owners: &HashSet<i64>) -> Result<ByUser<i64>, Error> {
     #[derive(FromQueryResult)]
     struct Followed {

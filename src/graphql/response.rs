@@ -28,9 +28,12 @@ pub struct EncodedResponse {
 impl ExecutionResponse {
     /// Omits the errors that are not sent. Returns the size in bytes.
     pub fn truncate(&mut self) -> usize {
+        if self.errors.is_empty() {
+            return self.data.len();
+        }
         truncate_errors(&mut self.errors);
         let errors = serde_json::to_vec(&self.errors).map_or(0, |errors| errors.len());
-        self.data.len() + if self.errors.is_empty() { 0 } else { errors }
+        self.data.len() + errors
     }
 
     pub fn encode(mut self) -> EncodedResponse {

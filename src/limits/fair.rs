@@ -5,8 +5,8 @@
 //! oldest, so that keys take turns for a single permit. When too many requests wait, a further one
 //! takes the place of the newest of the key with the most. A client network that sends many
 //! requests therefore delays and loses its own requests first. This is max-min fairness; no permit
-//! is idle while a request waits. Written by hand because tokio's `Semaphore` is first come, first
-//! served, and tower has no fair queueing.
+//! but a reserve is idle while a request waits. Written by hand because tokio's `Semaphore` is
+//! first come, first served, and tower has no fair queueing.
 //!
 //! Within a key, the oldest request goes first, also when it needs its twentieth permit and the
 //! others need their first. Requests that need many permits therefore complete one by one. With
