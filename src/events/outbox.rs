@@ -6,7 +6,7 @@
 //! order of their ids. A read therefore returns the events after the highest id of a position, and
 //! those of transactions that were in progress at that position.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -20,6 +20,8 @@ use crate::error::Error;
 
 /// Maximum number of later events that one read returns.
 pub const BATCH_SIZE: usize = 1_000;
+/// Maximum number of missed events of one timeline's authors that are replayed.
+pub const MAX_REPLAYED: usize = 1_000;
 /// Number of the oldest events that one transaction considers for deletion.
 const MAX_PRUNED: usize = 10_000;
 
@@ -61,16 +63,15 @@ pub async fn read_after(
 
 /// The follows and unfollows by `follower` after `position`, in order.
 ///
-/// `None` if there are more than `max` events by `follower`.
+/// `None` if there are more than [`MAX_REPLAYED`] events by `follower`.
 pub async fn follows_after(
     snapshot: &Snapshot,
     position: &StreamPosition,
     follower: i64,
-    max: usize,
 ) -> Result<Option<Vec<event::Model>>, Error> {
     let engine = snapshot.engine();
     let columns = &*EVENT_COLUMNS;
-    let limit = max.saturating_add(1);
+    let limit = MAX_REPLAYED + 1;
     let later = events_of_actor(engine, "$3", limit);
     let sql = format!(
         "SELECT {columns} FROM ({later}) AS later \
@@ -81,7 +82,7 @@ pub async fn follows_after(
     let values = [in_progress, position.next_txn().into(), follower.into()];
     let mut events: Vec<event::Model> = snapshot.all(1, &sql, values).await?;
     snapshot.charge_read(events.len());
-    let is_complete = events.len() <= max;
+    let is_complete = events.len() <= MAX_REPLAYED;
     events.retain(|event| matches!(event.kind, event::Kind::Followed | event::Kind::Unfollowed));
     Ok(is_complete.then_some(events))
 }
@@ -101,27 +102,33 @@ fn events_of_actor(engine: Engine, actor: &str, limit: usize) -> String {
     format!("SELECT * FROM event {index} WHERE {range} ORDER BY actor, txn LIMIT {limit}")
 }
 
-/// The events after `position` that may concern timelines of `actors`.
+/// The events after `position` that may concern a timeline.
 ///
-/// They are the events by these actors, and those that concern every timeline, by transaction.
-/// `None` if there are more than `max`.
-pub async fn read_by_actors(
+/// They are the events by `owner`, by the users that `owner` follows and by `others`, and those
+/// that concern every timeline. `None` if there are more than [`MAX_REPLAYED`]. The caller reserves
+/// a row for each of these users.
+///
+/// The statement reads the followed users itself. A list of thousands of ids would be sent in
+/// several parts, and sqlx 0.9.0 does not set `TCP_NODELAY`: the last part is delayed by 40 ms.
+pub async fn read_for_timeline(
     snapshot: &Snapshot,
     position: &StreamPosition,
-    actors: &HashSet<i64>,
-    max: usize,
+    owner: i64,
+    others: &[i64],
 ) -> Result<Option<BTreeMap<i64, event::Model>>, Error> {
     let engine = snapshot.engine();
     let columns = &*EVENT_COLUMNS;
     let of_all = event::Kind::UserRemoved.into_value();
-    let limit = max.saturating_add(1);
+    let limit = MAX_REPLAYED + 1;
+    let followed = "SELECT followed_id FROM follow WHERE follower_id = $4";
     let by_actors = match engine {
-        Engine::Sqlite => {
-            let is_by_actors = engine.in_list_sql("actor", 3);
-            format!("SELECT * FROM event INDEXED BY event_actor WHERE {is_by_actors} AND txn >= $2")
-        }
+        Engine::Sqlite => format!(
+            "SELECT * FROM event INDEXED BY event_actor WHERE txn >= $2 AND actor IN ( \
+               SELECT value FROM json_each($3) UNION ALL SELECT $4 UNION ALL {followed})"
+        ),
         Engine::Postgres => format!(
-            "SELECT later.* FROM unnest($3::bigint[]) AS source (id) \
+            "SELECT later.* FROM (SELECT unnest($3::bigint[]) UNION SELECT $4 UNION {followed}) \
+               AS source (id) \
              CROSS JOIN LATERAL ({}) AS later",
             events_of_actor(engine, "source.id", limit)
         ),
@@ -134,12 +141,12 @@ pub async fn read_by_actors(
         engine.in_list_sql("txn", 1)
     );
     let in_progress = engine.bind_ids(position.in_progress().iter().copied());
-    let actor_ids = engine.bind_ids(actors.iter().copied());
-    let values = [in_progress, position.next_txn().into(), actor_ids];
-    let events: Vec<event::Model> = snapshot.all(actors.len(), &sql, values).await?;
+    let others = engine.bind_ids(others.iter().copied());
+    let values = [in_progress, position.next_txn().into(), others, owner.into()];
+    let events: Vec<event::Model> = snapshot.all(0, &sql, values).await?;
     snapshot.charge_read(events.len());
     let by_txn = |event: event::Model| (event.txn, event);
-    Ok((events.len() <= max).then(|| events.into_iter().map(by_txn).collect()))
+    Ok((events.len() <= MAX_REPLAYED).then(|| events.into_iter().map(by_txn).collect()))
 }
 
 /// Whether the outbox still has every event after `position`.

@@ -23,8 +23,6 @@ use crate::database::{Snapshot, StreamPosition};
 use crate::error::Error;
 use crate::loaders::{timeline_rows, users};
 
-/// Maximum number of missed events of one timeline's authors that are replayed.
-const MAX_REPLAYED: usize = 1_000;
 /// Rows that a replay reserves beside those of its events.
 ///
 /// It executes several statements for few rows.
@@ -295,7 +293,7 @@ impl EventStream {
     /// The events between `after` and the join that concern the owner's timeline.
     ///
     /// `authors` are those that the timeline showed at the join. `None` if the outbox no longer has
-    /// all of the events, or if they exceed [`MAX_REPLAYED`].
+    /// all of the events, or if they exceed [`outbox::MAX_REPLAYED`].
     async fn events_missed_since(
         &self,
         owner: i64,
@@ -308,18 +306,21 @@ impl EventStream {
             return Ok(None);
         }
         let precedes_join = |event: &event::Model| self.last.contains(event.txn);
-        let follows = outbox::follows_after(snapshot, after, owner, MAX_REPLAYED).await?;
+        let follows = outbox::follows_after(snapshot, after, owner).await?;
         let Some(mut follows) = follows else { return Ok(None) };
-        follows.retain(precedes_join);
-        // Also of authors that the timeline showed for a part of the time.
-        let mut actors = authors.clone();
-        actors.extend(follows.iter().map(|follow| follow.object));
-        let found = match outbox::read_by_actors(snapshot, after, &actors, MAX_REPLAYED).await {
+        // Those whom the owner follows no longer were authors for a part of the time.
+        let others: Vec<i64> = follows.iter().map(|follow| follow.object).collect();
+        let found = async {
+            snapshot.read(authors.len() + others.len()).await?;
+            outbox::read_for_timeline(snapshot, after, owner, &others).await
+        };
+        let found = match found.await {
             Ok(Some(found)) => found,
             // The timeline has too many authors for the maximum of work.
             Ok(None) | Err(Error::TooMuchWork { .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
+        follows.retain(precedes_join);
         // Undoes the owner's follows, newest first. The loop below reapplies them.
         for follow in follows.iter().rev() {
             apply_follow(&mut authors, follow, Kind::Unfollowed);

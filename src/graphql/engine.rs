@@ -1,6 +1,5 @@
 //! What the execution of operations needs, built once and shared by all transports.
 
-use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use async_graphql::ServerError;
 
 use super::document::DocumentSchema;
 use super::document_cache::DocumentCache;
+use super::event_executor::EventExecutor;
 use super::executor::Executor;
 use super::persisted::PersistedDocuments;
 use crate::auth::ActivityTracker;
@@ -16,17 +16,10 @@ use crate::config::{Config, Limits};
 use crate::domain::Services;
 use crate::events::EventHub;
 use crate::limits::{
-    ClientNetwork, ConcurrencyLimiter, CostRateLimiter, FairSemaphore, Keyed, MemoryPermit,
-    ResponseMemory, StreamLimiter,
+    ConcurrencyLimiter, CostRateLimiter, Keyed, MemoryPermit, ResponseMemory, StreamLimiter,
 };
 use crate::schema::code_of;
 use crate::telemetry::Metrics;
-
-/// Maximum number of subscriptions per core that respond to events at a time.
-///
-/// An event may have thousands of subscribers. Without a limit, all of them would be scheduled
-/// before the next request of another client.
-const CONCURRENT_EVENTS_PER_CORE: usize = 2;
 
 /// The schema, its documents, and everything that admission and execution consult.
 pub struct GraphqlEngine {
@@ -45,8 +38,7 @@ pub struct GraphqlEngine {
     ///
     /// Subscriptions with equal documents share one, through the cache of documents.
     pub(super) held_documents: Keyed<usize, Option<MemoryPermit>>,
-    /// Permits to respond to an event.
-    pub(super) events: FairSemaphore<ClientNetwork>,
+    pub(super) events: EventExecutor,
     pub streams: StreamLimiter,
     pub metrics: Arc<Metrics>,
     pub request_timeout: Duration,
@@ -56,7 +48,8 @@ impl GraphqlEngine {
     /// Builds the schema over `services` and `events`, and reads the trusted documents.
     ///
     /// # Errors
-    /// When the file of trusted documents cannot be read, or one of its documents is not valid.
+    /// When the file of trusted documents cannot be read, one of its documents is not valid, or no
+    /// thread can be started.
     pub fn build(
         config: &Config,
         services: Services,
@@ -64,7 +57,6 @@ impl GraphqlEngine {
         metrics: Arc<Metrics>,
     ) -> Result<Self> {
         let limits = config.limits.clone();
-        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         let executor = Executor::new(events, config.graphql.federation);
         let schema = DocumentSchema::from_sdl(&executor.sdl())?;
         let persisted = PersistedDocuments::new(&config.graphql, &schema, &limits)?;
@@ -86,7 +78,7 @@ impl GraphqlEngine {
                 limits.response_memory_bytes,
             ),
             held_documents: Keyed::default(),
-            events: FairSemaphore::new(CONCURRENT_EVENTS_PER_CORE * cores, usize::MAX),
+            events: EventExecutor::start()?,
             streams: StreamLimiter::default(),
             metrics,
             request_timeout: Duration::from_secs(config.http.request_timeout),

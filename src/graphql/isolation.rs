@@ -12,7 +12,7 @@ use async_graphql::ServerError;
 use futures_util::FutureExt as _;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::error::Error;
 use crate::schema::server_error;
@@ -53,19 +53,11 @@ pub fn spawn_buffered<T: Send + 'static>(
             }
         }
     }));
-    let state = (receiver, AbortOnDrop(task.abort_handle()));
+    let state = (receiver, AbortOnDropHandle::new(task));
     stream::unfold(state, async |(mut receiver, task)| {
         Some((*receiver.recv().await?, (receiver, task)))
     })
     .boxed()
-}
-
-struct AbortOnDrop(AbortHandle);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 #[cfg(test)]

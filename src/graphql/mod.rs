@@ -9,6 +9,7 @@ mod complexity;
 mod document;
 mod document_cache;
 mod engine;
+mod event_executor;
 mod execute;
 mod executor;
 pub mod isolation;

@@ -5,7 +5,6 @@
 //! subscriptions wait most of the time.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_graphql::{Response, ServerError};
 use futures_util::stream::{self, BoxStream, StreamExt as _};
@@ -90,17 +89,35 @@ impl AdmittedOperation {
 impl Subscription {
     async fn next(mut self: Box<Self>) -> Option<(StreamResult, Box<Self>)> {
         while !self.is_over {
-            if let Some(source) = &mut self.source {
+            // Boxed, so that the memory of a response is released before the next event.
+            let result = if let Some(source) = &mut self.source {
                 self.admitted.operation.release_text();
                 source.wait().await;
-            }
-            // Boxed, so that its memory is released before the next event.
-            if let Some(result) = Box::pin(self.respond()).await {
+                let result;
+                (self, result) = Box::pin(self.respond_to_event()).await?;
+                result
+            } else {
+                Box::pin(self.respond()).await
+            };
+            if let Some(result) = result {
                 self.is_over |= result.is_err();
                 return Some((result, self));
             }
         }
         None
+    }
+
+    /// Responds on the threads for events. `None` if that panics.
+    async fn respond_to_event(mut self: Box<Self>) -> Option<(Box<Self>, Option<StreamResult>)> {
+        let Requester { engine, client, .. } = &self.admitted.operation.requester;
+        let (engine, network) = (Arc::clone(engine), client.network);
+        engine
+            .events
+            .run(network, async move {
+                let result = self.respond().await;
+                (self, result)
+            })
+            .await
     }
 
     /// Starts the subscription, or responds to its next event.
@@ -109,10 +126,6 @@ impl Subscription {
     async fn respond(&mut self) -> Option<StreamResult> {
         let operation = &self.admitted.operation;
         let Requester { engine, client, .. } = &operation.requester;
-        let _permit = match &self.source {
-            Some(_) => Some(engine.events.acquire(client.network, 0, Duration::MAX).await),
-            None => None,
-        };
         // A request of its own: an older one would precede the requests of its network.
         let snapshot = Snapshot::new(&engine.services.db.for_request(client.network));
         let context = self.admitted.context(snapshot, Arc::clone(&self.meter)).await;
