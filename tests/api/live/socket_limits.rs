@@ -132,10 +132,11 @@ async fn check_rejected_operations(limit: &str) {
                 let code = &message["payload"][0]["extensions"]["code"];
                 assert_eq!(code, "TOO_MANY_OPERATIONS", "{limit}: {message}");
                 rejected += 1;
+                assert!(rejected <= 61, "the socket stays open");
             }
             end => break end,
         }
     };
     assert_eq!(end, Incoming::Close(1008));
-    assert!((50..=61).contains(&rejected), "{rejected}");
+    assert!(rejected >= 50, "{rejected}");
 }
