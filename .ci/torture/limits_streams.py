@@ -213,6 +213,7 @@ def read_and_discard(streams, stop):
                     selector.unregister(key.fileobj)
 
 
+@on_both_engines_when_long
 @pytest.mark.server_options("--demo", *NO_USER_LIMITS)
 def test_an_event_of_many_subscribers_delays_no_other(harness, server, check):
     john, susan = (harness.create_token(server.database_url, name) for name in ("john", "susan"))

@@ -38,7 +38,7 @@ pub struct GraphqlEngine {
     ///
     /// Subscriptions with equal documents share one, through the cache of documents.
     pub(super) held_documents: Keyed<usize, Option<MemoryPermit>>,
-    pub(super) events: EventExecutor,
+    pub(super) event_executor: EventExecutor,
     pub streams: StreamLimiter,
     pub metrics: Arc<Metrics>,
     pub request_timeout: Duration,
@@ -48,8 +48,8 @@ impl GraphqlEngine {
     /// Builds the schema over `services` and `events`, and reads the trusted documents.
     ///
     /// # Errors
-    /// When the file of trusted documents cannot be read, one of its documents is not valid, or no
-    /// thread can be started.
+    /// When the file of trusted documents cannot be read, one of its documents is not valid, or the
+    /// runtime of events cannot be created.
     pub fn build(
         config: &Config,
         services: Services,
@@ -78,7 +78,7 @@ impl GraphqlEngine {
                 limits.response_memory_bytes,
             ),
             held_documents: Keyed::default(),
-            events: EventExecutor::start()?,
+            event_executor: EventExecutor::start()?,
             streams: StreamLimiter::default(),
             metrics,
             request_timeout: Duration::from_secs(config.http.request_timeout),

@@ -111,13 +111,11 @@ impl Subscription {
     async fn respond_to_event(mut self: Box<Self>) -> Option<(Box<Self>, Option<StreamResult>)> {
         let Requester { engine, client, .. } = &self.admitted.operation.requester;
         let (engine, network) = (Arc::clone(engine), client.network);
-        engine
-            .events
-            .run(network, async move {
-                let result = self.respond().await;
-                (self, result)
-            })
-            .await
+        let response = || async move {
+            let result = self.respond().await;
+            (self, result)
+        };
+        engine.event_executor.run(network, response).await
     }
 
     /// Starts the subscription, or responds to its next event.

@@ -41,6 +41,11 @@ impl RequestScope {
         self.statements.load(Ordering::Relaxed)
     }
 
+    /// Makes `work` run in this scope and in the current span, also on another task.
+    pub fn resume<T>(self: Arc<Self>, work: impl Future<Output = T>) -> impl Future<Output = T> {
+        SCOPE.scope(self, work.in_current_span())
+    }
+
     /// Runs `work` in this scope, and in a span of its own.
     pub async fn scope<T>(self: Arc<Self>, work: impl Future<Output = T>) -> T {
         let span =
