@@ -80,6 +80,8 @@ pub enum UserErrorKind {
     NotFound,
     /// The viewer is the target of an action that is for other users.
     SelfTarget,
+    /// One of the two users blocks the other.
+    Blocked,
     /// Another user has the username, compared without regard to case.
     UsernameTaken,
     /// Another user has the e-mail address.

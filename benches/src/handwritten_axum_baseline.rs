@@ -27,8 +27,8 @@ use rookery::error::Error;
 use rookery::http::{ServerLimits, ServerOptions, Shutdown};
 use rookery::ids::{GlobalId, IdGenerator};
 use rookery::loaders::{
-    Batch as _, FollowList, FollowRow, PageKey, SCAN_WINDOW, TimelineKey, TimelineRow, Timelines,
-    follows_sql,
+    Batch as _, ListedUser, PageKey, SCAN_WINDOW, TimelineKey, TimelineRow, Timelines, UserList,
+    user_list_sql,
 };
 use rookery::pagination::{Direction, PageRequest};
 use sea_orm::{
@@ -36,7 +36,7 @@ use sea_orm::{
 };
 use tokio::net::TcpListener;
 
-use response::{Author, Follower, Followers, ListedUser, Post, Profile, Timeline, Username};
+use response::{Author, Follower, Followers, Post, Profile, Timeline, UserNode, Username};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -133,23 +133,23 @@ async fn q1(State(state): State<AppState>, Path(username): Path<String>) -> Json
 /// The `size` newest entries of a follow list of each of the `owners`.
 async fn follow_pages(
     snapshot: &Snapshot,
-    list: FollowList,
+    list: UserList,
     owners: Vec<i64>,
     size: usize,
-) -> anyhow::Result<HashMap<i64, Vec<FollowRow>>> {
+) -> anyhow::Result<HashMap<i64, Vec<ListedUser>>> {
     let engine = snapshot.engine();
     let limit = i64::try_from(size)? + 1;
     let values = [engine.bind_ids(owners), i64::MAX.into(), 0i64.into(), limit.into()];
-    let rows: Vec<FollowRow> = snapshot
-        .all(0, &follows_sql(engine, list, Direction::Forward), values)
+    let rows: Vec<ListedUser> = snapshot
+        .all(0, &user_list_sql(engine, list, Direction::Forward), values)
         .await
         .map_err(|error| failed(&error))?;
-    let mut pages: HashMap<i64, Vec<FollowRow>> = HashMap::new();
+    let mut pages: HashMap<i64, Vec<ListedUser>> = HashMap::new();
     for row in rows {
         pages.entry(row.owner).or_default().push(row);
     }
     for page in pages.values_mut() {
-        page.sort_unstable_by_key(|row| std::cmp::Reverse(row.follow_id));
+        page.sort_unstable_by_key(|row| std::cmp::Reverse(row.entry_id));
         page.truncate(size);
     }
     Ok(pages)
@@ -159,10 +159,10 @@ async fn q2(State(state): State<AppState>, Path(username): Path<String>) -> Json
     let snapshot = Snapshot::new(&state.database);
     let owner = find(&snapshot, &username).await?;
     let mut lists = Vec::with_capacity(2);
-    for list in [FollowList::Followers, FollowList::Following] {
+    for list in [UserList::Followers, UserList::Following] {
         let mut pages = follow_pages(&snapshot, list, vec![owner.id], 20).await?;
         let page = pages.remove(&owner.id).unwrap_or_default();
-        let listed = |row: FollowRow| ListedUser {
+        let listed = |row: ListedUser| UserNode {
             username: row.user.username,
             followers: row.user.followers_count,
         };
@@ -183,13 +183,13 @@ async fn q2(State(state): State<AppState>, Path(username): Path<String>) -> Json
 async fn q3(State(state): State<AppState>, Path(username): Path<String>) -> JsonResult<Followers> {
     let snapshot = Snapshot::new(&state.database);
     let owner = find(&snapshot, &username).await?;
-    let mut pages = follow_pages(&snapshot, FollowList::Followers, vec![owner.id], 20).await?;
+    let mut pages = follow_pages(&snapshot, UserList::Followers, vec![owner.id], 20).await?;
     let followers = pages.remove(&owner.id).unwrap_or_default();
     let owners = followers.iter().map(|row| row.user.id).collect();
-    let mut pages = follow_pages(&snapshot, FollowList::Following, owners, 10).await?;
-    let follower = |row: FollowRow| {
+    let mut pages = follow_pages(&snapshot, UserList::Following, owners, 10).await?;
+    let follower = |row: ListedUser| {
         let following = pages.remove(&row.user.id).unwrap_or_default();
-        let username = |row: FollowRow| Username { username: row.user.username };
+        let username = |row: ListedUser| Username { username: row.user.username };
         Follower {
             username: row.user.username,
             following: following.into_iter().map(username).collect(),

@@ -10,11 +10,11 @@ use axum::routing::get;
 use axum::{Json, Router};
 use rookery::database::Engine;
 use rookery::ids::GlobalId;
-use rookery::loaders::{FollowList, follows_sql, merge_heads};
+use rookery::loaders::{UserList, merge_heads, user_list_sql};
 use rookery::pagination::Direction;
 use tokio_postgres::{Client, Error, NoTls, Row, Statement};
 
-use crate::response::{Author, Follower, Followers, ListedUser, Post, Profile, Timeline, Username};
+use crate::response::{Author, Follower, Followers, Post, Profile, Timeline, UserNode, Username};
 
 /// Number of connections: the default of `--database-max-read-connections`.
 const CONNECTIONS: usize = 4;
@@ -78,14 +78,14 @@ impl Connection {
         let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
         tokio::spawn(connection);
         client.batch_execute("SET plan_cache_mode = force_generic_plan; SET jit = off").await?;
-        let follows = |list| follows_sql(Engine::Postgres, list, Direction::Forward);
+        let follows = |list| user_list_sql(Engine::Postgres, list, Direction::Forward);
         let user = "SELECT id, username, followers_count, following_count, posts_count \
             FROM \"user\" WHERE lower(username) = lower($1)";
         Ok(Self {
             user: client.prepare(user).await?,
             timeline: client.prepare(&merge_heads(Engine::Postgres, Direction::Forward)).await?,
-            followers: client.prepare(&follows(FollowList::Followers)).await?,
-            following: client.prepare(&follows(FollowList::Following)).await?,
+            followers: client.prepare(&follows(UserList::Followers)).await?,
+            following: client.prepare(&follows(UserList::Following)).await?,
             client,
         })
     }
@@ -100,17 +100,17 @@ impl Connection {
         statement: &Statement,
         owners: &[i64],
         size: usize,
-    ) -> Result<HashMap<i64, Vec<(i64, ListedUser)>>, Error> {
+    ) -> Result<HashMap<i64, Vec<(i64, UserNode)>>, Error> {
         let limit = i64::try_from(size).unwrap_or(i64::MAX) + 1;
         let mut rows = self.client.query(statement, &[&owners, &i64::MAX, &0i64, &limit]).await?;
-        rows.sort_unstable_by_key(|row| std::cmp::Reverse(row.get::<_, i64>("follow_id")));
-        let mut pages: HashMap<i64, Vec<(i64, ListedUser)>> = HashMap::new();
+        rows.sort_unstable_by_key(|row| std::cmp::Reverse(row.get::<_, i64>("entry_id")));
+        let mut pages: HashMap<i64, Vec<(i64, UserNode)>> = HashMap::new();
         for row in rows {
             let page = pages.entry(row.get("owner")).or_default();
             if page.len() < size {
                 let username = row.get("username");
                 let followers = row.get("followers_count");
-                page.push((row.get("id"), ListedUser { username, followers }));
+                page.push((row.get("id"), UserNode { username, followers }));
             }
         }
         Ok(pages)
@@ -153,7 +153,7 @@ async fn q2(
         connection.follow_pages(&connection.followers, &owners, 20),
         connection.follow_pages(&connection.following, &owners, 20),
     )?;
-    let page = |pages: &mut HashMap<i64, Vec<(i64, ListedUser)>>| {
+    let page = |pages: &mut HashMap<i64, Vec<(i64, UserNode)>>| {
         let page = pages.remove(&id).unwrap_or_default();
         page.into_iter().map(|(_, listed)| listed).collect()
     };
@@ -179,7 +179,7 @@ async fn q3(
     let mut pages = connection.follow_pages(&connection.following, &owners, 10).await?;
     let followers = followers.into_iter().map(|(id, listed)| {
         let following = pages.remove(&id).unwrap_or_default();
-        let username = |(_, listed): (i64, ListedUser)| Username { username: listed.username };
+        let username = |(_, listed): (i64, UserNode)| Username { username: listed.username };
         Follower {
             username: listed.username,
             following: following.into_iter().map(username).collect(),

@@ -38,12 +38,12 @@ pub struct Profile {
     pub following_count: i32,
     #[serde(rename = "postsCount")]
     pub posts_count: i32,
-    pub followers: Vec<ListedUser>,
-    pub following: Vec<ListedUser>,
+    pub followers: Vec<UserNode>,
+    pub following: Vec<UserNode>,
 }
 
 #[derive(Serialize)]
-pub struct ListedUser {
+pub struct UserNode {
     pub username: String,
     #[serde(rename = "followersCount")]
     pub followers: i32,

@@ -14,11 +14,11 @@ use axum::{Json, Router};
 use rookery::database;
 use rookery::database::Engine;
 use rookery::ids::GlobalId;
-use rookery::loaders::{FollowList, follows_sql, merge_heads};
+use rookery::loaders::{UserList, merge_heads, user_list_sql};
 use rookery::pagination::Direction;
 use rusqlite::{Connection, Params, Row};
 
-use crate::response::{Author, Follower, Followers, ListedUser, Post, Profile, Timeline, Username};
+use crate::response::{Author, Follower, Followers, Post, Profile, Timeline, UserNode, Username};
 
 static FILE: OnceLock<PathBuf> = OnceLock::new();
 
@@ -115,20 +115,20 @@ fn q1(connection: &Connection, username: &str) -> rusqlite::Result<Timeline> {
 /// The `size` newest entries of a follow list of each owner, with the users' ids.
 fn follow_pages(
     connection: &Connection,
-    list: FollowList,
+    list: UserList,
     owners: &[i64],
     size: u32,
-) -> rusqlite::Result<HashMap<i64, Vec<(i64, ListedUser)>>> {
+) -> rusqlite::Result<HashMap<i64, Vec<(i64, UserNode)>>> {
     let owners = serde_json::json!(owners).to_string();
-    let sql = follows_sql(Engine::Sqlite, list, Direction::Forward);
+    let sql = user_list_sql(Engine::Sqlite, list, Direction::Forward);
     let mut entries = rows(connection, &sql, (owners, i64::MAX, 0, size + 1), |row| {
         let listed =
-            ListedUser { username: row.get("username")?, followers: row.get("followers_count")? };
-        let key: (i64, i64) = (row.get("owner")?, row.get("follow_id")?);
+            UserNode { username: row.get("username")?, followers: row.get("followers_count")? };
+        let key: (i64, i64) = (row.get("owner")?, row.get("entry_id")?);
         Ok((key, row.get("id")?, listed))
     })?;
-    entries.sort_unstable_by_key(|((_, follow_id), ..)| std::cmp::Reverse(*follow_id));
-    let mut pages: HashMap<i64, Vec<(i64, ListedUser)>> = HashMap::new();
+    entries.sort_unstable_by_key(|((_, entry_id), ..)| std::cmp::Reverse(*entry_id));
+    let mut pages: HashMap<i64, Vec<(i64, UserNode)>> = HashMap::new();
     for ((owner, _), id, listed) in entries {
         let page = pages.entry(owner).or_default();
         if page.len() < size as usize {
@@ -140,27 +140,27 @@ fn follow_pages(
 
 fn q2(connection: &Connection, username: &str) -> rusqlite::Result<Profile> {
     let (owner, profile) = find(connection, username)?;
-    let page = |list| -> rusqlite::Result<Vec<ListedUser>> {
+    let page = |list| -> rusqlite::Result<Vec<UserNode>> {
         let mut pages = follow_pages(connection, list, &[owner], 20)?;
         let page = pages.remove(&owner).unwrap_or_default();
         Ok(page.into_iter().map(|(_, listed)| listed).collect())
     };
     Ok(Profile {
-        followers: page(FollowList::Followers)?,
-        following: page(FollowList::Following)?,
+        followers: page(UserList::Followers)?,
+        following: page(UserList::Following)?,
         ..profile
     })
 }
 
 fn q3(connection: &Connection, username: &str) -> rusqlite::Result<Followers> {
     let (owner, _) = find(connection, username)?;
-    let mut pages = follow_pages(connection, FollowList::Followers, &[owner], 20)?;
+    let mut pages = follow_pages(connection, UserList::Followers, &[owner], 20)?;
     let followers = pages.remove(&owner).unwrap_or_default();
     let owners: Vec<i64> = followers.iter().map(|(id, _)| *id).collect();
-    let mut pages = follow_pages(connection, FollowList::Following, &owners, 10)?;
+    let mut pages = follow_pages(connection, UserList::Following, &owners, 10)?;
     let followers = followers.into_iter().map(|(id, listed)| {
         let following = pages.remove(&id).unwrap_or_default();
-        let username = |(_, listed): (i64, ListedUser)| Username { username: listed.username };
+        let username = |(_, listed): (i64, UserNode)| Username { username: listed.username };
         Follower {
             username: listed.username,
             following: following.into_iter().map(username).collect(),

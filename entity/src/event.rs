@@ -44,13 +44,17 @@ pub enum Kind {
     Followed = 4,
     /// The actor unfollowed the user `object`.
     Unfollowed = 5,
+    /// The actor blocked the user `object`, which ended all follows between them.
+    Blocked = 6,
+    /// The actor unblocked the user `object`.
+    Unblocked = 7,
     /// The actor's account was deleted, with all its posts and follows.
     ///
     /// This kind and all later ones concern every timeline: replays read them by an index of their
-    /// own. A kind that does not needs another condition there.
-    UserRemoved = 6,
+    /// own. A kind that does not has a smaller number.
+    UserRemoved = 100,
     /// A command changed many rows, which have no events of their own.
-    ManyChanged = 7,
+    ManyChanged = 101,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
@@ -61,7 +65,8 @@ pub const INSERT: &str = "INSERT INTO event (kind, actor, object, at) VALUES ($1
 /// The columns of an event, as a select list.
 ///
 /// A kind that this version does not know may have changed anything, so it is read as
-/// [`Kind::ManyChanged`], which makes subscribers read their pages again.
+/// [`Kind::ManyChanged`], which makes subscribers read their pages again. A replay finds such an
+/// event of a user whom the timeline does not show only if its number is at least 100.
 #[must_use]
 pub fn columns_sql() -> String {
     let known = Kind::iter().map(|kind| kind.into_value().to_string()).collect::<Vec<_>>();

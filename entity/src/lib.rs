@@ -3,6 +3,7 @@
 //! The crate depends on neither GraphQL nor HTTP and contains no rules of the product. The crate
 //! `migration` creates the tables; a test compares the two.
 
+pub mod block;
 pub mod bookmark;
 pub mod event;
 pub mod follow;

@@ -88,6 +88,11 @@ tables! {
         counts: ["following_count" by "follower_id", "followers_count" by "followed_id"],
         local_columns: [],
     }
+    block {
+        references: ["blocker_id" -> "user", "blocked_id" -> "user"],
+        counts: [],
+        local_columns: [],
+    }
     post {
         references: ["author_id" -> "user"],
         counts: ["posts_count" by "author_id"],

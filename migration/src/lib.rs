@@ -17,6 +17,8 @@ mod m20261125_000007_event;
 mod m20261125_000008_follows_made;
 mod m20261129_000009_post_usage;
 mod m20261130_000010_event_actor;
+mod m20261201_000011_event_kinds;
+mod m20261201_000012_block;
 
 /// The list of all migrations, in order.
 pub struct Migrator;
@@ -35,6 +37,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_000008_follows_made::Migration),
             Box::new(m20261129_000009_post_usage::Migration),
             Box::new(m20261130_000010_event_actor::Migration),
+            Box::new(m20261201_000011_event_kinds::Migration),
+            Box::new(m20261201_000012_block::Migration),
         ]
     }
 }

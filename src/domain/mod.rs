@@ -7,11 +7,13 @@
 //!
 //! Each write is one transaction that keeps counts equal to the rows that they count. It first
 //! locks the users whose counts it changes, in the order of their ids, and may be retried after
-//! [`Error::Conflict`]. The files do not import each other, except for `validation`.
+//! [`Error::Conflict`]. The files do not import each other, except for `pair` and `validation`.
 
 pub mod account;
+pub mod block;
 pub mod bookmark;
 pub mod follow;
+mod pair;
 pub mod post;
 pub mod profile;
 pub mod user;
@@ -107,6 +109,15 @@ impl Services {
         self.db.notifier().notify();
         committed
     }
+}
+
+/// The result of an operation on the relationship of the viewer to another user.
+#[derive(Clone, Copy, Debug)]
+pub struct RelationshipChange {
+    /// Whether the operation changed anything.
+    pub changed: bool,
+    /// Id of the other user.
+    pub user: i64,
 }
 
 /// The result of an operation on a post.

@@ -87,7 +87,7 @@ struct Inner {
 enum Topic {
     /// The posts in this user's timeline, and the changes to the authors that it shows.
     Timeline(i64),
-    /// The follows by this user and of this user.
+    /// The follows and blocks by this user and of this user.
     User(i64),
 }
 

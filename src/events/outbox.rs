@@ -6,7 +6,7 @@
 //! order of their ids. A read therefore returns the events after the highest id of a position, and
 //! those of transactions that were in progress at that position.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -36,6 +36,15 @@ pub struct EventBatch {
     pub is_last: bool,
 }
 
+/// The users whose events may concern a timeline.
+pub struct TimelineUsers {
+    pub owner: i64,
+    /// Number of users that the owner follows.
+    pub followed: usize,
+    /// Users that the owner has followed for a part of the time.
+    pub others: HashSet<i64>,
+}
+
 /// Reads the first events that `snapshot` contains and `position` does not.
 pub async fn read_after(
     snapshot: &Snapshot,
@@ -61,29 +70,34 @@ pub async fn read_after(
     Ok(EventBatch { events, position, is_last })
 }
 
-/// The follows and unfollows by `follower` after `position`, in order.
+/// The changes of the authors of a timeline after `position`, in order.
 ///
-/// `None` if there are more than [`MAX_REPLAYED`] events by `follower`.
-pub async fn follows_after(
+/// They are the owner's follows and unfollows, and the blocks by and of the owner. `None` if there
+/// are more than [`MAX_REPLAYED`] events by or blocks of the owner.
+pub async fn author_changes_after(
     snapshot: &Snapshot,
     position: &StreamPosition,
-    follower: i64,
+    owner: i64,
 ) -> Result<Option<Vec<event::Model>>, Error> {
     let engine = snapshot.engine();
     let columns = &*EVENT_COLUMNS;
     let limit = MAX_REPLAYED + 1;
     let later = events_of_actor(engine, "$3", limit);
+    let is_block = format!("object = $3 AND kind = {}", event::Kind::Blocked.into_value());
     let sql = format!(
         "SELECT {columns} FROM ({later}) AS later \
-         UNION ALL SELECT {columns} FROM event WHERE {} AND actor = $3 ORDER BY txn",
+         UNION ALL SELECT {columns} FROM event WHERE {is_block} AND txn >= $2 \
+         UNION ALL SELECT {columns} FROM event WHERE {} AND (actor = $3 OR {is_block}) \
+         ORDER BY txn LIMIT {limit}",
         engine.in_list_sql("txn", 1)
     );
     let in_progress = engine.bind_ids(position.in_progress().iter().copied());
-    let values = [in_progress, position.next_txn().into(), follower.into()];
-    let mut events: Vec<event::Model> = snapshot.all(1, &sql, values).await?;
+    let values = [in_progress, position.next_txn().into(), owner.into()];
+    let mut events: Vec<event::Model> = snapshot.all(2, &sql, values).await?;
     snapshot.charge_read(events.len());
     let is_complete = events.len() <= MAX_REPLAYED;
-    events.retain(|event| matches!(event.kind, event::Kind::Followed | event::Kind::Unfollowed));
+    let kinds = [event::Kind::Followed, event::Kind::Unfollowed, event::Kind::Blocked];
+    events.retain(|event| kinds.contains(&event.kind));
     Ok(is_complete.then_some(events))
 }
 
@@ -104,18 +118,19 @@ fn events_of_actor(engine: Engine, actor: &str, limit: usize) -> String {
 
 /// The events after `position` that may concern a timeline.
 ///
-/// They are the events by `owner`, by the users that `owner` follows and by `others`, and those
-/// that concern every timeline. `None` if there are more than [`MAX_REPLAYED`]. The caller reserves
-/// a row for each of these users.
+/// They are the events by `users`, and those that concern every timeline. `None` if there are more
+/// than [`MAX_REPLAYED`].
 ///
-/// The statement reads the followed users itself. A list of thousands of ids would be sent in
-/// several parts, and sqlx 0.9.0 does not set `TCP_NODELAY`: the last part is delayed by 40 ms.
+/// The statement reads the followed users itself. Over TLS, a list of thousands of ids would be
+/// sent in several parts. The last part would be delayed by 40 ms, because sqlx 0.9.0 does not set
+/// `TCP_NODELAY`.
 pub async fn read_for_timeline(
     snapshot: &Snapshot,
     position: &StreamPosition,
-    owner: i64,
-    others: &[i64],
+    users: &TimelineUsers,
 ) -> Result<Option<BTreeMap<i64, event::Model>>, Error> {
+    let TimelineUsers { owner, followed, others } = users;
+    let rows = 1 + followed + others.len();
     let engine = snapshot.engine();
     let columns = &*EVENT_COLUMNS;
     let of_all = event::Kind::UserRemoved.into_value();
@@ -142,8 +157,8 @@ pub async fn read_for_timeline(
     );
     let in_progress = engine.bind_ids(position.in_progress().iter().copied());
     let others = engine.bind_ids(others.iter().copied());
-    let values = [in_progress, position.next_txn().into(), others, owner.into()];
-    let events: Vec<event::Model> = snapshot.all(0, &sql, values).await?;
+    let values = [in_progress, position.next_txn().into(), others, (*owner).into()];
+    let events: Vec<event::Model> = snapshot.all(rows, &sql, values).await?;
     snapshot.charge_read(events.len());
     let by_txn = |event: event::Model| (event.txn, event);
     Ok((events.len() <= MAX_REPLAYED).then(|| events.into_iter().map(by_txn).collect()))

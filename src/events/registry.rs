@@ -2,8 +2,9 @@
 //!
 //! It indexes the watched timelines by the authors that they show, so that the recipients of a post
 //! are found without a scan of all subscribers. [`SubscriptionRegistry::apply_event`] updates the
-//! index for follows and unfollows, and marks all timelines stale after [`Kind::ManyChanged`]. The
-//! hub reloads stale timelines. A deleted author stays in the index and no longer posts.
+//! index for follows, unfollows and blocks. It marks all timelines stale after
+//! [`Kind::ManyChanged`], and the hub reloads them. A deleted author stays in the index and no
+//! longer posts.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
@@ -143,13 +144,13 @@ impl SubscriptionRegistry {
         match event.kind {
             Kind::LogStarted => vec![],
             Kind::PostAdded | Kind::PostUpdated | Kind::PostRemoved => showing.collect(),
-            Kind::Followed | Kind::Unfollowed => {
+            Kind::Followed | Kind::Unfollowed | Kind::Blocked | Kind::Unblocked => {
                 let users = [event.actor, event.object];
                 let of_users =
                     users.iter().filter_map(|user| self.subscribers_by_user.get(user)).flatten();
+                let changed = self.changed_timelines(event).into_iter().flat_map(watchers);
                 // A subscriber of both users receives the event once.
-                let recipients: HashSet<u64> =
-                    of_users.chain(watchers(event.actor)).copied().collect();
+                let recipients: HashSet<u64> = of_users.chain(changed).copied().collect();
                 recipients.into_iter().collect()
             }
             // The event does not say whose counts the deletion has changed.
@@ -160,27 +161,52 @@ impl SubscriptionRegistry {
         }
     }
 
-    /// Updates the authors of the actor's timeline after a follow or an unfollow.
+    /// The owners whose timelines an event of two users changes.
+    fn changed_timelines(&self, event: &event::Model) -> Vec<i64> {
+        let (actor, object) = (event.actor, event.object);
+        let shows = |owner, author| {
+            let timeline: Option<&WatchedTimeline> = self.timelines.get(&owner);
+            timeline.is_some_and(|timeline| timeline.authors.binary_search(&author).is_ok())
+        };
+        match event.kind {
+            Kind::Followed | Kind::Unfollowed => vec![actor],
+            Kind::Blocked => {
+                let pairs = [(actor, object), (object, actor)].into_iter();
+                pairs.filter(|(owner, author)| shows(*owner, *author)).map(|pair| pair.0).collect()
+            }
+            _ => vec![],
+        }
+    }
+
+    /// Updates the authors of timelines after a follow, an unfollow or a block.
     ///
     /// After [`Kind::ManyChanged`], marks all watched timelines stale. Other events change nothing.
     pub fn apply_event(&mut self, event: &event::Model) {
-        if event.kind == Kind::ManyChanged {
-            self.stale.extend(self.timelines.keys());
-        }
-        let Some(timeline) = self.timelines.get_mut(&event.actor) else { return };
+        let (actor, object) = (event.actor, event.object);
         match event.kind {
-            Kind::Followed => {
-                insert_sorted(&mut timeline.authors, event.object);
-                show(&mut self.owners_by_author, event.object, event.actor);
+            Kind::Followed => self.add_author(actor, object),
+            Kind::Unfollowed => self.remove_author(actor, object),
+            Kind::Blocked => {
+                self.remove_author(actor, object);
+                self.remove_author(object, actor);
             }
-            Kind::Unfollowed => {
-                if let Ok(at) = timeline.authors.binary_search(&event.object) {
-                    timeline.authors.remove(at);
-                }
-                hide(&mut self.owners_by_author, event.object, event.actor);
-            }
+            Kind::ManyChanged => self.stale.extend(self.timelines.keys()),
             _ => {}
         }
+    }
+
+    fn add_author(&mut self, owner: i64, author: i64) {
+        let Some(timeline) = self.timelines.get_mut(&owner) else { return };
+        insert_sorted(&mut timeline.authors, author);
+        show(&mut self.owners_by_author, author, owner);
+    }
+
+    fn remove_author(&mut self, owner: i64, author: i64) {
+        let Some(timeline) = self.timelines.get_mut(&owner) else { return };
+        if let Ok(at) = timeline.authors.binary_search(&author) {
+            timeline.authors.remove(at);
+        }
+        hide(&mut self.owners_by_author, author, owner);
     }
 }
 

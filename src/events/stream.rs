@@ -4,7 +4,8 @@
 //! client resumes from and the join are replayed from the outbox; all later events come from the
 //! hub. Each event therefore arrives exactly once. The authors that the timeline showed at the
 //! resumed position are reconstructed: the owner's follows since then are undone, and reapplied
-//! event by event.
+//! event by event. A block does not say which follows it ended, so the replay begins with it: the
+//! client reads its timeline again after a block.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -182,23 +183,30 @@ impl EventStream {
     /// # Errors
     /// [`Error::Unauthenticated`] when the session has ended; any error of the database.
     pub async fn next(&mut self) -> Result<Option<StreamItem>, Error> {
-        self.wait().await;
         self.previous.clone_from(&self.returned);
-        let item = self.waiting.take().unwrap_or(Ok(None))?;
+        let mut item = None;
+        if !self.is_over && self.waiting.is_none() {
+            item = self.next_replayed().await?;
+        }
+        if item.is_none() {
+            self.wait().await;
+            item = self.waiting.take().unwrap_or(Ok(None))?;
+        }
         if let Some(StreamItem::Event(delivered)) = &item {
             self.returned = delivered.position.clone();
         }
         Ok(item)
     }
 
-    /// Waits until [`Self::next`] returns at once.
+    /// Waits until [`Self::next`] returns an item without waiting for the hub.
     pub async fn wait(&mut self) {
-        if self.waiting.is_none() {
-            self.waiting = Some(self.next_item().await);
+        let is_replaying = !self.replay.is_empty() || !self.to_load.is_empty();
+        if self.waiting.is_none() && (self.is_over || !is_replaying) {
+            self.waiting = Some(self.next_from_hub().await);
         }
     }
 
-    /// The next item, if [`Self::wait`] has found an event.
+    /// The next item, if [`Self::wait`] has received an event from the hub.
     pub fn peek(&self) -> Option<&DeliveredEvent> {
         match &self.waiting {
             Some(Ok(Some(StreamItem::Event(delivered)))) => Some(delivered),
@@ -206,7 +214,7 @@ impl EventStream {
         }
     }
 
-    /// Drops the item that [`Self::wait`] has found.
+    /// Drops the event that [`Self::wait`] has received.
     pub fn skip(&mut self) {
         self.waiting = None;
     }
@@ -231,21 +239,23 @@ impl EventStream {
         is_resumable
     }
 
-    async fn next_item(&mut self) -> Result<Option<StreamItem>, Error> {
+    /// The next item of the replay. `None` after the last.
+    async fn next_replayed(&mut self) -> Result<Option<StreamItem>, Error> {
+        if self.replay.is_empty() && !self.to_load.is_empty() {
+            self.load_replay().await?;
+        }
+        if self.to_load.is_empty() {
+            self.snapshot = None;
+        }
+        let item = self.replay.pop_front();
+        self.is_over |= matches!(item, Some(StreamItem::Lagged { .. }));
+        Ok(item)
+    }
+
+    /// The next item from the hub.
+    async fn next_from_hub(&mut self) -> Result<Option<StreamItem>, Error> {
         if self.is_over {
             return Ok(None);
-        }
-        if self.replay.is_empty() {
-            if self.to_load.is_empty() {
-                self.snapshot = None;
-            } else {
-                // Most streams wait without ever replaying.
-                Box::pin(self.load_replay()).await?;
-            }
-        }
-        if let Some(item) = self.replay.pop_front() {
-            self.is_over = matches!(item, StreamItem::Lagged { .. });
-            return Ok(Some(item));
         }
         let message = match self.messages.try_recv() {
             Ok(message) => Some(message),
@@ -293,7 +303,8 @@ impl EventStream {
     /// The events between `after` and the join that concern the owner's timeline.
     ///
     /// `authors` are those that the timeline showed at the join. `None` if the outbox no longer has
-    /// all of the events, or if they exceed [`outbox::MAX_REPLAYED`].
+    /// all of the events, or if they exceed [`outbox::MAX_REPLAYED`]. Events of an author who
+    /// deletes the account after the join may be missing: a `TimelineReset` follows.
     async fn events_missed_since(
         &self,
         owner: i64,
@@ -306,24 +317,27 @@ impl EventStream {
             return Ok(None);
         }
         let precedes_join = |event: &event::Model| self.last.contains(event.txn);
-        let follows = outbox::follows_after(snapshot, after, owner).await?;
-        let Some(mut follows) = follows else { return Ok(None) };
-        // Those whom the owner follows no longer were authors for a part of the time.
-        let others: Vec<i64> = follows.iter().map(|follow| follow.object).collect();
-        let found = async {
-            snapshot.read(authors.len() + others.len()).await?;
-            outbox::read_for_timeline(snapshot, after, owner, &others).await
-        };
-        let found = match found.await {
+        let changes = outbox::author_changes_after(snapshot, after, owner).await?;
+        let Some(mut changes) = changes else { return Ok(None) };
+        // The snapshot is newer than the join. A user whom the owner has unfollowed since the join
+        // is no longer in the table of follows, so changes after the join are included here.
+        let others = changes.iter().map(|change| change.object).collect();
+        let users = outbox::TimelineUsers { owner, followed: authors.len(), others };
+        let mut found = match outbox::read_for_timeline(snapshot, after, &users).await {
             Ok(Some(found)) => found,
             // The timeline has too many authors for the maximum of work.
             Ok(None) | Err(Error::TooMuchWork { .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
-        follows.retain(precedes_join);
+        changes.retain(precedes_join);
+        if let Some(block) = changes.iter().rposition(|change| change.kind == Kind::Blocked) {
+            changes.drain(..block);
+            found = found.split_off(&changes[0].txn);
+            found.insert(changes[0].txn, changes[0].clone());
+        }
         // Undoes the owner's follows, newest first. The loop below reapplies them.
-        for follow in follows.iter().rev() {
-            apply_follow(&mut authors, follow, Kind::Unfollowed);
+        for change in changes.iter().rev() {
+            apply_follow(&mut authors, change, Kind::Unfollowed);
         }
         let mut missed = VecDeque::new();
         for event in found.into_values().filter(precedes_join) {
@@ -344,9 +358,10 @@ fn session_ended() -> Error {
 /// Whether an event changes the owner's timeline while it shows `authors`.
 fn affects_timeline(event: &event::Model, owner: i64, authors: &HashSet<i64>) -> bool {
     match event.kind {
-        Kind::LogStarted => false,
+        Kind::LogStarted | Kind::Unblocked => false,
         Kind::PostAdded | Kind::PostUpdated | Kind::PostRemoved => authors.contains(&event.actor),
         Kind::Followed | Kind::Unfollowed => event.actor == owner,
+        Kind::Blocked => event.actor == owner || event.object == owner,
         // The outbox does not have the followers of a deleted account.
         Kind::UserRemoved | Kind::ManyChanged => true,
     }

@@ -11,10 +11,12 @@
 mod bookmark;
 mod follow;
 mod post;
+mod relationship;
 mod scheduler;
 mod session;
 mod timeline;
 mod user;
+mod user_list;
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -36,10 +38,9 @@ use crate::retry::{immediately, with_retries};
 use scheduler::BatchScheduler;
 
 pub use bookmark::Bookmarked;
-pub use follow::{
-    FollowExists, FollowList, FollowRow, Follows, Relationship, Relationships, sql as follows_sql,
-};
+pub use follow::FollowExists;
 pub use post::{PostPages, Posts};
+pub use relationship::{Relationship, Relationships};
 pub use scheduler::poll_inline;
 pub use session::Sessions;
 pub use timeline::{
@@ -47,6 +48,7 @@ pub use timeline::{
     Timelines, merge_heads, scan_recent, timeline_rows,
 };
 pub use user::{Usernames, Users, users};
+pub use user_list::{ListedUser, UserList, UserLists, sql as user_list_sql};
 
 /// Maximum number of keys in a batch.
 ///
@@ -204,9 +206,11 @@ loaders! {
     /// Posts by id.
     posts: Posts = |db, viewer| Posts(db);
     /// Pages of followers.
-    followers: Follows = |db, viewer| Follows { db, list: FollowList::Followers };
+    followers: UserLists = |db, viewer| UserLists { db, list: UserList::Followers };
     /// Pages of followed users.
-    following: Follows = |db, viewer| Follows { db, list: FollowList::Following };
+    following: UserLists = |db, viewer| UserLists { db, list: UserList::Following };
+    /// Pages of the users whom a user blocks.
+    blocked: UserLists = |db, viewer| UserLists { db, list: UserList::Blocked };
     /// Whether a user follows another.
     follow_exists: FollowExists = |db, viewer| FollowExists(db);
     /// Pages of a user's posts.

@@ -23,6 +23,7 @@ pub enum CursorKind {
     Bookmarks = 7,
     /// A position in the event stream, not in a list.
     Stream = 8,
+    BlockedUsers = 9,
 }
 
 /// The position of a row in the order of its list.

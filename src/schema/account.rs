@@ -1,4 +1,4 @@
-//! GraphQL types of accounts: viewer, sessions, and mutations for credentials.
+//! GraphQL types of accounts: sessions, and mutations for credentials.
 //!
 //! `register`, `login` and `changePassword` return a new session and make its user the viewer of
 //! the rest of the request. `logout`, `deleteAccount`, and `revokeSession` of the current session
@@ -10,72 +10,16 @@ use async_graphql::{Context, ID, InputObject, Object};
 use entity::session;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::bookmark::BookmarkEdge;
-use super::connection::{Connection, PageArgs, cost_of_posts, multiply_cost, with_count};
 use super::error::{UserErrorInterface, user_errors};
 use super::scalar::DateTime;
 use super::text::ShortText;
-use super::user::User;
-use super::{Outcome, loaders, request, run_mutation, services, viewer};
+use super::viewer::Viewer;
+use super::{Outcome, request, run_mutation, services, viewer};
 use crate::auth::IssuedSession;
 use crate::domain::account::PasswordChange;
 use crate::error::Error;
 use crate::ids::GlobalId;
-use crate::pagination::CursorKind;
 use crate::{auth, domain};
-
-pub struct Viewer(Arc<auth::Viewer>);
-
-impl Viewer {
-    /// The viewer at this point of the request, which mutations can change.
-    pub fn from_context(ctx: &Context<'_>) -> Option<Self> {
-        request(ctx).viewer().map(Self)
-    }
-}
-
-/// The signed-in user's private data.
-#[Object]
-impl Viewer {
-    /// The viewer's public profile.
-    async fn user(&self, ctx: &Context<'_>) -> Result<User, Error> {
-        User::after(ctx, self.0.id()).await?.ok_or_else(Error::account_changed)
-    }
-
-    /// The e-mail address, lower-cased and with its domain in ASCII.
-    ///
-    /// Only the viewer can read it.
-    async fn email(&self, ctx: &Context<'_>) -> Result<ShortText<'_>, Error> {
-        Ok(self.user(ctx).await?.full_row(ctx).await?.email.clone().into())
-    }
-
-    /// The open sessions, newest first.
-    ///
-    /// There are at most 100. A further login ends the oldest session.
-    #[graphql(complexity = "multiply_cost(100, child_complexity)")]
-    async fn sessions(&self, ctx: &Context<'_>) -> Result<Vec<Session>, Error> {
-        let sessions = domain::account::sessions(&loaders(ctx).snapshot, &self.0).await?;
-        Ok(sessions.into_iter().map(Session).collect())
-    }
-
-    /// The viewer's bookmarks, newest bookmark first. Only the viewer can read them.
-    ///
-    /// Errors: `PAGE_SIZE_OUT_OF_RANGE`, `INVALID_CURSOR`.
-    #[graphql(complexity = "with_count(cost_of_posts(first, last, child_complexity))")]
-    async fn bookmarks(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "Number of first entries: 1 to 100. Default: 20 unless `last` is set.")]
-        first: Option<i32>,
-        #[graphql(desc = "Only entries after this cursor.")] after: Option<String>,
-        #[graphql(desc = "Number of last entries: 1 to 100. Cannot be combined with `first`.")]
-        last: Option<i32>,
-        #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
-    ) -> Result<Connection<BookmarkEdge>, Error> {
-        let page = PageArgs { first, after, last, before }.parse(CursorKind::Bookmarks)?;
-        let page = domain::bookmark::page(&loaders(ctx).snapshot, &self.0, &page).await?;
-        Ok(Connection { kind: CursorKind::Bookmarks, page: page.into(), count_source: () })
-    }
-}
 
 pub struct Session(pub session::Model);
 
@@ -110,17 +54,6 @@ impl Session {
     /// Whether this is the session of the current request.
     async fn is_current(&self, ctx: &Context<'_>) -> bool {
         request(ctx).viewer().is_some_and(|viewer| viewer.session().id == self.0.id)
-    }
-}
-
-#[derive(Default)]
-pub struct AccountQuery;
-
-#[Object]
-impl AccountQuery {
-    /// The signed-in user. Null without a token. A wrong or expired token is an error.
-    async fn viewer(&self, ctx: &Context<'_>) -> Option<Viewer> {
-        Viewer::from_context(ctx)
     }
 }
 

@@ -153,6 +153,8 @@ pub enum UserErrorCode {
     NotFound,
     /// The target of the mutation is the viewer's own user.
     SelfTarget,
+    /// The viewer blocks the target of the mutation, or the target blocks the viewer.
+    Blocked,
     /// The viewer has made the maximum number of follows, in total or today (UTC).
     FollowLimitReached,
     /// Too many attempts with credentials, or posts of the day.
@@ -186,6 +188,7 @@ pub enum UserErrorInterface {
     InvalidInput(InvalidInputError),
     NotFound(NotFoundError),
     SelfTarget(SelfTargetError),
+    Blocked(BlockedError),
     Taken(TakenError),
     Credentials(CredentialsError),
     FollowLimit(FollowLimitError),
@@ -217,6 +220,10 @@ user_errors! {
     NotFoundError {}
     /// The target of the mutation is the viewer's own user. Nothing was changed.
     SelfTargetError {}
+    /// The viewer blocks the target of the mutation, or the target blocks the viewer.
+    ///
+    /// Nothing was changed.
+    BlockedError {}
     /// Another account has the username or the e-mail address. Nothing was changed.
     TakenError {}
     /// The password is wrong, or there is no such user. Nothing was changed.
@@ -241,6 +248,7 @@ impl From<&UserErrorKind> for UserErrorCode {
             UserErrorKind::InvalidInput => Self::InvalidInput,
             UserErrorKind::NotFound => Self::NotFound,
             UserErrorKind::SelfTarget => Self::SelfTarget,
+            UserErrorKind::Blocked => Self::Blocked,
             UserErrorKind::UsernameTaken => Self::UsernameTaken,
             UserErrorKind::EmailTaken => Self::EmailTaken,
             UserErrorKind::InvalidCredentials => Self::InvalidCredentials,
@@ -274,6 +282,7 @@ impl From<&UserError> for UserErrorInterface {
             UserErrorKind::InvalidInput => variant!(InvalidInput(InvalidInputError)),
             UserErrorKind::NotFound => variant!(NotFound(NotFoundError)),
             UserErrorKind::SelfTarget => variant!(SelfTarget(SelfTargetError)),
+            UserErrorKind::Blocked => variant!(Blocked(BlockedError)),
             UserErrorKind::UsernameTaken => variant!(Taken(TakenError)),
             UserErrorKind::EmailTaken => variant!(Taken(TakenError)),
             UserErrorKind::InvalidCredentials => {

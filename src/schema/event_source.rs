@@ -14,8 +14,8 @@ pub struct EventSource {
 /// The events of a stream to respond to. Others cost their subscriber nothing.
 pub enum Filter {
     None,
-    /// Follows between the viewer and these users, by default all.
-    Follows {
+    /// Changes of the relationships between the viewer and these users, by default all.
+    Relationships {
         viewer: i64,
         users: Option<Vec<i64>>,
     },
@@ -31,10 +31,13 @@ impl Filter {
         let event = &delivered.event;
         match self {
             Self::None => true,
-            Self::Follows { viewer, users } => {
-                let is_follow = matches!(event.kind, Kind::Followed | Kind::Unfollowed);
+            Self::Relationships { viewer, users } => {
+                let is_of_pair = matches!(
+                    event.kind,
+                    Kind::Followed | Kind::Unfollowed | Kind::Blocked | Kind::Unblocked
+                );
                 let other = other_user(event, *viewer);
-                is_follow && users.as_ref().is_none_or(|users| users.contains(&other))
+                is_of_pair && users.as_ref().is_none_or(|users| users.contains(&other))
             }
             // The deletion of an account is sent to all subscribers, with the rows of their users.
             Self::Counts { user, counts } => {

@@ -11,12 +11,12 @@ use std::sync::LazyLock;
 use async_graphql::{Any, Context, MergedObject, Object, SimpleObject, Union, Value};
 use futures_util::future::try_join_all;
 
-use super::account::AccountQuery;
 use super::connection::multiply_cost;
 use super::node::{Node, NodeQuery};
 use super::post::{Post, PostQuery};
 use super::rate_limit::RateLimitQuery;
 use super::user::{User, UserQuery};
+use super::viewer::ViewerQuery;
 use super::{node, sdl_of};
 use crate::error::Error;
 use crate::ids::GlobalId;
@@ -43,7 +43,7 @@ const DIRECTIVES: [(&str, &str); 3] = [
 /// Read operations that the router offers to its clients.
 #[derive(Default, MergedObject)]
 #[graphql(name = "Query")]
-struct Composed(AccountQuery, UserQuery, PostQuery, RateLimitQuery);
+struct Composed(ViewerQuery, UserQuery, PostQuery, RateLimitQuery);
 
 static SUBGRAPH_SDL: LazyLock<String> = LazyLock::new(|| {
     let sdl = LINK.to_owned() + &sdl_of::<Composed>();
@@ -60,7 +60,7 @@ pub fn subgraph_sdl() -> &'static str {
 #[graphql(name = "Query")]
 pub struct SubgraphQuery(
     NodeQuery,
-    AccountQuery,
+    ViewerQuery,
     UserQuery,
     PostQuery,
     RateLimitQuery,

@@ -7,11 +7,10 @@ use async_graphql::{Context, ID, Object};
 use entity::user;
 use futures_util::future::try_join;
 
-use super::account::Viewer;
 use super::connection::{Connection, Edge, PageArgs, no_page};
 use super::eager::Eager;
 use super::error::{UserErrorInterface, user_errors};
-use super::relationship::Relationship;
+use super::relationship::{Relationship, RelationshipPayload};
 use super::scalar::DateTime;
 use super::text::ShortText;
 use super::user::{User, UserBy};
@@ -20,18 +19,18 @@ use crate::domain;
 use crate::domain::follow::FollowChange;
 use crate::error::Error;
 use crate::ids::GlobalId;
-use crate::loaders::{FollowRow, Follows, Loader, PageKey};
+use crate::loaders::{ListedUser, Loader, PageKey, UserLists};
 use crate::pagination::{CursorKind, encode_cursor};
 
 /// A page of the followers or the followed users of `owner`.
 pub async fn follow_page<E>(
-    loader: &Loader<Follows>,
+    loader: &Loader<UserLists>,
     kind: CursorKind,
     owner: &user::UserSummary,
     args: PageArgs,
 ) -> Result<Connection<E>, Error>
 where
-    E: Edge<Row = FollowRow, CountSource = i32>,
+    E: Edge<Row = ListedUser, CountSource = i32>,
 {
     let key = PageKey { owner: owner.id, page: args.parse(kind)? };
     let page = loader.load(key).await?.ok_or_else(no_page)?;
@@ -50,7 +49,7 @@ macro_rules! follow_edge {
     ($name:ident, $connection:literal, $doc:literal, $node_doc:literal, $reverse:expr) => {
         pub struct $name {
             cursor: String,
-            row: FollowRow,
+            row: ListedUser,
         }
 
         #[doc = $doc]
@@ -68,7 +67,7 @@ macro_rules! follow_edge {
 
             /// When the follow was made.
             async fn followed_at(&self) -> DateTime {
-                DateTime::from_id(self.row.follow_id)
+                DateTime::from_id(self.row.entry_id)
             }
 
             /// Whether the two users follow each other, as of this response. Payloads of later
@@ -81,20 +80,20 @@ macro_rules! follow_edge {
 
         impl Edge for $name {
             const CONNECTION: &'static str = $connection;
-            type Row = FollowRow;
+            type Row = ListedUser;
             type Node = User;
             type Key = i64;
             type CountSource = i32;
 
-            fn new(row: &FollowRow, cursor: String) -> Self {
+            fn new(row: &ListedUser, cursor: String) -> Self {
                 Self { cursor, row: row.clone() }
             }
 
-            fn key(row: &FollowRow) -> i64 {
-                row.follow_id
+            fn key(row: &ListedUser) -> i64 {
+                row.entry_id
             }
 
-            async fn load(row: &FollowRow, _: &Context<'_>) -> Result<User, Error> {
+            async fn load(row: &ListedUser, _: &Context<'_>) -> Result<User, Error> {
                 Ok(User::from(&row.user))
             }
 
@@ -200,7 +199,7 @@ impl FollowPayload {
     /// `None` on failure, and if the follow was removed or a user deleted since.
     async fn edge<E>(&self, ctx: &Context<'_>, kind: CursorKind) -> Result<Option<E>, Error>
     where
-        E: Edge<Row = FollowRow>,
+        E: Edge<Row = ListedUser>,
     {
         let Ok(change) = &self.0.0 else { return Ok(None) };
         let (owner, user) = match kind {
@@ -212,10 +211,10 @@ impl FollowPayload {
             loaders(ctx).users.load(user),
         )
         .await?;
-        let follow_id = follow.and_then(|relationship| relationship.following);
-        let entry = follow_id.zip(user).map(|(follow_id, user)| {
-            let row = FollowRow { owner, follow_id, user: (&*user).into() };
-            E::new(&row, encode_cursor(kind, &follow_id))
+        let entry_id = follow.and_then(|relationship| relationship.following);
+        let entry = entry_id.zip(user).map(|(entry_id, user)| {
+            let row = ListedUser { owner, entry_id, user: (&*user).into() };
+            E::new(&row, encode_cursor(kind, &entry_id))
         });
         Ok(entry)
     }
@@ -259,37 +258,6 @@ impl UnfollowPayload {
     }
 }
 
-pub struct RelationshipPayload(FollowOutcome);
-
-/// Payload of `removeFollower`.
-#[Object]
-impl RelationshipPayload {
-    /// True if the follow was removed. False if there was none, and on failure.
-    async fn changed(&self) -> bool {
-        self.0.has_changed()
-    }
-
-    /// The other user, with counts as of the mutation. Null on failure.
-    async fn user(&self, ctx: &Context<'_>) -> Result<Option<User>, Error> {
-        self.0.user(ctx, |change| change.follower).await
-    }
-
-    /// The viewer, for the new `followersCount` of their user. Null on failure.
-    async fn viewer(&self, ctx: &Context<'_>) -> Option<Viewer> {
-        self.0.0.as_ref().ok().and_then(|_| Viewer::from_context(ctx))
-    }
-
-    /// The viewer's relationship with the user, after the mutation. Null on failure.
-    async fn relationship(&self, ctx: &Context<'_>) -> Result<Option<Relationship>, Error> {
-        Relationship::after(ctx, self.0.id(|change| change.follower)).await
-    }
-
-    /// Expected failures. Empty on success.
-    async fn user_errors(&self) -> Vec<UserErrorInterface> {
-        user_errors(&self.0.0)
-    }
-}
-
 #[derive(Default)]
 pub struct FollowMutation;
 
@@ -299,8 +267,8 @@ impl FollowMutation {
     ///
     /// All posts of the user then appear in the viewer's timeline.
     ///
-    /// User errors: `NOT_FOUND`, `SELF_TARGET`, `FOLLOW_LIMIT_REACHED`. Errors: `UNAUTHENTICATED`,
-    /// `INVALID_ID`.
+    /// User errors: `NOT_FOUND`, `SELF_TARGET`, `BLOCKED`, `FOLLOW_LIMIT_REACHED`. Errors:
+    /// `UNAUTHENTICATED`, `INVALID_ID`.
     async fn follow(
         &self,
         ctx: &Context<'_>,
@@ -336,6 +304,6 @@ impl FollowMutation {
     ) -> Result<RelationshipPayload, Error> {
         let (viewer, by) = (viewer(ctx)?, user.resolve()?);
         let write = || domain::follow::remove_follower(services(ctx), &viewer, &by);
-        Ok(RelationshipPayload(FollowOutcome(run_mutation(ctx, write).await?)))
+        Ok(RelationshipPayload(run_mutation(ctx, write).await?))
     }
 }

@@ -5,6 +5,7 @@
 //! resolvers reach for is in `context`.
 
 mod account;
+mod block;
 mod bookmark;
 mod connection;
 mod context;
@@ -24,6 +25,7 @@ mod subscription;
 mod text;
 mod timeline;
 mod user;
+mod viewer;
 
 use async_graphql::{MergedObject, ObjectType, SDLExportOptions, SchemaBuilder, ValidationMode};
 
@@ -43,7 +45,7 @@ pub type Executable<Q> = async_graphql::Schema<Q, Mutation, Subscription>;
 #[derive(Default, MergedObject)]
 pub struct Query(
     node::NodeQuery,
-    account::AccountQuery,
+    viewer::ViewerQuery,
     user::UserQuery,
     post::PostQuery,
     rate_limit::RateLimitQuery,
@@ -60,6 +62,7 @@ pub struct Mutation(
     account::AccountMutation,
     profile::ProfileMutation,
     follow::FollowMutation,
+    block::BlockMutation,
     post::PostMutation,
     bookmark::BookmarkMutation,
 );

@@ -5,9 +5,9 @@
 
 use async_graphql::{Context, InputObject, MaybeUndefined, Object};
 
-use super::account::Viewer;
 use super::error::{UserErrorInterface, user_errors};
 use super::user::User;
+use super::viewer::Viewer;
 use super::{Outcome, request, run_mutation, services, viewer};
 use crate::domain;
 use crate::error::Error;

@@ -1,11 +1,14 @@
-//! GraphQL type of the relationship between the viewer and another user.
+//! GraphQL types of the relationship between the viewer and another user.
 
 use async_graphql::{Context, Enum, ID, Object};
 use futures_util::future::try_join;
 
+use super::error::{UserErrorCode, UserErrorInterface, user_errors};
 use super::scalar::DateTime;
 use super::user::User;
-use super::{loaders, viewer};
+use super::viewer::Viewer;
+use super::{Outcome, loaders, viewer};
+use crate::domain::RelationshipChange;
 use crate::error::Error;
 use crate::ids::GlobalId;
 use crate::loaders::Relationship as RelationshipRow;
@@ -25,7 +28,7 @@ pub struct Relationship {
     row: RelationshipRow,
 }
 
-/// The follows between the viewer and one other user, in both directions.
+/// Everything between the viewer and one other user.
 #[Object]
 impl Relationship {
     /// Opaque, globally unique id. It is different for each pair of viewer and user.
@@ -62,10 +65,23 @@ impl Relationship {
     }
 
     /// Whether the viewer may follow the other user, or already does.
-    ///
-    /// Currently always true.
     async fn can_follow(&self) -> bool {
-        self.viewer != self.user
+        self.row.can_follow()
+    }
+
+    /// The code that `follow` would fail with. Null if `canFollow` is true.
+    async fn cannot_follow_reason(&self) -> Option<UserErrorCode> {
+        (!self.row.can_follow()).then_some(UserErrorCode::Blocked)
+    }
+
+    /// Whether the viewer blocks the other user.
+    async fn blocking(&self) -> bool {
+        self.row.blocking.is_some()
+    }
+
+    /// Whether the other user blocks the viewer.
+    async fn blocked_by(&self) -> bool {
+        self.row.blocked_by.is_some()
     }
 
     /// Whether the viewer and the other user follow each other.
@@ -88,5 +104,39 @@ impl Relationship {
         let relationship = Self::load(ctx, viewer(ctx)?.id(), id);
         let (relationship, user) = try_join(relationship, User::after(ctx, id)).await?;
         Ok(user.map(|_| relationship))
+    }
+}
+
+pub struct RelationshipPayload(pub Outcome<RelationshipChange>);
+
+/// Payload of a mutation of the relationship between the viewer and another user.
+#[Object]
+impl RelationshipPayload {
+    /// True if anything changed. False if nothing had to change, and on failure.
+    async fn changed(&self) -> bool {
+        self.0.as_ref().is_ok_and(|change| change.changed)
+    }
+
+    /// The other user, with counts as of the mutation. Null on failure.
+    async fn user(&self, ctx: &Context<'_>) -> Result<Option<User>, Error> {
+        match &self.0 {
+            Ok(change) => User::after(ctx, change.user).await,
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// The viewer, for the new counts of their user. Null on failure.
+    async fn viewer(&self, ctx: &Context<'_>) -> Option<Viewer> {
+        self.0.as_ref().ok().and_then(|_| Viewer::from_context(ctx))
+    }
+
+    /// The viewer's relationship with the user, after the mutation. Null on failure.
+    async fn relationship(&self, ctx: &Context<'_>) -> Result<Option<Relationship>, Error> {
+        Relationship::after(ctx, self.0.as_ref().ok().map(|change| change.user)).await
+    }
+
+    /// Expected failures. Empty on success.
+    async fn user_errors(&self) -> Vec<UserErrorInterface> {
+        user_errors(&self.0)
     }
 }

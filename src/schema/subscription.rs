@@ -107,7 +107,7 @@ pub struct TimelineReset {
 
 #[ComplexObject]
 impl TimelineReset {
-    /// The user that the viewer followed or unfollowed.
+    /// The other user of the follow, unfollow or block.
     ///
     /// Null if an account was deleted, if a command of the operator changed the data, or if the
     /// user no longer exists.
@@ -136,7 +136,7 @@ pub struct StreamLagged {
     resume_after: Option<String>,
 }
 
-/// A follow between the viewer and another user was created or removed.
+/// The relationship between the viewer and another user has changed.
 #[derive(SimpleObject)]
 pub struct RelationshipEvent {
     /// When the event occurred.
@@ -180,7 +180,7 @@ impl Subscription {
         Ok(response(Ok(None)))
     }
 
-    /// New and removed follows between the viewer and other users, in both directions.
+    /// Follows and blocks between the viewer and other users, in both directions.
     ///
     /// A client that falls behind gets `UNAVAILABLE` and must subscribe again.
     ///
@@ -198,7 +198,7 @@ impl Subscription {
         }
         let users = user_ids.map(|ids| parse_user_ids(&ids)).transpose()?;
         let stream = events(ctx).follows(viewer.id(), Some(&viewer)).await?;
-        let filter = Filter::Follows { viewer: viewer.id(), users };
+        let filter = Filter::Relationships { viewer: viewer.id(), users };
         request(ctx).keep_event_source(EventSource { stream, filter });
         Ok(response(Ok(None)))
     }
@@ -354,10 +354,12 @@ fn timeline_event(owner: i64, item: StreamItem) -> Option<TimelineEvent> {
             let post_id = GlobalId::Post(event.object).encode().into();
             TimelineEvent::Removed(TimelinePostRemoved { cursor, occurred_at, post_id })
         }
-        Kind::Followed | Kind::Unfollowed | Kind::UserRemoved | Kind::ManyChanged => {
-            let is_follow = matches!(event.kind, Kind::Followed | Kind::Unfollowed);
-            let user = is_follow.then_some(event.object);
+        Kind::Followed | Kind::Unfollowed | Kind::Blocked | Kind::Unblocked => {
+            let user = Some(other_user(event, owner));
             TimelineEvent::Reset(TimelineReset { cursor, occurred_at, user })
+        }
+        Kind::UserRemoved | Kind::ManyChanged => {
+            TimelineEvent::Reset(TimelineReset { cursor, occurred_at, user: None })
         }
     })
 }

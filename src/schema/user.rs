@@ -244,8 +244,12 @@ impl User {
     /// Whether the viewer may follow this user, or already does.
     ///
     /// False for the viewer's own user and for anonymous requests.
-    async fn viewer_can_follow(&self, ctx: &Context<'_>) -> bool {
-        request(ctx).viewer().is_some() && !self.is_current_viewer(ctx)
+    async fn viewer_can_follow(&self, ctx: &Context<'_>) -> Result<bool, Error> {
+        if request(ctx).viewer().is_none() || self.is_current_viewer(ctx) {
+            return Ok(false);
+        }
+        let row = loaders(ctx).relationships.load(self.summary.id).await?;
+        Ok(row.unwrap_or_default().can_follow())
     }
 
     /// The viewer's relationship with this user.

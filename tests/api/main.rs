@@ -6,6 +6,7 @@
 
 mod account;
 mod avatar;
+mod block;
 mod bookmark;
 mod clock;
 mod concurrent_commands;

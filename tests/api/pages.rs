@@ -13,7 +13,7 @@ use crate::support::app::TestApp;
 ///
 /// In the document, `PAGE` stands for the arguments of the connection, and `BODY` for its
 /// selection. The field names a node.
-const CONNECTIONS: [(&str, &str, &str); 7] = [
+const CONNECTIONS: [(&str, &str, &str); 8] = [
     ("/users", "{ users(PAGE) { BODY } }", "username"),
     ("/posts", "{ posts(PAGE) { BODY } }", "body"),
     ("/user/posts", "{ user(by: {username: \"john\"}) { posts(PAGE) { BODY } } }", "body"),
@@ -29,6 +29,7 @@ const CONNECTIONS: [(&str, &str, &str); 7] = [
     ),
     ("/user/timeline", "{ user(by: {username: \"john\"}) { timeline(PAGE) { BODY } } }", "body"),
     ("/viewer/bookmarks", "{ viewer { bookmarks(PAGE) { BODY } } }", "body"),
+    ("/viewer/blockedUsers", "{ viewer { blockedUsers(PAGE) { BODY } } }", "username"),
 ];
 
 #[test]
@@ -38,13 +39,15 @@ fn connections_lists_every_connection_of_the_schema() {
     assert_eq!(fields.count(), CONNECTIONS.len(), "add the new connection to CONNECTIONS");
 }
 
-/// Registers john with 7 followers, 7 followed users, 7 bookmarks and 10 posts.
+/// Registers john with 10 posts and 7 entries in each other list.
 async fn fill(app: &TestApp) -> Actor<'_> {
     let john = app.register("john").await;
     for n in 0..7 {
         let friend = app.register(&format!("friend_{n}")).await;
         friend.follow(&john).await;
         john.follow(&friend).await;
+        app.register(&format!("foe_{n}")).await;
+        john.mutate(&format!("block(user: {{username: \"foe_{n}\"}}) {{ changed }}")).await;
         let post = if n % 2 == 0 { &friend } else { &john };
         let id = post.write(&format!("post {n}")).await;
         let _ = john.write(&format!("own post {n}")).await;

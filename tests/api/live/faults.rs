@@ -60,7 +60,7 @@ async fn an_event_of_an_unknown_kind_is_a_reset_and_later_events_follow() {
     john.follow(susan).await;
     let (before, _) = read_timeline(john).await;
     let mut events = john.subscribe_and_join(TIMELINE, json!({})).await;
-    run(&app, "INSERT INTO event (kind, actor, object, at) SELECT 99, 1, 1, max(at) FROM event")
+    run(&app, "INSERT INTO event (kind, actor, object, at) SELECT 199, 1, 1, max(at) FROM event")
         .await;
     susan.write("one").await;
     assert_eq!(summaries(&mut events, 2).await, ["!null", "+one"]);

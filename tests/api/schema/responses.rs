@@ -42,7 +42,7 @@ async fn samples(john: &Actor<'_>, susan: &Actor<'_>) -> Samples {
 
 /// Registers `others` and john, who all follow each other.
 ///
-/// Each of them also bookmarks a post of every user.
+/// Each of them also bookmarks a post of every user. John blocks a further user.
 async fn fill<'a>(app: &'a TestApp, others: &[&str]) -> (Actor<'a>, Samples) {
     let mut all = Vec::new();
     for name in others.iter().chain(&["john"]) {
@@ -56,6 +56,8 @@ async fn fill<'a>(app: &'a TestApp, others: &[&str]) -> (Actor<'a>, Samples) {
         other.mutate(&format!("bookmark(postId: \"{post}\") {{ changed }}")).await;
     }
     let john = all.pop().unwrap();
+    app.register("blocked").await;
+    john.mutate("block(user: {username: \"blocked\"}) { changed }").await;
     let samples = samples(&john, &all[0]).await;
     (john, samples)
 }
@@ -253,8 +255,9 @@ async fn every_field_and_argument_gets_a_response_that_conforms_to_the_schema() 
         "deletePost.id": "deleted post" });
     let own_or_taken = json!({ "UserBy": { "username": "john" }, "username": "susan",
         "EditPostInput.id": "deleted post", "currentPassword": "wrong" });
+    let blocked = json!({ "UserBy": { "username": "blocked" } });
     for field in schema.fields("Mutation") {
-        for invalid in [None, Some(&unknown), Some(&own_or_taken)] {
+        for invalid in [None, Some(&unknown), Some(&own_or_taken), Some(&blocked)] {
             check_mutation(&mut conformance, field, invalid).await;
         }
     }

@@ -1,0 +1,98 @@
+//! Loader of lists of users, such as followers, by page.
+//!
+//! Its statement joins the listed users' summaries, so that most queries need no further statement
+//! for them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use entity::user;
+use sea_orm::{FromQueryResult, QueryResult};
+
+use super::{Batch, PageKey, pages};
+use crate::database::{Engine, Snapshot};
+use crate::error::Error;
+use crate::pagination::{Direction, Page, page_sql};
+
+/// A list of users that belongs to a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserList {
+    /// The users that follow the owner.
+    Followers,
+    /// The users that the owner follows.
+    Following,
+    /// The users whom the owner blocks.
+    Blocked,
+}
+
+impl UserList {
+    /// The table of the list, and its columns with the owner and with the listed user.
+    fn columns(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::Followers => ("follow", "followed_id", "follower_id"),
+            Self::Following => ("follow", "follower_id", "followed_id"),
+            Self::Blocked => ("block", "blocker_id", "blocked_id"),
+        }
+    }
+}
+
+/// An entry of a list of users.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedUser {
+    /// Id of the user that the list belongs to.
+    pub owner: i64,
+    /// Id of the row of the list's table.
+    ///
+    /// It holds the time of the entry and orders the list.
+    pub entry_id: i64,
+    /// The listed user.
+    pub user: user::UserSummary,
+}
+
+impl FromQueryResult for ListedUser {
+    fn from_query_result(row: &QueryResult, prefix: &str) -> Result<Self, sea_orm::DbErr> {
+        const NEXT: usize = user::UserSummary::COLUMNS;
+        Ok(Self {
+            user: user::UserSummary::from_query_result(row, prefix)?,
+            owner: row.try_get_by_index(NEXT)?,
+            entry_id: row.try_get_by_index(NEXT + 1)?,
+        })
+    }
+}
+
+/// Pages of a list, newest entry first.
+pub struct UserLists {
+    pub(super) db: Snapshot,
+    pub(super) list: UserList,
+}
+
+impl Batch for UserLists {
+    type Key = PageKey;
+    type Value = Arc<Page<ListedUser>>;
+
+    async fn load(&self, keys: &[PageKey]) -> Result<HashMap<PageKey, Self::Value>, Error> {
+        pages(
+            &self.db,
+            keys,
+            |engine, direction| sql(engine, self.list, direction),
+            |request, rows| Arc::new(Page::new(request, rows, |row: &ListedUser| row.entry_id)),
+            |row| row.owner,
+            |key| key.page.rows(),
+        )
+        .await
+    }
+}
+
+/// The statement for pages of a list, with the listed users' summaries.
+///
+/// Its parameters are those of [`page_sql`].
+pub fn sql(engine: Engine, list: UserList, direction: Direction) -> String {
+    let (table, owner_column, user_column) = list.columns();
+    let rows = page_sql(engine, table, owner_column, direction);
+    let summary = user::SUMMARY_COLUMNS;
+    format!(
+        "SELECT {summary}, page.owner, page.entry_id FROM ( \
+           SELECT owner.value AS owner, {table}.id AS entry_id, {table}.{user_column} AS other \
+           FROM {rows}) AS page CROSS JOIN \"user\" WHERE \"user\".id = page.other"
+    )
+}

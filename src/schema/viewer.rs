@@ -1,0 +1,105 @@
+//! GraphQL type of the viewer: the private data of the signed-in user.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Object};
+
+use super::account::Session;
+use super::block::BlockedUserEdge;
+use super::bookmark::BookmarkEdge;
+use super::connection::{
+    Connection, PageArgs, cost, cost_of_posts, multiply_cost, no_page, with_count,
+};
+use super::text::ShortText;
+use super::user::User;
+use super::{loaders, request};
+use crate::error::Error;
+use crate::loaders::PageKey;
+use crate::pagination::CursorKind;
+use crate::{auth, domain};
+
+pub struct Viewer(pub Arc<auth::Viewer>);
+
+impl Viewer {
+    /// The viewer at this point of the request, which mutations can change.
+    pub fn from_context(ctx: &Context<'_>) -> Option<Self> {
+        request(ctx).viewer().map(Self)
+    }
+}
+
+/// The signed-in user's private data.
+#[Object]
+impl Viewer {
+    /// The viewer's public profile.
+    async fn user(&self, ctx: &Context<'_>) -> Result<User, Error> {
+        User::after(ctx, self.0.id()).await?.ok_or_else(Error::account_changed)
+    }
+
+    /// The e-mail address, lower-cased and with its domain in ASCII.
+    ///
+    /// Only the viewer can read it.
+    async fn email(&self, ctx: &Context<'_>) -> Result<ShortText<'_>, Error> {
+        Ok(self.user(ctx).await?.full_row(ctx).await?.email.clone().into())
+    }
+
+    /// The open sessions, newest first.
+    ///
+    /// There are at most 100. A further login ends the oldest session.
+    #[graphql(complexity = "multiply_cost(100, child_complexity)")]
+    async fn sessions(&self, ctx: &Context<'_>) -> Result<Vec<Session>, Error> {
+        let sessions = domain::account::sessions(&loaders(ctx).snapshot, &self.0).await?;
+        Ok(sessions.into_iter().map(Session).collect())
+    }
+
+    /// The viewer's bookmarks, newest bookmark first. Only the viewer can read them.
+    ///
+    /// Errors: `PAGE_SIZE_OUT_OF_RANGE`, `INVALID_CURSOR`.
+    #[graphql(complexity = "with_count(cost_of_posts(first, last, child_complexity))")]
+    async fn bookmarks(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Number of first entries: 1 to 100. Default: 20 unless `last` is set.")]
+        first: Option<i32>,
+        #[graphql(desc = "Only entries after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Number of last entries: 1 to 100. Cannot be combined with `first`.")]
+        last: Option<i32>,
+        #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
+    ) -> Result<Connection<BookmarkEdge>, Error> {
+        let page = PageArgs { first, after, last, before }.parse(CursorKind::Bookmarks)?;
+        let page = domain::bookmark::page(&loaders(ctx).snapshot, &self.0, &page).await?;
+        Ok(Connection { kind: CursorKind::Bookmarks, page: page.into(), count_source: () })
+    }
+
+    /// The users whom the viewer blocks, newest block first.
+    ///
+    /// Only the viewer can read them.
+    ///
+    /// Errors: `PAGE_SIZE_OUT_OF_RANGE`, `INVALID_CURSOR`.
+    #[graphql(complexity = "with_count(cost(first, last, child_complexity))")]
+    async fn blocked_users(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Number of first entries: 1 to 100. Default: 20 unless `last` is set.")]
+        first: Option<i32>,
+        #[graphql(desc = "Only entries after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Number of last entries: 1 to 100. Cannot be combined with `first`.")]
+        last: Option<i32>,
+        #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
+    ) -> Result<Connection<BlockedUserEdge>, Error> {
+        let page = PageArgs { first, after, last, before }.parse(CursorKind::BlockedUsers)?;
+        let key = PageKey { owner: self.0.id(), page };
+        let page = loaders(ctx).blocked.load(key).await?.ok_or_else(no_page)?;
+        Ok(Connection { kind: CursorKind::BlockedUsers, page, count_source: () })
+    }
+}
+
+#[derive(Default)]
+pub struct ViewerQuery;
+
+#[Object]
+impl ViewerQuery {
+    /// The signed-in user. Null without a token. A wrong or expired token is an error.
+    async fn viewer(&self, ctx: &Context<'_>) -> Option<Viewer> {
+        Viewer::from_context(ctx)
+    }
+}
