@@ -43,7 +43,8 @@ def test_one_network_cannot_starve_another_network(harness, server, check):
 def check_unread_responses(harness, check, server, canary_token):
     """Requests large responses on many connections and does not read the responses."""
     memory_before, streams = server.peak_memory_mb(), []
-    with Canary(server, canary_token, COUNTED_RESPONSE, address=OTHER_NETWORK) as canary:
+    # At most 20 responses of 100 kB each second: the bytes are charged to the canary, too.
+    with Canary(server, canary_token, COUNTED_RESPONSE, 0.05, OTHER_NETWORK) as canary:
         for _ in range(CONNECTIONS):
             stream = socket.socket()
             stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

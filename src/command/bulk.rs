@@ -143,10 +143,22 @@ impl<'a> Bulk<'a> {
     }
 
     /// Adds the follows that do not exist yet, and returns their number.
+    ///
+    /// A follow between users of whom one blocks the other is not added.
     pub async fn add_new_follows(&self, follows: &[Follow]) -> Result<u64, DbErr> {
-        // Without WHERE, SQLite parses ON CONFLICT as the ON of a join.
-        let on_conflict = "WHERE true ON CONFLICT (follower_id, followed_id) DO NOTHING";
-        let add = format!("{} {on_conflict}", self.add_follows_sql());
+        let (follower, followed) = ("value ->> 1", "value ->> 2");
+        let is_blocked = |blocker, blocked| {
+            format!(
+                "EXISTS (SELECT 1 FROM block WHERE blocker_id = CAST({blocker} AS bigint) \
+                 AND blocked_id = CAST({blocked} AS bigint))"
+            )
+        };
+        let add = format!(
+            "{} WHERE NOT {} AND NOT {} ON CONFLICT (follower_id, followed_id) DO NOTHING",
+            self.add_follows_sql(),
+            is_blocked(follower, followed),
+            is_blocked(followed, follower)
+        );
         self.execute(&add, [follow_rows(follows)?]).await
     }
 

@@ -34,10 +34,11 @@ pub async fn block(
          ON CONFLICT (blocker_id, blocked_id) DO NOTHING",
         [services.ids.next().into(), blocker.into(), blocked.into()],
     );
-    let changed = transaction.execute_raw(statement).await?.rows_affected() > 0;
+    let mut changed = transaction.execute_raw(statement).await?.rows_affected() > 0;
+    for (follower, followed) in [(blocker, blocked), (blocked, blocker)] {
+        changed |= delete_follow(&transaction, follower, followed).await?;
+    }
     if changed {
-        delete_follow(&transaction, blocker, blocked).await?;
-        delete_follow(&transaction, blocked, blocker).await?;
         services.record_event(&transaction, event::Kind::Blocked, blocker, blocked).await?;
     }
     services.commit(transaction, viewer).await?;

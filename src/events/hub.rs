@@ -164,6 +164,10 @@ impl EventHub {
         let posts = events.iter().filter(|event| carries_post(event) && may_be_shown(event.actor));
         let authors = posts.clone().map(|event| event.actor);
         let mut users: HashSet<i64> = authors.collect();
+        // With their rows, subscribers of counts see whether these have changed.
+        let blocks =
+            events.iter().filter(|event| matches!(event.kind, Kind::Blocked | Kind::Unblocked));
+        users.extend(blocks.flat_map(|event| [event.actor, event.object]));
         if events.iter().any(|event| event.kind == Kind::UserRemoved) {
             users.extend(registry.subscribed_users());
         }

@@ -1,7 +1,7 @@
 //! Live updates: a transactional outbox, dispatched to the instance's subscribers.
 //!
-//! A write that changes posts, follows or blocks, or deletes an account, records an event in its own
-//! transaction (`crate::domain`). One task per instance, the hub, reads new events whenever
+//! A write that changes posts, follows or blocks, or deletes an account, records an event in its
+//! own transaction (`crate::domain`). One task per instance, the hub, reads new events whenever
 //! [`Database::notifier`] wakes it, and dispatches each event to the subscribers concerned. A post
 //! goes to the connected subscribers whose timelines show its author, however many other users
 //! follow that author. `outbox` reads the table, `hub` is the task, `registry` maps events to
@@ -54,7 +54,8 @@ pub struct DeliveredEvent {
     pub post: Option<TimelineRow>,
     /// Current rows of the posts' authors, read once for all subscribers.
     ///
-    /// After the deletion of an account, also those of all users that have subscribers.
+    /// After a block, also those of both users. After the deletion of an account, also those of all
+    /// users that have subscribers.
     pub users: Arc<Users>,
 }
 

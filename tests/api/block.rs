@@ -5,9 +5,10 @@
 use futures_util::future::join_all;
 use indicatif::ProgressBar;
 use rookery::command::doctor;
+use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
 
-use crate::live::{TIMELINE, summary};
+use crate::live::{COUNTS, TIMELINE, summary};
 use crate::support::actors::{Actor, texts};
 use crate::support::app::TestApp;
 
@@ -211,5 +212,39 @@ async fn concurrent_follows_and_blocks_leave_exact_counts() {
             assert_eq!(error["code"], "BLOCKED");
         }
     }
+    assert_eq!(doctor_report(&app).await, "no problems found\n");
+}
+
+/// A block that ended no follow changes no counts.
+#[tokio::test]
+async fn subscribers_of_counts_notice_only_blocks_that_end_a_follow() {
+    let app = TestApp::new().await;
+    let actors = app.actors().await;
+    let (john, susan, mary) = (&actors.john, &actors.susan, &actors.mary);
+    john.follow(susan).await;
+    let mut counts = mary.subscribe_and_join(COUNTS, json!({ "userId": john.id })).await;
+    assert_eq!(counts.next().await["followingCount"], 1);
+    change("block", john, mary).await;
+    change("unblock", john, mary).await;
+    change("block", john, susan).await;
+    assert_eq!(counts.next().await["followingCount"], 0);
+    counts.assert_idle().await;
+}
+
+/// The service itself adds no such follow.
+#[tokio::test]
+async fn a_follow_despite_a_block_is_found_and_removed_by_doctor() {
+    let app = TestApp::new().await;
+    let (john, susan) = (app.register("john").await, app.register("susan").await);
+    change("block", &john, &susan).await;
+    let insert = "INSERT INTO follow (id, follower_id, followed_id) \
+        SELECT 1, blocked_id, blocker_id FROM block";
+    let transaction = app.database().begin().await.unwrap();
+    transaction.execute_unprepared(insert).await.unwrap();
+    transaction.commit().await.unwrap();
+    let report = doctor_report(&app).await;
+    assert!(report.contains("users follow despite a block"), "{report}");
+    let hidden = ProgressBar::hidden();
+    doctor::run(app.database(), true, &hidden).await.unwrap();
     assert_eq!(doctor_report(&app).await, "no problems found\n");
 }

@@ -34,6 +34,7 @@ pub fn all(engine: Engine) -> Vec<Check> {
         checks.push(missing_events());
     }
     checks.extend(DUPLICATES.map(duplicates));
+    checks.push(rows("users follow despite a block", "follow", DESPITE_BLOCK, Repair::Delete));
     checks.extend(times(engine));
     checks.extend(texts(engine));
     checks
@@ -101,6 +102,11 @@ const DUPLICATES: [(&str, &str, bool); 6] = [
     ("block", "blocker_id, blocked_id", true),
     ("bookmark", "user_id, post_id", true),
 ];
+
+/// A follow between users of whom one blocks the other.
+const DESPITE_BLOCK: &str = "EXISTS (SELECT 1 FROM block \
+    WHERE (blocker_id = follower_id AND blocked_id = followed_id) \
+    OR (blocker_id = followed_id AND blocked_id = follower_id))";
 
 fn duplicates((table, key, is_deleted): (&str, &str, bool)) -> Check {
     let sql = format!(

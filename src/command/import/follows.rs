@@ -28,7 +28,7 @@ pub struct Summary {
     pub follows_read: u64,
     pub users_added: u64,
     pub follows_added: u64,
-    /// Follows that an earlier line of the file has.
+    /// Follows that an earlier line of the file has, or that a block prevents.
     pub duplicates: u64,
     /// Follows that existed before the import.
     pub existing: u64,

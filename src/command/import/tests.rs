@@ -334,3 +334,14 @@ async fn invalid_posts_are_reported_and_nothing_is_imported() {
     }
     assert_eq!(database.count("post").await, 0);
 }
+
+#[tokio::test]
+async fn follow_despite_a_block_is_not_imported() {
+    let database = TestDatabase::new().await;
+    import_follows(&database, "1 2").await.unwrap();
+    database.tamper("DELETE FROM follow").await;
+    let block = "INSERT INTO block (id, blocker_id, blocked_id) SELECT 1, min(id), max(id)";
+    database.tamper(&format!("{block} FROM \"user\"")).await;
+    let summary = import_follows(&database, "1 2\n2 1\n1 3").await.unwrap();
+    assert_eq!((summary.follows_added, summary.duplicates), (1, 2));
+}
