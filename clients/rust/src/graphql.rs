@@ -82,6 +82,7 @@ pub enum UserErrorCode {
     InvalidInput,
     NotFound,
     SelfTarget,
+    Blocked,
     FollowLimitReached,
     TooManyRequests,
     UsernameTaken,

@@ -24,6 +24,7 @@ export function explain(masked: FragmentType<typeof Problem>): string {
       return `${message} Try again in ${problem.retryAfterSeconds} s.`
     case 'NotFoundError':
     case 'SelfTargetError':
+    case 'BlockedError':
     case 'FollowLimitError':
     case 'CredentialsError':
       return message
