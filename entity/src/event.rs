@@ -48,6 +48,10 @@ pub enum Kind {
     Blocked = 6,
     /// The actor unblocked the user `object`.
     Unblocked = 7,
+    /// The actor muted the user `object`, or changed the settings of the mute.
+    Muted = 8,
+    /// The actor's mute of the user `object` ended.
+    Unmuted = 9,
     /// The actor's account was deleted, with all its posts and follows.
     ///
     /// This kind and all later ones concern every timeline: replays read them by an index of their

@@ -93,6 +93,11 @@ tables! {
         counts: [],
         local_columns: [],
     }
+    mute {
+        references: ["muter_id" -> "user", "muted_id" -> "user"],
+        counts: ["mutes_count" by "muter_id"],
+        local_columns: [],
+    }
     post {
         references: ["author_id" -> "user"],
         counts: ["posts_count" by "author_id"],

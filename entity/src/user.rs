@@ -1,4 +1,4 @@
-//! A user: profile, password hash, and three counts of other rows.
+//! A user: profile, password hash, and counts of other rows.
 //!
 //! The counts are stored, so that a list of users needs no aggregates. Every write of a counted row
 //! updates them in its transaction.
@@ -42,6 +42,8 @@ pub struct Model {
     pub following_count: i32,
     /// Number of posts of this user.
     pub posts_count: i32,
+    /// Number of users whom this user mutes, including mutes that have just expired.
+    pub mutes_count: i32,
     /// The day of the user's last follow, in days since 1970-01-01 UTC.
     pub follows_day: i32,
     /// Number of follows made on `follows_day`, including those that were undone.
@@ -77,17 +79,19 @@ pub struct UserSummary {
     pub followers_count: i32,
     pub following_count: i32,
     pub posts_count: i32,
+    pub mutes_count: i32,
 }
 
 /// The columns of a [`UserSummary`], as a select list.
 ///
 /// They come first in the statements that read one, because they are read by index.
 pub const SUMMARY_COLUMNS: &str = "\"user\".id, \"user\".username, \"user\".display_name, \
-    \"user\".followers_count, \"user\".following_count, \"user\".posts_count";
+    \"user\".followers_count, \"user\".following_count, \"user\".posts_count, \
+    \"user\".mutes_count";
 
 impl UserSummary {
     /// Number of columns.
-    pub const COLUMNS: usize = 6;
+    pub const COLUMNS: usize = 7;
 }
 
 /// Reads columns by index: a look-up by name takes longer than everything else.
@@ -100,6 +104,7 @@ impl FromQueryResult for UserSummary {
             followers_count: row.try_get_by_index(3)?,
             following_count: row.try_get_by_index(4)?,
             posts_count: row.try_get_by_index(5)?,
+            mutes_count: row.try_get_by_index(6)?,
         })
     }
 }
@@ -113,6 +118,7 @@ impl From<&Model> for UserSummary {
             followers_count: user.followers_count,
             following_count: user.following_count,
             posts_count: user.posts_count,
+            mutes_count: user.mutes_count,
         }
     }
 }

@@ -19,6 +19,7 @@ mod m20261129_000009_post_usage;
 mod m20261130_000010_event_actor;
 mod m20261201_000011_event_kinds;
 mod m20261201_000012_block;
+mod m20261201_000013_mute;
 
 /// The list of all migrations, in order.
 pub struct Migrator;
@@ -39,6 +40,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261130_000010_event_actor::Migration),
             Box::new(m20261201_000011_event_kinds::Migration),
             Box::new(m20261201_000012_block::Migration),
+            Box::new(m20261201_000013_mute::Migration),
         ]
     }
 }

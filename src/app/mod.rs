@@ -14,7 +14,7 @@ use crate::auth::Passwords;
 use crate::clock;
 use crate::config::{AccountsConfig, Config};
 use crate::database::Database;
-use crate::domain::{FollowLimits, PostLimits, Services};
+use crate::domain::{self, FollowLimits, PostLimits, Services};
 use crate::events::{EventConfig, EventHub};
 use crate::graphql::GraphqlEngine;
 use crate::http::{self, AppState, Shutdown};
@@ -29,6 +29,10 @@ const POLL_WITH_NOTIFY: Duration = Duration::from_secs(2);
 const POLL_WITHOUT_NOTIFY: Duration = Duration::from_millis(500);
 /// Interval between evictions of rate limits that have no effect any more.
 const EVICTION_INTERVAL: Duration = Duration::from_mins(1);
+/// Interval between searches for mutes that have expired.
+const MUTE_EXPIRY_INTERVAL: Duration = Duration::from_secs(2);
+/// Without subscribers, one of so many searches takes place.
+const IDLE_PASSES: u64 = 30;
 
 /// One instance of the application. Clones share it.
 #[derive(Clone)]
@@ -63,6 +67,7 @@ impl App {
         let engine = GraphqlEngine::build(config, services, &events, Arc::clone(&metrics))?;
         let engine = Arc::new(engine);
         spawn_eviction(Arc::downgrade(&throttle), Arc::downgrade(&engine.cost_limiter));
+        spawn_mute_expiry(Arc::downgrade(&engine), events.clone());
         metrics.register_collector(ServerCollector {
             database: database.clone(),
             passwords: passwords.clone(),
@@ -140,6 +145,22 @@ fn spawn_eviction(throttle: Weak<CredentialThrottle>, cost_limiter: Weak<CostRat
             cost.evict_idle();
             drop((throttle, cost));
             interval.tick().await;
+        }
+    });
+}
+
+/// Ends mutes that have expired, for as long as the application exists.
+fn spawn_mute_expiry(engine: Weak<GraphqlEngine>, events: EventHub) {
+    tokio::spawn(async move {
+        for pass in 1_u64.. {
+            tokio::time::sleep(MUTE_EXPIRY_INTERVAL).await;
+            let Some(engine) = engine.upgrade() else { return };
+            // Reads find out by themselves; only streams need the event.
+            if events.subscribers() == 0 && pass % IDLE_PASSES != 0 {
+                continue;
+            }
+            // After an error, such as an outage of the database, the next pass tries again.
+            while domain::mute::end_expired(&engine.services).await.unwrap_or_default() {}
         }
     });
 }

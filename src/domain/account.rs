@@ -83,6 +83,7 @@ pub async fn register(
         posts_day: Set(0),
         posts_made: Set(0),
         post_bytes_made: Set(0),
+        mutes_count: Set(0),
         ..Default::default()
     };
     let user = user.insert(&transaction).await.map_err(error::from_unique_violation)?;
@@ -209,10 +210,9 @@ pub async fn change_password(
     Ok(issued)
 }
 
-/// Deletes the viewer's account with its posts, bookmarks, follows and sessions.
+/// Deletes the viewer's account with all rows that refer to it.
 ///
-/// Returns the id of the user. The same transaction updates the counts of the viewer's followers
-/// and followed users.
+/// Returns the id of the user. The same transaction updates the counts of other users.
 ///
 /// # Errors
 /// [`Error::Expected`] with `InvalidCredentials` or `TooManyRequests`; [`Error::Unauthenticated`]
@@ -240,10 +240,11 @@ pub async fn delete(
     let affected = ids(&transaction, user::Entity::find().filter(is_affected)).await?;
     let is_unlocked = user::Column::Id.is_in(affected.difference(&locked).copied());
     ids(&transaction, user::Entity::find_for_update(is_unlocked)).await?;
-    for (count, neighbour_column, own_column) in FOLLOW_COLUMNS {
+    for (count, table, neighbour_column, own_column) in NEIGHBOUR_COUNTS {
+        let neighbours = neighbours(table, neighbour_column, own_column, id);
         user::Entity::update_many()
             .col_expr(count, Expr::col(count).sub(1))
-            .filter(user::Column::Id.in_subquery(neighbours(neighbour_column, own_column, id)))
+            .filter(user::Column::Id.in_subquery(neighbours))
             .exec(&transaction)
             .await?;
     }
@@ -271,32 +272,37 @@ pub async fn delete(
     Ok(id)
 }
 
-/// For each direction of follows: the count to decrement and two columns.
+/// The counts of other users that the deletion changes.
 ///
-/// The first column has the id of the followed user or follower, the second the deleted user's id.
-const FOLLOW_COLUMNS: [(user::Column, follow::Column, follow::Column); 2] = [
-    (user::Column::FollowersCount, follow::Column::FollowedId, follow::Column::FollowerId),
-    (user::Column::FollowingCount, follow::Column::FollowerId, follow::Column::FollowedId),
+/// Each has the table whose rows it counts, the table's column with the other user, and that with
+/// the deleted user.
+const NEIGHBOUR_COUNTS: [(user::Column, &str, &str, &str); 3] = [
+    (user::Column::FollowersCount, "follow", "followed_id", "follower_id"),
+    (user::Column::FollowingCount, "follow", "follower_id", "followed_id"),
+    (user::Column::MutesCount, "mute", "muter_id", "muted_id"),
 ];
 
-/// The ids in `neighbour_column` of the follows that have `id` in `own_column`.
+/// The ids in `neighbour_column` of the rows of `table` for a user.
+///
+/// The user has the `id` in `own_column`.
 fn neighbours(
-    neighbour_column: follow::Column,
-    own_column: follow::Column,
+    table: &'static str,
+    neighbour_column: &'static str,
+    own_column: &'static str,
     id: i64,
 ) -> SelectStatement {
     Query::select()
         .column(neighbour_column)
-        .from(follow::Entity)
-        .and_where(own_column.eq(id))
+        .from(table)
+        .and_where(Expr::col(own_column).eq(id))
         .to_owned()
 }
 
-/// The ids of a user, of the user's followers, and of the followed users.
+/// The ids of a user, and of all users whose counts the deletion changes.
 fn user_and_neighbours(id: i64) -> SelectStatement {
     let mut ids = Query::select().expr(Expr::val(id)).to_owned();
-    for (_, neighbour_column, own_column) in FOLLOW_COLUMNS {
-        ids.union(UnionType::Distinct, neighbours(neighbour_column, own_column, id));
+    for (_, table, neighbour_column, own_column) in NEIGHBOUR_COUNTS {
+        ids.union(UnionType::Distinct, neighbours(table, neighbour_column, own_column, id));
     }
     ids
 }

@@ -23,7 +23,7 @@ pub async fn page(
     request: &PageRequest<i64>,
 ) -> Result<Page<bookmark::Model>, Error> {
     let engine = snapshot.engine();
-    let source = page_sql(engine, "bookmark", "user_id", request.direction);
+    let source = page_sql(engine, "bookmark", ("user_id", ""), request.direction);
     let (start, end) = request.bounds();
     let values = [engine.bind_ids([viewer.id()]), start.into(), end.into(), request.limit().into()];
     let sql = format!("SELECT bookmark.* FROM {source}");

@@ -5,7 +5,7 @@
 //! subscribers join at the end of a poll. The authors of their timelines are read from the same
 //! snapshot as the events, so that they neither miss an event nor receive one twice.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,7 +15,7 @@ use entity::event::{self, Kind};
 use futures_util::FutureExt as _;
 use sea_orm::FromQueryResult;
 
-use super::registry::{ByUser, SubscriptionRegistry};
+use super::registry::{Authors, SubscriptionRegistry};
 use super::{DeliveredEvent, EventHub, HubMessage, Topic, carries_post, outbox};
 use crate::clock;
 use crate::database::{Snapshot, StreamPosition};
@@ -154,10 +154,10 @@ impl EventHub {
     /// Collects the ids of the rows that any recipient of `events` may need.
     fn lookups(&self, events: &[event::Model]) -> Lookups {
         let registry = self.registry();
-        // A follow in this batch may add an author to a timeline before the author's next post.
+        // An event in this batch may add an author to a timeline before the author's next post.
         let followed: HashSet<i64> = events
             .iter()
-            .filter(|event| event.kind == Kind::Followed)
+            .filter(|event| matches!(event.kind, Kind::Followed | Kind::Unmuted))
             .map(|event| event.object)
             .collect();
         let may_be_shown = |author| registry.is_shown(author) || followed.contains(&author);
@@ -189,7 +189,7 @@ impl EventHub {
             let pending = || joining.iter().filter_map(|id| registry.pending.get(id));
             let owners = pending().filter_map(|subscriber| match subscriber.topic {
                 Topic::Timeline(owner) => Some(owner),
-                Topic::User(_) => None,
+                Topic::Relationships(_) | Topic::Counts(_) => None,
             });
             let owners = owners.chain(registry.stale.iter().copied()).collect();
             (owners, pending().filter_map(|subscriber| subscriber.session).collect())
@@ -200,7 +200,7 @@ impl EventHub {
         for owner in std::mem::take(&mut registry.stale) {
             // The last subscriber of the timeline may have left during the reads.
             if registry.timelines.contains_key(&owner) {
-                registry.set_authors(owner, &authors.remove(&owner).unwrap_or_default());
+                registry.set_authors(owner, authors.remove(&owner).unwrap_or_default());
             }
         }
         for id in joining {
@@ -209,17 +209,17 @@ impl EventHub {
                 subscriber.send(HubMessage::SessionEnded);
                 continue;
             }
-            let mut shown = HashSet::new();
+            let mut at_join = Authors::default();
             if let Topic::Timeline(owner) = subscriber.topic {
                 if let Some(authors) = authors.remove(&owner) {
-                    registry.set_authors(owner, &authors);
+                    registry.set_authors(owner, authors);
                 }
                 if subscriber.is_resuming {
-                    shown.extend(&registry.timelines[&owner].authors);
+                    at_join = registry.timelines[&owner].authors();
                 }
             }
             self.0.joined.fetch_add(1, Ordering::Relaxed);
-            subscriber.send(HubMessage::Joined(Box::new((position.clone(), shown))));
+            subscriber.send(HubMessage::Joined(Box::new((position.clone(), at_join))));
             registry.add(id, subscriber);
         }
         Ok(())
@@ -262,34 +262,54 @@ pub async fn open_sessions(
     Ok(open.into_iter().map(|session| session.id).collect())
 }
 
-/// The authors that the timelines of `owners` show, by owner.
+/// The authors of the timelines of `owners`, by owner.
 ///
-/// They are the owner and all followed users. The followed users of an owner are a single row, so
-/// that they are not transferred and decoded one by one.
-async fn authors(snapshot: &Snapshot, owners: &HashSet<i64>) -> Result<ByUser<i64>, Error> {
-    #[derive(FromQueryResult)]
-    struct Followed {
-        follower_id: i64,
-        /// A JSON array of ids.
-        followed: String,
-    }
-    let engine = snapshot.engine();
-    let (followed, is_owner) =
-        (engine.json_array_sql("followed_id"), engine.in_list_sql("follower_id", 1));
-    let sql = format!(
-        "SELECT follower_id, {followed} AS followed FROM follow WHERE {is_owner} \
-         GROUP BY follower_id"
-    );
-    let mut authors: ByUser<i64> =
-        owners.iter().map(|owner| (*owner, HashSet::from([*owner]))).collect();
+/// The followed users of an owner are a single row, so that they are not transferred and decoded
+/// one by one; so are the muted users.
+async fn authors(
+    snapshot: &Snapshot,
+    owners: &HashSet<i64>,
+) -> Result<HashMap<i64, Authors>, Error> {
+    let new = |owner: &i64| (*owner, Authors { followed: [*owner].into(), ..Authors::default() });
+    let mut authors: HashMap<i64, Authors> = owners.iter().map(new).collect();
     let owners: Vec<i64> = owners.iter().copied().collect();
     for chunk in owners.chunks(OWNERS_PER_STATEMENT) {
-        let ids = engine.bind_ids(chunk.iter().copied());
-        for row in snapshot.all::<Followed, _>(chunk.len(), &sql, [ids]).await? {
-            let followed: Vec<i64> = serde_json::from_str(&row.followed)
-                .map_err(|_| Error::internal("the list of followed users is not a JSON array"))?;
-            authors.entry(row.follower_id).or_default().extend(followed);
+        for (owner, followed) in
+            lists(snapshot, "follow", ["follower_id", "followed_id"], chunk).await?
+        {
+            authors.entry(owner).or_default().followed.extend(followed);
+        }
+        for (owner, muted) in lists(snapshot, "mute", ["muter_id", "muted_id"], chunk).await? {
+            authors.entry(owner).or_default().muted.extend(muted);
         }
     }
     Ok(authors)
+}
+
+/// The users in a table of pairs, by owner.
+async fn lists(
+    snapshot: &Snapshot,
+    table: &str,
+    [owner, other]: [&str; 2],
+    owners: &[i64],
+) -> Result<Vec<(i64, Vec<i64>)>, Error> {
+    #[derive(FromQueryResult)]
+    struct List {
+        owner: i64,
+        /// A JSON array of ids.
+        others: String,
+    }
+    let engine = snapshot.engine();
+    let (others, is_owner) = (engine.json_array_sql(other), engine.in_list_sql(owner, 1));
+    let sql = format!(
+        "SELECT {owner} AS owner, {others} AS others FROM {table} WHERE {is_owner} GROUP BY {owner}"
+    );
+    let rows: Vec<List> =
+        snapshot.all(owners.len(), &sql, [engine.bind_ids(owners.iter().copied())]).await?;
+    let parse = |list: List| {
+        let others = serde_json::from_str(&list.others)
+            .map_err(|_| Error::internal("a list of users is not a JSON array"))?;
+        Ok((list.owner, others))
+    };
+    rows.into_iter().map(parse).collect()
 }

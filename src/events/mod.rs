@@ -16,7 +16,7 @@ mod outbox;
 mod registry;
 mod stream;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -30,7 +30,7 @@ use crate::auth::Viewer;
 use crate::database::{Database, Snapshot, StreamPosition};
 use crate::error::Error;
 use crate::loaders::TimelineRow;
-use registry::{Subscriber, SubscriptionRegistry};
+use registry::{Authors, Subscriber, SubscriptionRegistry};
 
 pub use stream::{EventStream, StreamItem};
 
@@ -88,17 +88,19 @@ struct Inner {
 enum Topic {
     /// The posts in this user's timeline, and the changes to the authors that it shows.
     Timeline(i64),
-    /// The follows and blocks by this user and of this user.
-    User(i64),
+    /// The follows and blocks by this user and of this user, and the user's mutes.
+    Relationships(i64),
+    /// The counts of this user.
+    Counts(i64),
 }
 
 /// A message from the hub to a subscriber.
 enum HubMessage {
     /// The hub has added the subscriber, and dispatches all events after this position.
     ///
-    /// For a subscriber that resumes, the set has the authors of its timeline at this position.
-    /// Boxed, because each subscriber has a buffer of messages.
-    Joined(Box<(StreamPosition, HashSet<i64>)>),
+    /// For a subscriber that resumes, the authors of its timeline at this position. Boxed, because
+    /// each subscriber has a buffer of messages.
+    Joined(Box<(StreamPosition, Authors)>),
     /// An event that concerns the subscriber.
     Event(Arc<DeliveredEvent>),
     /// The subscriber's session has ended.
@@ -153,15 +155,23 @@ impl EventHub {
         self.subscribe(topic, Some(viewer), after.is_some()).start(after).await
     }
 
-    /// Subscribes to the follows by and of `user`, from now on.
+    /// Subscribes to the changes of the viewer's relationships, from now on.
+    ///
+    /// # Errors
+    /// Those of [`Self::counts`].
+    pub async fn relationships(&self, viewer: &Viewer) -> Result<EventStream, Error> {
+        self.subscribe(Topic::Relationships(viewer.id()), Some(viewer), false).start(None).await
+    }
+
+    /// Subscribes to events that may change the counts of `user`, from now on.
     ///
     /// With a viewer, the stream ends with the viewer's session.
     ///
     /// # Errors
     /// [`Error::Unauthenticated`] when the session has ended. [`Error::Unavailable`] when the hub
     /// does not respond in time.
-    pub async fn follows(&self, user: i64, viewer: Option<&Viewer>) -> Result<EventStream, Error> {
-        self.subscribe(Topic::User(user), viewer, false).start(None).await
+    pub async fn counts(&self, user: i64, viewer: Option<&Viewer>) -> Result<EventStream, Error> {
+        self.subscribe(Topic::Counts(user), viewer, false).start(None).await
     }
 
     /// Number of current subscriptions.

@@ -72,8 +72,8 @@ pub async fn read_after(
 
 /// The changes of the authors of a timeline after `position`, in order.
 ///
-/// They are the owner's follows and unfollows, and the blocks by and of the owner. `None` if there
-/// are more than [`MAX_REPLAYED`] events by or blocks of the owner.
+/// They are the owner's follows, blocks and mutes, and blocks of the owner. `None` if there are
+/// more than [`MAX_REPLAYED`] events by or blocks of the owner.
 pub async fn author_changes_after(
     snapshot: &Snapshot,
     position: &StreamPosition,
@@ -96,8 +96,11 @@ pub async fn author_changes_after(
     let mut events: Vec<event::Model> = snapshot.all(2, &sql, values).await?;
     snapshot.charge_read(events.len());
     let is_complete = events.len() <= MAX_REPLAYED;
-    let kinds = [event::Kind::Followed, event::Kind::Unfollowed, event::Kind::Blocked];
-    events.retain(|event| kinds.contains(&event.kind));
+    let is_change = |kind| {
+        use event::Kind::{Blocked, Followed, Muted, Unfollowed, Unmuted};
+        matches!(kind, Followed | Unfollowed | Blocked | Muted | Unmuted)
+    };
+    events.retain(|event| is_change(event.kind));
     Ok(is_complete.then_some(events))
 }
 

@@ -2,7 +2,7 @@
 //!
 //! It indexes the watched timelines by the authors that they show, so that the recipients of a post
 //! are found without a scan of all subscribers. [`SubscriptionRegistry::apply_event`] updates the
-//! index for follows, unfollows and blocks. It marks all timelines stale after
+//! index for follows, blocks and mutes. It marks all timelines stale after
 //! [`Kind::ManyChanged`], and the hub reloads them. A deleted author stays in the index and no
 //! longer posts.
 
@@ -46,13 +46,51 @@ impl Subscriber {
 /// Sets of values, indexed by a user's id.
 pub type ByUser<T> = HashMap<i64, HashSet<T>>;
 
+/// The users that decide what a timeline shows.
+#[derive(Clone, Debug, Default)]
+pub struct Authors {
+    /// The owner and all users whom the owner follows.
+    pub followed: HashSet<i64>,
+    /// Users whom the owner mutes, whether followed or not.
+    pub muted: HashSet<i64>,
+}
+
+impl Authors {
+    /// Whether the timeline shows the posts of this user.
+    pub fn shows(&self, author: i64) -> bool {
+        self.followed.contains(&author) && !self.muted.contains(&author)
+    }
+}
+
 /// A timeline that has at least one subscriber.
 #[derive(Default)]
 pub struct WatchedTimeline {
-    /// Users whose posts the timeline shows, sorted.
-    pub authors: Vec<i64>,
+    /// The owner and all users whom the owner follows, sorted.
+    followed: Vec<i64>,
+    /// Users whom the owner mutes, sorted.
+    muted: Vec<i64>,
     /// Ids of its subscribers.
     pub watchers: HashSet<u64>,
+}
+
+impl WatchedTimeline {
+    fn follows(&self, author: i64) -> bool {
+        self.followed.binary_search(&author).is_ok()
+    }
+
+    fn shows(&self, author: i64) -> bool {
+        self.follows(author) && self.muted.binary_search(&author).is_err()
+    }
+
+    pub fn authors(&self) -> Authors {
+        let set = |ids: &[i64]| ids.iter().copied().collect();
+        Authors { followed: set(&self.followed), muted: set(&self.muted) }
+    }
+
+    /// Users whose posts the timeline shows.
+    fn shown(&self) -> impl Iterator<Item = i64> {
+        self.followed.iter().copied().filter(|author| self.muted.binary_search(author).is_err())
+    }
 }
 
 /// All subscribers of this instance.
@@ -66,7 +104,7 @@ pub struct SubscriptionRegistry {
     ///
     /// Most authors are shown by few watched timelines, so a list takes less memory than a set.
     owners_by_author: HashMap<i64, SmallVec<[i64; 2]>>,
-    /// Ids of the subscribers of [`Topic::User`], by user.
+    /// Ids of the subscribers of a user's relationships or counts, by user.
     subscribers_by_user: ByUser<u64>,
     /// Subscribers that the hub adds at its next poll, by id.
     pub pending: HashMap<u64, Subscriber>,
@@ -85,7 +123,7 @@ impl SubscriptionRegistry {
             Topic::Timeline(owner) => {
                 self.timelines.entry(owner).or_default().watchers.insert(id);
             }
-            Topic::User(user) => {
+            Topic::Relationships(user) | Topic::Counts(user) => {
                 self.subscribers_by_user.entry(user).or_default().insert(id);
             }
         }
@@ -102,26 +140,34 @@ impl SubscriptionRegistry {
                 let timeline = self.timelines.get_mut(&owner)?;
                 timeline.watchers.remove(&id);
                 if timeline.watchers.is_empty() {
-                    self.set_authors(owner, &HashSet::new());
+                    self.set_authors(owner, Authors::default());
                     self.timelines.remove(&owner);
                 }
             }
-            Topic::User(user) => remove_from(&mut self.subscribers_by_user, user, &id),
+            Topic::Relationships(user) | Topic::Counts(user) => {
+                remove_from(&mut self.subscribers_by_user, user, &id);
+            }
         }
         Some(subscriber)
     }
 
-    /// Replaces the authors that the owner's timeline shows.
-    pub fn set_authors(&mut self, owner: i64, authors: &HashSet<i64>) {
+    /// Replaces the authors of the owner's timeline.
+    pub fn set_authors(&mut self, owner: i64, authors: Authors) {
+        let sorted = |ids: HashSet<i64>| {
+            let mut ids = Vec::from_iter(ids);
+            ids.sort_unstable();
+            ids
+        };
         let timeline = self.timelines.entry(owner).or_default();
-        let mut sorted: Vec<i64> = authors.iter().copied().collect();
-        sorted.sort_unstable();
-        let previous = std::mem::replace(&mut timeline.authors, sorted);
-        for author in previous.iter().filter(|author| !authors.contains(author)) {
-            hide(&mut self.owners_by_author, *author, owner);
+        let previous = std::mem::take(timeline);
+        timeline.watchers.clone_from(&previous.watchers);
+        timeline.followed = sorted(authors.followed);
+        timeline.muted = sorted(authors.muted);
+        for author in previous.shown().filter(|author| !timeline.shows(*author)) {
+            hide(&mut self.owners_by_author, author, owner);
         }
-        for author in authors.iter().filter(|author| previous.binary_search(author).is_err()) {
-            show(&mut self.owners_by_author, *author, owner);
+        for author in timeline.shown().filter(|author| !previous.shows(*author)) {
+            show(&mut self.owners_by_author, author, owner);
         }
     }
 
@@ -130,7 +176,7 @@ impl SubscriptionRegistry {
         self.owners_by_author.contains_key(&author)
     }
 
-    /// Users that have subscribers of [`Topic::User`].
+    /// Users whose relationships or counts have subscribers.
     pub fn subscribed_users(&self) -> impl Iterator<Item = i64> {
         self.subscribers_by_user.keys().copied()
     }
@@ -144,12 +190,25 @@ impl SubscriptionRegistry {
         match event.kind {
             Kind::LogStarted => vec![],
             Kind::PostAdded | Kind::PostUpdated | Kind::PostRemoved => showing.collect(),
-            Kind::Followed | Kind::Unfollowed | Kind::Blocked | Kind::Unblocked => {
+            Kind::Followed
+            | Kind::Unfollowed
+            | Kind::Blocked
+            | Kind::Unblocked
+            | Kind::Muted
+            | Kind::Unmuted => {
                 let users = [event.actor, event.object];
+                // A mute is private: it also changes no counts, whose subscribers would notice it.
+                let is_private = matches!(event.kind, Kind::Muted | Kind::Unmuted);
+                let informed = if is_private { &users[..1] } else { &users };
+                let is_informed = |id: &&u64| {
+                    let topic = self.subscribers.get(id).map(|subscriber| subscriber.topic);
+                    !is_private || matches!(topic, Some(Topic::Relationships(_)))
+                };
                 let of_users =
-                    users.iter().filter_map(|user| self.subscribers_by_user.get(user)).flatten();
+                    informed.iter().filter_map(|user| self.subscribers_by_user.get(user)).flatten();
                 let changed = self.changed_timelines(event).into_iter().flat_map(watchers);
                 // A subscriber of both users receives the event once.
+                let of_users = of_users.filter(is_informed);
                 let recipients: HashSet<u64> = of_users.chain(changed).copied().collect();
                 recipients.into_iter().collect()
             }
@@ -164,55 +223,77 @@ impl SubscriptionRegistry {
     /// The owners whose timelines an event of two users changes.
     fn changed_timelines(&self, event: &event::Model) -> Vec<i64> {
         let (actor, object) = (event.actor, event.object);
-        let shows = |owner, author| {
+        let follows = |owner, author| {
             let timeline: Option<&WatchedTimeline> = self.timelines.get(&owner);
-            timeline.is_some_and(|timeline| timeline.authors.binary_search(&author).is_ok())
+            timeline.is_some_and(|timeline| timeline.follows(author))
         };
         match event.kind {
             Kind::Followed | Kind::Unfollowed => vec![actor],
             Kind::Blocked => {
                 let pairs = [(actor, object), (object, actor)].into_iter();
-                pairs.filter(|(owner, author)| shows(*owner, *author)).map(|pair| pair.0).collect()
+                pairs.filter(|pair| follows(pair.0, pair.1)).map(|pair| pair.0).collect()
             }
+            Kind::Muted | Kind::Unmuted if follows(actor, object) => vec![actor],
             _ => vec![],
         }
     }
 
-    /// Updates the authors of timelines after a follow, an unfollow or a block.
+    /// Updates the authors of timelines after an event of two users.
     ///
     /// After [`Kind::ManyChanged`], marks all watched timelines stale. Other events change nothing.
     pub fn apply_event(&mut self, event: &event::Model) {
         let (actor, object) = (event.actor, event.object);
         match event.kind {
-            Kind::Followed => self.add_author(actor, object),
-            Kind::Unfollowed => self.remove_author(actor, object),
+            Kind::Followed => {
+                self.change(actor, object, |timeline| {
+                    insert_sorted(&mut timeline.followed, object);
+                });
+            }
+            Kind::Unfollowed => {
+                self.change(actor, object, |timeline| {
+                    remove_sorted(&mut timeline.followed, object);
+                });
+            }
             Kind::Blocked => {
-                self.remove_author(actor, object);
-                self.remove_author(object, actor);
+                for (owner, author) in [(actor, object), (object, actor)] {
+                    let unfollow = |timeline: &mut WatchedTimeline| {
+                        remove_sorted(&mut timeline.followed, author);
+                    };
+                    self.change(owner, author, unfollow);
+                }
+            }
+            Kind::Muted => {
+                self.change(actor, object, |timeline| insert_sorted(&mut timeline.muted, object));
+            }
+            Kind::Unmuted => {
+                self.change(actor, object, |timeline| remove_sorted(&mut timeline.muted, object));
             }
             Kind::ManyChanged => self.stale.extend(self.timelines.keys()),
             _ => {}
         }
     }
 
-    fn add_author(&mut self, owner: i64, author: i64) {
+    /// Changes whether the timeline of `owner`, if it is watched, shows `author`.
+    fn change(&mut self, owner: i64, author: i64, change: impl FnOnce(&mut WatchedTimeline)) {
         let Some(timeline) = self.timelines.get_mut(&owner) else { return };
-        insert_sorted(&mut timeline.authors, author);
-        show(&mut self.owners_by_author, author, owner);
-    }
-
-    fn remove_author(&mut self, owner: i64, author: i64) {
-        let Some(timeline) = self.timelines.get_mut(&owner) else { return };
-        if let Ok(at) = timeline.authors.binary_search(&author) {
-            timeline.authors.remove(at);
+        change(timeline);
+        if timeline.shows(author) {
+            show(&mut self.owners_by_author, author, owner);
+        } else {
+            hide(&mut self.owners_by_author, author, owner);
         }
-        hide(&mut self.owners_by_author, author, owner);
     }
 }
 
 fn insert_sorted(ids: &mut Vec<i64>, id: i64) {
     if let Err(at) = ids.binary_search(&id) {
         ids.insert(at, id);
+    }
+}
+
+fn remove_sorted(ids: &mut Vec<i64>, id: i64) {
+    if let Ok(at) = ids.binary_search(&id) {
+        ids.remove(at);
     }
 }
 

@@ -4,8 +4,9 @@
 //! client resumes from and the join are replayed from the outbox; all later events come from the
 //! hub. Each event therefore arrives exactly once. The authors that the timeline showed at the
 //! resumed position are reconstructed: the owner's follows since then are undone, and reapplied
-//! event by event. A block does not say which follows it ended, so the replay begins with it: the
-//! client reads its timeline again after a block.
+//! event by event. A block does not say which follows it ended, and a mute not whether the user was
+//! followed. The replay therefore begins with the last of them: the client reads its timeline again
+//! after it.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::hub::open_sessions;
-use super::registry::Subscriber;
+use super::registry::{Authors, Subscriber};
 use super::{DeliveredEvent, EventHub, HubMessage, Topic, carries_post, outbox};
 use crate::database::{Snapshot, StreamPosition};
 use crate::error::Error;
@@ -310,7 +311,7 @@ impl EventStream {
         owner: i64,
         after: &StreamPosition,
         snapshot: &Snapshot,
-        mut authors: HashSet<i64>,
+        mut authors: Authors,
     ) -> Result<Option<VecDeque<event::Model>>, Error> {
         snapshot.read(REPLAY_ROWS).await?;
         if !outbox::retains(snapshot, after).await? {
@@ -322,7 +323,7 @@ impl EventStream {
         // The snapshot is newer than the join. A user whom the owner has unfollowed since the join
         // is no longer in the table of follows, so changes after the join are included here.
         let others = changes.iter().map(|change| change.object).collect();
-        let users = outbox::TimelineUsers { owner, followed: authors.len(), others };
+        let users = outbox::TimelineUsers { owner, followed: authors.followed.len(), others };
         let mut found = match outbox::read_for_timeline(snapshot, after, &users).await {
             Ok(Some(found)) => found,
             // The timeline has too many authors for the maximum of work.
@@ -330,20 +331,22 @@ impl EventStream {
             Err(error) => return Err(error),
         };
         changes.retain(precedes_join);
-        if let Some(block) = changes.iter().rposition(|change| change.kind == Kind::Blocked) {
-            changes.drain(..block);
+        let is_reset =
+            |change: &event::Model| !matches!(change.kind, Kind::Followed | Kind::Unfollowed);
+        if let Some(reset) = changes.iter().rposition(is_reset) {
+            changes.drain(..reset);
             found = found.split_off(&changes[0].txn);
             found.insert(changes[0].txn, changes[0].clone());
         }
         // Undoes the owner's follows, newest first. The loop below reapplies them.
         for change in changes.iter().rev() {
-            apply_follow(&mut authors, change, Kind::Unfollowed);
+            apply_follow(&mut authors.followed, change, Kind::Unfollowed);
         }
         let mut missed = VecDeque::new();
         for event in found.into_values().filter(precedes_join) {
             let is_shown = affects_timeline(&event, owner, &authors);
             if event.actor == owner {
-                apply_follow(&mut authors, &event, Kind::Followed);
+                apply_follow(&mut authors.followed, &event, Kind::Followed);
             }
             missed.extend(is_shown.then_some(event));
         }
@@ -356,11 +359,11 @@ fn session_ended() -> Error {
 }
 
 /// Whether an event changes the owner's timeline while it shows `authors`.
-fn affects_timeline(event: &event::Model, owner: i64, authors: &HashSet<i64>) -> bool {
+fn affects_timeline(event: &event::Model, owner: i64, authors: &Authors) -> bool {
     match event.kind {
         Kind::LogStarted | Kind::Unblocked => false,
-        Kind::PostAdded | Kind::PostUpdated | Kind::PostRemoved => authors.contains(&event.actor),
-        Kind::Followed | Kind::Unfollowed => event.actor == owner,
+        Kind::PostAdded | Kind::PostUpdated | Kind::PostRemoved => authors.shows(event.actor),
+        Kind::Followed | Kind::Unfollowed | Kind::Muted | Kind::Unmuted => event.actor == owner,
         Kind::Blocked => event.actor == owner || event.object == owner,
         // The outbox does not have the followers of a deleted account.
         Kind::UserRemoved | Kind::ManyChanged => true,

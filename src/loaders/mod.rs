@@ -15,6 +15,7 @@ mod relationship;
 mod scheduler;
 mod session;
 mod timeline;
+mod timeline_sql;
 mod user;
 mod user_list;
 
@@ -29,7 +30,7 @@ use dataloader::{BatchFn, cached};
 use entity::user::Model as UserRow;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use sea_orm::FromQueryResult;
+use sea_orm::{FromQueryResult, Value};
 
 use crate::database::{Engine, Snapshot};
 use crate::error::Error;
@@ -45,8 +46,9 @@ pub use scheduler::poll_inline;
 pub use session::Sessions;
 pub use timeline::{
     NewerCountKey, NewerCounts, SCAN_MIN_FOLLOWING, SCAN_WINDOW, TimelineKey, TimelineRow,
-    Timelines, merge_heads, scan_recent, timeline_rows,
+    Timelines, timeline_rows,
 };
+pub use timeline_sql::{AuthorFilter, merge_heads, scan_recent};
 pub use user::{Usernames, Users, users};
 pub use user_list::{ListedUser, UserList, UserLists, sql as user_list_sql};
 
@@ -211,6 +213,8 @@ loaders! {
     following: UserLists = |db, viewer| UserLists { db, list: UserList::Following };
     /// Pages of the users whom a user blocks.
     blocked: UserLists = |db, viewer| UserLists { db, list: UserList::Blocked };
+    /// Pages of the users whom a user mutes.
+    muted: UserLists = |db, viewer| UserLists { db, list: UserList::Muted };
     /// Whether a user follows another.
     follow_exists: FollowExists = |db, viewer| FollowExists(db);
     /// Pages of a user's posts.
@@ -252,11 +256,12 @@ impl Loaders {
 /// Loads pages of lists, with one statement for all owners that need the same page.
 ///
 /// All parents of a nested connection need the same page. The parameters of the statement are those
-/// of [`crate::pagination::page_sql`]. `rows` is the number of rows that it looks up for a key.
+/// of [`crate::pagination::page_sql`], and then the values beside `sql`. `rows` is the number of
+/// rows that it looks up for a key.
 async fn pages<R: FromQueryResult, T>(
     db: &Snapshot,
     keys: &[PageKey],
-    sql: impl Fn(Engine, Direction) -> String,
+    (sql, further_values): (impl Fn(Engine, Direction) -> String, &[Value]),
     new_page: impl Fn(&PageRequest<i64>, Vec<R>) -> T,
     owner: impl Fn(&R) -> i64,
     rows: impl Fn(&PageKey) -> usize,
@@ -271,7 +276,8 @@ async fn pages<R: FromQueryResult, T>(
     for (request, (owners, lookups)) in owners {
         let (start, end) = request.bounds();
         let ids = db.engine().bind_ids(owners.iter().copied());
-        let values = [ids, start.into(), end.into(), request.limit().into()];
+        let mut values = vec![ids, start.into(), end.into(), request.limit().into()];
+        values.extend_from_slice(further_values);
         let mut by_owner: HashMap<i64, Vec<R>> = HashMap::with_capacity(owners.len());
         for row in db.all::<R, _>(lookups, &sql(db.engine(), request.direction), values).await? {
             by_owner.entry(owner(&row)).or_default().push(row);

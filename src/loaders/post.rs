@@ -38,12 +38,12 @@ impl Batch for PostPages {
 
     async fn load(&self, keys: &[PageKey]) -> Result<HashMap<PageKey, Self::Value>, Error> {
         let sql = |engine, direction| {
-            format!("SELECT post.* FROM {}", page_sql(engine, "post", "author_id", direction))
+            format!("SELECT post.* FROM {}", page_sql(engine, "post", ("author_id", ""), direction))
         };
         pages(
             &self.0,
             keys,
-            sql,
+            (sql, &[]),
             |request, posts| Arc::new(Page::new(request, posts, |post: &post::Model| post.id)),
             |post| post.author_id,
             |key| key.page.rows(),

@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use sea_orm::FromQueryResult;
 
 use super::{Batch, ViewerId};
+use crate::clock;
 use crate::database::Snapshot;
 use crate::error::Error;
 
@@ -20,6 +22,10 @@ pub struct Relationship {
     pub blocking: Option<i64>,
     /// The other user's block of the viewer.
     pub blocked_by: Option<i64>,
+    /// The viewer's mute of the other user, unless it has expired.
+    pub muting: Option<i64>,
+    /// The time at which that mute ends; `None` if it does not end by itself.
+    pub muting_until: Option<DateTime<Utc>>,
 }
 
 impl Relationship {
@@ -59,10 +65,17 @@ impl Batch for Relationships {
                 "(SELECT id FROM {table} WHERE {viewer} = $2 AND {other} = other.value) AS {name}"
             )
         });
+        let mute = "FROM mute WHERE muter_id = $2 AND muted_id = other.value \
+            AND (expires_at IS NULL OR expires_at > $3)";
         let (columns, others) = (columns.join(", "), engine.unnest_ids("other"));
-        let sql = format!("SELECT other.value AS user_id, {columns} FROM {others}");
-        let values = [engine.bind_ids(keys.iter().copied()), viewer.into()];
-        let rows: Vec<Relationship> = self.db.all(COLUMNS.len() * keys.len(), &sql, values).await?;
+        let sql = format!(
+            "SELECT other.value AS user_id, {columns}, (SELECT id {mute}) AS muting, \
+             (SELECT expires_at {mute}) AS muting_until FROM {others}"
+        );
+        let others = engine.bind_ids(keys.iter().copied());
+        let values = [others, viewer.into(), clock::now().into()];
+        let rows: Vec<Relationship> =
+            self.db.all((COLUMNS.len() + 1) * keys.len(), &sql, values).await?;
         Ok(rows.into_iter().map(|row| (row.user_id, row)).collect())
     }
 }

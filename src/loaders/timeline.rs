@@ -18,6 +18,7 @@ use std::sync::Arc;
 use entity::{post, user};
 use sea_orm::{FromQueryResult, QueryResult};
 
+use super::timeline_sql::{AuthorFilter, COLUMNS, merge_heads, newer_count, scan_recent};
 use super::{Batch, PageKey, pages};
 use crate::database::{Engine, Snapshot};
 use crate::error::Error;
@@ -38,6 +39,7 @@ pub struct TimelineKey {
     pub page: PageKey,
     /// Number of users that the owner follows.
     pub following: i32,
+    pub filter: AuthorFilter,
 }
 
 impl TimelineKey {
@@ -100,9 +102,30 @@ impl Timelines {
         Self { db, window }
     }
 
+    /// Loads the pages of `keys`, which have the same filter.
+    ///
+    /// A scan that does not fill a page is followed by a merge.
+    async fn load_filtered(
+        &self,
+        filter: AuthorFilter,
+        keys: &[&TimelineKey],
+    ) -> Result<HashMap<PageKey, Arc<Page<TimelineRow>>>, Error> {
+        let scanned = keys.iter().filter(|key| key.following >= SCAN_MIN_FOLLOWING);
+        let scanned = scanned.map(|key| (&key.page, self.window as usize + key.rows_beyond()));
+        let scan = |engine, direction| scan_recent(engine, filter, direction, self.window);
+        let mut pages = self.pages(filter, scanned.collect(), scan).await?;
+        pages.retain(|key, page| page.is_known_to_be_full(&key.page));
+        let merged = keys.iter().filter(|key| !pages.contains_key(&key.page));
+        let merged = merged.map(|key| (&key.page, key.merged_rows() + key.rows_beyond()));
+        let merge = |engine, direction| merge_heads(engine, filter, direction);
+        pages.extend(self.pages(filter, merged.collect(), merge).await?);
+        Ok(pages)
+    }
+
     /// Loads pages with a statement that looks up the number of rows in `keys`.
     async fn pages(
         &self,
+        filter: AuthorFilter,
         keys: HashMap<&PageKey, usize>,
         sql: impl Fn(Engine, Direction) -> String,
     ) -> Result<HashMap<PageKey, Arc<Page<TimelineRow>>>, Error> {
@@ -110,7 +133,9 @@ impl Timelines {
             Arc::new(Page::new(request, rows, |row: &TimelineRow| row.post.id))
         };
         let (rows, keys) = (|key: &PageKey| keys[key], keys.keys().copied().cloned());
-        pages(&self.db, &keys.collect::<Vec<_>>(), sql, new_page, |row| row.owner, rows).await
+        let keys = keys.collect::<Vec<_>>();
+        let values = filter.values();
+        pages(&self.db, &keys, (sql, &values), new_page, |row| row.owner, rows).await
     }
 }
 
@@ -119,16 +144,17 @@ impl Batch for Timelines {
     type Value = Arc<Page<TimelineRow>>;
 
     async fn load(&self, keys: &[TimelineKey]) -> Result<HashMap<TimelineKey, Self::Value>, Error> {
-        let scanned = keys.iter().filter(|key| key.following >= SCAN_MIN_FOLLOWING);
-        let scanned = scanned.map(|key| (&key.page, self.window as usize + key.rows_beyond()));
-        let scan = |engine, direction| scan_recent(engine, direction, self.window);
-        let mut pages = self.pages(scanned.collect(), scan).await?;
-        pages.retain(|key, page| page.is_known_to_be_full(&key.page));
-        let merged = keys.iter().filter(|key| !pages.contains_key(&key.page));
-        let merged = merged.map(|key| (&key.page, key.merged_rows() + key.rows_beyond()));
-        pages.extend(self.pages(merged.collect(), merge_heads).await?);
-        let page = |key: &TimelineKey| Some((key.clone(), pages.get(&key.page).cloned()?));
-        Ok(keys.iter().filter_map(page).collect())
+        let mut by_filter: HashMap<AuthorFilter, Vec<&TimelineKey>> = HashMap::new();
+        for key in keys {
+            by_filter.entry(key.filter).or_default().push(key);
+        }
+        let mut found = HashMap::with_capacity(keys.len());
+        for (filter, keys) in by_filter {
+            let pages = self.load_filtered(filter, &keys).await?;
+            let page = |key: &TimelineKey| Some((key.clone(), pages.get(&key.page).cloned()?));
+            found.extend(keys.into_iter().filter_map(page));
+        }
+        Ok(found)
     }
 }
 
@@ -143,6 +169,7 @@ pub struct NewerCountKey {
     pub than: i64,
     /// Number at which counting stops.
     pub cap: i32,
+    pub filter: AuthorFilter,
 }
 
 /// Counts of the timeline entries that are newer than a post, up to a cap.
@@ -162,13 +189,15 @@ impl Batch for NewerCounts {
 
     async fn load(&self, keys: &[NewerCountKey]) -> Result<HashMap<NewerCountKey, i32>, Error> {
         let mut counts = HashMap::with_capacity(keys.len());
-        let caps: HashSet<i32> = keys.iter().map(|key| key.cap).collect();
-        let sql = newer_count_sql(self.0.engine());
-        for cap in caps {
-            let keys: Vec<&NewerCountKey> = keys.iter().filter(|key| key.cap == cap).collect();
+        let groups: HashSet<_> = keys.iter().map(|key| (key.cap, key.filter)).collect();
+        for (cap, filter) in groups {
+            let keys: Vec<&NewerCountKey> =
+                keys.iter().filter(|key| (key.cap, key.filter) == (cap, filter)).collect();
             let pairs: serde_json::Value =
                 keys.iter().map(|key| vec![key.owner, key.than]).collect();
-            let values = [pairs.to_string().into(), cap.into()];
+            let mut values = vec![pairs.to_string().into(), cap.into()];
+            values.extend(filter.values());
+            let sql = newer_count(self.0.engine(), filter);
             let cap = usize::try_from(cap).unwrap_or_default();
             let rows = keys.iter().map(|key| sources(key.following) + cap).sum();
             for row in self.0.all::<NewerCountRow, _>(rows, &sql, values).await? {
@@ -179,31 +208,6 @@ impl Batch for NewerCounts {
         }
         Ok(counts)
     }
-}
-
-/// The statement that counts newer entries, with one index probe per source.
-///
-/// `$1` is a JSON list of pairs of an owner and a post. At most `$2` entries are counted per pair.
-fn newer_count_sql(engine: Engine) -> String {
-    let sources = SOURCES.replace("owner.value", "CAST(newer.value ->> 0 AS bigint)");
-    let (than, newest) = ("CAST(newer.value ->> 1 AS bigint)", i64::MAX);
-    let posts = match engine {
-        Engine::Sqlite => {
-            format!("{sources} CROSS JOIN post WHERE author_id = source.author AND id > {than}")
-        }
-        Engine::Postgres => format!(
-            "{sources} CROSS JOIN LATERAL (SELECT id FROM post \
-             WHERE (author_id, id) > (source.author, {than}) \
-             AND (author_id, id) < (source.author, {newest}) \
-             ORDER BY author_id, id LIMIT $2) AS post"
-        ),
-    };
-    format!(
-        "SELECT newer.key AS place, \
-           (SELECT count(*) FROM (SELECT 1 FROM {posts} LIMIT $2) AS found) AS count \
-         FROM {}",
-        engine.unnest_json("newer")
-    )
 }
 
 /// Reads posts with their authors by id, in one statement. Their `owner` is 0.
@@ -226,165 +230,4 @@ pub async fn timeline_rows(
     let rows: Vec<TimelineRow> =
         snapshot.all(posts.len(), &sql, [engine.bind_ids(posts.iter().copied())]).await?;
     Ok(rows.into_iter().map(|row| (row.post.id, row)).collect())
-}
-
-/// The statement of the k-way merge.
-///
-/// Its parameters are the owners (`$1`), the two [`PageRequest::bounds`] (`$2`, `$3`) and the
-/// [`PageRequest::limit`] (`$4`). Its last parts look for one post on the far side of each cursor.
-/// Without a cursor their condition is constantly false, and nothing is read.
-pub fn merge_heads(engine: Engine, direction: Direction) -> String {
-    match engine {
-        Engine::Sqlite => sqlite_rows(&sqlite_merge(direction)),
-        Engine::Postgres => postgres_rows(&postgres_merge(direction)),
-    }
-}
-
-/// The statement of the scan of at most `window` posts.
-///
-/// It has the parameters of [`merge_heads`]. Its page may be incomplete if it has fewer rows than
-/// the limit.
-pub fn scan_recent(engine: Engine, direction: Direction, window: u32) -> String {
-    let order = order(direction);
-    let recent = format!(
-        "(SELECT author_id AS author, id FROM post WHERE id < $2 AND id > $3 \
-         ORDER BY id {order} LIMIT {window}) AS recent \
-         WHERE author = owner.value OR (SELECT true FROM follow \
-           WHERE follower_id = owner.value AND followed_id = author)"
-    );
-    match engine {
-        // The rows come in the order of the scan. With ORDER BY, SQLite would always scan to the
-        // end.
-        Engine::Sqlite => sqlite_rows(&format!("SELECT id FROM {recent} LIMIT $4")),
-        Engine::Postgres => {
-            postgres_rows(&format!("SELECT author, id FROM {recent} ORDER BY id {order} LIMIT $4"))
-        }
-    }
-}
-
-/// The SQL order in which a page is read.
-fn order(direction: Direction) -> &'static str {
-    match direction {
-        Direction::Forward => "DESC",
-        Direction::Backward => "ASC",
-    }
-}
-
-/// The columns of a post beyond those of its author.
-///
-/// The time of creation is part of the id.
-const COLUMNS: &str = "post.id AS post_id, post.body, post.edited_at";
-
-/// The statement for the rows of a page on SQLite, whose post ids `page` selects.
-///
-/// It adds the nearest rows beyond the cursors.
-fn sqlite_rows(page: &str) -> String {
-    let newest = i64::MAX;
-    let summary = user::SUMMARY_COLUMNS;
-    format!(
-        "SELECT {summary}, owner.value AS owner, {COLUMNS} \
-         FROM json_each($1) AS owner CROSS JOIN post CROSS JOIN \"user\" \
-         WHERE \"user\".id = post.author_id AND post.id IN ( \
-           SELECT id FROM ({page}) AS page \
-           UNION ALL SELECT id FROM (SELECT id FROM post \
-             WHERE $2 < {newest} AND author_id = owner.value AND id >= $2 LIMIT 1) AS own_newer \
-           UNION ALL SELECT id FROM (SELECT beyond.id FROM follow CROSS JOIN post AS beyond \
-             WHERE $2 < {newest} AND follower_id = owner.value \
-             AND beyond.author_id = followed_id AND beyond.id >= $2 LIMIT 1) AS newer \
-           UNION ALL SELECT id FROM (SELECT id FROM post \
-             WHERE $3 > 0 AND author_id = owner.value AND id <= $3 LIMIT 1) AS own_older \
-           UNION ALL SELECT id FROM (SELECT beyond.id FROM follow CROSS JOIN post AS beyond \
-             WHERE $3 > 0 AND follower_id = owner.value \
-             AND beyond.author_id = followed_id AND beyond.id <= $3 LIMIT 1) AS older)"
-    )
-}
-
-/// The merge on SQLite, which has no LATERAL.
-///
-/// A correlated `max` or `min` is its fastest index probe, and `INDEXED BY` keeps the merge from
-/// reading the table.
-fn sqlite_merge(direction: Direction) -> String {
-    let order = order(direction);
-    let (best, worst, inside, unbounded) = match direction {
-        Direction::Forward => ("max", "min", ">=", "$3"),
-        Direction::Backward => ("min", "max", "<=", "$2"),
-    };
-    format!(
-        "WITH probe (author, best) AS MATERIALIZED ( \
-           SELECT owner.value, (SELECT {best}(id) FROM post \
-             WHERE author_id = owner.value AND id < $2 AND id > $3) \
-           UNION ALL SELECT followed_id, (SELECT {best}(id) FROM post \
-             WHERE author_id = followed_id AND id < $2 AND id > $3) \
-           FROM follow WHERE follower_id = owner.value), \
-         head (author, bound) AS ( \
-           SELECT author, CASE WHEN count(best) OVER () = $4 \
-             THEN {worst}(best) OVER () ELSE {unbounded} END \
-           FROM (SELECT * FROM probe ORDER BY best {order} NULLS LAST LIMIT $4) AS nearest) \
-         SELECT page.id FROM head CROSS JOIN post AS page INDEXED BY post_author \
-         WHERE page.author_id = head.author AND page.id IN ( \
-           SELECT id FROM post WHERE author_id = head.author \
-           AND id < $2 AND id > $3 AND id {inside} head.bound \
-           ORDER BY id {order} LIMIT $4) \
-         ORDER BY page.id {order} LIMIT $4"
-    )
-}
-
-/// The authors whose posts a timeline shows: the owner and all followed users.
-const SOURCES: &str = "(SELECT owner.value AS author \
-    UNION ALL SELECT followed_id FROM follow WHERE follower_id = owner.value) AS source";
-
-/// The statement for the rows of a page on PostgreSQL.
-///
-/// `page` selects their authors and ids. The statement adds the nearest rows beyond the cursors.
-///
-/// Probes compare pairs, which only the index `post_author` can order. Given `author_id =` and
-/// `ORDER BY id`, the planner reads the posts of all authors by id if few authors have posts: it
-/// expects to find a match soon, and a source without posts has none.
-fn postgres_rows(page: &str) -> String {
-    let newest = i64::MAX;
-    let summary = user::SUMMARY_COLUMNS;
-    format!(
-        "SELECT {summary}, owner.value AS owner, {COLUMNS} \
-         FROM unnest($1::bigint[]) AS owner (value) CROSS JOIN LATERAL ( \
-           SELECT author, id FROM ({page}) AS page \
-           UNION ALL SELECT author, id FROM (SELECT source.author, beyond.id FROM {SOURCES} \
-             CROSS JOIN LATERAL (SELECT id FROM post \
-               WHERE (author_id, id) >= (source.author, $2) \
-               AND (author_id, id) < (source.author, {newest}) \
-               ORDER BY author_id, id LIMIT 1) AS beyond \
-             WHERE $2 < {newest} LIMIT 1) AS newer \
-           UNION ALL SELECT author, id FROM (SELECT source.author, beyond.id FROM {SOURCES} \
-             CROSS JOIN LATERAL (SELECT id FROM post \
-               WHERE (author_id, id) <= (source.author, $3) \
-               AND (author_id, id) > (source.author, 0) \
-               ORDER BY author_id DESC, id DESC LIMIT 1) AS beyond \
-             WHERE $3 > 0 LIMIT 1) AS older \
-         ) AS entry JOIN post ON post.author_id = entry.author AND post.id = entry.id \
-         JOIN \"user\" ON \"user\".id = entry.author"
-    )
-}
-
-/// The merge on PostgreSQL, with one LATERAL index probe per source.
-fn postgres_merge(direction: Direction) -> String {
-    let order = order(direction);
-    let (worst, inside, unbounded) = match direction {
-        Direction::Forward => ("min", ">=", "$3"),
-        Direction::Backward => ("max", "<=", "$2"),
-    };
-    format!(
-        "WITH head AS MATERIALIZED ( \
-           SELECT source.author, nearest.id AS best FROM {SOURCES} \
-           CROSS JOIN LATERAL (SELECT id FROM post \
-             WHERE (author_id, id) < (source.author, $2) \
-             AND (author_id, id) > (source.author, $3) \
-             ORDER BY author_id {order}, id {order} LIMIT 1) AS nearest \
-           ORDER BY nearest.id {order} LIMIT $4) \
-         SELECT head.author, page.id FROM head CROSS JOIN LATERAL (SELECT id FROM post \
-           WHERE author_id = head.author AND id < $2 AND id > $3 \
-           AND (author_id, id) < (head.author, $2) AND (author_id, id) > (head.author, $3) \
-           AND id {inside} ( \
-             SELECT CASE WHEN count(*) = $4 THEN {worst}(best) ELSE {unbounded} END FROM head) \
-           ORDER BY id {order} LIMIT $4) AS page \
-         ORDER BY page.id {order} LIMIT $4"
-    )
 }

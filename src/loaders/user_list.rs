@@ -7,9 +7,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use entity::user;
-use sea_orm::{FromQueryResult, QueryResult};
+use sea_orm::{FromQueryResult, QueryResult, Value};
 
 use super::{Batch, PageKey, pages};
+use crate::clock;
 use crate::database::{Engine, Snapshot};
 use crate::error::Error;
 use crate::pagination::{Direction, Page, page_sql};
@@ -23,6 +24,8 @@ pub enum UserList {
     Following,
     /// The users whom the owner blocks.
     Blocked,
+    /// The users whom the owner mutes, without mutes that have expired.
+    Muted,
 }
 
 impl UserList {
@@ -32,6 +35,17 @@ impl UserList {
             Self::Followers => ("follow", "followed_id", "follower_id"),
             Self::Following => ("follow", "follower_id", "followed_id"),
             Self::Blocked => ("block", "blocker_id", "blocked_id"),
+            Self::Muted => ("mute", "muter_id", "muted_id"),
+        }
+    }
+
+    /// The condition on rows of the list, and the values of its parameters.
+    fn condition(self) -> (&'static str, Vec<Value>) {
+        match self {
+            Self::Muted => {
+                ("AND (expires_at IS NULL OR expires_at > $5)", vec![clock::now().into()])
+            }
+            _ => ("", vec![]),
         }
     }
 }
@@ -71,10 +85,11 @@ impl Batch for UserLists {
     type Value = Arc<Page<ListedUser>>;
 
     async fn load(&self, keys: &[PageKey]) -> Result<HashMap<PageKey, Self::Value>, Error> {
+        let (_, values) = self.list.condition();
         pages(
             &self.db,
             keys,
-            |engine, direction| sql(engine, self.list, direction),
+            (|engine, direction| sql(engine, self.list, direction), &values),
             |request, rows| Arc::new(Page::new(request, rows, |row: &ListedUser| row.entry_id)),
             |row| row.owner,
             |key| key.page.rows(),
@@ -85,10 +100,11 @@ impl Batch for UserLists {
 
 /// The statement for pages of a list, with the listed users' summaries.
 ///
-/// Its parameters are those of [`page_sql`].
+/// Its parameters are those of [`page_sql`] and of the list's condition.
 pub fn sql(engine: Engine, list: UserList, direction: Direction) -> String {
     let (table, owner_column, user_column) = list.columns();
-    let rows = page_sql(engine, table, owner_column, direction);
+    let (condition, _) = list.condition();
+    let rows = page_sql(engine, table, (owner_column, condition), direction);
     let summary = user::SUMMARY_COLUMNS;
     format!(
         "SELECT {summary}, page.owner, page.entry_id FROM ( \

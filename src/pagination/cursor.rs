@@ -24,6 +24,7 @@ pub enum CursorKind {
     /// A position in the event stream, not in a list.
     Stream = 8,
     BlockedUsers = 9,
+    MutedUsers = 10,
 }
 
 /// The position of a row in the order of its list.

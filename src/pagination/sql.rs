@@ -9,7 +9,8 @@ use crate::database::Engine;
 
 /// The `FROM` clause of statements that read pages of the lists of several users.
 ///
-/// A user's list has the rows of `table` whose column `owner_column` is the user's id. The clause
+/// A user's list has the rows of `table` whose column `owner_column` is the user's id and that
+/// satisfy `condition`, which is empty or begins with AND. The clause
 /// has the tables `owner`, with the user's id as `value`, and `table`. Parameters: `$1` is the list
 /// of user ids, `$2` and `$3` are [`PageRequest::bounds`](super::PageRequest::bounds), `$4` is
 /// [`PageRequest::limit`](super::PageRequest::limit).
@@ -17,8 +18,13 @@ use crate::database::Engine;
 /// SQLite has no `LATERAL`, so the ids of the rows are found first, in an index. On PostgreSQL the
 /// owners are read from their table, which costs little.
 #[must_use]
-pub fn page_sql(engine: Engine, table: &str, owner_column: &str, direction: Direction) -> String {
-    let rows = key_range_sql(engine, table, Some(owner_column), direction);
+pub fn page_sql(
+    engine: Engine,
+    table: &str,
+    (owner_column, condition): (&str, &str),
+    direction: Direction,
+) -> String {
+    let rows = key_range_sql(engine, table, Some((owner_column, condition)), direction);
     match engine {
         Engine::Sqlite => {
             format!("json_each($1) AS owner CROSS JOIN {table} WHERE {table}.id IN ({rows})")
@@ -52,7 +58,7 @@ pub fn all_pages_sql(engine: Engine, table: &str, direction: Direction) -> Strin
 fn key_range_sql(
     engine: Engine,
     table: &str,
-    owner_column: Option<&str>,
+    owner: Option<(&str, &str)>,
     direction: Direction,
 ) -> String {
     let order = match direction {
@@ -60,23 +66,24 @@ fn key_range_sql(
         Direction::Backward => "ASC",
     };
     let start = i64::start();
-    let scope = owner_column.map_or("$1".to_owned(), |column| format!("{column} = owner.value"));
-    match (engine, owner_column) {
+    let of_owner = |(column, condition)| format!("{column} = owner.value {condition}");
+    let scope = owner.map_or("$1".to_owned(), of_owner);
+    match (engine, owner) {
         (Engine::Sqlite, _) => format!(
             "SELECT * FROM (SELECT id FROM {table} WHERE {scope} AND id < $2 AND id > $3 \
              ORDER BY id {order} LIMIT $4) AS page \
              UNION ALL SELECT min(id) FROM {table} WHERE {scope} AND id >= $2 \
              UNION ALL SELECT max(id) FROM {table} WHERE {scope} AND id <= $3"
         ),
-        (Engine::Postgres, Some(column)) => format!(
+        (Engine::Postgres, Some((column, condition))) => format!(
             "(SELECT * FROM {table} WHERE {scope} AND id < $2 AND id > $3 \
              AND ({column}, id) < (owner.value, $2) AND ({column}, id) > (owner.value, $3) \
              ORDER BY id {order} LIMIT $4) \
              UNION ALL (SELECT * FROM {table} WHERE ({column}, id) >= (owner.value, $2) \
-             AND ({column}, id) < (owner.value, {start}) AND $2 < {start} \
+             AND ({column}, id) < (owner.value, {start}) AND $2 < {start} {condition} \
              ORDER BY {column}, id LIMIT 1) \
              UNION ALL (SELECT * FROM {table} WHERE ({column}, id) <= (owner.value, $3) \
-             AND ({column}, id) > (owner.value, 0) AND $3 > 0 \
+             AND ({column}, id) > (owner.value, 0) AND $3 > 0 {condition} \
              ORDER BY {column} DESC, id DESC LIMIT 1)"
         ),
         (Engine::Postgres, None) => format!(

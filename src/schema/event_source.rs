@@ -34,7 +34,12 @@ impl Filter {
             Self::Relationships { viewer, users } => {
                 let is_of_pair = matches!(
                     event.kind,
-                    Kind::Followed | Kind::Unfollowed | Kind::Blocked | Kind::Unblocked
+                    Kind::Followed
+                        | Kind::Unfollowed
+                        | Kind::Blocked
+                        | Kind::Unblocked
+                        | Kind::Muted
+                        | Kind::Unmuted
                 );
                 let other = other_user(event, *viewer);
                 is_of_pair && users.as_ref().is_none_or(|users| users.contains(&other))

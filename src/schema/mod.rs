@@ -15,6 +15,7 @@ mod event_source;
 mod federation;
 mod follow;
 mod mutation;
+mod mute;
 mod node;
 mod post;
 mod profile;
@@ -63,6 +64,7 @@ pub struct Mutation(
     profile::ProfileMutation,
     follow::FollowMutation,
     block::BlockMutation,
+    mute::MuteMutation,
     post::PostMutation,
     bookmark::BookmarkMutation,
 );

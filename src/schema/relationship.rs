@@ -84,6 +84,16 @@ impl Relationship {
         self.row.blocked_by.is_some()
     }
 
+    /// Whether the viewer mutes the other user.
+    async fn muting(&self) -> bool {
+        self.row.muting.is_some()
+    }
+
+    /// When the mute ends. Null if it does not end by itself, and if there is no mute.
+    async fn muting_until(&self) -> Option<DateTime> {
+        self.row.muting_until.map(DateTime)
+    }
+
     /// Whether the viewer and the other user follow each other.
     async fn is_mutual(&self) -> bool {
         self.row.following.is_some() && self.row.followed_by.is_some()

@@ -107,7 +107,7 @@ pub struct TimelineReset {
 
 #[ComplexObject]
 impl TimelineReset {
-    /// The other user of the follow, unfollow or block.
+    /// The other user of the follow, unfollow, block or mute.
     ///
     /// Null if an account was deleted, if a command of the operator changed the data, or if the
     /// user no longer exists.
@@ -180,7 +180,7 @@ impl Subscription {
         Ok(response(Ok(None)))
     }
 
-    /// Follows and blocks between the viewer and other users, in both directions.
+    /// Follows and blocks between the viewer and others, and the viewer's mutes.
     ///
     /// A client that falls behind gets `UNAVAILABLE` and must subscribe again.
     ///
@@ -197,7 +197,7 @@ impl Subscription {
             return Ok(response(next_relationship_event(ctx, viewer.id(), source).await));
         }
         let users = user_ids.map(|ids| parse_user_ids(&ids)).transpose()?;
-        let stream = events(ctx).follows(viewer.id(), Some(&viewer)).await?;
+        let stream = events(ctx).relationships(&viewer).await?;
         let filter = Filter::Relationships { viewer: viewer.id(), users };
         request(ctx).keep_event_source(EventSource { stream, filter });
         Ok(response(Ok(None)))
@@ -307,7 +307,7 @@ async fn counts(
 }
 
 async fn follows_of(ctx: &Context<'_>, user: i64) -> Result<EventStream, Error> {
-    events(ctx).follows(user, request(ctx).viewer().as_deref()).await
+    events(ctx).counts(user, request(ctx).viewer().as_deref()).await
 }
 
 fn parse_stream_cursor(text: &str) -> Result<StreamPosition, Error> {
@@ -354,7 +354,12 @@ fn timeline_event(owner: i64, item: StreamItem) -> Option<TimelineEvent> {
             let post_id = GlobalId::Post(event.object).encode().into();
             TimelineEvent::Removed(TimelinePostRemoved { cursor, occurred_at, post_id })
         }
-        Kind::Followed | Kind::Unfollowed | Kind::Blocked | Kind::Unblocked => {
+        Kind::Followed
+        | Kind::Unfollowed
+        | Kind::Blocked
+        | Kind::Unblocked
+        | Kind::Muted
+        | Kind::Unmuted => {
             let user = Some(other_user(event, owner));
             TimelineEvent::Reset(TimelineReset { cursor, occurred_at, user })
         }

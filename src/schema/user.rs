@@ -22,7 +22,7 @@ use super::{loaders, request};
 use crate::domain;
 use crate::error::Error;
 use crate::ids::GlobalId;
-use crate::loaders::{PageKey, TimelineKey};
+use crate::loaders::{AuthorFilter, PageKey, TimelineKey};
 use crate::pagination::CursorKind;
 
 /// Allowed values of `size` of `avatarUrl`, in pixels.
@@ -203,7 +203,8 @@ impl User {
 
     /// The posts of this user and of all users that this user follows, newest first.
     ///
-    /// It is computed when it is read, so it includes every earlier follow, unfollow and post.
+    /// Users whom this user mutes are left out. It is computed when it is read, so it includes
+    /// every earlier follow, unfollow, mute and post.
     ///
     /// Errors: `PAGE_SIZE_OUT_OF_RANGE`, `INVALID_CURSOR`.
     #[graphql(complexity = "cost_of_posts(first, last, child_complexity)")]
@@ -219,7 +220,11 @@ impl User {
     ) -> Result<TimelineConnection, Error> {
         let page = PageArgs { first, after, last, before }.parse(CursorKind::Timeline)?;
         let key = PageKey { owner: self.summary.id, page };
-        let timeline = TimelineKey { page: key, following: self.summary.following_count };
+        let timeline = TimelineKey {
+            page: key,
+            following: self.summary.following_count,
+            filter: AuthorFilter { without_muted: self.summary.mutes_count > 0 },
+        };
         let page = loaders(ctx).timelines.load(timeline.clone()).await?.ok_or_else(no_page)?;
         Ok(TimelineConnection { timeline, page })
     }

@@ -10,6 +10,7 @@ use super::bookmark::BookmarkEdge;
 use super::connection::{
     Connection, PageArgs, cost, cost_of_posts, multiply_cost, no_page, with_count,
 };
+use super::mute::MutedUserEdge;
 use super::text::ShortText;
 use super::user::User;
 use super::{loaders, request};
@@ -90,6 +91,28 @@ impl Viewer {
         let key = PageKey { owner: self.0.id(), page };
         let page = loaders(ctx).blocked.load(key).await?.ok_or_else(no_page)?;
         Ok(Connection { kind: CursorKind::BlockedUsers, page, count_source: () })
+    }
+
+    /// The users whom the viewer mutes, newest mute first.
+    ///
+    /// Only the viewer can read them.
+    ///
+    /// Errors: `PAGE_SIZE_OUT_OF_RANGE`, `INVALID_CURSOR`.
+    #[graphql(complexity = "with_count(cost(first, last, child_complexity))")]
+    async fn muted_users(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Number of first entries: 1 to 100. Default: 20 unless `last` is set.")]
+        first: Option<i32>,
+        #[graphql(desc = "Only entries after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Number of last entries: 1 to 100. Cannot be combined with `first`.")]
+        last: Option<i32>,
+        #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
+    ) -> Result<Connection<MutedUserEdge>, Error> {
+        let page = PageArgs { first, after, last, before }.parse(CursorKind::MutedUsers)?;
+        let key = PageKey { owner: self.0.id(), page };
+        let page = loaders(ctx).muted.load(key).await?.ok_or_else(no_page)?;
+        Ok(Connection { kind: CursorKind::MutedUsers, page, count_source: () })
     }
 }
 

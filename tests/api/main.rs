@@ -20,6 +20,7 @@ mod instances;
 mod limits;
 mod live;
 mod loaders;
+mod mute;
 mod node;
 mod outage;
 mod pages;

@@ -13,7 +13,7 @@ use crate::support::app::TestApp;
 ///
 /// In the document, `PAGE` stands for the arguments of the connection, and `BODY` for its
 /// selection. The field names a node.
-const CONNECTIONS: [(&str, &str, &str); 8] = [
+const CONNECTIONS: [(&str, &str, &str); 9] = [
     ("/users", "{ users(PAGE) { BODY } }", "username"),
     ("/posts", "{ posts(PAGE) { BODY } }", "body"),
     ("/user/posts", "{ user(by: {username: \"john\"}) { posts(PAGE) { BODY } } }", "body"),
@@ -30,6 +30,7 @@ const CONNECTIONS: [(&str, &str, &str); 8] = [
     ("/user/timeline", "{ user(by: {username: \"john\"}) { timeline(PAGE) { BODY } } }", "body"),
     ("/viewer/bookmarks", "{ viewer { bookmarks(PAGE) { BODY } } }", "body"),
     ("/viewer/blockedUsers", "{ viewer { blockedUsers(PAGE) { BODY } } }", "username"),
+    ("/viewer/mutedUsers", "{ viewer { mutedUsers(PAGE) { BODY } } }", "username"),
 ];
 
 #[test]
@@ -47,7 +48,10 @@ async fn fill(app: &TestApp) -> Actor<'_> {
         friend.follow(&john).await;
         john.follow(&friend).await;
         app.register(&format!("foe_{n}")).await;
-        john.mutate(&format!("block(user: {{username: \"foe_{n}\"}}) {{ changed }}")).await;
+        for verb in ["block", "mute"] {
+            let field = format!("{verb}(user: {{username: \"foe_{n}\"}}) {{ changed }}");
+            john.mutate(&field).await;
+        }
         let post = if n % 2 == 0 { &friend } else { &john };
         let id = post.write(&format!("post {n}")).await;
         let _ = john.write(&format!("own post {n}")).await;

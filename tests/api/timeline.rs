@@ -8,7 +8,9 @@ use futures_util::future::join_all;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use rookery::database::{Database, Snapshot};
-use rookery::loaders::{Batch as _, Loaders, PageKey, SCAN_MIN_FOLLOWING, TimelineKey, Timelines};
+use rookery::loaders::{
+    AuthorFilter, Batch as _, Loaders, PageKey, SCAN_MIN_FOLLOWING, TimelineKey, Timelines,
+};
 use rookery::pagination::{CursorKind, Direction, PageRequest, encode_cursor};
 use sea_orm::{ConnectionTrait as _, FromQueryResult as _};
 use serde_json::{Value, json};
@@ -87,6 +89,8 @@ async fn timelines_are_public_and_edges_have_a_reason() {
 struct Graph {
     /// Follower and followed user.
     follows: Vec<(i64, i64)>,
+    /// Muter and muted user.
+    mutes: Vec<(i64, i64)>,
     /// The author of each post, oldest first.
     authors: Vec<i64>,
 }
@@ -95,9 +99,14 @@ fn graphs() -> impl Strategy<Value = Graph> {
     // Few and many authors, with many posts and with none.
     let user = 1i64..=12;
     let author = prop_oneof![3 => 1i64..=12, 2 => 1i64..=3, 1 => Just(1i64)];
-    let follows = prop::collection::vec((user.clone(), user), 0..60);
+    let follows = prop::collection::vec((user.clone(), user.clone()), 0..60);
+    let mutes = prop::collection::vec((user.clone(), user), 0..40);
     let authors = prop::collection::vec(author, 0..250);
-    (follows, authors).prop_map(|(follows, authors)| Graph { follows, authors })
+    (follows, mutes, authors).prop_map(|(follows, mutes, authors)| Graph {
+        follows,
+        mutes,
+        authors,
+    })
 }
 
 fn pages() -> impl Strategy<Value = PageRequest<i64>> {
@@ -117,7 +126,7 @@ fn pages() -> impl Strategy<Value = PageRequest<i64>> {
 async fn fill(db: &Database, graph: &Graph) {
     let transaction = db.begin().await.unwrap();
     let run = |sql: String| transaction.execute_unprepared_owned(sql);
-    for table in ["post", "follow", "\"user\""] {
+    for table in ["post", "mute", "follow", "\"user\""] {
         run(format!("DELETE FROM {table}")).await;
     }
     for user in 1..=12 {
@@ -132,6 +141,17 @@ async fn fill(db: &Database, graph: &Graph) {
             "INSERT INTO follow (id, follower_id, followed_id) VALUES ({}, {follower}, {followed}) \
              ON CONFLICT DO NOTHING",
             n + 1
+        ))
+        .await;
+    }
+    // Every third mute has expired.
+    for (n, (muter, muted)) in graph.mutes.iter().enumerate().filter(|(_, (a, b))| a != b) {
+        let expires_at = ["NULL", "'2100-01-01 00:00:00+00:00'", "'2000-01-01 00:00:00+00:00'"];
+        run(format!(
+            "INSERT INTO mute (id, muter_id, muted_id, expires_at, hides_notifications) \
+             VALUES ({}, {muter}, {muted}, {}, true) ON CONFLICT DO NOTHING",
+            n + 1,
+            expires_at[n % 3]
         ))
         .await;
     }
@@ -158,11 +178,13 @@ impl ExecuteOwned for sea_orm::DatabaseTransaction {
 
 /// The ids of a timeline by the tutorial's query.
 ///
-/// The query is a union of followed and own posts, sorted by id.
+/// The query is a union of own posts and those of followed users who are not muted, sorted by id.
 async fn union(db: &Database, owner: i64) -> Vec<i64> {
     let statement = db.statement(
         "SELECT post.* FROM post JOIN follow ON follow.followed_id = post.author_id \
-         WHERE follow.follower_id = $1 \
+         WHERE follow.follower_id = $1 AND followed_id NOT IN ( \
+           SELECT muted_id FROM mute WHERE muter_id = $1 \
+           AND (expires_at IS NULL OR expires_at > '2026-01-01 00:00:00+00:00')) \
          UNION SELECT post.* FROM post WHERE author_id = $1 ORDER BY id DESC",
         [owner.into()],
     );
@@ -209,6 +231,7 @@ fn timelines_equal_the_union_on_random_graphs() {
                 let key = |(owner, follows_many): (i64, &bool)| TimelineKey {
                     page: PageKey { owner, page: page.clone() },
                     following: if *follows_many { SCAN_MIN_FOLLOWING } else { 0 },
+                    filter: AuthorFilter { without_muted: true },
                 };
                 let keys: Vec<TimelineKey> = (1..).zip(&follow_many).map(key).collect();
                 let loaded = timelines.load(&keys).await.unwrap();
@@ -291,13 +314,14 @@ async fn any_number_of_timelines_take_one_statement_and_a_failed_scan_one_more()
     let db = app.database();
     let authors = (0..240).map(|n| n % 12 + 1).collect();
     let follows = (1..=12).flat_map(|a| (1..=12).map(move |b| (a, b))).collect();
-    fill(db, &Graph { follows, authors }).await;
+    fill(db, &Graph { follows, mutes: vec![], authors }).await;
     let page = PageRequest::new(Some(20), None, Some(200), None).unwrap();
+    let filter = AuthorFilter::default();
     for owners in [1, 12] {
         let loaders = Loaders::new(Snapshot::new(db), None).await;
         let load = |owner| {
             let page = PageKey { owner, page: page.clone() };
-            loaders.timelines.load(TimelineKey { page, following: 12 })
+            loaders.timelines.load(TimelineKey { page, following: 12, filter })
         };
         let ((), statements) = app
             .count_statements(async {
@@ -312,6 +336,7 @@ async fn any_number_of_timelines_take_one_statement_and_a_failed_scan_one_more()
         let key = |owner| TimelineKey {
             page: PageKey { owner, page: page.clone() },
             following: SCAN_MIN_FOLLOWING,
+            filter,
         };
         let keys: Vec<TimelineKey> = (1..=12).map(key).collect();
         let (found, statements) = app.count_statements(timelines.load(&keys)).await;
@@ -320,8 +345,11 @@ async fn any_number_of_timelines_take_one_statement_and_a_failed_scan_one_more()
     }
     // The same page twice in one batch, with different counts of followed users.
     let page = PageKey { owner: 1, page };
-    let keys =
-        [SCAN_MIN_FOLLOWING, 0].map(|following| TimelineKey { page: page.clone(), following });
+    let keys = [SCAN_MIN_FOLLOWING, 0].map(|following| TimelineKey {
+        page: page.clone(),
+        following,
+        filter,
+    });
     let found = Timelines::new(Snapshot::new(db), 0).load(&keys).await.unwrap();
     assert!(keys.iter().all(|key| found[key].rows.len() == 20));
 }

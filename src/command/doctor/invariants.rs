@@ -94,12 +94,13 @@ fn missing_events() -> Check {
 /// Tables, their unique keys, and whether a repair deletes duplicates.
 ///
 /// The oldest row stays.
-const DUPLICATES: [(&str, &str, bool); 6] = [
+const DUPLICATES: [(&str, &str, bool); 7] = [
     ("user", "lower(username)", false),
     ("user", "email", false),
     ("session", "token_hash", true),
     ("follow", "follower_id, followed_id", true),
     ("block", "blocker_id, blocked_id", true),
+    ("mute", "muter_id, muted_id", true),
     ("bookmark", "user_id, post_id", true),
 ];
 

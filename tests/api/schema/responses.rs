@@ -42,7 +42,7 @@ async fn samples(john: &Actor<'_>, susan: &Actor<'_>) -> Samples {
 
 /// Registers `others` and john, who all follow each other.
 ///
-/// Each of them also bookmarks a post of every user. John blocks a further user.
+/// Each of them also bookmarks a post of every user. John blocks and mutes further users.
 async fn fill<'a>(app: &'a TestApp, others: &[&str]) -> (Actor<'a>, Samples) {
     let mut all = Vec::new();
     for name in others.iter().chain(&["john"]) {
@@ -58,6 +58,9 @@ async fn fill<'a>(app: &'a TestApp, others: &[&str]) -> (Actor<'a>, Samples) {
     let john = all.pop().unwrap();
     app.register("blocked").await;
     john.mutate("block(user: {username: \"blocked\"}) { changed }").await;
+    app.register("muted").await;
+    let mute = "mute(user: {username: \"muted\"}, expiresInSeconds: 3600) { changed }";
+    john.mutate(mute).await;
     let samples = samples(&john, &all[0]).await;
     (john, samples)
 }
