@@ -1,6 +1,6 @@
 //! The table of events, a transactional outbox for subscriptions.
 //!
-//! A transaction that changes posts, follows or blocks, or deletes an account, inserts the event
+//! A transaction that changes posts or relationships, or deletes an account, inserts the event
 //! itself. An event therefore exists exactly if its change was committed. It has the id of the
 //! transaction, which writes at most one event.
 

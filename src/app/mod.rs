@@ -31,7 +31,7 @@ const POLL_WITHOUT_NOTIFY: Duration = Duration::from_millis(500);
 const EVICTION_INTERVAL: Duration = Duration::from_mins(1);
 /// Interval between searches for mutes that have expired.
 const MUTE_EXPIRY_INTERVAL: Duration = Duration::from_secs(2);
-/// Without subscribers, one of so many searches takes place.
+/// Number of these intervals between two searches when there are no subscribers.
 const IDLE_PASSES: u64 = 30;
 
 /// One instance of the application. Clones share it.
@@ -159,7 +159,8 @@ fn spawn_mute_expiry(engine: Weak<GraphqlEngine>, events: EventHub) {
             if events.subscribers() == 0 && pass % IDLE_PASSES != 0 {
                 continue;
             }
-            // After an error, such as an outage of the database, the next pass tries again.
+            // An error, such as an outage of the database, is logged where it occurs. The next pass
+            // tries again.
             while domain::mute::end_expired(&engine.services).await.unwrap_or_default() {}
         }
     });

@@ -1,14 +1,8 @@
 //! Mutes: mute and unmute a user, and end mutes that have expired.
 //!
-//! A mute is private: the muted user does not notice it. It needs no follow. The number of a user's
-//! mutes is stored, so that the timelines of users without mutes cost nothing more.
+//! The muted user is not informed. A mute needs no follow. The number of a user's mutes is stored,
+//! so that the timelines of users without mutes cost nothing more.
 
-use super::pair::Pair;
-use super::{RelationshipChange, Services};
-use crate::auth::Viewer;
-use crate::clock;
-use crate::database::Snapshot;
-use crate::error::Error;
 use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use entity::{event, mute, user};
 use sea_orm::sea_query::{Expr, ExprTrait as _};
@@ -16,6 +10,13 @@ use sea_orm::{
     ColumnTrait as _, Condition, DatabaseTransaction, DbErr, EntityTrait as _, PaginatorTrait as _,
     QueryFilter as _, QueryOrder as _, QuerySelect as _, Set,
 };
+
+use super::pair::Pair;
+use super::{RelationshipChange, Services};
+use crate::auth::Viewer;
+use crate::clock;
+use crate::database::Snapshot;
+use crate::error::Error;
 
 /// Longest duration of a mute that expires, in seconds: 10 years.
 pub const MAX_EXPIRY_SECONDS: i32 = 315_360_000;

@@ -1,6 +1,6 @@
 //! Live updates: a transactional outbox, dispatched to the instance's subscribers.
 //!
-//! A write that changes posts, follows or blocks, or deletes an account, records an event in its
+//! A write that changes posts or relationships, or deletes an account, records an event in its
 //! own transaction (`crate::domain`). One task per instance, the hub, reads new events whenever
 //! [`Database::notifier`] wakes it, and dispatches each event to the subscribers concerned. A post
 //! goes to the connected subscribers whose timelines show its author, however many other users

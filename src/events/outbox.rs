@@ -1,6 +1,6 @@
 //! The outbox: the table of events, read after a position and pruned by age.
 //!
-//! A write of posts, follows or blocks, or the deletion of an account, inserts its event in its own
+//! A write of posts or relationships, or the deletion of an account, inserts its event in its own
 //! transaction (transactional outbox). An event therefore exists if and only if its change was
 //! committed. Its key is the transaction's id. On PostgreSQL transactions are not committed in the
 //! order of their ids. A read therefore returns the events after the highest id of a position, and

@@ -75,7 +75,7 @@ impl Batch for Relationships {
         let others = engine.bind_ids(keys.iter().copied());
         let values = [others, viewer.into(), clock::now().into()];
         let rows: Vec<Relationship> =
-            self.db.all((COLUMNS.len() + 1) * keys.len(), &sql, values).await?;
+            self.db.all((COLUMNS.len() + 2) * keys.len(), &sql, values).await?;
         Ok(rows.into_iter().map(|row| (row.user_id, row)).collect())
     }
 }

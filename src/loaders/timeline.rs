@@ -47,7 +47,7 @@ impl TimelineKey {
     ///
     /// It looks up the newest post of each source, and then a page of each of the newest sources.
     fn merged_rows(&self) -> usize {
-        let (heads, page) = (sources(self.following), self.page.page.rows());
+        let (heads, page) = (sources(self.following, self.filter), self.page.page.rows());
         heads + heads.min(page) * page
     }
 
@@ -55,13 +55,17 @@ impl TimelineKey {
     ///
     /// For each cursor, all sources may be searched for a post beyond it.
     fn rows_beyond(&self) -> usize {
-        self.page.page.rows() + self.page.page.cursors() * sources(self.following)
+        self.page.page.rows() + self.page.page.cursors() * sources(self.following, self.filter)
     }
 }
 
-/// Number of sources of a timeline whose owner follows `following` users.
-fn sources(following: i32) -> usize {
-    usize::try_from(following).unwrap_or_default() + 1
+/// Number of look-ups for the sources of a timeline.
+///
+/// The sources are the owner and the `following` users whom the owner follows. A filter looks up
+/// each of these users in the table of mutes.
+fn sources(following: i32, filter: AuthorFilter) -> usize {
+    let per_source = if filter.without_muted { 2 } else { 1 };
+    per_source * (usize::try_from(following).unwrap_or_default() + 1)
 }
 
 /// Pages of home timelines.
@@ -199,7 +203,7 @@ impl Batch for NewerCounts {
             values.extend(filter.values());
             let sql = newer_count(self.0.engine(), filter);
             let cap = usize::try_from(cap).unwrap_or_default();
-            let rows = keys.iter().map(|key| sources(key.following) + cap).sum();
+            let rows = keys.iter().map(|key| sources(key.following, filter) + cap).sum();
             for row in self.0.all::<NewerCountRow, _>(rows, &sql, values).await? {
                 let key = usize::try_from(row.index).ok().and_then(|index| keys.get(index));
                 let count = i32::try_from(row.count).unwrap_or(i32::MAX);

@@ -156,6 +156,8 @@ fn times(engine: Engine) -> Vec<Check> {
     if engine == Engine::Sqlite {
         let is_malformed = "unixepoch(expires_at) IS NULL";
         checks.push(rows("times are wrong", "session", is_malformed, Repair::Delete));
+        let is_malformed = "expires_at IS NOT NULL AND unixepoch(expires_at) IS NULL";
+        checks.push(rows("times are wrong", "mute", is_malformed, Repair::Delete));
     }
     checks
 }
