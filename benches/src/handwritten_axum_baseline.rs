@@ -27,8 +27,8 @@ use rookery::error::Error;
 use rookery::http::{ServerLimits, ServerOptions, Shutdown};
 use rookery::ids::{GlobalId, IdGenerator};
 use rookery::loaders::{
-    AuthorFilter, Batch as _, ListedUser, PageKey, SCAN_WINDOW, TimelineKey, TimelineRow,
-    Timelines, UserList, user_list_sql,
+    Batch as _, ListedUser, PageKey, SCAN_WINDOW, TimelineKey, TimelineRow, Timelines, UserList,
+    user_list_sql,
 };
 use rookery::pagination::{Direction, PageRequest};
 use sea_orm::{
@@ -113,9 +113,8 @@ async fn q1(State(state): State<AppState>, Path(username): Path<String>) -> Json
     let owner = find(&snapshot, &username).await?;
     let page = PageRequest::new(Some(20), None, None, None);
     let page = PageKey { owner: owner.id, page: page.map_err(|error| failed(&error))? };
-    let key =
-        TimelineKey { page, following: owner.following_count, filter: AuthorFilter::default() };
-    let timelines = Timelines::new(snapshot, SCAN_WINDOW);
+    let key = TimelineKey { page, following: owner.following_count, has_mutes: false };
+    let timelines = Timelines::new(snapshot, owner.id.into(), SCAN_WINDOW);
     let pages = timelines.load(std::slice::from_ref(&key)).await.map_err(|error| failed(&error))?;
     let rows = pages.get(&key).map_or(&[][..], |page| &page.rows);
     let post = |row: &TimelineRow| Post {
@@ -140,7 +139,8 @@ async fn follow_pages(
 ) -> anyhow::Result<HashMap<i64, Vec<ListedUser>>> {
     let engine = snapshot.engine();
     let limit = i64::try_from(size)? + 1;
-    let values = [engine.bind_ids(owners), i64::MAX.into(), 0i64.into(), limit.into()];
+    let (owners, viewer) = (engine.bind_ids(owners), 0i64.into());
+    let values = [owners, i64::MAX.into(), 0i64.into(), limit.into(), viewer];
     let rows: Vec<ListedUser> = snapshot
         .all(0, &user_list_sql(engine, list, Direction::Forward), values)
         .await

@@ -108,7 +108,8 @@ impl Connection {
         size: usize,
     ) -> Result<HashMap<i64, Vec<(i64, UserNode)>>, Error> {
         let limit = i64::try_from(size).unwrap_or(i64::MAX) + 1;
-        let mut rows = self.client.query(statement, &[&owners, &i64::MAX, &0i64, &limit]).await?;
+        let mut rows =
+            self.client.query(statement, &[&owners, &i64::MAX, &0i64, &limit, &0i64]).await?;
         rows.sort_unstable_by_key(|row| std::cmp::Reverse(row.get::<_, i64>("entry_id")));
         let mut pages: HashMap<i64, Vec<(i64, UserNode)>> = HashMap::new();
         for row in rows {

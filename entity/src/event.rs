@@ -52,6 +52,10 @@ pub enum Kind {
     Muted = 8,
     /// The actor's mute of the user `object` ended.
     Unmuted = 9,
+    /// The actor asked to follow the user `object`.
+    FollowRequested = 10,
+    /// A request between the actor and the user `object` was withdrawn or rejected.
+    FollowRequestEnded = 11,
     /// The actor's account was deleted, with all its posts and follows.
     ///
     /// This kind and all later ones concern every timeline: replays read them by an index of their

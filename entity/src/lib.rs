@@ -7,6 +7,7 @@ pub mod block;
 pub mod bookmark;
 pub mod event;
 pub mod follow;
+pub mod follow_request;
 pub mod mute;
 pub mod post;
 pub mod secret;

@@ -1,8 +1,10 @@
-//! A post, which is public.
+//! A post. It is public unless its author is protected.
 //!
 //! Its id is its position in every list. The newest post, with the largest id, comes first.
 
 use sea_orm::entity::prelude::*;
+
+use super::user::visible_to_sql;
 
 /// A row of the table `post`.
 #[sea_orm::model]
@@ -21,6 +23,8 @@ pub struct Model {
     pub created_at: DateTimeUtc,
     /// The time of the last edit; `None` if the post was never edited.
     pub edited_at: Option<DateTimeUtc>,
+    /// Whether the author is not protected, stored for the list of all public posts.
+    pub is_public: bool,
     #[sea_orm(belongs_to, from = "author_id", to = "id")]
     pub author: BelongsTo<super::user::Entity>,
     #[sea_orm(has_many)]
@@ -28,3 +32,13 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+impl Entity {
+    /// The posts that a viewer may see, by the scope [`visible_to_sql`].
+    ///
+    /// For statements that read few posts: its text depends on the viewer.
+    #[must_use]
+    pub fn visible_to(viewer: i64) -> Expr {
+        Expr::cust(visible_to_sql("post.author_id", &viewer.to_string()))
+    }
+}

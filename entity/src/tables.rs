@@ -88,6 +88,11 @@ tables! {
         counts: ["following_count" by "follower_id", "followers_count" by "followed_id"],
         local_columns: [],
     }
+    follow_request {
+        references: ["requester_id" -> "user", "target_id" -> "user"],
+        counts: [],
+        local_columns: [],
+    }
     block {
         references: ["blocker_id" -> "user", "blocked_id" -> "user"],
         counts: [],

@@ -44,6 +44,8 @@ pub struct Model {
     pub posts_count: i32,
     /// Number of users whom this user mutes, including mutes that have just expired.
     pub mutes_count: i32,
+    /// Whether follows need the user's consent, and only followers see posts and lists.
+    pub is_protected: bool,
     /// The day of the user's last follow, in days since 1970-01-01 UTC.
     pub follows_day: i32,
     /// Number of follows made on `follows_day`, including those that were undone.
@@ -80,6 +82,7 @@ pub struct UserSummary {
     pub following_count: i32,
     pub posts_count: i32,
     pub mutes_count: i32,
+    pub is_protected: bool,
 }
 
 /// The columns of a [`UserSummary`], as a select list.
@@ -87,11 +90,11 @@ pub struct UserSummary {
 /// They come first in the statements that read one, because they are read by index.
 pub const SUMMARY_COLUMNS: &str = "\"user\".id, \"user\".username, \"user\".display_name, \
     \"user\".followers_count, \"user\".following_count, \"user\".posts_count, \
-    \"user\".mutes_count";
+    \"user\".mutes_count, \"user\".is_protected";
 
 impl UserSummary {
     /// Number of columns.
-    pub const COLUMNS: usize = 7;
+    pub const COLUMNS: usize = 8;
 }
 
 /// Reads columns by index: a look-up by name takes longer than everything else.
@@ -105,6 +108,7 @@ impl FromQueryResult for UserSummary {
             following_count: row.try_get_by_index(4)?,
             posts_count: row.try_get_by_index(5)?,
             mutes_count: row.try_get_by_index(6)?,
+            is_protected: row.try_get_by_index(7)?,
         })
     }
 }
@@ -119,8 +123,24 @@ impl From<&Model> for UserSummary {
             following_count: user.following_count,
             posts_count: user.posts_count,
             mutes_count: user.mutes_count,
+            is_protected: user.is_protected,
         }
     }
+}
+
+/// The condition that a viewer may see the posts and lists of a user.
+///
+/// It is the scope of all reads of a user's posts, timeline, followers and followed users. The
+/// viewer may see them if the user is not protected, is the viewer, or is followed by the viewer.
+/// `user` and `viewer` are expressions with their ids; the viewer's is 0 for an anonymous client.
+#[must_use]
+pub fn visible_to_sql(user: &str, viewer: &str) -> String {
+    format!(
+        "EXISTS (SELECT 1 FROM \"user\" AS seen WHERE seen.id = {user} \
+         AND (NOT seen.is_protected OR seen.id = {viewer} OR EXISTS ( \
+           SELECT 1 FROM follow AS access \
+           WHERE access.follower_id = {viewer} AND access.followed_id = seen.id)))"
+    )
 }
 
 /// A username or an e-mail address in the form in which it is looked up.

@@ -20,6 +20,7 @@ mod m20261130_000010_event_actor;
 mod m20261201_000011_event_kinds;
 mod m20261201_000012_block;
 mod m20261201_000013_mute;
+mod m20261201_000014_follow_request;
 
 /// The list of all migrations, in order.
 pub struct Migrator;
@@ -41,6 +42,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261201_000011_event_kinds::Migration),
             Box::new(m20261201_000012_block::Migration),
             Box::new(m20261201_000013_mute::Migration),
+            Box::new(m20261201_000014_follow_request::Migration),
         ]
     }
 }

@@ -27,6 +27,10 @@ pub const ROWS_PER_STATEMENT: usize = 4096;
 /// SQLite reads a negative number as KiB, and a positive number as pages.
 const CACHE_SIZE: i64 = -64 * 1024;
 
+/// A request to follow of a user who follows already.
+pub(super) const REQUEST_OF_FOLLOW: &str = "EXISTS (SELECT 1 FROM follow \
+    WHERE follower_id = requester_id AND followed_id = target_id)";
+
 /// The largest sequence number of an id, 8191: sequence numbers have 13 bits.
 const MAX_SEQUENCE: u16 = (1 << 13) - 1;
 
@@ -162,6 +166,12 @@ impl<'a> Bulk<'a> {
         self.execute(&add, [follow_rows(follows)?]).await
     }
 
+    /// Deletes the requests to follow whose follow exists.
+    pub async fn delete_accepted_requests(&self) -> Result<(), DbErr> {
+        let delete = format!("DELETE FROM follow_request WHERE {REQUEST_OF_FOLLOW}");
+        self.execute(&delete, []).await.map(drop)
+    }
+
     fn add_follows_sql(&self) -> String {
         format!(
             "INSERT INTO follow (id, follower_id, followed_id)
@@ -174,9 +184,9 @@ impl<'a> Bulk<'a> {
 
     pub async fn add_posts(&self, posts: &[Post<'_>]) -> Result<(), DbErr> {
         let add = format!(
-            "INSERT INTO post (id, author_id, body, created_at)
-            SELECT CAST(value ->> 0 AS bigint), CAST(value ->> 1 AS bigint), value ->> 2, {}
-            FROM {}",
+            r#"INSERT INTO post (id, author_id, body, created_at, is_public)
+            SELECT CAST(value ->> 0 AS bigint), "user".id, value ->> 2, {}, NOT is_protected
+            FROM {} CROSS JOIN "user" WHERE "user".id = CAST(value ->> 1 AS bigint)"#,
             self.engine().timestamp_expr("value ->> 3"),
             self.engine().unnest_json("item")
         );

@@ -84,6 +84,7 @@ pub async fn register(
         posts_made: Set(0),
         post_bytes_made: Set(0),
         mutes_count: Set(0),
+        is_protected: Set(false),
         ..Default::default()
     };
     let user = user.insert(&transaction).await.map_err(error::from_unique_violation)?;

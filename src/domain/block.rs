@@ -8,7 +8,7 @@ use sea_orm::{
     ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
 };
 
-use super::pair::{Pair, delete_follow};
+use super::pair::{Pair, delete_follow, delete_request};
 use super::{RelationshipChange, Services};
 use crate::auth::Viewer;
 use crate::database::Snapshot;
@@ -16,7 +16,7 @@ use crate::error::Error;
 
 /// Blocks `target` for the viewer.
 ///
-/// The follows between the two users end in both directions.
+/// The follows between the two users end in both directions, and so do requests.
 ///
 /// # Errors
 /// [`Error::Expected`] with `NotFound` or `SelfTarget`; [`Error::Unauthenticated`] when the
@@ -37,6 +37,7 @@ pub async fn block(
     let mut changed = transaction.execute_raw(statement).await?.rows_affected() > 0;
     for (follower, followed) in [(blocker, blocked), (blocked, blocker)] {
         changed |= delete_follow(&transaction, follower, followed).await?;
+        changed |= delete_request(&transaction, follower, followed).await?;
     }
     if changed {
         services.record_event(&transaction, event::Kind::Blocked, blocker, blocked).await?;

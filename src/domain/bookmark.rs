@@ -3,8 +3,9 @@
 //! Bookmarks are private, so every function takes the viewer as their owner. They are not counted
 //! in a column and record no event, because only their owner sees them.
 
+use entity::user::visible_to_sql;
 use entity::{bookmark, post};
-use sea_orm::sea_query::LockType;
+use sea_orm::sea_query::{Expr, LockType};
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, EntityTrait as _,
     PaginatorTrait as _, QueryFilter as _, QuerySelect as _,
@@ -14,26 +15,43 @@ use super::{PostChange, Services};
 use crate::auth::Viewer;
 use crate::database::Snapshot;
 use crate::error::{Error, UserErrorKind};
-use crate::pagination::{Page, PageRequest, page_sql};
+use crate::pagination::{Page, PageRequest, UserRows, page_sql};
+
+/// Look-ups for a bookmark: its row, the post, the author, and a follow.
+const LOOKUPS: usize = 4;
+
+/// The condition that a viewer may see the post of a bookmark.
+fn is_visible(viewer: &str) -> String {
+    let is_visible = visible_to_sql("post.author_id", viewer);
+    format!("EXISTS (SELECT 1 FROM post WHERE post.id = bookmark.post_id AND {is_visible})")
+}
 
 /// A page of the viewer's bookmarks, newest bookmark first.
+///
+/// Bookmarks of posts that the viewer may not see any more are left out.
 pub async fn page(
     snapshot: &Snapshot,
     viewer: &Viewer,
     request: &PageRequest<i64>,
 ) -> Result<Page<bookmark::Model>, Error> {
     let engine = snapshot.engine();
-    let source = page_sql(engine, "bookmark", ("user_id", ""), request.direction);
+    let condition = &format!("AND {}", is_visible("$5"));
+    let list = UserRows { table: "bookmark", owner: "user_id", condition, viewer: None };
+    let source = page_sql(engine, list, request.direction);
     let (start, end) = request.bounds();
-    let values = [engine.bind_ids([viewer.id()]), start.into(), end.into(), request.limit().into()];
+    let (owner, limit) = (engine.bind_ids([viewer.id()]), request.limit());
+    let values = [owner, start.into(), end.into(), limit.into(), viewer.id().into()];
     let sql = format!("SELECT bookmark.* FROM {source}");
-    let rows = snapshot.all(request.rows(), &sql, values).await?;
+    let rows = snapshot.all(LOOKUPS * request.rows(), &sql, values).await?;
     Ok(Page::new(request, rows, |bookmark: &bookmark::Model| bookmark.id))
 }
 
-/// Number of the viewer's bookmarks.
+/// Number of the viewer's bookmarks, of posts that the viewer may see.
 pub async fn count(snapshot: &Snapshot, viewer: &Viewer) -> Result<u64, Error> {
-    let bookmarks = bookmark::Entity::find().filter(bookmark::Column::UserId.eq(viewer.id()));
+    let is_visible = Expr::cust(is_visible(&viewer.id().to_string()));
+    let bookmarks = bookmark::Entity::find()
+        .filter(bookmark::Column::UserId.eq(viewer.id()))
+        .filter(is_visible);
     let count = bookmarks.count(&**snapshot.read(1).await?).await?;
     snapshot.charge_counted(count);
     Ok(count)
@@ -45,7 +63,7 @@ pub async fn count(snapshot: &Snapshot, viewer: &Viewer) -> Result<u64, Error> {
 /// [`Error::Expected`] with `NotFound`; any error of the database.
 pub async fn add(services: &Services, viewer: &Viewer, post: i64) -> Result<PostChange, Error> {
     let transaction = services.db.begin().await?;
-    lock_post(&transaction, post).await?;
+    lock_post(&transaction, viewer, post).await?;
     let statement = services.db.statement(
         "INSERT INTO bookmark (id, user_id, post_id) VALUES ($1, $2, $3) \
          ON CONFLICT (user_id, post_id) DO NOTHING",
@@ -62,7 +80,7 @@ pub async fn add(services: &Services, viewer: &Viewer, post: i64) -> Result<Post
 /// [`Error::Expected`] with `NotFound`; any error of the database.
 pub async fn remove(services: &Services, viewer: &Viewer, post: i64) -> Result<PostChange, Error> {
     let transaction = services.db.begin().await?;
-    lock_post(&transaction, post).await?;
+    lock_post(&transaction, viewer, post).await?;
     let deleted = bookmark::Entity::delete_many()
         .filter(bookmark::Column::UserId.eq(viewer.id()))
         .filter(bookmark::Column::PostId.eq(post))
@@ -75,9 +93,18 @@ pub async fn remove(services: &Services, viewer: &Viewer, post: i64) -> Result<P
 /// Locks a post against deletion until the end of the transaction.
 ///
 /// # Errors
-/// [`Error::Expected`] with `NotFound`; any error of the database.
-async fn lock_post(transaction: &DatabaseTransaction, id: i64) -> Result<(), Error> {
-    let post = post::Entity::find_by_id(id).lock(LockType::KeyShare).one(transaction).await?;
+/// [`Error::Expected`] with `NotFound` when there is no such post, or the viewer may not see it;
+/// any error of the database.
+async fn lock_post(
+    transaction: &DatabaseTransaction,
+    viewer: &Viewer,
+    id: i64,
+) -> Result<(), Error> {
+    let post = post::Entity::find_by_id(id)
+        .filter(post::Entity::visible_to(viewer.id()))
+        .lock(LockType::KeyShare)
+        .one(transaction)
+        .await?;
     let missing = || UserErrorKind::NotFound.at(&["postId"], "There is no such post.");
     post.ok_or_else(missing)?;
     Ok(())

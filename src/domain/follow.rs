@@ -2,11 +2,14 @@
 //!
 //! Each operation locks both users. It changes the follow, both users' counts and the event in one
 //! transaction, so the counts always equal the rows. An operation that has nothing to change
-//! succeeds with `changed: false`.
+//! succeeds with `changed: false`. The follow of a protected user begins as a request, on which
+//! `follow_request` decides.
 
 use entity::{event, user};
 
-use super::pair::{Pair, add_follow, delete_follow};
+use super::pair::{
+    FollowCause, Pair, add_follow, add_request, delete_follow, delete_request, follow_exists,
+};
 use super::{RelationshipChange, Services};
 use crate::auth::Viewer;
 use crate::error::Error;
@@ -22,7 +25,7 @@ pub struct FollowChange {
     pub followed: i64,
 }
 
-/// Makes the viewer follow `target`.
+/// Makes the viewer follow `target`, or ask to follow a protected user.
 ///
 /// # Errors
 /// [`Error::Expected`] with `NotFound`, `SelfTarget`, `Blocked` or `FollowLimit`;
@@ -36,15 +39,26 @@ pub async fn follow(
     let pair = Pair::lock(&transaction, viewer, target).await?;
     pair.check_contact(&transaction).await?;
     let (follower, followed) = (pair.viewer.id, pair.target.id);
-    let changed = add_follow(services, &transaction, &pair.viewer, followed).await?;
+    let needs_consent =
+        pair.target.is_protected && !follow_exists(&transaction, follower, followed).await?;
+    let (changed, kind) = if needs_consent {
+        let is_new = add_request(services, &transaction, &pair.viewer, followed).await?;
+        (is_new, event::Kind::FollowRequested)
+    } else {
+        // The user may have ended the protection after a request.
+        delete_request(&transaction, follower, followed).await?;
+        let follow = (&pair.viewer, followed);
+        let is_new = add_follow(services, &transaction, follow, FollowCause::Follower).await?;
+        (is_new, event::Kind::Followed)
+    };
     if changed {
-        services.record_event(&transaction, event::Kind::Followed, follower, followed).await?;
+        services.record_event(&transaction, kind, follower, followed).await?;
     }
     services.commit(transaction, viewer).await?;
     Ok(FollowChange { changed, follower, followed })
 }
 
-/// Makes the viewer unfollow `target`.
+/// Ends the viewer's follow of `target`, or withdraws the request to follow.
 ///
 /// # Errors
 /// [`Error::Expected`] with `NotFound` or `SelfTarget`; [`Error::Unauthenticated`] when the
@@ -57,9 +71,14 @@ pub async fn unfollow(
     let transaction = services.db.begin().await?;
     let pair = Pair::lock(&transaction, viewer, target).await?;
     let (follower, followed) = (pair.viewer.id, pair.target.id);
-    let changed = delete_follow(&transaction, follower, followed).await?;
+    let mut kind = event::Kind::Unfollowed;
+    let mut changed = delete_follow(&transaction, follower, followed).await?;
+    if !changed {
+        kind = event::Kind::FollowRequestEnded;
+        changed = delete_request(&transaction, follower, followed).await?;
+    }
     if changed {
-        services.record_event(&transaction, event::Kind::Unfollowed, follower, followed).await?;
+        services.record_event(&transaction, kind, follower, followed).await?;
     }
     services.commit(transaction, viewer).await?;
     Ok(FollowChange { changed, follower, followed })

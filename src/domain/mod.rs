@@ -13,6 +13,7 @@ pub mod account;
 pub mod block;
 pub mod bookmark;
 pub mod follow;
+pub mod follow_request;
 pub mod mute;
 mod pair;
 pub mod post;

@@ -2,10 +2,10 @@
 //!
 //! The rows are locked in the order of their ids. No other transaction can change the follows,
 //! blocks or counts of either user meanwhile. Rules are in the files of the writes; here are the
-//! changes of a follow, which several writes make.
+//! changes of a follow and of a request to follow, which several writes make.
 
 use chrono::{DateTime, Utc};
-use entity::{block, follow, user};
+use entity::{block, follow, follow_request, user};
 use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait as _};
 use sea_orm::{
     ColumnTrait as _, Condition, ConnectionTrait as _, DatabaseTransaction, DbErr,
@@ -69,6 +69,15 @@ impl Pair {
     }
 }
 
+/// What a follow is made by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FollowCause {
+    /// The follower's own request, which counts towards the limit of the day.
+    Follower,
+    /// The followed user, who has accepted a request that was counted when it was made.
+    Acceptance,
+}
+
 /// Adds a follow, if there is none. Returns whether it is new.
 ///
 /// # Errors
@@ -76,8 +85,8 @@ impl Pair {
 pub async fn add_follow(
     services: &Services,
     transaction: &DatabaseTransaction,
-    follower: &user::Model,
-    followed: i64,
+    (follower, followed): (&user::Model, i64),
+    cause: FollowCause,
 ) -> Result<bool, Error> {
     let id = services.ids.next();
     let statement = services.db.statement(
@@ -87,8 +96,12 @@ pub async fn add_follow(
     );
     let is_new = transaction.execute_raw(statement).await?.rows_affected() > 0;
     if is_new {
-        let daily_count = check_follow_limits(services.follow_limits, follower, clock::now())?;
-        let change = CountChange::Followed(daily_count);
+        let limits = services.follow_limits;
+        let is_counted = cause == FollowCause::Follower;
+        let who = if is_counted { "You" } else { "This user" };
+        check_total(limits, follower, who)?;
+        let daily_count = is_counted.then(|| count_today(limits, follower, clock::now()));
+        let change = CountChange::Followed(daily_count.transpose()?);
         update_counts(transaction, follower.id, followed, change).await?;
     }
     Ok(is_new)
@@ -115,41 +128,117 @@ pub async fn delete_follow(
     Ok(true)
 }
 
-/// Checks the limits for one more follow, and returns the new count of the day.
+/// Adds a request to follow, if there is none. Returns whether it is new.
+///
+/// It counts as a follow of the day.
 ///
 /// # Errors
-/// [`Error::Expected`] with `FollowLimit` when a limit is reached.
-fn check_follow_limits(
+/// [`Error::Expected`] with `FollowLimit`; any error of the database.
+pub async fn add_request(
+    services: &Services,
+    transaction: &DatabaseTransaction,
+    requester: &user::Model,
+    target: i64,
+) -> Result<bool, Error> {
+    let statement = services.db.statement(
+        "INSERT INTO follow_request (id, requester_id, target_id) VALUES ($1, $2, $3) \
+         ON CONFLICT (requester_id, target_id) DO NOTHING",
+        [services.ids.next().into(), requester.id.into(), target.into()],
+    );
+    let is_new = transaction.execute_raw(statement).await?.rows_affected() > 0;
+    if is_new {
+        let limits = services.follow_limits;
+        check_total(limits, requester, "You")?;
+        let DailyCount { day, follows } = count_today(limits, requester, clock::now())?;
+        user::Entity::update_many()
+            .col_expr(user::Column::FollowsDay, Expr::value(day))
+            .col_expr(user::Column::FollowsMade, Expr::value(follows))
+            .filter(user::Column::Id.eq(requester.id))
+            .exec(transaction)
+            .await?;
+    }
+    Ok(is_new)
+}
+
+/// Deletes a request, if there is one. Returns whether there was one.
+///
+/// # Errors
+/// Any error of the database.
+pub async fn delete_request(
+    transaction: &DatabaseTransaction,
+    requester: i64,
+    target: i64,
+) -> Result<bool, DbErr> {
+    let deleted = follow_request::Entity::delete_many()
+        .filter(follow_request::Column::RequesterId.eq(requester))
+        .filter(follow_request::Column::TargetId.eq(target))
+        .exec(transaction)
+        .await?;
+    Ok(deleted.rows_affected > 0)
+}
+
+/// Whether a follow exists.
+///
+/// # Errors
+/// Any error of the database.
+pub async fn follow_exists(
+    transaction: &DatabaseTransaction,
+    follower: i64,
+    followed: i64,
+) -> Result<bool, DbErr> {
+    let follows = follow::Entity::find()
+        .filter(follow::Column::FollowerId.eq(follower))
+        .filter(follow::Column::FollowedId.eq(followed));
+    Ok(follows.count(transaction).await? > 0)
+}
+
+/// Checks the limit of all follows of a user for another one.
+///
+/// `who` begins the message.
+///
+/// # Errors
+/// [`Error::Expected`] with `FollowLimit` when the limit is reached.
+fn check_total(limits: FollowLimits, follower: &user::Model, who: &str) -> Result<(), Error> {
+    if limits.total > 0 && follower.following_count >= limits.total {
+        return Err(limit_error(who, limits.total, "altogether"));
+    }
+    Ok(())
+}
+
+/// Checks the limit of the day for one more follow, and returns the new count.
+///
+/// # Errors
+/// [`Error::Expected`] with `FollowLimit` when the limit is reached.
+fn count_today(
     limits: FollowLimits,
     follower: &user::Model,
     now: DateTime<Utc>,
 ) -> Result<DailyCount, Error> {
-    let limit_error = |limit: i32, period: &str| {
-        let message = format!("You may follow no more than {limit} users {period}.");
-        UserErrorKind::FollowLimit { limit }.at(&["user"], message).into()
-    };
-    if limits.total > 0 && follower.following_count >= limits.total {
-        return Err(limit_error(limits.total, "altogether"));
-    }
     let day = day_of(now);
     let follows = if follower.follows_day == day { follower.follows_made } else { 0 };
     if limits.per_day > 0 && follows >= limits.per_day {
-        return Err(limit_error(limits.per_day, "a day"));
+        return Err(limit_error("You", limits.per_day, "a day"));
     }
     Ok(DailyCount { day, follows: follows.saturating_add(1) })
+}
+
+fn limit_error(who: &str, limit: i32, period: &str) -> Error {
+    let message = format!("{who} may follow no more than {limit} users {period}.");
+    UserErrorKind::FollowLimit { limit }.at(&["user"], message).into()
 }
 
 /// The number of follows that a user has made on a day.
 struct DailyCount {
     /// Days since 1970-01-01 in UTC.
     day: i32,
-    /// Follows on that day, including those that were undone.
+    /// Follows and requests on that day, including those that were undone.
     follows: i32,
 }
 
 /// The change that both users' counts are updated by.
 enum CountChange {
-    Followed(DailyCount),
+    /// With the follower's count of the day, if it changes.
+    Followed(Option<DailyCount>),
     Unfollowed,
 }
 
@@ -169,7 +258,7 @@ async fn update_counts(
     let mut update = user::Entity::update_many()
         .col_expr(following, add(following, follower))
         .col_expr(followers, add(followers, followed));
-    if let CountChange::Followed(daily_count) = change {
+    if let CountChange::Followed(Some(daily_count)) = change {
         let set_for_follower = |column: user::Column, value: i32| {
             let case = CaseStatement::new().case(user::Column::Id.eq(follower), value);
             Expr::Case(Box::new(case.finally(Expr::col(column))))

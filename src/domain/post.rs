@@ -21,7 +21,7 @@ use crate::error::{Error, UserErrorKind};
 use crate::ids::snowflake;
 use crate::pagination::{Page, PageRequest, all_pages_sql};
 
-/// A page of all posts, newest first.
+/// A page of all public posts, newest first.
 pub async fn newest(
     snapshot: &Snapshot,
     request: &PageRequest<i64>,
@@ -29,14 +29,18 @@ pub async fn newest(
     let engine = snapshot.engine();
     let (start, end) = request.bounds();
     let values = [true.into(), start.into(), end.into(), request.limit().into()];
-    let sql = format!("SELECT post.* FROM {}", all_pages_sql(engine, "post", request.direction));
+    let sql = format!(
+        "SELECT post.* FROM {}",
+        all_pages_sql(engine, "post", "AND is_public", request.direction)
+    );
     let rows = snapshot.all(request.rows(), &sql, values).await?;
     Ok(Page::new(request, rows, |post: &post::Model| post.id))
 }
 
-/// Number of all posts.
+/// Number of all public posts.
 pub async fn count(snapshot: &Snapshot) -> Result<u64, Error> {
-    let count = post::Entity::find().count(&**snapshot.read(1).await?).await?;
+    let public = post::Entity::find().filter(post::Column::IsPublic.eq(true));
+    let count = public.count(&**snapshot.read(1).await?).await?;
     snapshot.charge_counted(count);
     Ok(count)
 }
@@ -48,7 +52,7 @@ pub async fn count(snapshot: &Snapshot) -> Result<u64, Error> {
 pub async fn create(services: &Services, viewer: &Viewer, body: String) -> Result<i64, Error> {
     let body = validation::body(body, &["input", "body"])?;
     let transaction = services.db.begin().await?;
-    count_text(services, &transaction, viewer, &body, 1).await?;
+    let author = count_text(services, &transaction, viewer, &body, 1).await?;
     let id = services.ids.next();
     let post = post::ActiveModel {
         id: Set(id),
@@ -56,6 +60,7 @@ pub async fn create(services: &Services, viewer: &Viewer, body: String) -> Resul
         body: Set(body),
         created_at: Set(snowflake::timestamp_of(id)),
         edited_at: Set(None),
+        is_public: Set(!author.is_protected),
     };
     post::Entity::insert(post).exec_without_returning(&transaction).await?;
     services.record_event(&transaction, event::Kind::PostAdded, viewer.id(), id).await?;
@@ -118,6 +123,8 @@ pub async fn delete(services: &Services, viewer: &Viewer, id: i64) -> Result<boo
 
 /// Finds a post of the viewer and locks it until the end of the transaction.
 ///
+/// A post that the viewer may not see does not exist for them.
+///
 /// # Errors
 /// [`Error::Forbidden`] when another user wrote the post; any error of the database.
 async fn find_own(
@@ -125,7 +132,11 @@ async fn find_own(
     viewer: &Viewer,
     id: i64,
 ) -> Result<Option<post::Model>, Error> {
-    let post = post::Entity::find_by_id(id).lock(LockType::Update).one(transaction).await?;
+    let post = post::Entity::find_by_id(id)
+        .filter(post::Entity::visible_to(viewer.id()))
+        .lock(LockType::Update)
+        .one(transaction)
+        .await?;
     if post.as_ref().is_some_and(|post| post.author_id != viewer.id()) {
         return Err(Error::Forbidden("Only its author may change or delete a post."));
     }
@@ -134,7 +145,7 @@ async fn find_own(
 
 /// Adds `posts` to the author's count, and a text to what was written today.
 ///
-/// One statement does both, and checks the limits.
+/// One statement does both, and checks the limits. Returns the author, who is locked.
 ///
 /// # Errors
 /// [`Error::Expected`] with `TooManyRequests` when a limit of the day is reached;
@@ -145,7 +156,7 @@ async fn count_text(
     viewer: &Viewer,
     text: &str,
     posts: i32,
-) -> Result<(), Error> {
+) -> Result<user::Model, Error> {
     let PostLimits { per_day, bytes_per_day } = services.post_limits;
     let max_made = if per_day > 0 { per_day } else { i32::MAX };
     let max_bytes = if bytes_per_day > 0 { bytes_per_day } else { i64::MAX };
@@ -165,10 +176,10 @@ async fn count_text(
         .filter(user::Column::Id.eq(viewer.id()))
         .filter(made_today(made).lt(max_made))
         .filter(made_today(bytes_made).lte(max_bytes.saturating_sub(bytes)))
-        .exec(transaction)
+        .exec_with_returning(transaction)
         .await?;
-    if updated.rows_affected > 0 {
-        return Ok(());
+    if let Some(author) = updated.into_iter().next() {
+        return Ok(author);
     }
     if user::Entity::find_by_id(viewer.id()).one(transaction).await?.is_none() {
         return Err(Error::account_changed());

@@ -3,23 +3,29 @@
 //! An update is atomic: if one field is invalid, no field is changed, and the errors of all invalid
 //! fields are returned together.
 
-use entity::user;
-use sea_orm::{ActiveModelTrait as _, ActiveValue, NotSet, Set, Value};
+use entity::{post, user};
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ActiveModelTrait as _, ActiveValue, ColumnTrait as _, EntityTrait as _, NotSet,
+    QueryFilter as _, Set, Value,
+};
 
 use super::{Services, validation};
 use crate::auth::{Client, Viewer};
 use crate::error;
-use crate::error::{Error, UserError};
+use crate::error::{Error, UserError, UserErrorKind};
 
 /// Changes to a profile.
 ///
-/// `None` keeps a value. `Some(None)` clears it, and is invalid for `username` and `email`.
+/// `None` keeps a value. `Some(None)` clears it, and is invalid for `username`, `email` and
+/// `is_protected`.
 #[derive(Clone, Debug, Default)]
 pub struct Profile {
     pub username: Option<Option<String>>,
     pub email: Option<Option<String>>,
     pub display_name: Option<Option<String>>,
     pub about_me: Option<Option<String>>,
+    pub is_protected: Option<Option<bool>>,
 }
 
 /// Updates the viewer's profile.
@@ -48,6 +54,11 @@ pub async fn update(
             value.map(display_name).transpose()
         }),
         about_me: validated(&mut errors, profile.about_me, |value| value.map(about_me).transpose()),
+        is_protected: validated(&mut errors, profile.is_protected, |value| {
+            let message = "Choose true or false.";
+            let path = &["input", "isProtected"];
+            value.ok_or_else(|| UserErrorKind::InvalidInput.at(path, message))
+        }),
         ..Default::default()
     };
     if !errors.is_empty() {
@@ -58,7 +69,17 @@ pub async fn update(
         services.throttle.check(client.network, None)?;
     }
     let transaction = services.db.begin().await?;
-    user.update(&transaction).await.map_err(error::from_unique_violation)?;
+    let changes_visibility = user.is_protected.is_set();
+    let user = user.update(&transaction).await.map_err(error::from_unique_violation)?;
+    if changes_visibility {
+        // The user is locked, so no post is added meanwhile.
+        post::Entity::update_many()
+            .col_expr(post::Column::IsPublic, Expr::value(!user.is_protected))
+            .filter(post::Column::AuthorId.eq(user.id))
+            .filter(post::Column::IsPublic.eq(user.is_protected))
+            .exec(&transaction)
+            .await?;
+    }
     services.commit(transaction, viewer).await
 }
 

@@ -176,6 +176,11 @@ impl SubscriptionRegistry {
         self.owners_by_author.contains_key(&author)
     }
 
+    /// Owners of watched timelines that show an author.
+    pub fn owners_showing(&self, author: i64) -> impl Iterator<Item = i64> {
+        self.owners_by_author.get(&author).into_iter().flatten().copied()
+    }
+
     /// Users whose relationships or counts have subscribers.
     pub fn subscribed_users(&self) -> impl Iterator<Item = i64> {
         self.subscribers_by_user.keys().copied()
@@ -185,8 +190,7 @@ impl SubscriptionRegistry {
     pub fn recipients(&self, event: &event::Model) -> Vec<u64> {
         let watchers =
             |owner| self.timelines.get(&owner).into_iter().flat_map(|timeline| &timeline.watchers);
-        let owners = self.owners_by_author.get(&event.actor).into_iter().flatten();
-        let showing = owners.flat_map(|owner| watchers(*owner)).copied();
+        let showing = self.owners_showing(event.actor).flat_map(watchers).copied();
         match event.kind {
             Kind::LogStarted => vec![],
             Kind::PostAdded | Kind::PostUpdated | Kind::PostRemoved => showing.collect(),
@@ -195,14 +199,19 @@ impl SubscriptionRegistry {
             | Kind::Blocked
             | Kind::Unblocked
             | Kind::Muted
-            | Kind::Unmuted => {
+            | Kind::Unmuted
+            | Kind::FollowRequested
+            | Kind::FollowRequestEnded => {
                 let users = [event.actor, event.object];
-                // A mute is private: it also changes no counts, whose subscribers would notice it.
                 let is_private = matches!(event.kind, Kind::Muted | Kind::Unmuted);
                 let informed = if is_private { &users[..1] } else { &users };
+                // Mutes and requests change no counts, whose subscribers would notice them.
+                let is_request =
+                    matches!(event.kind, Kind::FollowRequested | Kind::FollowRequestEnded);
                 let is_informed = |id: &&u64| {
                     let topic = self.subscribers.get(id).map(|subscriber| subscriber.topic);
-                    !is_private || matches!(topic, Some(Topic::Relationships(_)))
+                    let is_of_pair = matches!(topic, Some(Topic::Relationships(_)));
+                    is_of_pair || !(is_private || is_request)
                 };
                 let of_users =
                     informed.iter().filter_map(|user| self.subscribers_by_user.get(user)).flatten();

@@ -163,7 +163,8 @@ impl EventStream {
         let events: Vec<_> = self.to_load.drain(..REPLAY_BATCH.min(self.to_load.len())).collect();
         let with_post = events.iter().filter(|event| carries_post(event));
         let posts: Vec<i64> = with_post.map(|event| event.object).collect();
-        let posts = timeline_rows(&snapshot, &posts).await?;
+        let Topic::Timeline(viewer) = self.topic else { return Ok(()) };
+        let posts = timeline_rows(&snapshot, &posts, Some(viewer)).await?;
         let authors: HashSet<i64> = posts.values().map(|row| row.author.id).collect();
         let authors: Vec<i64> = authors.into_iter().collect();
         let users = Arc::new(users(&snapshot, &authors).await?);
@@ -361,7 +362,9 @@ fn session_ended() -> Error {
 /// Whether an event changes the owner's timeline while it shows `authors`.
 fn affects_timeline(event: &event::Model, owner: i64, authors: &Authors) -> bool {
     match event.kind {
-        Kind::LogStarted | Kind::Unblocked => false,
+        Kind::LogStarted | Kind::Unblocked | Kind::FollowRequested | Kind::FollowRequestEnded => {
+            false
+        }
         Kind::PostAdded | Kind::PostUpdated | Kind::PostRemoved => authors.shows(event.actor),
         Kind::Followed | Kind::Unfollowed | Kind::Muted | Kind::Unmuted => event.actor == owner,
         Kind::Blocked => event.actor == owner || event.object == owner,

@@ -60,6 +60,8 @@ const MAX_BATCH: usize = 30_000;
 ///
 /// One is enough: the [`BatchScheduler`] releases all keys of a round in the same poll.
 const YIELDS_BEFORE_DISPATCH: usize = 1;
+/// Look-ups for whether the viewer may see a user's lists: the user and a follow.
+const OWNER_LOOKUPS: usize = 2;
 /// Maximum number of attempts to load a key. Each retry follows a cancelled batch.
 const MAX_ATTEMPTS: u32 = 100;
 
@@ -150,7 +152,13 @@ impl<B: Batch> Loader<B> {
 
 /// Id of the viewer, shared by a request's loaders; 0 for an anonymous request.
 #[derive(Clone, Debug, Default)]
-struct ViewerId(Arc<AtomicI64>);
+pub struct ViewerId(Arc<AtomicI64>);
+
+impl From<i64> for ViewerId {
+    fn from(id: i64) -> Self {
+        Self(Arc::new(id.into()))
+    }
+}
 
 impl ViewerId {
     fn set(&self, id: Option<i64>) {
@@ -159,6 +167,11 @@ impl ViewerId {
 
     fn get(&self) -> Option<i64> {
         Some(self.0.load(Ordering::Relaxed)).filter(|id| *id != 0)
+    }
+
+    /// The id as a parameter: 0 for an anonymous request.
+    fn value(&self) -> Value {
+        self.0.load(Ordering::Relaxed).into()
     }
 }
 
@@ -205,24 +218,30 @@ loaders! {
     users: Users = |db, viewer| Users(db);
     /// Users by lower-cased username.
     usernames: Usernames = |db, viewer| Usernames(db);
-    /// Posts by id.
-    posts: Posts = |db, viewer| Posts(db);
+    /// Posts by id, if the viewer may see them.
+    posts: Posts = |db, viewer| Posts { db, viewer };
     /// Pages of followers.
-    followers: UserLists = |db, viewer| UserLists { db, list: UserList::Followers };
+    followers: UserLists = |db, viewer| UserLists { db, viewer, list: UserList::Followers };
     /// Pages of followed users.
-    following: UserLists = |db, viewer| UserLists { db, list: UserList::Following };
+    following: UserLists = |db, viewer| UserLists { db, viewer, list: UserList::Following };
     /// Pages of the users whom a user blocks.
-    blocked: UserLists = |db, viewer| UserLists { db, list: UserList::Blocked };
+    blocked: UserLists = |db, viewer| UserLists { db, viewer, list: UserList::Blocked };
     /// Pages of the users whom a user mutes.
-    muted: UserLists = |db, viewer| UserLists { db, list: UserList::Muted };
+    muted: UserLists = |db, viewer| UserLists { db, viewer, list: UserList::Muted };
+    /// Pages of the requests to follow a user.
+    follow_requests: UserLists =
+        |db, viewer| UserLists { db, viewer, list: UserList::FollowRequests };
+    /// Pages of a user's requests to follow others.
+    sent_follow_requests: UserLists =
+        |db, viewer| UserLists { db, viewer, list: UserList::SentFollowRequests };
     /// Whether a user follows another.
     follow_exists: FollowExists = |db, viewer| FollowExists(db);
     /// Pages of a user's posts.
-    post_pages: PostPages = |db, viewer| PostPages(db);
+    post_pages: PostPages = |db, viewer| PostPages { db, viewer };
     /// Pages of home timelines.
-    timelines: Timelines = |db, viewer| Timelines::new(db, SCAN_WINDOW);
+    timelines: Timelines = |db, viewer| Timelines::new(db, viewer, SCAN_WINDOW);
     /// Counts of timeline entries that are newer than a post.
-    newer_counts: NewerCounts = |db, viewer| NewerCounts(db);
+    newer_counts: NewerCounts = |db, viewer| NewerCounts { db, viewer };
     /// The viewer's relationships with users.
     relationships: Relationships = |db, viewer| Relationships { db, viewer };
     /// Whether the viewer has bookmarked posts.

@@ -6,47 +6,61 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use entity::post;
-use sea_orm::{EntityTrait as _, QueryFilter as _};
+use entity::user::visible_to_sql;
 
-use super::{Batch, PageKey, pages};
+use super::{Batch, OWNER_LOOKUPS, PageKey, ViewerId, pages};
 use crate::database::Snapshot;
 use crate::error::Error;
-use crate::pagination::{Page, page_sql};
+use crate::pagination::{Page, UserRows, page_sql};
 
-/// Posts by id.
-pub struct Posts(pub(super) Snapshot);
+/// Posts by id, if the viewer may see them.
+pub struct Posts {
+    pub(super) db: Snapshot,
+    pub(super) viewer: ViewerId,
+}
 
 impl Batch for Posts {
     type Key = i64;
     type Value = post::Model;
 
     async fn load(&self, keys: &[i64]) -> Result<HashMap<i64, post::Model>, Error> {
-        let engine = self.0.engine();
-        let is_requested = engine.in_list_expr("id", engine.bind_ids(keys.iter().copied()));
-        let transaction = self.0.read(keys.len()).await?;
-        let posts = post::Entity::find().filter(is_requested).all(&**transaction).await?;
+        let engine = self.db.engine();
+        let sql = format!(
+            "SELECT post.* FROM post WHERE {} AND {}",
+            engine.in_list_sql("id", 1),
+            visible_to_sql("author_id", "$2")
+        );
+        let values = [engine.bind_ids(keys.iter().copied()), self.viewer.value()];
+        let rows = (1 + OWNER_LOOKUPS) * keys.len();
+        let posts: Vec<post::Model> = self.db.all(rows, &sql, values).await?;
         Ok(posts.into_iter().map(|post| (post.id, post)).collect())
     }
 }
 
 /// Pages of an author's posts, newest first.
-pub struct PostPages(pub(super) Snapshot);
+///
+/// They are empty if the viewer may not see the posts.
+pub struct PostPages {
+    pub(super) db: Snapshot,
+    pub(super) viewer: ViewerId,
+}
 
 impl Batch for PostPages {
     type Key = PageKey;
     type Value = Arc<Page<post::Model>>;
 
     async fn load(&self, keys: &[PageKey]) -> Result<HashMap<PageKey, Self::Value>, Error> {
-        let sql = |engine, direction| {
-            format!("SELECT post.* FROM {}", page_sql(engine, "post", ("author_id", ""), direction))
-        };
+        let viewer = Some("$5");
+        let list = UserRows { table: "post", owner: "author_id", condition: "", viewer };
+        let sql =
+            |engine, direction| format!("SELECT post.* FROM {}", page_sql(engine, list, direction));
         pages(
-            &self.0,
+            &self.db,
             keys,
-            (sql, &[]),
+            (sql, &[self.viewer.value()]),
             |request, posts| Arc::new(Page::new(request, posts, |post: &post::Model| post.id)),
             |post| post.author_id,
-            |key| key.page.rows(),
+            |key| key.page.rows() + OWNER_LOOKUPS,
         )
         .await
     }

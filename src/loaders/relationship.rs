@@ -22,6 +22,10 @@ pub struct Relationship {
     pub blocking: Option<i64>,
     /// The other user's block of the viewer.
     pub blocked_by: Option<i64>,
+    /// The viewer's request to follow the other user.
+    pub requested: Option<i64>,
+    /// The other user's request to follow the viewer.
+    pub requested_by: Option<i64>,
     /// The viewer's mute of the other user, unless it has expired.
     pub muting: Option<i64>,
     /// The time at which that mute ends; `None` if it does not end by itself.
@@ -44,11 +48,13 @@ pub struct Relationships {
 /// The columns of a relationship: their table and its columns with both users.
 ///
 /// The first column has the viewer, the second the other user.
-const COLUMNS: [(&str, &str, [&str; 2]); 4] = [
+const COLUMNS: [(&str, &str, [&str; 2]); 6] = [
     ("following", "follow", ["follower_id", "followed_id"]),
     ("followed_by", "follow", ["followed_id", "follower_id"]),
     ("blocking", "block", ["blocker_id", "blocked_id"]),
     ("blocked_by", "block", ["blocked_id", "blocker_id"]),
+    ("requested", "follow_request", ["requester_id", "target_id"]),
+    ("requested_by", "follow_request", ["target_id", "requester_id"]),
 ];
 
 impl Batch for Relationships {

@@ -12,14 +12,15 @@
 //! most often include k from the owner's sources. It scans a bounded number of posts. If it finds
 //! k, these are exactly the newest k. Otherwise the second statement is a merge.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use entity::user::visible_to_sql;
 use entity::{post, user};
-use sea_orm::{FromQueryResult, QueryResult};
+use sea_orm::{FromQueryResult, QueryResult, Value};
 
 use super::timeline_sql::{AuthorFilter, COLUMNS, merge_heads, newer_count, scan_recent};
-use super::{Batch, PageKey, pages};
+use super::{Batch, OWNER_LOOKUPS, PageKey, ViewerId, pages};
 use crate::database::{Engine, Snapshot};
 use crate::error::Error;
 use crate::ids::snowflake;
@@ -39,38 +40,48 @@ pub struct TimelineKey {
     pub page: PageKey,
     /// Number of users that the owner follows.
     pub following: i32,
-    pub filter: AuthorFilter,
+    /// Whether the owner mutes users, who are left out.
+    pub has_mutes: bool,
 }
 
 impl TimelineKey {
     /// Number of rows that a merge looks up at most.
     ///
     /// It looks up the newest post of each source, and then a page of each of the newest sources.
-    fn merged_rows(&self) -> usize {
-        let (heads, page) = (sources(self.following, self.filter), self.page.page.rows());
-        heads + heads.min(page) * page
+    fn merged_rows(&self, filter: AuthorFilter) -> usize {
+        let (heads, page) = (sources(self.following), self.page.page.rows());
+        heads * lookups(filter) + heads.min(page) * page
     }
 
     /// Number of rows that are looked up beside the scan or the heads.
     ///
     /// For each cursor, all sources may be searched for a post beyond it.
-    fn rows_beyond(&self) -> usize {
-        self.page.page.rows() + self.page.page.cursors() * sources(self.following, self.filter)
+    fn rows_beyond(&self, filter: AuthorFilter) -> usize {
+        let sources = sources(self.following) * lookups(filter);
+        self.page.page.rows() + self.page.page.cursors() * sources
     }
 }
 
-/// Number of look-ups for the sources of a timeline.
-///
-/// The sources are the owner and the `following` users whom the owner follows. A filter looks up
-/// each of these users in the table of mutes.
-fn sources(following: i32, filter: AuthorFilter) -> usize {
-    let per_source = if filter.without_muted { 2 } else { 1 };
-    per_source * (usize::try_from(following).unwrap_or_default() + 1)
+/// The filter of a timeline for the viewer.
+fn filter(viewer: &ViewerId, owner: i64, has_mutes: bool) -> AuthorFilter {
+    let viewer = viewer.get().unwrap_or_default();
+    AuthorFilter { without_muted: has_mutes, viewer: (viewer != owner).then_some(viewer) }
 }
 
-/// Pages of home timelines.
+/// Number of sources of a timeline: the owner, and the followed users.
+fn sources(following: i32) -> usize {
+    usize::try_from(following).unwrap_or_default() + 1
+}
+
+/// Number of look-ups for a source: a post, a mute, and the source itself.
+fn lookups(filter: AuthorFilter) -> usize {
+    1 + usize::from(filter.without_muted) + usize::from(filter.viewer.is_some())
+}
+
+/// Pages of home timelines, without posts that the viewer may not see.
 pub struct Timelines {
     db: Snapshot,
+    viewer: ViewerId,
     /// Maximum number of posts that a scan reads.
     window: u32,
 }
@@ -95,15 +106,16 @@ impl FromQueryResult for TimelineRow {
             body: row.try_get_by_index(NEXT + 2)?,
             created_at: snowflake::timestamp_of(id),
             edited_at: row.try_get_by_index(NEXT + 3)?,
+            is_public: !author.is_protected,
         };
         Ok(Self { owner: row.try_get_by_index(NEXT)?, post, author })
     }
 }
 
 impl Timelines {
-    /// A loader whose scans read at most `window` posts.
-    pub fn new(db: Snapshot, window: u32) -> Self {
-        Self { db, window }
+    /// A loader for the viewer whose scans read at most `window` posts.
+    pub fn new(db: Snapshot, viewer: ViewerId, window: u32) -> Self {
+        Self { db, viewer, window }
     }
 
     /// Loads the pages of `keys`, which have the same filter.
@@ -115,12 +127,14 @@ impl Timelines {
         keys: &[&TimelineKey],
     ) -> Result<HashMap<PageKey, Arc<Page<TimelineRow>>>, Error> {
         let scanned = keys.iter().filter(|key| key.following >= SCAN_MIN_FOLLOWING);
-        let scanned = scanned.map(|key| (&key.page, self.window as usize + key.rows_beyond()));
+        let scanned =
+            scanned.map(|key| (&key.page, self.window as usize + key.rows_beyond(filter)));
         let scan = |engine, direction| scan_recent(engine, filter, direction, self.window);
         let mut pages = self.pages(filter, scanned.collect(), scan).await?;
         pages.retain(|key, page| page.is_known_to_be_full(&key.page));
         let merged = keys.iter().filter(|key| !pages.contains_key(&key.page));
-        let merged = merged.map(|key| (&key.page, key.merged_rows() + key.rows_beyond()));
+        let merged =
+            merged.map(|key| (&key.page, key.merged_rows(filter) + key.rows_beyond(filter)));
         let merge = |engine, direction| merge_heads(engine, filter, direction);
         pages.extend(self.pages(filter, merged.collect(), merge).await?);
         Ok(pages)
@@ -150,7 +164,8 @@ impl Batch for Timelines {
     async fn load(&self, keys: &[TimelineKey]) -> Result<HashMap<TimelineKey, Self::Value>, Error> {
         let mut by_filter: HashMap<AuthorFilter, Vec<&TimelineKey>> = HashMap::new();
         for key in keys {
-            by_filter.entry(key.filter).or_default().push(key);
+            let filter = filter(&self.viewer, key.page.owner, key.has_mutes);
+            by_filter.entry(filter).or_default().push(key);
         }
         let mut found = HashMap::with_capacity(keys.len());
         for (filter, keys) in by_filter {
@@ -173,11 +188,17 @@ pub struct NewerCountKey {
     pub than: i64,
     /// Number at which counting stops.
     pub cap: i32,
-    pub filter: AuthorFilter,
+    /// Whether the owner mutes users, who are left out.
+    pub has_mutes: bool,
 }
 
 /// Counts of the timeline entries that are newer than a post, up to a cap.
-pub struct NewerCounts(pub(super) Snapshot);
+///
+/// Posts that the viewer may not see are not counted.
+pub struct NewerCounts {
+    pub(super) db: Snapshot,
+    pub(super) viewer: ViewerId,
+}
 
 #[derive(FromQueryResult)]
 struct NewerCountRow {
@@ -193,18 +214,20 @@ impl Batch for NewerCounts {
 
     async fn load(&self, keys: &[NewerCountKey]) -> Result<HashMap<NewerCountKey, i32>, Error> {
         let mut counts = HashMap::with_capacity(keys.len());
-        let groups: HashSet<_> = keys.iter().map(|key| (key.cap, key.filter)).collect();
-        for (cap, filter) in groups {
-            let keys: Vec<&NewerCountKey> =
-                keys.iter().filter(|key| (key.cap, key.filter) == (cap, filter)).collect();
+        let mut groups: HashMap<_, Vec<&NewerCountKey>> = HashMap::new();
+        for key in keys {
+            let filter = filter(&self.viewer, key.owner, key.has_mutes);
+            groups.entry((key.cap, filter)).or_default().push(key);
+        }
+        for ((cap, filter), keys) in groups {
             let pairs: serde_json::Value =
                 keys.iter().map(|key| vec![key.owner, key.than]).collect();
             let mut values = vec![pairs.to_string().into(), cap.into()];
             values.extend(filter.values());
-            let sql = newer_count(self.0.engine(), filter);
+            let sql = newer_count(self.db.engine(), filter);
             let cap = usize::try_from(cap).unwrap_or_default();
-            let rows = keys.iter().map(|key| sources(key.following, filter) + cap).sum();
-            for row in self.0.all::<NewerCountRow, _>(rows, &sql, values).await? {
+            let rows = keys.iter().map(|key| sources(key.following) * lookups(filter) + cap).sum();
+            for row in self.db.all::<NewerCountRow, _>(rows, &sql, values).await? {
                 let key = usize::try_from(row.index).ok().and_then(|index| keys.get(index));
                 let count = i32::try_from(row.count).unwrap_or(i32::MAX);
                 counts.extend(key.map(|key| ((*key).clone(), count)));
@@ -216,22 +239,28 @@ impl Batch for NewerCounts {
 
 /// Reads posts with their authors by id, in one statement. Their `owner` is 0.
 ///
+/// With a viewer, only posts that the viewer may see.
+///
 /// # Errors
 /// Any error of the database.
 pub async fn timeline_rows(
     snapshot: &Snapshot,
     posts: &[i64],
+    viewer: Option<i64>,
 ) -> Result<HashMap<i64, TimelineRow>, Error> {
     if posts.is_empty() {
         return Ok(HashMap::new());
     }
     let (engine, summary) = (snapshot.engine(), user::SUMMARY_COLUMNS);
+    let is_visible = viewer.map_or("true".to_owned(), |_| visible_to_sql("post.author_id", "$2"));
     let sql = format!(
         "SELECT {summary}, CAST(0 AS bigint) AS owner, {COLUMNS} \
-         FROM post JOIN \"user\" ON \"user\".id = post.author_id WHERE {}",
+         FROM post JOIN \"user\" ON \"user\".id = post.author_id WHERE {} AND {is_visible}",
         engine.in_list_sql("post.id", 1)
     );
-    let rows: Vec<TimelineRow> =
-        snapshot.all(posts.len(), &sql, [engine.bind_ids(posts.iter().copied())]).await?;
+    let values = [engine.bind_ids(posts.iter().copied())].into_iter();
+    let values = values.chain(viewer.map(Value::from));
+    let lookups = if viewer.is_some() { 1 + OWNER_LOOKUPS } else { 1 };
+    let rows: Vec<TimelineRow> = snapshot.all(lookups * posts.len(), &sql, values).await?;
     Ok(rows.into_iter().map(|row| (row.post.id, row)).collect())
 }

@@ -2,47 +2,63 @@
 //!
 //! The merge and the scan are described in `timeline`. Their parameters are the owners (`$1`), the
 //! two [`PageRequest::bounds`](crate::pagination::PageRequest::bounds) (`$2`, `$3`) and the
-//! [`PageRequest::limit`](crate::pagination::PageRequest::limit) (`$4`). A statement that leaves
-//! out muted users has the current time as a further parameter.
+//! [`PageRequest::limit`](crate::pagination::PageRequest::limit) (`$4`). Then come those of the
+//! [`AuthorFilter`].
 
-use entity::user;
+use entity::user::{self, visible_to_sql};
 use sea_orm::Value;
 
 use crate::clock;
 use crate::database::Engine;
 use crate::pagination::Direction;
 
-/// The followed users whose posts a timeline shows.
+/// The first parameter of the filter in the statements of pages.
+const PAGE_FILTER: u8 = 5;
+
+/// The authors whose posts a timeline shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct AuthorFilter {
     /// Leaves out the users whom the owner mutes.
     pub without_muted: bool,
+    /// Leaves out the timelines and authors that this viewer may not see.
+    ///
+    /// 0 for an anonymous client. `None` if the viewer is the owner, who may see all of them.
+    pub viewer: Option<i64>,
 }
 
 impl AuthorFilter {
+    /// The values of its parameters: the current time and the viewer, if it needs them.
+    pub fn values(self) -> Vec<Value> {
+        let now = self.without_muted.then(|| clock::now().into());
+        now.into_iter().chain(self.viewer.map(Value::from)).collect()
+    }
+
     /// The condition on the followed user `author` of the owner `owner`.
     ///
-    /// It begins with AND, and is empty if no user is left out. `$now` is the parameter with the
-    /// current time.
-    fn sql(self, owner: &str, author: &str, now: u8) -> String {
-        if self.without_muted {
-            format!(
-                "AND NOT EXISTS (SELECT 1 FROM mute WHERE muter_id = {owner} \
-                 AND muted_id = {author} AND (expires_at IS NULL OR expires_at > ${now}))"
-            )
-        } else {
-            String::new()
-        }
+    /// It begins with AND, or is empty. `first` is the first parameter of the filter.
+    fn author_sql(self, owner: &str, author: &str, first: u8) -> String {
+        let is_not_muted = format!(
+            "AND NOT EXISTS (SELECT 1 FROM mute WHERE muter_id = {owner} \
+             AND muted_id = {author} AND (expires_at IS NULL OR expires_at > ${first}))"
+        );
+        let is_not_muted = if self.without_muted { &*is_not_muted } else { "" };
+        format!("{is_not_muted} {}", self.visible_sql(author, first))
     }
 
-    /// The values of its parameters.
-    pub fn values(self) -> Vec<Value> {
-        if self.without_muted { vec![clock::now().into()] } else { vec![] }
+    /// The condition that the viewer may see `user`. It begins with AND, or is empty.
+    fn visible_sql(self, user: &str, first: u8) -> String {
+        let viewer = format!("${}", first + u8::from(self.without_muted));
+        self.viewer.map_or(String::new(), |_| format!("AND {}", visible_to_sql(user, &viewer)))
     }
 
-    /// The condition in the statements of pages.
+    /// The condition on the followed user `author` in the statements of pages.
     fn page_sql(self, author: &str) -> String {
-        self.sql("owner.value", author, 5)
+        self.author_sql("owner.value", author, PAGE_FILTER)
+    }
+
+    /// The condition on the owner in the statements of pages.
+    fn owner_sql(self) -> String {
+        self.visible_sql("owner.value", PAGE_FILTER)
     }
 }
 
@@ -113,10 +129,11 @@ pub const COLUMNS: &str = "post.id AS post_id, post.body, post.edited_at";
 fn sqlite_rows(filter: AuthorFilter, page: &str) -> String {
     let newest = i64::MAX;
     let (summary, shown) = (user::SUMMARY_COLUMNS, filter.page_sql("followed_id"));
+    let is_visible = filter.owner_sql();
     format!(
         "SELECT {summary}, owner.value AS owner, {COLUMNS} \
          FROM json_each($1) AS owner CROSS JOIN post CROSS JOIN \"user\" \
-         WHERE \"user\".id = post.author_id AND post.id IN ( \
+         WHERE \"user\".id = post.author_id {is_visible} AND post.id IN ( \
            SELECT id FROM ({page}) AS page \
            UNION ALL SELECT id FROM (SELECT id FROM post \
              WHERE $2 < {newest} AND author_id = owner.value AND id >= $2 LIMIT 1) AS own_newer \
@@ -170,11 +187,12 @@ fn sqlite_merge(filter: AuthorFilter, direction: Direction) -> String {
 /// expects to find a match soon, and a source without posts has none.
 fn postgres_rows(filter: AuthorFilter, page: &str) -> String {
     let newest = i64::MAX;
-    let summary = user::SUMMARY_COLUMNS;
+    let (summary, is_visible) = (user::SUMMARY_COLUMNS, filter.owner_sql());
     let sources = sources("owner.value", &filter.page_sql("followed_id"));
     format!(
         "SELECT {summary}, owner.value AS owner, {COLUMNS} \
-         FROM unnest($1::bigint[]) AS owner (value) CROSS JOIN LATERAL ( \
+         FROM (SELECT value FROM unnest($1::bigint[]) AS owner (value) WHERE true {is_visible}) \
+           AS owner CROSS JOIN LATERAL ( \
            SELECT author, id FROM ({page}) AS page \
            UNION ALL SELECT author, id FROM (SELECT source.author, beyond.id FROM {sources} \
              CROSS JOIN LATERAL (SELECT id FROM post \
@@ -223,8 +241,10 @@ fn postgres_merge(filter: AuthorFilter, direction: Direction) -> String {
 ///
 /// `$1` is a JSON list of pairs of an owner and a post. At most `$2` entries are counted per pair.
 pub fn newer_count(engine: Engine, filter: AuthorFilter) -> String {
+    const NEWER_FILTER: u8 = 3;
     let owner = "CAST(newer.value ->> 0 AS bigint)";
-    let sources = sources(owner, &filter.sql(owner, "followed_id", 3));
+    let sources = sources(owner, &filter.author_sql(owner, "followed_id", NEWER_FILTER));
+    let is_visible = filter.visible_sql(owner, NEWER_FILTER);
     let (than, newest) = ("CAST(newer.value ->> 1 AS bigint)", i64::MAX);
     let posts = match engine {
         Engine::Sqlite => {
@@ -240,7 +260,7 @@ pub fn newer_count(engine: Engine, filter: AuthorFilter) -> String {
     format!(
         "SELECT newer.key AS place, \
            (SELECT count(*) FROM (SELECT 1 FROM {posts} LIMIT $2) AS found) AS count \
-         FROM {}",
+         FROM {} WHERE true {is_visible}",
         engine.unnest_json("newer")
     )
 }

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use entity::user;
 use sea_orm::{FromQueryResult, QueryResult, Value};
 
-use super::{Batch, PageKey, pages};
+use super::{Batch, OWNER_LOOKUPS, PageKey, ViewerId, pages};
 use crate::clock;
 use crate::database::{Engine, Snapshot};
 use crate::error::Error;
-use crate::pagination::{Direction, Page, page_sql};
+use crate::pagination::{Direction, Page, UserRows, page_sql};
 
 /// A list of users that belongs to a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,26 +26,35 @@ pub enum UserList {
     Blocked,
     /// The users whom the owner mutes, without mutes that have expired.
     Muted,
+    /// The users who ask to follow the owner.
+    FollowRequests,
+    /// The users whom the owner has asked to follow.
+    SentFollowRequests,
 }
 
 impl UserList {
-    /// The table of the list, and its columns with the owner and with the listed user.
-    fn columns(self) -> (&'static str, &'static str, &'static str) {
-        match self {
+    /// The rows of the list, and its column with the listed user.
+    fn rows(self) -> (UserRows<'static>, &'static str) {
+        let (table, owner, user) = match self {
             Self::Followers => ("follow", "followed_id", "follower_id"),
             Self::Following => ("follow", "follower_id", "followed_id"),
             Self::Blocked => ("block", "blocker_id", "blocked_id"),
             Self::Muted => ("mute", "muter_id", "muted_id"),
-        }
+            Self::FollowRequests => ("follow_request", "target_id", "requester_id"),
+            Self::SentFollowRequests => ("follow_request", "requester_id", "target_id"),
+        };
+        let is_active = "AND (expires_at IS NULL OR expires_at > $5)";
+        let condition = if self == Self::Muted { is_active } else { "" };
+        let viewer = matches!(self, Self::Followers | Self::Following).then_some("$5");
+        (UserRows { table, owner, condition, viewer }, user)
     }
 
-    /// The condition on rows of the list, and the values of its parameters.
-    fn condition(self) -> (&'static str, Vec<Value>) {
+    /// The values of the parameters from `$5` on.
+    fn values(self, viewer: &ViewerId) -> Vec<Value> {
         match self {
-            Self::Muted => {
-                ("AND (expires_at IS NULL OR expires_at > $5)", vec![clock::now().into()])
-            }
-            _ => ("", vec![]),
+            Self::Followers | Self::Following => vec![viewer.value()],
+            Self::Muted => vec![clock::now().into()],
+            Self::Blocked | Self::FollowRequests | Self::SentFollowRequests => vec![],
         }
     }
 }
@@ -75,8 +84,11 @@ impl FromQueryResult for ListedUser {
 }
 
 /// Pages of a list, newest entry first.
+///
+/// They are empty if the viewer may not see the list.
 pub struct UserLists {
     pub(super) db: Snapshot,
+    pub(super) viewer: ViewerId,
     pub(super) list: UserList,
 }
 
@@ -85,14 +97,14 @@ impl Batch for UserLists {
     type Value = Arc<Page<ListedUser>>;
 
     async fn load(&self, keys: &[PageKey]) -> Result<HashMap<PageKey, Self::Value>, Error> {
-        let (_, values) = self.list.condition();
+        let values = self.list.values(&self.viewer);
         pages(
             &self.db,
             keys,
             (|engine, direction| sql(engine, self.list, direction), &values),
             |request, rows| Arc::new(Page::new(request, rows, |row: &ListedUser| row.entry_id)),
             |row| row.owner,
-            |key| key.page.rows(),
+            |key| key.page.rows() + OWNER_LOOKUPS,
         )
         .await
     }
@@ -100,11 +112,10 @@ impl Batch for UserLists {
 
 /// The statement for pages of a list, with the listed users' summaries.
 ///
-/// Its parameters are those of [`page_sql`] and of the list's condition.
+/// Its parameters are those of [`page_sql`], and then the viewer or the current time.
 pub fn sql(engine: Engine, list: UserList, direction: Direction) -> String {
-    let (table, owner_column, user_column) = list.columns();
-    let (condition, _) = list.condition();
-    let rows = page_sql(engine, table, (owner_column, condition), direction);
+    let (list, user_column) = list.rows();
+    let (table, rows) = (list.table, page_sql(engine, list, direction));
     let summary = user::SUMMARY_COLUMNS;
     format!(
         "SELECT {summary}, page.owner, page.entry_id FROM ( \

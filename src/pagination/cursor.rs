@@ -25,6 +25,8 @@ pub enum CursorKind {
     Stream = 8,
     BlockedUsers = 9,
     MutedUsers = 10,
+    FollowRequests = 11,
+    SentFollowRequests = 12,
 }
 
 /// The position of a row in the order of its list.

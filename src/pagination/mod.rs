@@ -13,4 +13,4 @@ pub use cursor::{
     CursorKey, CursorKind, decode_cursor, decode_cursor_bytes, encode_cursor, encode_cursor_bytes,
 };
 pub use page::{DEFAULT_PAGE_SIZE, Direction, MAX_PAGE_SIZE, Page, PageRequest};
-pub use sql::{all_pages_sql, page_sql};
+pub use sql::{UserRows, all_pages_sql, page_sql};

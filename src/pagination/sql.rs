@@ -4,44 +4,66 @@
 //! particular order. It can read the pages of several lists at once, such as the followers of many
 //! users.
 
+use entity::user;
+
 use super::{CursorKey as _, Direction};
 use crate::database::Engine;
 
+/// A list that each user has: rows of a table that belong to the user.
+#[derive(Clone, Copy, Debug)]
+pub struct UserRows<'a> {
+    pub table: &'a str,
+    /// The column with the id of the user that the list belongs to.
+    pub owner: &'a str,
+    /// A further condition on the rows, which begins with AND, or an empty text.
+    pub condition: &'a str,
+    /// The parameter with the viewer, for lists that some viewers may not see.
+    ///
+    /// `None` for lists that only the user reads to whom they belong.
+    pub viewer: Option<&'a str>,
+}
+
 /// The `FROM` clause of statements that read pages of the lists of several users.
 ///
-/// A user's list has the rows of `table` whose column `owner_column` is the user's id and that
-/// satisfy `condition`, which is empty or begins with AND. The clause
-/// has the tables `owner`, with the user's id as `value`, and `table`. Parameters: `$1` is the list
-/// of user ids, `$2` and `$3` are [`PageRequest::bounds`](super::PageRequest::bounds), `$4` is
+/// The clause has the tables `owner`, with the user's id as `value`, and that of the list. Lists
+/// that the viewer may not see have no rows. Parameters: `$1` is the list of user ids, `$2` and
+/// `$3` are [`PageRequest::bounds`](super::PageRequest::bounds), `$4` is
 /// [`PageRequest::limit`](super::PageRequest::limit).
 ///
 /// SQLite has no `LATERAL`, so the ids of the rows are found first, in an index. On PostgreSQL the
 /// owners are read from their table, which costs little.
 #[must_use]
-pub fn page_sql(
-    engine: Engine,
-    table: &str,
-    (owner_column, condition): (&str, &str),
-    direction: Direction,
-) -> String {
-    let rows = key_range_sql(engine, table, Some((owner_column, condition)), direction);
+pub fn page_sql(engine: Engine, list: UserRows<'_>, direction: Direction) -> String {
+    let UserRows { table, owner, condition, viewer } = list;
+    let rows = key_range_sql(engine, table, Some(owner), condition, direction);
+    let is_visible = |owner: &str| {
+        viewer.map_or("true".to_owned(), |viewer| user::visible_to_sql(owner, viewer))
+    };
     match engine {
         Engine::Sqlite => {
-            format!("json_each($1) AS owner CROSS JOIN {table} WHERE {table}.id IN ({rows})")
+            let is_visible = is_visible("owner.value");
+            format!(
+                "json_each($1) AS owner CROSS JOIN {table} \
+                 WHERE {is_visible} AND {table}.id IN ({rows})"
+            )
         }
-        Engine::Postgres => format!(
-            "(SELECT id AS value FROM \"user\" WHERE id = ANY($1)) AS owner \
-             CROSS JOIN LATERAL ({rows}) AS {table}"
-        ),
+        Engine::Postgres => {
+            let is_visible = is_visible("\"user\".id");
+            format!(
+                "(SELECT id AS value FROM \"user\" WHERE id = ANY($1) AND {is_visible}) AS owner \
+                 CROSS JOIN LATERAL ({rows}) AS {table}"
+            )
+        }
     }
 }
 
-/// The `FROM` clause of a statement that reads a page of all rows of `table`.
+/// The `FROM` clause of a statement that reads a page of the rows of a table.
 ///
-/// The parameters are those of [`page_sql`], except that `$1` is `true`.
+/// `condition` begins with AND. The parameters are those of [`page_sql`], except that `$1` is
+/// `true`.
 #[must_use]
-pub fn all_pages_sql(engine: Engine, table: &str, direction: Direction) -> String {
-    let rows = key_range_sql(engine, table, None, direction);
+pub fn all_pages_sql(engine: Engine, table: &str, condition: &str, direction: Direction) -> String {
+    let rows = key_range_sql(engine, table, None, condition, direction);
     match engine {
         Engine::Sqlite => format!("{table} WHERE id IN ({rows})"),
         Engine::Postgres => format!("({rows}) AS {table}"),
@@ -58,7 +80,8 @@ pub fn all_pages_sql(engine: Engine, table: &str, direction: Direction) -> Strin
 fn key_range_sql(
     engine: Engine,
     table: &str,
-    owner: Option<(&str, &str)>,
+    owner: Option<&str>,
+    condition: &str,
     direction: Direction,
 ) -> String {
     let order = match direction {
@@ -66,8 +89,8 @@ fn key_range_sql(
         Direction::Backward => "ASC",
     };
     let start = i64::start();
-    let of_owner = |(column, condition)| format!("{column} = owner.value {condition}");
-    let scope = owner.map_or("$1".to_owned(), of_owner);
+    let of_owner = owner.map(|column| format!("{column} = owner.value"));
+    let scope = format!("{} {condition}", of_owner.as_deref().unwrap_or("$1"));
     match (engine, owner) {
         (Engine::Sqlite, _) => format!(
             "SELECT * FROM (SELECT id FROM {table} WHERE {scope} AND id < $2 AND id > $3 \
@@ -75,7 +98,7 @@ fn key_range_sql(
              UNION ALL SELECT min(id) FROM {table} WHERE {scope} AND id >= $2 \
              UNION ALL SELECT max(id) FROM {table} WHERE {scope} AND id <= $3"
         ),
-        (Engine::Postgres, Some((column, condition))) => format!(
+        (Engine::Postgres, Some(column)) => format!(
             "(SELECT * FROM {table} WHERE {scope} AND id < $2 AND id > $3 \
              AND ({column}, id) < (owner.value, $2) AND ({column}, id) > (owner.value, $3) \
              ORDER BY id {order} LIMIT $4) \

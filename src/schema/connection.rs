@@ -10,9 +10,11 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use async_graphql::{Context, Object, ObjectType, SimpleObject, TypeName};
+use entity::user::UserSummary;
 use futures_util::future::try_join_all;
 
 use super::eager::Eager;
+use super::user::can_see;
 use crate::error::Error;
 use crate::pagination::{
     CursorKey, CursorKind, DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, Page, PageRequest, decode_cursor,
@@ -157,6 +159,26 @@ impl<E: Edge> Connection<E> {
     /// Number of entries of the whole list, on all pages.
     async fn total_count(&self, ctx: &Context<'_>) -> Result<i32, Error> {
         E::count(&self.count_source, ctx).await
+    }
+}
+
+/// The stored count of a user's list, the source of its `totalCount`.
+///
+/// A list that the viewer may not see has no entries.
+pub struct StoredCount {
+    user: i64,
+    is_protected: bool,
+    count: i32,
+}
+
+impl StoredCount {
+    pub fn new(user: &UserSummary, count: i32) -> Self {
+        Self { user: user.id, is_protected: user.is_protected, count }
+    }
+
+    pub async fn read(&self, ctx: &Context<'_>) -> Result<i32, Error> {
+        let is_visible = can_see(ctx, self.user, self.is_protected).await?;
+        Ok(if is_visible { self.count } else { 0 })
     }
 }
 

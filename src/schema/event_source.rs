@@ -40,6 +40,8 @@ impl Filter {
                         | Kind::Unblocked
                         | Kind::Muted
                         | Kind::Unmuted
+                        | Kind::FollowRequested
+                        | Kind::FollowRequestEnded
                 );
                 let other = other_user(event, *viewer);
                 is_of_pair && users.as_ref().is_none_or(|users| users.contains(&other))

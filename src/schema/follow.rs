@@ -7,13 +7,12 @@ use async_graphql::{Context, ID, Object};
 use entity::user;
 use futures_util::future::try_join;
 
-use super::connection::{Connection, Edge, PageArgs, no_page};
-use super::eager::Eager;
+use super::connection::{Connection, Edge, PageArgs, StoredCount, no_page};
 use super::error::{UserErrorInterface, user_errors};
 use super::relationship::{Relationship, RelationshipPayload};
 use super::scalar::DateTime;
-use super::text::ShortText;
 use super::user::{User, UserBy};
+use super::user_list::user_edge;
 use super::{Outcome, loaders, run_mutation, services, viewer};
 use crate::domain;
 use crate::domain::follow::FollowChange;
@@ -30,7 +29,7 @@ pub async fn follow_page<E>(
     args: PageArgs,
 ) -> Result<Connection<E>, Error>
 where
-    E: Edge<Row = ListedUser, CountSource = i32>,
+    E: Edge<Row = ListedUser, CountSource = StoredCount>,
 {
     let key = PageKey { owner: owner.id, page: args.parse(kind)? };
     let page = loader.load(key).await?.ok_or_else(no_page)?;
@@ -38,69 +37,35 @@ where
         CursorKind::Followers => owner.followers_count,
         _ => owner.following_count,
     };
-    Ok(Connection { kind, page, count_source: count })
+    Ok(Connection { kind, page, count_source: StoredCount::new(owner, count) })
 }
 
-/// Defines the edge type of one list.
+/// Defines the edge type of one list of follows.
 ///
 /// `$reverse` maps the list's owner and the entry's user to the (follower, followed) pair of the
 /// opposite direction.
 macro_rules! follow_edge {
     ($name:ident, $connection:literal, $doc:literal, $node_doc:literal, $reverse:expr) => {
-        pub struct $name {
-            cursor: String,
-            row: ListedUser,
-        }
+        user_edge!(
+            #[doc = $doc]
+            $name, $connection, $node_doc,
+            count: StoredCount => StoredCount::read,
+            {
+                /// When the follow was made.
+                async fn followed_at(&self) -> DateTime {
+                    DateTime::from_id(self.row.entry_id)
+                }
 
-        #[doc = $doc]
-        #[Object]
-        impl $name {
-            /// The cursor of this entry.
-            async fn cursor(&self) -> ShortText<'_> {
-                self.cursor.as_str().into()
+                /// Whether the two users follow each other, as of this response.
+                ///
+                /// Payloads of later mutations update `Relationship.isMutual` in a client's cache,
+                /// but not this field.
+                async fn is_mutual(&self, ctx: &Context<'_>) -> Result<bool, Error> {
+                    let (owner, user) = (self.row.owner, self.row.user.id);
+                    Ok(loaders(ctx).follow_exists.load(($reverse)(owner, user)).await?.is_some())
+                }
             }
-
-            #[doc = $node_doc]
-            async fn node(&self) -> Eager<User> {
-                Eager(User::from(&self.row.user))
-            }
-
-            /// When the follow was made.
-            async fn followed_at(&self) -> DateTime {
-                DateTime::from_id(self.row.entry_id)
-            }
-
-            /// Whether the two users follow each other, as of this response. Payloads of later
-            /// mutations update `Relationship.isMutual` in a client's cache, but not this field.
-            async fn is_mutual(&self, ctx: &Context<'_>) -> Result<bool, Error> {
-                let (owner, user) = (self.row.owner, self.row.user.id);
-                Ok(loaders(ctx).follow_exists.load(($reverse)(owner, user)).await?.is_some())
-            }
-        }
-
-        impl Edge for $name {
-            const CONNECTION: &'static str = $connection;
-            type Row = ListedUser;
-            type Node = User;
-            type Key = i64;
-            type CountSource = i32;
-
-            fn new(row: &ListedUser, cursor: String) -> Self {
-                Self { cursor, row: row.clone() }
-            }
-
-            fn key(row: &ListedUser) -> i64 {
-                row.entry_id
-            }
-
-            async fn load(row: &ListedUser, _: &Context<'_>) -> Result<User, Error> {
-                Ok(User::from(&row.user))
-            }
-
-            async fn count(count: &i32, _: &Context<'_>) -> Result<i32, Error> {
-                Ok(*count)
-            }
-        }
+        );
     };
 }
 
@@ -153,7 +118,9 @@ pub struct FollowPayload(FollowOutcome);
 /// It has both users with their counts as of the mutation, and the edges for client caches.
 #[Object]
 impl FollowPayload {
-    /// True if the follow is new. False if it already existed, and on failure.
+    /// True if the follow or the request is new.
+    ///
+    /// False if it already existed, and on failure.
     async fn changed(&self) -> bool {
         self.0.has_changed()
     }
@@ -175,14 +142,14 @@ impl FollowPayload {
 
     /// The entry of `follower.following`, its first entry if `changed` is true.
     ///
-    /// Null on failure, and if the follow has been removed since.
+    /// Null on failure, for a request to follow, and if the follow has been removed since.
     async fn following_edge(&self, ctx: &Context<'_>) -> Result<Option<FollowingEdge>, Error> {
         self.edge(ctx, CursorKind::Following).await
     }
 
     /// The entry of `user.followers`, its first entry if `changed` is true.
     ///
-    /// Null on failure, and if the follow has been removed since.
+    /// Null on failure, for a request to follow, and if the follow has been removed since.
     async fn follower_edge(&self, ctx: &Context<'_>) -> Result<Option<FollowerEdge>, Error> {
         self.edge(ctx, CursorKind::Followers).await
     }
@@ -225,12 +192,14 @@ pub struct UnfollowPayload(FollowOutcome);
 /// Payload of `unfollow`: both users with their counts as of the mutation.
 #[Object]
 impl UnfollowPayload {
-    /// True if a follow was removed. False if there was none, and on failure.
+    /// True if a follow was removed, or a request withdrawn.
+    ///
+    /// False if there was neither, and on failure.
     async fn changed(&self) -> bool {
         self.0.has_changed()
     }
 
-    /// The user that the viewer no longer follows. Null on failure.
+    /// The user whom the viewer no longer follows or asks to follow. Null on failure.
     async fn user(&self, ctx: &Context<'_>) -> Result<Option<User>, Error> {
         self.0.user(ctx, |change| change.followed).await
     }
@@ -263,9 +232,11 @@ pub struct FollowMutation;
 
 #[Object]
 impl FollowMutation {
-    /// Makes the viewer follow a user.
+    /// Makes the viewer follow a user, or ask to follow a protected user.
     ///
-    /// All posts of the user then appear in the viewer's timeline.
+    /// All posts of a followed user appear in the viewer's timeline. A request changes nothing
+    /// until the user accepts it; `relationship.followState` is then `REQUESTED`. It counts as a
+    /// follow of the day.
     ///
     /// User errors: `NOT_FOUND`, `SELF_TARGET`, `BLOCKED`, `FOLLOW_LIMIT_REACHED`. Errors:
     /// `UNAUTHENTICATED`, `INVALID_ID`.
@@ -279,7 +250,7 @@ impl FollowMutation {
         Ok(FollowPayload(FollowOutcome(run_mutation(ctx, write).await?)))
     }
 
-    /// Ends the viewer's follow of a user.
+    /// Ends the viewer's follow of a user, or withdraws the viewer's request to follow.
     ///
     /// The viewer's timeline then no longer contains the posts of the user.
     ///

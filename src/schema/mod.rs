@@ -14,6 +14,7 @@ mod error;
 mod event_source;
 mod federation;
 mod follow;
+mod follow_request;
 mod mutation;
 mod mute;
 mod node;
@@ -26,6 +27,7 @@ mod subscription;
 mod text;
 mod timeline;
 mod user;
+mod user_list;
 mod viewer;
 
 use async_graphql::{MergedObject, ObjectType, SDLExportOptions, SchemaBuilder, ValidationMode};
@@ -63,6 +65,7 @@ pub struct Mutation(
     account::AccountMutation,
     profile::ProfileMutation,
     follow::FollowMutation,
+    follow_request::FollowRequestMutation,
     block::BlockMutation,
     mute::MuteMutation,
     post::PostMutation,

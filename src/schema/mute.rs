@@ -4,70 +4,36 @@
 
 use async_graphql::{Context, Object};
 
-use super::connection::{Edge, to_graphql_int};
-use super::eager::Eager;
+use super::connection::to_graphql_int;
 use super::relationship::RelationshipPayload;
 use super::scalar::DateTime;
-use super::text::ShortText;
-use super::user::{User, UserBy};
+use super::user::UserBy;
+use super::user_list::user_edge;
 use super::{loaders, run_mutation, services, viewer};
 use crate::domain;
 use crate::domain::mute::MuteOptions;
 use crate::error::Error;
-use crate::loaders::ListedUser;
 
-pub struct MutedUserEdge {
-    cursor: String,
-    row: ListedUser,
-}
+user_edge!(
+    /// An entry of the users whom the viewer mutes.
+    MutedUserEdge, "MutedUserConnection", "The muted user.",
+    count: () => count,
+    {
+        /// When the viewer muted the user, or last changed the settings of the mute.
+        async fn muted_at(&self) -> DateTime {
+            DateTime::from_id(self.row.entry_id)
+        }
 
-/// An entry of the users whom the viewer mutes.
-#[Object]
-impl MutedUserEdge {
-    /// The cursor of this entry.
-    async fn cursor(&self) -> ShortText<'_> {
-        self.cursor.as_str().into()
+        /// When the mute ends. Null if it does not end by itself.
+        async fn expires_at(&self, ctx: &Context<'_>) -> Result<Option<DateTime>, Error> {
+            let row = loaders(ctx).relationships.load(self.row.user.id).await?;
+            Ok(row.and_then(|row| row.muting_until).map(DateTime))
+        }
     }
+);
 
-    /// The muted user.
-    async fn node(&self) -> Eager<User> {
-        Eager(User::from(&self.row.user))
-    }
-
-    /// When the viewer muted the user, or last changed the settings of the mute.
-    async fn muted_at(&self) -> DateTime {
-        DateTime::from_id(self.row.entry_id)
-    }
-
-    /// When the mute ends. Null if it does not end by itself.
-    async fn expires_at(&self, ctx: &Context<'_>) -> Result<Option<DateTime>, Error> {
-        let row = loaders(ctx).relationships.load(self.row.user.id).await?;
-        Ok(row.and_then(|row| row.muting_until).map(DateTime))
-    }
-}
-
-impl Edge for MutedUserEdge {
-    const CONNECTION: &'static str = "MutedUserConnection";
-    type Row = ListedUser;
-    type Node = User;
-    type Key = i64;
-    type CountSource = ();
-
-    fn new(row: &ListedUser, cursor: String) -> Self {
-        Self { cursor, row: row.clone() }
-    }
-
-    fn key(row: &ListedUser) -> i64 {
-        row.entry_id
-    }
-
-    async fn load(row: &ListedUser, _: &Context<'_>) -> Result<User, Error> {
-        Ok(User::from(&row.user))
-    }
-
-    async fn count((): &(), ctx: &Context<'_>) -> Result<i32, Error> {
-        domain::mute::count(&loaders(ctx).snapshot, &*viewer(ctx)?).await.map(to_graphql_int)
-    }
+async fn count((): &(), ctx: &Context<'_>) -> Result<i32, Error> {
+    domain::mute::count(&loaders(ctx).snapshot, &*viewer(ctx)?).await.map(to_graphql_int)
 }
 
 #[derive(Default)]

@@ -6,7 +6,9 @@
 use async_graphql::{ComplexObject, Context, ID, InputObject, Object, SimpleObject};
 use entity::post;
 
-use super::connection::{Connection, Edge, PageArgs, cost_of_posts, to_graphql_int, with_count};
+use super::connection::{
+    Connection, Edge, PageArgs, StoredCount, cost_of_posts, to_graphql_int, with_count,
+};
 use super::eager::Eager;
 use super::error::{UserErrorInterface, user_errors};
 use super::scalar::DateTime;
@@ -40,7 +42,7 @@ impl From<&TimelineRow> for Post {
     }
 }
 
-/// A public post of a user.
+/// A post of a user. It is public unless its author is protected.
 #[Object]
 impl Post {
     /// Opaque, globally unique id.
@@ -121,8 +123,8 @@ impl Edge for PostEdge {
     type Row = post::Model;
     type Node = Post;
     type Key = i64;
-    /// The stored count, if the list has one; otherwise all posts are counted.
-    type CountSource = Option<i32>;
+    /// The stored count, if the list has one; otherwise all public posts are counted.
+    type CountSource = Option<StoredCount>;
 
     fn new(row: &post::Model, cursor: String) -> Self {
         Self { cursor, post: row.clone() }
@@ -136,9 +138,9 @@ impl Edge for PostEdge {
         Ok(Post::from(row.clone()))
     }
 
-    async fn count(stored: &Option<i32>, ctx: &Context<'_>) -> Result<i32, Error> {
+    async fn count(stored: &Option<StoredCount>, ctx: &Context<'_>) -> Result<i32, Error> {
         match stored {
-            Some(count) => Ok(*count),
+            Some(count) => count.read(ctx).await,
             None => domain::post::count(&loaders(ctx).snapshot).await.map(to_graphql_int),
         }
     }
@@ -149,7 +151,7 @@ pub struct PostQuery;
 
 #[Object]
 impl PostQuery {
-    /// The posts of all users, newest first.
+    /// The posts of all users who are not protected, newest first.
     ///
     /// Errors: `PAGE_SIZE_OUT_OF_RANGE`, `INVALID_CURSOR`.
     #[graphql(complexity = "with_count(cost_of_posts(first, last, child_complexity))")]
@@ -280,8 +282,9 @@ impl PostMutation {
 
     /// Changes the text of a post of the viewer. The order of lists stays the same.
     ///
-    /// User errors: `INVALID_INPUT`, `NOT_FOUND`, `TOO_MANY_REQUESTS`. Errors: `UNAUTHENTICATED`,
-    /// `INVALID_ID`, `FORBIDDEN` for a post of another user.
+    /// User errors: `INVALID_INPUT`, `NOT_FOUND`, also for a post that the viewer may not see;
+    /// `TOO_MANY_REQUESTS`. Errors: `UNAUTHENTICATED`, `INVALID_ID`, `FORBIDDEN` for a post of
+    /// another user.
     async fn edit_post(
         &self,
         ctx: &Context<'_>,
@@ -294,7 +297,7 @@ impl PostMutation {
 
     /// Deletes a post of the viewer and all bookmarks of the post.
     ///
-    /// Deleting a post that does not exist succeeds.
+    /// Deleting a post that does not exist, or that the viewer may not see, succeeds.
     ///
     /// Errors: `UNAUTHENTICATED`, `INVALID_ID`, `FORBIDDEN` for a post of another user.
     async fn delete_post(

@@ -32,6 +32,12 @@ pub struct UpdateProfileInput {
     ///
     /// Unique. It determines the avatar. Must not be null.
     email: MaybeUndefined<String>,
+    /// Whether the account is protected. Must not be null.
+    ///
+    /// New follows then need the viewer's consent, and only followers see the viewer's posts,
+    /// timeline, followers and followed users. Present followers stay. Ending the protection keeps
+    /// the requests to follow.
+    is_protected: MaybeUndefined<bool>,
 }
 
 pub struct UpdateProfilePayload(Outcome<()>);
@@ -77,6 +83,7 @@ impl ProfileMutation {
             email: input.email.into(),
             display_name: input.display_name.into(),
             about_me: input.about_me.into(),
+            is_protected: input.is_protected.into(),
         };
         let viewer = viewer(ctx)?;
         let client = &request(ctx).client;

@@ -16,8 +16,10 @@ use crate::loaders::Relationship as RelationshipRow;
 /// Whether one user follows another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 pub enum FollowState {
-    /// The user does not follow the other user.
+    /// The user neither follows the other user nor asks to.
     NotFollowing,
+    /// The user asks to follow the other user, who is protected and has not decided.
+    Requested,
     /// The user follows the other user.
     Following,
 }
@@ -41,11 +43,12 @@ impl Relationship {
         User::load(ctx, self.user).await
     }
 
-    /// Whether the viewer follows the other user.
+    /// Whether the viewer follows the other user, or asks to.
     async fn follow_state(&self) -> FollowState {
-        match self.row.following {
-            Some(_) => FollowState::Following,
-            None => FollowState::NotFollowing,
+        match (self.row.following, self.row.requested) {
+            (Some(_), _) => FollowState::Following,
+            (None, Some(_)) => FollowState::Requested,
+            (None, None) => FollowState::NotFollowing,
         }
     }
 
@@ -64,7 +67,12 @@ impl Relationship {
         self.row.followed_by.map(DateTime::from_id)
     }
 
-    /// Whether the viewer may follow the other user, or already does.
+    /// Whether the other user asks to follow the viewer.
+    async fn requested_by(&self) -> bool {
+        self.row.requested_by.is_some()
+    }
+
+    /// Whether the viewer may follow the other user or ask to, or already does.
     async fn can_follow(&self) -> bool {
         self.row.can_follow()
     }

@@ -58,7 +58,9 @@ pub enum TimelineEvent {
     Lagged(StreamLagged),
 }
 
-/// A post was added to the timeline. Not sent if it was deleted before delivery.
+/// A post was added to the timeline.
+///
+/// Not sent if the post was deleted, or hidden from the viewer, before delivery.
 #[derive(SimpleObject)]
 pub struct TimelinePostAdded {
     /// Cursor for `timelineEvents(after:)` that resumes after this event.
@@ -69,7 +71,9 @@ pub struct TimelinePostAdded {
     edge: TimelineEdge,
 }
 
-/// A post in the timeline was edited. Not sent if it was deleted before delivery.
+/// A post in the timeline was edited.
+///
+/// Not sent if the post was deleted, or hidden from the viewer, before delivery.
 #[derive(SimpleObject)]
 pub struct TimelinePostUpdated {
     /// Cursor for `timelineEvents(after:)` that resumes after this event.
@@ -180,7 +184,9 @@ impl Subscription {
         Ok(response(Ok(None)))
     }
 
-    /// Follows and blocks between the viewer and others, and the viewer's mutes.
+    /// Changes of the relationships between the viewer and other users.
+    ///
+    /// These are follows, requests to follow and blocks in both directions, and the viewer's mutes.
     ///
     /// A client that falls behind gets `UNAVAILABLE` and must subscribe again.
     ///
@@ -359,7 +365,9 @@ fn timeline_event(owner: i64, item: StreamItem) -> Option<TimelineEvent> {
         | Kind::Blocked
         | Kind::Unblocked
         | Kind::Muted
-        | Kind::Unmuted => {
+        | Kind::Unmuted
+        | Kind::FollowRequested
+        | Kind::FollowRequestEnded => {
             let user = Some(other_user(event, owner));
             TimelineEvent::Reset(TimelineReset { cursor, occurred_at, user })
         }

@@ -103,12 +103,12 @@ impl TimelineConnection {
         if !self.page.has_previous {
             return Ok(0);
         }
-        let TimelineKey { page: PageKey { owner, page }, following, filter } = &self.timeline;
+        let TimelineKey { page: PageKey { owner, page }, following, has_mutes } = &self.timeline;
         let first = self.page.rows.first().map(|entry| entry.post.id);
         // An empty page is preceded by the entry at its cursor `after`, which is counted, too.
         let than = first.or(page.after.map(|after| after - 1)).unwrap_or(i64::MAX);
-        let (owner, following, filter) = (*owner, *following, *filter);
-        let newer = NewerCountKey { owner, following, than, cap, filter };
+        let (owner, following, has_mutes) = (*owner, *following, *has_mutes);
+        let newer = NewerCountKey { owner, following, than, cap, has_mutes };
         Ok(loaders(ctx).newer_counts.load(newer).await?.unwrap_or_default())
     }
 

@@ -10,10 +10,12 @@ use super::bookmark::BookmarkEdge;
 use super::connection::{
     Connection, PageArgs, cost, cost_of_posts, multiply_cost, no_page, with_count,
 };
+use super::follow_request::FollowRequestEdge;
 use super::mute::MutedUserEdge;
 use super::text::ShortText;
 use super::user::User;
 use super::{loaders, request};
+use crate::domain::follow_request::Side;
 use crate::error::Error;
 use crate::loaders::PageKey;
 use crate::pagination::CursorKind;
@@ -53,6 +55,8 @@ impl Viewer {
     }
 
     /// The viewer's bookmarks, newest bookmark first. Only the viewer can read them.
+    ///
+    /// Bookmarks of posts that the viewer may not see any more are left out.
     ///
     /// Errors: `PAGE_SIZE_OUT_OF_RANGE`, `INVALID_CURSOR`.
     #[graphql(complexity = "with_count(cost_of_posts(first, last, child_complexity))")]
@@ -113,6 +117,50 @@ impl Viewer {
         let key = PageKey { owner: self.0.id(), page };
         let page = loaders(ctx).muted.load(key).await?.ok_or_else(no_page)?;
         Ok(Connection { kind: CursorKind::MutedUsers, page, count_source: () })
+    }
+
+    /// The requests to follow the viewer, newest request first.
+    ///
+    /// Only the viewer can read them.
+    ///
+    /// Errors: `PAGE_SIZE_OUT_OF_RANGE`, `INVALID_CURSOR`.
+    #[graphql(complexity = "with_count(cost(first, last, child_complexity))")]
+    async fn follow_requests(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Number of first entries: 1 to 100. Default: 20 unless `last` is set.")]
+        first: Option<i32>,
+        #[graphql(desc = "Only entries after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Number of last entries: 1 to 100. Cannot be combined with `first`.")]
+        last: Option<i32>,
+        #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
+    ) -> Result<Connection<FollowRequestEdge>, Error> {
+        let page = PageArgs { first, after, last, before }.parse(CursorKind::FollowRequests)?;
+        let key = PageKey { owner: self.0.id(), page };
+        let page = loaders(ctx).follow_requests.load(key).await?.ok_or_else(no_page)?;
+        Ok(Connection { kind: CursorKind::FollowRequests, page, count_source: Side::Received })
+    }
+
+    /// The viewer's requests to follow others, newest request first.
+    ///
+    /// Only the viewer can read them.
+    ///
+    /// Errors: `PAGE_SIZE_OUT_OF_RANGE`, `INVALID_CURSOR`.
+    #[graphql(complexity = "with_count(cost(first, last, child_complexity))")]
+    async fn sent_follow_requests(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Number of first entries: 1 to 100. Default: 20 unless `last` is set.")]
+        first: Option<i32>,
+        #[graphql(desc = "Only entries after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Number of last entries: 1 to 100. Cannot be combined with `first`.")]
+        last: Option<i32>,
+        #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
+    ) -> Result<Connection<FollowRequestEdge>, Error> {
+        let page = PageArgs { first, after, last, before }.parse(CursorKind::SentFollowRequests)?;
+        let key = PageKey { owner: self.0.id(), page };
+        let page = loaders(ctx).sent_follow_requests.load(key).await?.ok_or_else(no_page)?;
+        Ok(Connection { kind: CursorKind::SentFollowRequests, page, count_source: Side::Sent })
     }
 }
 

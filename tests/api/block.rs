@@ -37,10 +37,6 @@ async fn blocked(viewer: &Actor<'_>) -> Vec<String> {
     names
 }
 
-async fn doctor_report(app: &TestApp) -> String {
-    doctor::run(app.database(), false, &ProgressBar::hidden()).await.unwrap().to_string()
-}
-
 #[tokio::test]
 async fn a_block_ends_follows_in_both_directions_and_refuses_new_ones() {
     let app = TestApp::new().await;
@@ -102,7 +98,7 @@ async fn a_block_ends_follows_in_both_directions_and_refuses_new_ones() {
     );
     assert!(change("unblock", susan, john).await.0);
     assert!(john.follow(susan).await, "follows are possible again, and were not restored");
-    assert_eq!(doctor_report(&app).await, "no problems found\n");
+    assert_eq!(app.doctor_report().await, "no problems found\n");
 }
 
 #[tokio::test]
@@ -212,7 +208,7 @@ async fn concurrent_follows_and_blocks_leave_exact_counts() {
             assert_eq!(error["code"], "BLOCKED");
         }
     }
-    assert_eq!(doctor_report(&app).await, "no problems found\n");
+    assert_eq!(app.doctor_report().await, "no problems found\n");
 }
 
 /// A block that ended no follow changes no counts.
@@ -242,9 +238,9 @@ async fn a_follow_despite_a_block_is_found_and_removed_by_doctor() {
     let transaction = app.database().begin().await.unwrap();
     transaction.execute_unprepared(insert).await.unwrap();
     transaction.commit().await.unwrap();
-    let report = doctor_report(&app).await;
+    let report = app.doctor_report().await;
     assert!(report.contains("users follow despite a block"), "{report}");
     let hidden = ProgressBar::hidden();
     doctor::run(app.database(), true, &hidden).await.unwrap();
-    assert_eq!(doctor_report(&app).await, "no problems found\n");
+    assert_eq!(app.doctor_report().await, "no problems found\n");
 }

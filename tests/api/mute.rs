@@ -2,8 +2,6 @@
 //!
 //! The property test of `timeline` compares pages of timelines with mutes with a plain union.
 
-use indicatif::ProgressBar;
-use rookery::command::doctor;
 use serde_json::{Value, json};
 
 use crate::live::{FOLLOWS, TIMELINE, summary};
@@ -44,10 +42,6 @@ async fn muted(viewer: &Actor<'_>) -> Vec<(String, Value)> {
         (edge["node"]["username"].as_str().unwrap().to_owned(), edge["expiresAt"].clone())
     };
     edges.iter().map(entry).collect()
-}
-
-async fn doctor_report(app: &TestApp) -> String {
-    doctor::run(app.database(), false, &ProgressBar::hidden()).await.unwrap().to_string()
 }
 
 #[tokio::test]
@@ -92,7 +86,7 @@ async fn the_timeline_leaves_out_muted_users_and_no_other_list_does() {
     mary.follow(john).await;
     john.write("muted").await;
     assert_eq!(mary.timeline().await.len(), 4);
-    assert_eq!(doctor_report(&app).await, "no problems found\n");
+    assert_eq!(app.doctor_report().await, "no problems found\n");
 }
 
 #[tokio::test]
@@ -118,7 +112,7 @@ async fn a_mute_ends_at_its_time_and_its_settings_can_change() {
     susan.write("two").await;
     assert_eq!(summary(&events.next().await), "+two");
     assert!(!unmute(john, susan).await);
-    assert_eq!(doctor_report(&app).await, "no problems found\n");
+    assert_eq!(app.doctor_report().await, "no problems found\n");
 }
 
 #[tokio::test]
@@ -200,5 +194,5 @@ async fn deleting_an_account_updates_the_counts_of_its_muters() {
     let delete = format!("deleteAccount(input: {{password: \"{PASSWORD}\"}}) {{ changed }}");
     assert_eq!(susan.mutate(&delete).await["changed"], true);
     assert_eq!(muted(john).await, []);
-    assert_eq!(doctor_report(&app).await, "no problems found\n");
+    assert_eq!(app.doctor_report().await, "no problems found\n");
 }

@@ -13,7 +13,7 @@ use crate::support::app::TestApp;
 ///
 /// In the document, `PAGE` stands for the arguments of the connection, and `BODY` for its
 /// selection. The field names a node.
-const CONNECTIONS: [(&str, &str, &str); 9] = [
+const CONNECTIONS: [(&str, &str, &str); 11] = [
     ("/users", "{ users(PAGE) { BODY } }", "username"),
     ("/posts", "{ posts(PAGE) { BODY } }", "body"),
     ("/user/posts", "{ user(by: {username: \"john\"}) { posts(PAGE) { BODY } } }", "body"),
@@ -31,6 +31,8 @@ const CONNECTIONS: [(&str, &str, &str); 9] = [
     ("/viewer/bookmarks", "{ viewer { bookmarks(PAGE) { BODY } } }", "body"),
     ("/viewer/blockedUsers", "{ viewer { blockedUsers(PAGE) { BODY } } }", "username"),
     ("/viewer/mutedUsers", "{ viewer { mutedUsers(PAGE) { BODY } } }", "username"),
+    ("/viewer/followRequests", "{ viewer { followRequests(PAGE) { BODY } } }", "username"),
+    ("/viewer/sentFollowRequests", "{ viewer { sentFollowRequests(PAGE) { BODY } } }", "username"),
 ];
 
 #[test]
@@ -52,11 +54,21 @@ async fn fill(app: &TestApp) -> Actor<'_> {
             let field = format!("{verb}(user: {{username: \"foe_{n}\"}}) {{ changed }}");
             john.mutate(&field).await;
         }
+        let protected = app.register(&format!("protected_{n}")).await;
+        protected.protect(true).await;
+        john.follow(&protected).await;
+        app.register(&format!("requester_{n}")).await;
         let post = if n % 2 == 0 { &friend } else { &john };
         let id = post.write(&format!("post {n}")).await;
         let _ = john.write(&format!("own post {n}")).await;
         john.mutate(&format!("bookmark(postId: \"{id}\") {{ changed }}")).await;
     }
+    // Requests to follow john outlast his protection.
+    john.protect(true).await;
+    for n in 0..7 {
+        app.imported(&format!("requester_{n}")).await.follow(&john).await;
+    }
+    john.protect(false).await;
     john
 }
 

@@ -2,7 +2,7 @@
 //!
 //! `responses` checks that responses conform to it.
 
-mod document;
+pub mod document;
 mod responses;
 
 use std::fs;

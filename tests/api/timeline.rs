@@ -3,18 +3,17 @@
 //! The first test is the timeline test of the Flask Mega-Tutorial, in GraphQL. Property tests
 //! compare the k-way merge with a plain union on random graphs, on pages of any size and direction.
 
-use entity::post;
+mod random_graph;
+
 use futures_util::future::join_all;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use rookery::database::{Database, Snapshot};
-use rookery::loaders::{
-    AuthorFilter, Batch as _, Loaders, PageKey, SCAN_MIN_FOLLOWING, TimelineKey, Timelines,
-};
+use rookery::database::Snapshot;
+use rookery::loaders::{Batch as _, Loaders, PageKey, SCAN_MIN_FOLLOWING, TimelineKey, Timelines};
 use rookery::pagination::{CursorKind, Direction, PageRequest, encode_cursor};
-use sea_orm::{ConnectionTrait as _, FromQueryResult as _};
 use serde_json::{Value, json};
 
+use self::random_graph::{Graph, fill, graphs, union};
 use crate::support::actors::texts;
 use crate::support::app::{TestApp, TestDatabase};
 
@@ -84,31 +83,6 @@ async fn timelines_are_public_and_edges_have_a_reason() {
     }
 }
 
-/// A graph of twelve users.
-#[derive(Clone, Debug)]
-struct Graph {
-    /// Follower and followed user.
-    follows: Vec<(i64, i64)>,
-    /// Muter and muted user.
-    mutes: Vec<(i64, i64)>,
-    /// The author of each post, oldest first.
-    authors: Vec<i64>,
-}
-
-fn graphs() -> impl Strategy<Value = Graph> {
-    // Few and many authors, with many posts and with none.
-    let user = 1i64..=12;
-    let author = prop_oneof![3 => 1i64..=12, 2 => 1i64..=3, 1 => Just(1i64)];
-    let follows = prop::collection::vec((user.clone(), user.clone()), 0..60);
-    let mutes = prop::collection::vec((user.clone(), user), 0..40);
-    let authors = prop::collection::vec(author, 0..250);
-    (follows, mutes, authors).prop_map(|(follows, mutes, authors)| Graph {
-        follows,
-        mutes,
-        authors,
-    })
-}
-
 fn pages() -> impl Strategy<Value = PageRequest<i64>> {
     let cursor = || prop::option::of(1i64..300);
     (any::<bool>(), prop_oneof![1i32..30, Just(100)], cursor(), cursor()).prop_map(
@@ -120,75 +94,6 @@ fn pages() -> impl Strategy<Value = PageRequest<i64>> {
             PageRequest::new(first, last, after, before).unwrap()
         },
     )
-}
-
-/// Replaces all rows of the database by those of a graph.
-async fn fill(db: &Database, graph: &Graph) {
-    let transaction = db.begin().await.unwrap();
-    let run = |sql: String| transaction.execute_unprepared_owned(sql);
-    // With the users, all rows that refer to them are deleted.
-    run("DELETE FROM \"user\"".to_owned()).await;
-    for user in 1..=12 {
-        run(format!(
-            "INSERT INTO \"user\" (id, username, email, created_at) \
-             VALUES ({user}, 'u{user}', 'u{user}@example.com', '2026-01-01T00:00:00+00:00')"
-        ))
-        .await;
-    }
-    for (n, (follower, followed)) in graph.follows.iter().enumerate().filter(|(_, (a, b))| a != b) {
-        run(format!(
-            "INSERT INTO follow (id, follower_id, followed_id) VALUES ({}, {follower}, {followed}) \
-             ON CONFLICT DO NOTHING",
-            n + 1
-        ))
-        .await;
-    }
-    // Every third mute has expired.
-    for (n, (muter, muted)) in graph.mutes.iter().enumerate().filter(|(_, (a, b))| a != b) {
-        let expires_at = ["NULL", "'2100-01-01 00:00:00+00:00'", "'2000-01-01 00:00:00+00:00'"];
-        run(format!(
-            "INSERT INTO mute (id, muter_id, muted_id, expires_at, hides_notifications) \
-             VALUES ({}, {muter}, {muted}, {}, true) ON CONFLICT DO NOTHING",
-            n + 1,
-            expires_at[n % 3]
-        ))
-        .await;
-    }
-    for (n, author) in graph.authors.iter().enumerate() {
-        run(format!(
-            "INSERT INTO post (id, author_id, body, created_at) \
-             VALUES ({}, {author}, 'x', '2026-01-01T00:00:00+00:00')",
-            n + 1
-        ))
-        .await;
-    }
-    transaction.commit().await.unwrap();
-}
-
-trait ExecuteOwned {
-    async fn execute_unprepared_owned(&self, sql: String);
-}
-
-impl ExecuteOwned for sea_orm::DatabaseTransaction {
-    async fn execute_unprepared_owned(&self, sql: String) {
-        self.execute_unprepared(&sql).await.unwrap();
-    }
-}
-
-/// The ids of a timeline by the tutorial's query.
-///
-/// The query is a union of own posts and those of followed users who are not muted, sorted by id.
-async fn union(db: &Database, owner: i64) -> Vec<i64> {
-    let statement = db.statement(
-        "SELECT post.* FROM post JOIN follow ON follow.followed_id = post.author_id \
-         WHERE follow.follower_id = $1 AND followed_id NOT IN ( \
-           SELECT muted_id FROM mute WHERE muter_id = $1 \
-           AND (expires_at IS NULL OR expires_at > '2026-01-01 00:00:00+00:00')) \
-         UNION SELECT post.* FROM post WHERE author_id = $1 ORDER BY id DESC",
-        [owner.into()],
-    );
-    let posts = post::Model::find_by_statement(statement).all(db.reader()).await.unwrap();
-    posts.into_iter().map(|post| post.id).collect()
 }
 
 /// The rows of a page of `list`, and whether rows precede and follow them.
@@ -220,17 +125,18 @@ fn timelines_equal_the_union_on_random_graphs() {
     // Windows in which a scan finds no post, too few, enough, and all.
     let window = prop_oneof![Just(0u32), 1u32..60, Just(1_000)];
     let follow_many = prop::collection::vec(any::<bool>(), 12);
-    let cases = (graphs(), pages, window, follow_many);
-    let result = runner.run(&cases, |(graph, pages, window, follow_many)| {
+    // An anonymous viewer, or any of the owners.
+    let cases = (graphs(), pages, window, follow_many, 0i64..=12);
+    let result = runner.run(&cases, |(graph, pages, window, follow_many, viewer)| {
         runtime.block_on(async {
             fill(db, &graph).await;
-            let timelines = Timelines::new(Snapshot::new(db), window);
+            let timelines = Timelines::new(Snapshot::new(db), viewer.into(), window);
             for page in &pages {
                 // All owners in one batch, as in a nested query. Some scan, others merge.
                 let key = |(owner, follows_many): (i64, &bool)| TimelineKey {
                     page: PageKey { owner, page: page.clone() },
                     following: if *follows_many { SCAN_MIN_FOLLOWING } else { 0 },
-                    filter: AuthorFilter { without_muted: true },
+                    has_mutes: true,
                 };
                 let keys: Vec<TimelineKey> = (1..).zip(&follow_many).map(key).collect();
                 let loaded = timelines.load(&keys).await.unwrap();
@@ -238,8 +144,9 @@ fn timelines_equal_the_union_on_random_graphs() {
                     let (owner, page_of_owner) = (key.page.owner, &loaded[key]);
                     let rows: Vec<i64> =
                         page_of_owner.rows.iter().map(|entry| entry.post.id).collect();
-                    let (expected_rows, before, after) = expected(&union(db, owner).await, page);
-                    prop_assert_eq!(rows, expected_rows, "owner {}, {:?}", owner, page);
+                    let all = union(db, &graph, owner, viewer).await;
+                    let (expected_rows, before, after) = expected(&all, page);
+                    prop_assert_eq!(rows, expected_rows, "{} of {}, {:?}", viewer, owner, page);
                     if page.after.zip(page.before).is_none_or(|(after, before)| after > before) {
                         prop_assert_eq!(page_of_owner.has_previous, before, "{} {:?}", owner, page);
                         prop_assert_eq!(page_of_owner.has_next, after, "{} {:?}", owner, page);
@@ -313,14 +220,13 @@ async fn any_number_of_timelines_take_one_statement_and_a_failed_scan_one_more()
     let db = app.database();
     let authors = (0..240).map(|n| n % 12 + 1).collect();
     let follows = (1..=12).flat_map(|a| (1..=12).map(move |b| (a, b))).collect();
-    fill(db, &Graph { follows, mutes: vec![], authors }).await;
+    fill(db, &Graph { follows, mutes: vec![], protected: vec![], authors }).await;
     let page = PageRequest::new(Some(20), None, Some(200), None).unwrap();
-    let filter = AuthorFilter::default();
     for owners in [1, 12] {
         let loaders = Loaders::new(Snapshot::new(db), None).await;
         let load = |owner| {
             let page = PageKey { owner, page: page.clone() };
-            loaders.timelines.load(TimelineKey { page, following: 12, filter })
+            loaders.timelines.load(TimelineKey { page, following: 12, has_mutes: false })
         };
         let ((), statements) = app
             .count_statements(async {
@@ -331,11 +237,11 @@ async fn any_number_of_timelines_take_one_statement_and_a_failed_scan_one_more()
     }
     // A user who follows many scans recent posts, and merges only if the scan finds too few.
     for (window, expected) in [(1_000, 1), (20, 2)] {
-        let timelines = Timelines::new(Snapshot::new(db), window);
+        let timelines = Timelines::new(Snapshot::new(db), 0.into(), window);
         let key = |owner| TimelineKey {
             page: PageKey { owner, page: page.clone() },
             following: SCAN_MIN_FOLLOWING,
-            filter,
+            has_mutes: false,
         };
         let keys: Vec<TimelineKey> = (1..=12).map(key).collect();
         let (found, statements) = app.count_statements(timelines.load(&keys)).await;
@@ -347,9 +253,9 @@ async fn any_number_of_timelines_take_one_statement_and_a_failed_scan_one_more()
     let keys = [SCAN_MIN_FOLLOWING, 0].map(|following| TimelineKey {
         page: page.clone(),
         following,
-        filter,
+        has_mutes: false,
     });
-    let found = Timelines::new(Snapshot::new(db), 0).load(&keys).await.unwrap();
+    let found = Timelines::new(Snapshot::new(db), 0.into(), 0).load(&keys).await.unwrap();
     assert!(keys.iter().all(|key| found[key].rows.len() == 20));
 }
 

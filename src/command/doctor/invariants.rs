@@ -6,6 +6,7 @@
 use entity::TABLES;
 
 use crate::clock;
+use crate::command::bulk::REQUEST_OF_FOLLOW;
 use crate::database::Engine;
 use crate::domain::validation::{ABOUT_ME, BODY, DISPLAY_NAME, MAX_EMAIL_BYTES, USERNAME};
 
@@ -34,7 +35,14 @@ pub fn all(engine: Engine) -> Vec<Check> {
         checks.push(missing_events());
     }
     checks.extend(DUPLICATES.map(duplicates));
-    checks.push(rows("users follow despite a block", "follow", DESPITE_BLOCK, Repair::Delete));
+    let blocked = despite_block("follower_id", "followed_id");
+    checks.push(rows("users follow despite a block", "follow", &blocked, Repair::Delete));
+    let blocked = despite_block("requester_id", "target_id");
+    checks.push(rows("requests exist despite a block", "follow_request", &blocked, Repair::Delete));
+    let (name, table) = ("requests exist despite a follow", "follow_request");
+    checks.push(rows(name, table, REQUEST_OF_FOLLOW, Repair::Delete));
+    let is_public = Repair::Set("is_public = NOT is_public");
+    checks.push(rows("posts have the wrong visibility", "post", WRONG_VISIBILITY, is_public));
     checks.extend(times(engine));
     checks.extend(texts(engine));
     checks
@@ -94,20 +102,28 @@ fn missing_events() -> Check {
 /// Tables, their unique keys, and whether a repair deletes duplicates.
 ///
 /// The oldest row stays.
-const DUPLICATES: [(&str, &str, bool); 7] = [
+const DUPLICATES: [(&str, &str, bool); 8] = [
     ("user", "lower(username)", false),
     ("user", "email", false),
     ("session", "token_hash", true),
     ("follow", "follower_id, followed_id", true),
+    ("follow_request", "requester_id, target_id", true),
     ("block", "blocker_id, blocked_id", true),
     ("mute", "muter_id, muted_id", true),
     ("bookmark", "user_id, post_id", true),
 ];
 
-/// A follow between users of whom one blocks the other.
-const DESPITE_BLOCK: &str = "EXISTS (SELECT 1 FROM block \
-    WHERE (blocker_id = follower_id AND blocked_id = followed_id) \
-    OR (blocker_id = followed_id AND blocked_id = follower_id))";
+/// The condition that one of two users blocks the other.
+fn despite_block(one: &str, other: &str) -> String {
+    format!(
+        "EXISTS (SELECT 1 FROM block WHERE (blocker_id = {one} AND blocked_id = {other}) \
+         OR (blocker_id = {other} AND blocked_id = {one}))"
+    )
+}
+
+/// A public post of a protected author, or the opposite.
+const WRONG_VISIBILITY: &str = r#"is_public = EXISTS (SELECT 1 FROM "user" AS author
+    WHERE author.id = author_id AND author.is_protected)"#;
 
 fn duplicates((table, key, is_deleted): (&str, &str, bool)) -> Check {
     let sql = format!(

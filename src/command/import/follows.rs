@@ -197,6 +197,7 @@ impl<'a> Import<'a> {
             .await
             .context("cannot create the indexes of the follows")?;
         let users: Vec<i64> = self.users.into_values().collect();
+        self.bulk.delete_accepted_requests().await.context("cannot delete the requests")?;
         self.bulk.recount(&users).await.context("cannot set the users' counts")?;
         self.bulk.commit().await?;
         Ok(self.summary)

@@ -46,7 +46,7 @@ async fn first_event_after(subscriber: &Actor<'_>, position: &Value) -> Value {
 /// The document costs little, and its statement looks up the posts of 144 users.
 #[tokio::test]
 async fn timelines_of_many_users_exceed_the_maximum_of_work_before_their_statement() {
-    let app = TestApp::with(&["--max-work", "300"]).await;
+    let app = TestApp::with(&["--max-work", "450"]).await;
     crowd(&app).await;
     let timelines = |arguments: &str| {
         format!("{{ users {{ nodes {{ timeline({arguments}) {{ nodes {{ id }} }} }} }} }}")

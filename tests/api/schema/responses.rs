@@ -29,6 +29,8 @@ async fn samples(john: &Actor<'_>, susan: &Actor<'_>) -> Samples {
     let (session, relationship) =
         (&data["viewer"]["sessions"][0]["id"], &data["user"]["viewerRelationship"]["id"]);
     let samples = json!({
+        "acceptFollowRequest.user": { "username": "requester" },
+        "rejectFollowRequest.user": { "username": "requester" },
         "first": 2, "last": 2, "cap": 2, "size": 64, "usernamePrefix": "s", "UserBy": { "username": "susan" },
         "id": susan.id, "ids": [susan.id, johns_post, deleted_post, session, relationship],
         "postId": susans_post, "revokeSession.id": session, "deletePost.id": johns_post,
@@ -61,6 +63,12 @@ async fn fill<'a>(app: &'a TestApp, others: &[&str]) -> (Actor<'a>, Samples) {
     app.register("muted").await;
     let mute = "mute(user: {username: \"muted\"}, expiresInSeconds: 3600) { changed }";
     john.mutate(mute).await;
+    let protected = app.register("protected").await;
+    protected.protect(true).await;
+    john.follow(&protected).await;
+    john.protect(true).await;
+    app.register("requester").await.follow(&john).await;
+    john.protect(false).await;
     let samples = samples(&john, &all[0]).await;
     (john, samples)
 }
@@ -252,7 +260,9 @@ async fn every_field_and_argument_gets_a_response_that_conforms_to_the_schema() 
     let app = TestApp::with(&["--rate-limit-per-user", "1000000"]).await;
     let (john, samples) = fill(&app, &["susan", "mary", "david"]).await;
     check_queries(&mut conformance, &john, samples).await;
-    let unknown = json!({ "UserBy": { "username": "unknown" }, "username": "", "email": "",
+    let unknown = json!({ "UserBy": { "username": "unknown" },
+        "acceptFollowRequest.user": { "username": "unknown" },
+        "rejectFollowRequest.user": { "username": "unknown" }, "username": "", "email": "",
         "password": "", "newPassword": "", "LoginInput.username": "", "displayName": "",
         "aboutMe": "", "body": "", "postId": "deleted post",
         "deletePost.id": "deleted post" });

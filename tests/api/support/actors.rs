@@ -89,6 +89,16 @@ impl Actor<'_> {
         payload["changed"].as_bool().unwrap()
     }
 
+    /// Protects the user's account, or ends the protection.
+    pub async fn protect(&self, is_protected: bool) {
+        let field = format!(
+            "updateProfile(input: {{isProtected: {is_protected}}}) {{
+             user {{ isProtected }} userErrors {{ code }} }}"
+        );
+        let expected = json!({ "user": { "isProtected": is_protected }, "userErrors": [] });
+        assert_eq!(self.mutate(&field).await, expected);
+    }
+
     /// Creates a post and returns its id.
     pub async fn write(&self, body: &str) -> String {
         let create = "mutation ($body: String!) { createPost(input: {body: $body}) {

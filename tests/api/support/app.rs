@@ -12,7 +12,9 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use clap::Parser;
 use http_body_util::BodyExt as _;
+use indicatif::ProgressBar;
 use rookery::app::App;
+use rookery::command::doctor;
 use rookery::config::Config;
 use rookery::database::Database;
 use rookery::http::{self, ServerLimits, ServerOptions};
@@ -193,6 +195,11 @@ impl TestApp {
         let stop = async move { signal.shutting_down().await };
         tokio::spawn(http::serve(listener, router, stop, ServerOptions { limits, shutdown }));
         address
+    }
+
+    /// The report of `rookery doctor`.
+    pub async fn doctor_report(&self) -> String {
+        doctor::run(self.database(), false, &ProgressBar::hidden()).await.unwrap().to_string()
     }
 
     pub fn anonymous(&self) -> Actor<'_> {

@@ -1,29 +1,30 @@
-//! GraphQL types of users: the object, and the directory of all users.
+//! GraphQL types of users: the object, and in `directory` the list of all users.
 //!
-//! Rows of lists have a summary of six columns. The other fields of a [`User`] load the whole row,
+//! Rows of lists have a summary of few columns. The other fields of a [`User`] load the whole row,
 //! in one statement for all users of a response.
+
+mod directory;
 
 use std::sync::Arc;
 
-use async_graphql::{ComplexObject, Context, ID, Object, OneofObject};
+use async_graphql::{Context, ID, Object, OneofObject};
 use entity::user;
 use md5::{Digest as _, Md5};
 
-use super::connection::{
-    Connection, Edge, PageArgs, cost, cost_of_posts, no_page, to_graphql_int, with_count,
-};
-use super::follow::{FollowerEdge, FollowingEdge, follow_page};
-use super::post::PostEdge;
-use super::relationship::Relationship;
-use super::scalar::{DateTime, Url};
-use super::text::{ShortText, Text};
-use super::timeline::TimelineConnection;
-use super::{loaders, request};
-use crate::domain;
 use crate::error::Error;
 use crate::ids::GlobalId;
-use crate::loaders::{AuthorFilter, PageKey, TimelineKey};
+use crate::loaders::{PageKey, TimelineKey};
 use crate::pagination::CursorKind;
+use crate::schema::connection::{Connection, PageArgs, StoredCount, cost, cost_of_posts, no_page};
+use crate::schema::follow::{FollowerEdge, FollowingEdge, follow_page};
+use crate::schema::post::PostEdge;
+use crate::schema::relationship::Relationship;
+use crate::schema::scalar::{DateTime, Url};
+use crate::schema::text::{ShortText, Text};
+use crate::schema::timeline::TimelineConnection;
+use crate::schema::{loaders, request};
+
+pub use directory::UserQuery;
 
 /// Allowed values of `size` of `avatarUrl`, in pixels.
 const AVATAR_SIZES: std::ops::RangeInclusive<i32> = 1..=2048;
@@ -129,22 +130,28 @@ impl User {
         Ok(self.full_row(ctx).await?.last_seen_at.map(DateTime))
     }
 
-    /// Number of users who follow this user. Equals the length of `followers`.
+    /// Number of users who follow this user.
+    ///
+    /// Equals the length of `followers` if `viewerCanSee` is true.
     async fn followers_count(&self) -> i32 {
         self.summary.followers_count
     }
 
-    /// Number of users that this user follows. Equals the length of `following`.
+    /// Number of users that this user follows.
+    ///
+    /// Equals the length of `following` if `viewerCanSee` is true.
     async fn following_count(&self) -> i32 {
         self.summary.following_count
     }
 
-    /// Number of posts of this user. Equals the length of `posts`.
+    /// Number of posts of this user.
+    ///
+    /// Equals the length of `posts` if `viewerCanSee` is true.
     async fn posts_count(&self) -> i32 {
         self.summary.posts_count
     }
 
-    /// The posts of this user, newest first.
+    /// The posts of this user, newest first. Empty if `viewerCanSee` is false.
     ///
     /// Errors: `PAGE_SIZE_OUT_OF_RANGE`, `INVALID_CURSOR`.
     #[graphql(complexity = "cost_of_posts(first, last, child_complexity)")]
@@ -161,11 +168,13 @@ impl User {
         let page = PageArgs { first, after, last, before }.parse(CursorKind::UserPosts)?;
         let key = PageKey { owner: self.summary.id, page };
         let page = loaders(ctx).post_pages.load(key).await?.ok_or_else(no_page)?;
-        let count_source = Some(self.summary.posts_count);
+        let count_source = Some(StoredCount::new(&self.summary, self.summary.posts_count));
         Ok(Connection { kind: CursorKind::UserPosts, page, count_source })
     }
 
     /// The users who follow this user, newest follow first.
+    ///
+    /// Empty if `viewerCanSee` is false.
     ///
     /// Errors: `PAGE_SIZE_OUT_OF_RANGE`, `INVALID_CURSOR`.
     #[graphql(complexity = "cost(first, last, child_complexity)")]
@@ -185,6 +194,8 @@ impl User {
 
     /// The users that this user follows, newest follow first.
     ///
+    /// Empty if `viewerCanSee` is false.
+    ///
     /// Errors: `PAGE_SIZE_OUT_OF_RANGE`, `INVALID_CURSOR`.
     #[graphql(complexity = "cost(first, last, child_complexity)")]
     async fn following(
@@ -203,8 +214,9 @@ impl User {
 
     /// The posts of this user and of all users that this user follows, newest first.
     ///
-    /// Users whom this user mutes are left out. It is computed when it is read, so it includes
-    /// every earlier follow, unfollow, mute and post.
+    /// Users whom this user mutes are left out, and posts that the viewer may not see. It is
+    /// computed when it is read, so it includes every earlier follow, unfollow, mute and post.
+    /// Empty if `viewerCanSee` is false.
     ///
     /// Errors: `PAGE_SIZE_OUT_OF_RANGE`, `INVALID_CURSOR`.
     #[graphql(complexity = "cost_of_posts(first, last, child_complexity)")]
@@ -223,7 +235,7 @@ impl User {
         let timeline = TimelineKey {
             page: key,
             following: self.summary.following_count,
-            filter: AuthorFilter { without_muted: self.summary.mutes_count > 0 },
+            has_mutes: self.summary.mutes_count > 0,
         };
         let page = loaders(ctx).timelines.load(timeline.clone()).await?.ok_or_else(no_page)?;
         Ok(TimelineConnection { timeline, page })
@@ -246,7 +258,23 @@ impl User {
         Ok(row.unwrap_or_default().followed_by.is_some())
     }
 
-    /// Whether the viewer may follow this user, or already does.
+    /// Whether this account is protected. Its follows then need the user's consent.
+    ///
+    /// `posts`, `timeline`, `followers` and `following` are then for the user and the user's
+    /// followers only. The profile and the counts are public.
+    async fn is_protected(&self) -> bool {
+        self.summary.is_protected
+    }
+
+    /// Whether the viewer may see `posts`, `timeline`, `followers` and `following`.
+    ///
+    /// True unless the account is protected, is not the viewer's own, and the viewer does not
+    /// follow it.
+    async fn viewer_can_see(&self, ctx: &Context<'_>) -> Result<bool, Error> {
+        can_see(ctx, self.summary.id, self.summary.is_protected).await
+    }
+
+    /// Whether the viewer may follow this user or ask to, or already does.
     ///
     /// False for the viewer's own user and for anonymous requests.
     async fn viewer_can_follow(&self, ctx: &Context<'_>) -> Result<bool, Error> {
@@ -297,95 +325,17 @@ impl User {
     }
 }
 
+/// Whether the viewer may see the posts and lists of a user.
+///
+/// This is the scope `visible_to_sql` of the loaders, for a single user.
+pub async fn can_see(ctx: &Context<'_>, user: i64, is_protected: bool) -> Result<bool, Error> {
+    if !is_protected || request(ctx).viewer().is_some_and(|viewer| viewer.id() == user) {
+        return Ok(true);
+    }
+    let relationship = loaders(ctx).relationships.load(user).await?;
+    Ok(relationship.unwrap_or_default().following.is_some())
+}
+
 async fn load_row(ctx: &Context<'_>, id: i64) -> Result<Arc<user::Model>, Error> {
     loaders(ctx).users.load(id).await?.ok_or(Error::Deleted)
-}
-
-/// An entry of the directory of users.
-#[derive(async_graphql::SimpleObject)]
-#[graphql(complex)]
-pub struct UserEdge {
-    /// The cursor of this entry.
-    cursor: String,
-    #[graphql(skip)]
-    user: user::Model,
-}
-
-#[ComplexObject]
-impl UserEdge {
-    /// The user.
-    async fn node(&self) -> User {
-        User::from(&self.user)
-    }
-}
-
-impl Edge for UserEdge {
-    const CONNECTION: &'static str = "UserConnection";
-    type Row = user::Model;
-    type Node = User;
-    type Key = String;
-    /// The argument `usernamePrefix`.
-    type CountSource = Option<String>;
-
-    fn new(row: &user::Model, cursor: String) -> Self {
-        Self { cursor, user: row.clone() }
-    }
-
-    fn key(row: &user::Model) -> String {
-        row.username.to_ascii_lowercase()
-    }
-
-    async fn load(row: &user::Model, _: &Context<'_>) -> Result<User, Error> {
-        Ok(User::from(row))
-    }
-
-    async fn count(prefix: &Option<String>, ctx: &Context<'_>) -> Result<i32, Error> {
-        domain::user::count(&loaders(ctx).snapshot, prefix.as_deref()).await.map(to_graphql_int)
-    }
-}
-
-#[derive(Default)]
-pub struct UserQuery;
-
-#[Object]
-impl UserQuery {
-    /// A user by id or username. Null if the user does not exist.
-    ///
-    /// Errors: `INVALID_ID`.
-    async fn user(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "The id or the username.")] by: UserBy,
-    ) -> Result<Option<User>, Error> {
-        let user = match by.resolve()? {
-            user::UserRef::Id(id) => loaders(ctx).users.load(id).await?,
-            user::UserRef::Username(name) => {
-                loaders(ctx).usernames.load(name.to_ascii_lowercase()).await?
-            }
-        };
-        Ok(user.map(User::from))
-    }
-
-    /// All users, ordered by lower-cased username.
-    ///
-    /// Errors: `PAGE_SIZE_OUT_OF_RANGE`, `INVALID_CURSOR`.
-    #[graphql(complexity = "with_count(cost(first, last, child_complexity))")]
-    async fn users(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "Number of first entries: 1 to 100. Default: 20 unless `last` is set.")]
-        first: Option<i32>,
-        #[graphql(desc = "Only entries after this cursor.")] after: Option<String>,
-        #[graphql(desc = "Number of last entries: 1 to 100. Cannot be combined with `first`.")]
-        last: Option<i32>,
-        #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
-        #[graphql(desc = "Only usernames with this prefix, case-insensitive. Default: all.")]
-        username_prefix: Option<String>,
-    ) -> Result<Connection<UserEdge>, Error> {
-        let page = PageArgs { first, after, last, before }.parse(CursorKind::Users)?;
-        let prefix = username_prefix.as_deref();
-        let page = domain::user::directory(&loaders(ctx).snapshot, prefix, &page).await?;
-        let page = page.into();
-        Ok(Connection { kind: CursorKind::Users, page, count_source: username_prefix })
-    }
 }
