@@ -33,6 +33,10 @@ pub enum Error {
     ResponseTooLarge,
     /// The statements of the operation would look up more than `max` rows.
     TooMuchWork { max: usize },
+    /// A list has more than `max` entries, which this order does not support.
+    ListTooLarge { max: i32 },
+    /// A path between two users was not found among `max` follows.
+    PathTooExpensive { max: usize },
     /// The rate limit of the client is exceeded.
     RateLimited {
         /// Time until the request can succeed.

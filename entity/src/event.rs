@@ -26,6 +26,31 @@ pub struct Model {
     pub object: i64,
     /// The time of the event.
     pub at: DateTimeUtc,
+    /// The changes of a [`Kind::Several`], as [`changes`] writes them.
+    pub changes: Option<String>,
+}
+
+impl Model {
+    /// The changes of an event of the kind [`Kind::Several`], as events of their own.
+    ///
+    /// They have the same transaction. Events of other kinds have none.
+    pub fn parts(&self) -> impl Iterator<Item = Self> {
+        let changes = self.changes.as_deref().unwrap_or_default().split_ascii_whitespace();
+        changes.filter_map(|change| {
+            let (kind, object) = change.split_once(':')?;
+            let kind = Kind::try_from_value(&kind.parse().ok()?).ok()?;
+            Some(Self { kind, object: object.parse().ok()?, changes: None, ..*self })
+        })
+    }
+}
+
+/// Changes by one actor, as the column `changes` has them.
+///
+/// Each is the number of its kind, a colon, and the id of its object.
+#[must_use]
+pub fn changes(changes: impl Iterator<Item = (Kind, i64)>) -> String {
+    let text = |(kind, object): (Kind, i64)| format!("{}:{object}", kind.into_value());
+    changes.map(text).collect::<Vec<_>>().join(" ")
 }
 
 /// What an event reports.
@@ -56,6 +81,8 @@ pub enum Kind {
     FollowRequested = 10,
     /// A request between the actor and the user `object` was withdrawn or rejected.
     FollowRequestEnded = 11,
+    /// The actor made several changes in one transaction, which the event lists.
+    Several = 12,
     /// The actor's account was deleted, with all its posts and follows.
     ///
     /// This kind and all later ones concern every timeline: replays read them by an index of their
@@ -70,6 +97,12 @@ impl ActiveModelBehavior for ActiveModel {}
 /// Inserts an event. The parameters are kind, actor, object and time.
 pub const INSERT: &str = "INSERT INTO event (kind, actor, object, at) VALUES ($1, $2, $3, $4)";
 
+/// Inserts an event with a list of changes.
+///
+/// The parameters are those of [`INSERT`], and the list.
+pub const INSERT_CHANGES: &str =
+    "INSERT INTO event (kind, actor, object, at, changes) VALUES ($1, $2, $3, $4, $5)";
+
 /// The columns of an event, as a select list.
 ///
 /// A kind that this version does not know may have changed anything, so it is read as
@@ -80,5 +113,5 @@ pub fn columns_sql() -> String {
     let known = Kind::iter().map(|kind| kind.into_value().to_string()).collect::<Vec<_>>();
     let (known, unknown) = (known.join(", "), Kind::ManyChanged.into_value());
     let kind = format!("CASE WHEN kind IN ({known}) THEN kind ELSE {unknown} END");
-    format!("txn, CAST({kind} AS smallint) AS kind, actor, object, at")
+    format!("txn, CAST({kind} AS smallint) AS kind, actor, object, at, changes")
 }

@@ -5,6 +5,7 @@
 
 pub mod block;
 pub mod bookmark;
+pub mod dismissal;
 pub mod event;
 pub mod follow;
 pub mod follow_request;

@@ -103,6 +103,11 @@ tables! {
         counts: ["mutes_count" by "muter_id"],
         local_columns: [],
     }
+    dismissal {
+        references: ["user_id" -> "user", "dismissed_id" -> "user"],
+        counts: [],
+        local_columns: [],
+    }
     post {
         references: ["author_id" -> "user"],
         counts: ["posts_count" by "author_id"],

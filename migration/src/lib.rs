@@ -21,6 +21,7 @@ mod m20261201_000011_event_kinds;
 mod m20261201_000012_block;
 mod m20261201_000013_mute;
 mod m20261201_000014_follow_request;
+mod m20261201_000015_dismissal;
 
 /// The list of all migrations, in order.
 pub struct Migrator;
@@ -43,6 +44,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261201_000012_block::Migration),
             Box::new(m20261201_000013_mute::Migration),
             Box::new(m20261201_000014_follow_request::Migration),
+            Box::new(m20261201_000015_dismissal::Migration),
         ]
     }
 }

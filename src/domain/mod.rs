@@ -13,11 +13,14 @@ pub mod account;
 pub mod block;
 pub mod bookmark;
 pub mod follow;
+pub mod follow_many;
+pub mod follow_path;
 pub mod follow_request;
 pub mod mute;
 mod pair;
 pub mod post;
 pub mod profile;
+pub mod suggestion;
 pub mod user;
 pub mod validation;
 
@@ -95,6 +98,20 @@ impl Services {
         let now = clock::now().trunc_subsecs(3);
         let values = [kind.into_value().into(), actor.into(), object.into(), now.into()];
         transaction.execute_raw(self.db.statement(event::INSERT, values)).await.map(drop)
+    }
+
+    /// Records one event for several changes by the same actor.
+    async fn record_changes(
+        &self,
+        transaction: &DatabaseTransaction,
+        actor: i64,
+        changes: impl Iterator<Item = (event::Kind, i64)>,
+    ) -> Result<(), DbErr> {
+        let (kind, now) = (event::Kind::Several.into_value(), clock::now().trunc_subsecs(3));
+        let values =
+            [kind.into(), actor.into(), 0i64.into(), now.into(), event::changes(changes).into()];
+        let statement = self.db.statement(event::INSERT_CHANGES, values);
+        transaction.execute_raw(statement).await.map(drop)
     }
 
     /// Commits a transaction of the viewer and notifies the event hub.

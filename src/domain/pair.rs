@@ -15,7 +15,7 @@ use sea_orm::{
 use super::{FollowLimits, Services, day_of};
 use crate::auth::Viewer;
 use crate::clock;
-use crate::error::{Error, UserErrorKind};
+use crate::error::{Error, UserError, UserErrorKind};
 
 /// The viewer and the target of a write, as they are when both are locked.
 pub struct Pair {
@@ -197,8 +197,12 @@ pub async fn follow_exists(
 /// `who` begins the message.
 ///
 /// # Errors
-/// [`Error::Expected`] with `FollowLimit` when the limit is reached.
-fn check_total(limits: FollowLimits, follower: &user::Model, who: &str) -> Result<(), Error> {
+/// `FollowLimit` when the limit is reached.
+pub fn check_total(
+    limits: FollowLimits,
+    follower: &user::Model,
+    who: &str,
+) -> Result<(), UserError> {
     if limits.total > 0 && follower.following_count >= limits.total {
         return Err(limit_error(who, limits.total, "altogether"));
     }
@@ -208,12 +212,12 @@ fn check_total(limits: FollowLimits, follower: &user::Model, who: &str) -> Resul
 /// Checks the limit of the day for one more follow, and returns the new count.
 ///
 /// # Errors
-/// [`Error::Expected`] with `FollowLimit` when the limit is reached.
-fn count_today(
+/// `FollowLimit` when the limit is reached.
+pub fn count_today(
     limits: FollowLimits,
     follower: &user::Model,
     now: DateTime<Utc>,
-) -> Result<DailyCount, Error> {
+) -> Result<DailyCount, UserError> {
     let day = day_of(now);
     let follows = if follower.follows_day == day { follower.follows_made } else { 0 };
     if limits.per_day > 0 && follows >= limits.per_day {
@@ -222,17 +226,17 @@ fn count_today(
     Ok(DailyCount { day, follows: follows.saturating_add(1) })
 }
 
-fn limit_error(who: &str, limit: i32, period: &str) -> Error {
+fn limit_error(who: &str, limit: i32, period: &str) -> UserError {
     let message = format!("{who} may follow no more than {limit} users {period}.");
-    UserErrorKind::FollowLimit { limit }.at(&["user"], message).into()
+    UserErrorKind::FollowLimit { limit }.at(&["user"], message)
 }
 
 /// The number of follows that a user has made on a day.
-struct DailyCount {
+pub struct DailyCount {
     /// Days since 1970-01-01 in UTC.
-    day: i32,
+    pub day: i32,
     /// Follows and requests on that day, including those that were undone.
-    follows: i32,
+    pub follows: i32,
 }
 
 /// The change that both users' counts are updated by.

@@ -151,11 +151,9 @@ impl EventHub {
         let open = open_sessions(snapshot, &sessions).await?;
         // Nothing below can fail, so the retry of a failed poll dispatches no event twice.
         let mut registry = self.registry();
-        for event in &batch.events {
-            let recipients = registry.recipients(event);
-            registry.apply_event(event);
-            if recipients.is_empty() {
-                continue;
+        let send = |registry: &mut SubscriptionRegistry, event: &event::Model, to: Vec<u64>| {
+            if to.is_empty() {
+                return;
             }
             let delivered = Arc::new(DeliveredEvent {
                 event: event.clone(),
@@ -163,7 +161,7 @@ impl EventHub {
                 post: posts.get(&event.object).filter(|_| carries_post(event)).cloned(),
                 users: Arc::clone(&users),
             });
-            for id in recipients {
+            for id in to {
                 let Some(subscriber) = registry.subscribers.get(&id) else { continue };
                 if !access.permits(subscriber.topic, &delivered) {
                     continue;
@@ -173,6 +171,15 @@ impl EventHub {
                 } else if let Some(subscriber) = registry.remove(id) {
                     subscriber.send(HubMessage::SessionEnded);
                 }
+            }
+        };
+        for event in &batch.events {
+            let recipients = registry.recipients(event);
+            registry.apply_event(event);
+            send(&mut registry, event, recipients);
+            for part in event.parts() {
+                let recipients = registry.subscribers_of_users(&part).into_iter().collect();
+                send(&mut registry, &part, recipients);
             }
         }
         Ok(())
@@ -198,7 +205,9 @@ impl EventHub {
                 .iter()
                 .flat_map(|author| registry.owners_showing(*author).map(|owner| (owner, *author)));
             // These may add the author to a timeline before the author's next post.
-            let changed = events.iter().map(|event| (event.actor, event.object));
+            let parts = events.iter().flat_map(event::Model::parts);
+            let changed = events.iter().cloned().chain(parts);
+            let changed = changed.map(|event| (event.actor, event.object));
             shown.chain(changed.filter(|pair| protected.contains(&pair.1))).collect()
         };
         let pairs = Vec::from_iter(pairs);
@@ -209,9 +218,11 @@ impl EventHub {
     /// Collects the ids of the rows that any recipient of `events` may need.
     fn lookups(&self, events: &[event::Model]) -> Lookups {
         let registry = self.registry();
+        let parts: Vec<event::Model> = events.iter().flat_map(event::Model::parts).collect();
         // An event in this batch may add an author to a timeline before the author's next post.
         let followed: HashSet<i64> = events
             .iter()
+            .chain(&parts)
             .filter(|event| matches!(event.kind, Kind::Followed | Kind::Unmuted))
             .map(|event| event.object)
             .collect();
@@ -227,7 +238,8 @@ impl EventHub {
             users.extend(registry.subscribed_users());
         }
         let posts = posts.map(|event| event.object).collect();
-        let recipients = events.iter().flat_map(|event| registry.recipients(event));
+        let of_parts = parts.iter().flat_map(|part| registry.subscribers_of_users(part));
+        let recipients = events.iter().flat_map(|event| registry.recipients(event)).chain(of_parts);
         let sessions = recipients.filter_map(|id| registry.subscribers.get(&id)?.session);
         Lookups { posts, users: users.into_iter().collect(), sessions: sessions.collect() }
     }

@@ -97,8 +97,8 @@ pub async fn author_changes_after(
     snapshot.charge_read(events.len());
     let is_complete = events.len() <= MAX_REPLAYED;
     let is_change = |kind| {
-        use event::Kind::{Blocked, Followed, Muted, Unfollowed, Unmuted};
-        matches!(kind, Followed | Unfollowed | Blocked | Muted | Unmuted)
+        use event::Kind::{Blocked, Followed, Muted, Several, Unfollowed, Unmuted};
+        matches!(kind, Followed | Unfollowed | Blocked | Muted | Unmuted | Several)
     };
     events.retain(|event| is_change(event.kind));
     Ok(is_complete.then_some(events))

@@ -193,6 +193,11 @@ impl SubscriptionRegistry {
         let showing = self.owners_showing(event.actor).flat_map(watchers).copied();
         match event.kind {
             Kind::LogStarted => vec![],
+            // The subscribers of users receive its parts.
+            Kind::Several => {
+                let owner = self.changed_timelines(event).into_iter().take(1);
+                owner.flat_map(watchers).copied().collect()
+            }
             Kind::PostAdded | Kind::PostUpdated | Kind::PostRemoved => showing.collect(),
             Kind::Followed
             | Kind::Unfollowed
@@ -202,24 +207,8 @@ impl SubscriptionRegistry {
             | Kind::Unmuted
             | Kind::FollowRequested
             | Kind::FollowRequestEnded => {
-                let users = [event.actor, event.object];
-                let is_private = matches!(event.kind, Kind::Muted | Kind::Unmuted);
-                let informed = if is_private { &users[..1] } else { &users };
-                // Mutes and requests change no counts, whose subscribers would notice them.
-                let is_request =
-                    matches!(event.kind, Kind::FollowRequested | Kind::FollowRequestEnded);
-                let is_informed = |id: &&u64| {
-                    let topic = self.subscribers.get(id).map(|subscriber| subscriber.topic);
-                    let is_of_pair = matches!(topic, Some(Topic::Relationships(_)));
-                    is_of_pair || !(is_private || is_request)
-                };
-                let of_users =
-                    informed.iter().filter_map(|user| self.subscribers_by_user.get(user)).flatten();
                 let changed = self.changed_timelines(event).into_iter().flat_map(watchers);
-                // A subscriber of both users receives the event once.
-                let of_users = of_users.filter(is_informed);
-                let recipients: HashSet<u64> = of_users.chain(changed).copied().collect();
-                recipients.into_iter().collect()
+                self.subscribers_of_users(event).into_iter().chain(changed.copied()).collect()
             }
             // The event does not say whose counts the deletion has changed.
             Kind::UserRemoved => {
@@ -229,7 +218,25 @@ impl SubscriptionRegistry {
         }
     }
 
-    /// The owners whose timelines an event of two users changes.
+    /// Ids of the subscribers of the two users of an event who are to be informed.
+    ///
+    /// A subscriber of both users is there once.
+    pub fn subscribers_of_users(&self, event: &event::Model) -> HashSet<u64> {
+        let users = [event.actor, event.object];
+        let is_private = matches!(event.kind, Kind::Muted | Kind::Unmuted);
+        let informed = if is_private { &users[..1] } else { &users };
+        // Mutes and requests change no counts, whose subscribers would notice them.
+        let is_request = matches!(event.kind, Kind::FollowRequested | Kind::FollowRequestEnded);
+        let is_informed = |id: &&u64| {
+            let topic = self.subscribers.get(id).map(|subscriber| subscriber.topic);
+            let is_of_pair = matches!(topic, Some(Topic::Relationships(_)));
+            is_of_pair || !(is_private || is_request)
+        };
+        let of_users = informed.iter().filter_map(|user| self.subscribers_by_user.get(user));
+        of_users.flatten().filter(is_informed).copied().collect()
+    }
+
+    /// The owners whose timelines an event changes.
     fn changed_timelines(&self, event: &event::Model) -> Vec<i64> {
         let (actor, object) = (event.actor, event.object);
         let follows = |owner, author| {
@@ -238,6 +245,7 @@ impl SubscriptionRegistry {
         };
         match event.kind {
             Kind::Followed | Kind::Unfollowed => vec![actor],
+            Kind::Several => event.parts().flat_map(|part| self.changed_timelines(&part)).collect(),
             Kind::Blocked => {
                 let pairs = [(actor, object), (object, actor)].into_iter();
                 pairs.filter(|pair| follows(pair.0, pair.1)).map(|pair| pair.0).collect()
@@ -277,6 +285,7 @@ impl SubscriptionRegistry {
             Kind::Unmuted => {
                 self.change(actor, object, |timeline| remove_sorted(&mut timeline.muted, object));
             }
+            Kind::Several => event.parts().for_each(|part| self.apply_event(&part)),
             Kind::ManyChanged => self.stale.extend(self.timelines.keys()),
             _ => {}
         }

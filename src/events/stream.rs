@@ -323,7 +323,8 @@ impl EventStream {
         let Some(mut changes) = changes else { return Ok(None) };
         // The snapshot is newer than the join. A user whom the owner has unfollowed since the join
         // is no longer in the table of follows, so changes after the join are included here.
-        let others = changes.iter().map(|change| change.object).collect();
+        let parts = changes.iter().flat_map(event::Model::parts).map(|part| part.object);
+        let others = changes.iter().map(|change| change.object).chain(parts).collect();
         let users = outbox::TimelineUsers { owner, followed: authors.followed.len(), others };
         let mut found = match outbox::read_for_timeline(snapshot, after, &users).await {
             Ok(Some(found)) => found,
@@ -332,8 +333,9 @@ impl EventStream {
             Err(error) => return Err(error),
         };
         changes.retain(precedes_join);
-        let is_reset =
-            |change: &event::Model| !matches!(change.kind, Kind::Followed | Kind::Unfollowed);
+        let is_reset = |change: &event::Model| {
+            !matches!(change.kind, Kind::Followed | Kind::Unfollowed | Kind::Several)
+        };
         if let Some(reset) = changes.iter().rposition(is_reset) {
             changes.drain(..reset);
             found = found.split_off(&changes[0].txn);
@@ -367,6 +369,9 @@ fn affects_timeline(event: &event::Model, owner: i64, authors: &Authors) -> bool
         }
         Kind::PostAdded | Kind::PostUpdated | Kind::PostRemoved => authors.shows(event.actor),
         Kind::Followed | Kind::Unfollowed | Kind::Muted | Kind::Unmuted => event.actor == owner,
+        Kind::Several => {
+            event.actor == owner && event.parts().any(|part| part.kind == Kind::Followed)
+        }
         Kind::Blocked => event.actor == owner || event.object == owner,
         // The outbox does not have the followers of a deleted account.
         Kind::UserRemoved | Kind::ManyChanged => true,
@@ -385,6 +390,7 @@ fn apply_follow(authors: &mut HashSet<i64>, event: &event::Model, adds: Kind) {
         Kind::Followed | Kind::Unfollowed => {
             authors.remove(&event.object);
         }
+        Kind::Several => event.parts().for_each(|part| apply_follow(authors, &part, adds)),
         _ => {}
     }
 }

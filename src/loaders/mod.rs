@@ -10,6 +10,8 @@
 
 mod bookmark;
 mod follow;
+mod follow_filter;
+mod follow_list;
 mod post;
 mod relationship;
 mod scheduler;
@@ -40,6 +42,8 @@ use scheduler::BatchScheduler;
 
 pub use bookmark::Bookmarked;
 pub use follow::FollowExists;
+pub use follow_filter::{FollowFilter, FollowList};
+pub use follow_list::{FilteredList, FollowCounts, FollowPage, FollowPages};
 pub use post::{PostPages, Posts};
 pub use relationship::{Relationship, Relationships};
 pub use scheduler::poll_inline;
@@ -234,6 +238,10 @@ loaders! {
     /// Pages of a user's requests to follow others.
     sent_follow_requests: UserLists =
         |db, viewer| UserLists { db, viewer, list: UserList::SentFollowRequests };
+    /// Pages of filtered followers or followed users.
+    follow_pages: FollowPages = |db, viewer| FollowPages { db, viewer };
+    /// Lengths of these lists.
+    follow_counts: FollowCounts = |db, viewer| FollowCounts { db, viewer };
     /// Whether a user follows another.
     follow_exists: FollowExists = |db, viewer| FollowExists(db);
     /// Pages of a user's posts.

@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::pagination::{Direction, Page, UserRows, page_sql};
 
 /// A list of users that belongs to a user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum UserList {
     /// The users that follow the owner.
     Followers,

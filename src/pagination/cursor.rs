@@ -1,10 +1,12 @@
 //! Cursors: opaque positions in a list or in the event stream.
 //!
-//! A cursor is base64url of a tag byte for the kind of list and the bytes of the position. A cursor
-//! of another list, or a text that is not a cursor, is rejected.
+//! A cursor is base64url of a tag byte for the kind of list and the bytes of the position. If the
+//! list has a filter or an order, four bytes of their hash come between. A cursor of another list,
+//! or a text that is not a cursor, is rejected.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use md5::{Digest as _, Md5};
 
 use crate::error::Error;
 
@@ -27,6 +29,35 @@ pub enum CursorKind {
     MutedUsers = 10,
     FollowRequests = 11,
     SentFollowRequests = 12,
+    KnownFollowers = 13,
+}
+
+/// The list that a cursor belongs to: its kind, and its filter and order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CursorList {
+    kind: CursorKind,
+    arguments: Option<[u8; 4]>,
+}
+
+impl CursorList {
+    /// A list whose positions depend on further arguments of its field.
+    ///
+    /// `arguments` is a text that differs for arguments that make another list.
+    #[must_use]
+    pub fn with_arguments(kind: CursorKind, arguments: &str) -> Self {
+        let [a, b, c, d, ..] = <[u8; 16]>::from(Md5::digest(arguments));
+        Self { kind, arguments: Some([a, b, c, d]) }
+    }
+
+    fn prefix(self) -> Vec<u8> {
+        [self.kind as u8].into_iter().chain(self.arguments.into_iter().flatten()).collect()
+    }
+}
+
+impl From<CursorKind> for CursorList {
+    fn from(kind: CursorKind) -> Self {
+        Self { kind, arguments: None }
+    }
 }
 
 /// The position of a row in the order of its list.
@@ -87,31 +118,29 @@ impl CursorKey for String {
 /// The position of a cursor.
 ///
 /// # Errors
-/// [`Error::InvalidCursor`] when the text is not a cursor of this kind.
-pub fn decode_cursor<P: CursorKey>(kind: CursorKind, text: &str) -> Result<P, Error> {
-    P::from_bytes(&decode_cursor_bytes(kind, text)?).ok_or(Error::InvalidCursor)
+/// [`Error::InvalidCursor`] when the text is not a cursor of this list.
+pub fn decode_cursor<P: CursorKey>(list: impl Into<CursorList>, text: &str) -> Result<P, Error> {
+    P::from_bytes(&decode_cursor_bytes(list, text)?).ok_or(Error::InvalidCursor)
 }
 
 /// The cursor of a position.
-pub fn encode_cursor<P: CursorKey>(kind: CursorKind, position: &P) -> String {
-    encode_cursor_bytes(kind, &position.to_bytes())
+pub fn encode_cursor<P: CursorKey>(list: impl Into<CursorList>, position: &P) -> String {
+    encode_cursor_bytes(list, &position.to_bytes())
 }
 
 /// The bytes that [`encode_cursor_bytes`] encoded.
 ///
 /// # Errors
-/// [`Error::InvalidCursor`] when the text is not a cursor of this kind.
-pub fn decode_cursor_bytes(kind: CursorKind, text: &str) -> Result<Vec<u8>, Error> {
+/// [`Error::InvalidCursor`] when the text is not a cursor of this list.
+pub fn decode_cursor_bytes(list: impl Into<CursorList>, text: &str) -> Result<Vec<u8>, Error> {
     let bytes = URL_SAFE_NO_PAD.decode(text).unwrap_or_default();
-    match bytes.split_first() {
-        Some((&tag, position)) if tag == kind as u8 => Ok(position.to_vec()),
-        _ => Err(Error::InvalidCursor),
-    }
+    let position = bytes.strip_prefix(&*list.into().prefix());
+    position.map(<[u8]>::to_vec).ok_or(Error::InvalidCursor)
 }
 
 /// The cursor of a position in bytes.
-pub fn encode_cursor_bytes(kind: CursorKind, position: &[u8]) -> String {
-    let mut bytes = vec![kind as u8];
+pub fn encode_cursor_bytes(list: impl Into<CursorList>, position: &[u8]) -> String {
+    let mut bytes = list.into().prefix();
     bytes.extend(position);
     URL_SAFE_NO_PAD.encode(bytes)
 }

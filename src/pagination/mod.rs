@@ -10,7 +10,8 @@ mod page;
 mod sql;
 
 pub use cursor::{
-    CursorKey, CursorKind, decode_cursor, decode_cursor_bytes, encode_cursor, encode_cursor_bytes,
+    CursorKey, CursorKind, CursorList, decode_cursor, decode_cursor_bytes, encode_cursor,
+    encode_cursor_bytes,
 };
 pub use page::{DEFAULT_PAGE_SIZE, Direction, MAX_PAGE_SIZE, Page, PageRequest};
 pub use sql::{UserRows, all_pages_sql, page_sql};

@@ -134,6 +134,13 @@ impl<T> Page<T> {
         }
     }
 
+    /// The same page of the list in the opposite order.
+    #[must_use]
+    pub fn reversed(mut self) -> Self {
+        self.rows.reverse();
+        Self { rows: self.rows, has_previous: self.has_next, has_next: self.has_previous }
+    }
+
     /// Whether the page has the requested size and more rows follow in its direction.
     #[must_use]
     pub fn is_known_to_be_full<P: CursorKey>(&self, request: &PageRequest<P>) -> bool {

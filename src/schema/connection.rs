@@ -10,15 +10,14 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use async_graphql::{Context, Object, ObjectType, SimpleObject, TypeName};
-use entity::user::UserSummary;
 use futures_util::future::try_join_all;
 
 use super::eager::Eager;
 use super::user::can_see;
 use crate::error::Error;
 use crate::pagination::{
-    CursorKey, CursorKind, DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, Page, PageRequest, decode_cursor,
-    encode_cursor,
+    CursorKey, CursorKind, CursorList, DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, Page, PageRequest,
+    decode_cursor, encode_cursor,
 };
 
 /// The position of a page in its list.
@@ -37,13 +36,12 @@ pub struct PageInfo {
 }
 
 impl PageInfo {
-    pub fn new<T, K: CursorKey>(page: &Page<T>, kind: CursorKind, key: impl Fn(&T) -> K) -> Self {
-        let cursor = |row: &T| encode_cursor(kind, &key(row));
+    pub fn new<T>(page: &Page<T>, cursor: impl Fn(&T) -> String) -> Self {
         Self {
             has_next_page: page.has_next,
             has_previous_page: page.has_previous,
-            start_cursor: page.rows.first().map(cursor),
-            end_cursor: page.rows.last().map(cursor),
+            start_cursor: page.rows.first().map(&cursor),
+            end_cursor: page.rows.last().map(&cursor),
         }
     }
 }
@@ -57,13 +55,22 @@ pub struct PageArgs {
 }
 
 impl PageArgs {
-    /// Validates the page size and decodes the cursors of the list `kind`.
+    /// Validates the page size and decodes the cursors of a list.
     ///
     /// # Errors
     /// [`Error::PageSizeOutOfRange`], [`Error::InvalidCursor`], [`Error::CursorsReversed`].
-    pub fn parse<K: CursorKey>(self, kind: CursorKind) -> Result<PageRequest<K>, Error> {
-        let cursor = |text: Option<String>| text.map(|text| decode_cursor(kind, &text)).transpose();
+    pub fn parse<K: CursorKey>(self, list: impl Into<CursorList>) -> Result<PageRequest<K>, Error> {
+        let list = list.into();
+        let cursor = |text: Option<String>| text.map(|text| decode_cursor(list, &text)).transpose();
         PageRequest::new(self.first, self.last, cursor(self.after)?, cursor(self.before)?)
+    }
+
+    /// The arguments for the same page of the list in the opposite order.
+    pub fn reversed(self) -> Self {
+        let Self { first, after, last, before } = self;
+        let default = (first, last) == (None, None);
+        let first = if default { Some(DEFAULT_PAGE_SIZE) } else { first };
+        Self { first: last, after: before, last: first, before: after }
     }
 }
 
@@ -110,6 +117,10 @@ pub trait Edge: ObjectType + Send + Sync + Sized {
 
     fn new(row: &Self::Row, cursor: String) -> Self;
     fn key(row: &Self::Row) -> Self::Key;
+    /// The cursor of an entry, in a list with this order.
+    fn cursor(row: &Self::Row, list: ListOrder) -> String {
+        encode_cursor(list.cursors, &Self::key(row))
+    }
     fn load(
         row: &Self::Row,
         ctx: &Context<'_>,
@@ -120,9 +131,23 @@ pub trait Edge: ObjectType + Send + Sync + Sized {
     ) -> impl Future<Output = Result<i32, Error>> + Send;
 }
 
+/// The list of a connection, and what orders it.
+#[derive(Clone, Copy, Debug)]
+pub struct ListOrder {
+    pub cursors: CursorList,
+    /// Whether the list of users is ordered by username, and not by [`Edge::Key`].
+    pub is_by_name: bool,
+}
+
+impl From<CursorKind> for ListOrder {
+    fn from(kind: CursorKind) -> Self {
+        Self { cursors: kind.into(), is_by_name: false }
+    }
+}
+
 /// One page of a list, as the GraphQL type [`Edge::CONNECTION`].
 pub struct Connection<E: Edge> {
-    pub kind: CursorKind,
+    pub order: ListOrder,
     pub page: Arc<Page<E::Row>>,
     pub count_source: E::CountSource,
 }
@@ -141,8 +166,8 @@ impl<E: Edge> TypeName for Connection<E> {
 impl<E: Edge> Connection<E> {
     /// The entries of this page, each with its cursor.
     async fn edges(&self) -> Vec<Eager<E>> {
-        let cursor = |row| encode_cursor(self.kind, &E::key(row));
-        self.page.rows.iter().map(|row| Eager(E::new(row, cursor(row)))).collect()
+        let edge = |row| Eager(E::new(row, E::cursor(row, self.order)));
+        self.page.rows.iter().map(edge).collect()
     }
 
     /// The nodes of `edges`, in the same order.
@@ -153,7 +178,7 @@ impl<E: Edge> Connection<E> {
 
     /// The position of this page in the list.
     async fn page_info(&self) -> PageInfo {
-        PageInfo::new(&self.page, self.kind, E::key)
+        PageInfo::new(&self.page, |row| E::cursor(row, self.order))
     }
 
     /// Number of entries of the whole list, on all pages.
@@ -166,16 +191,12 @@ impl<E: Edge> Connection<E> {
 ///
 /// A list that the viewer may not see has no entries.
 pub struct StoredCount {
-    user: i64,
-    is_protected: bool,
-    count: i32,
+    pub user: i64,
+    pub is_protected: bool,
+    pub count: i32,
 }
 
 impl StoredCount {
-    pub fn new(user: &UserSummary, count: i32) -> Self {
-        Self { user: user.id, is_protected: user.is_protected, count }
-    }
-
     pub async fn read(&self, ctx: &Context<'_>) -> Result<i32, Error> {
         let is_visible = can_see(ctx, self.user, self.is_protected).await?;
         Ok(if is_visible { self.count } else { 0 })

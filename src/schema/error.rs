@@ -22,6 +22,8 @@ pub mod code {
     pub const INVALID_CURSOR: &str = "INVALID_CURSOR";
     pub const INVALID_ID: &str = "INVALID_ID";
     pub const NOT_FOUND: &str = "NOT_FOUND";
+    pub const LIST_TOO_LARGE: &str = "LIST_TOO_LARGE";
+    pub const PATH_TOO_EXPENSIVE: &str = "PATH_TOO_EXPENSIVE";
     pub const RATE_LIMITED: &str = "RATE_LIMITED";
     pub const UNAVAILABLE: &str = "UNAVAILABLE";
     pub const TIMEOUT: &str = "TIMEOUT";
@@ -111,6 +113,14 @@ impl From<Error> for async_graphql::Error {
                  fewer users."
             ))
             .extend_with(|_, extensions| extensions.set("code", code::QUERY_TOO_COMPLEX)),
+            Error::ListTooLarge { max } => coded(
+                code::LIST_TOO_LARGE,
+                &format!("The list has more than {max} entries. Use the default order."),
+            ),
+            Error::PathTooExpensive { max } => coded(
+                code::PATH_TOO_EXPENSIVE,
+                &format!("No path was found among {max} follows. Use a smaller maxLength."),
+            ),
             Error::RateLimited { retry_after } => Self::new(format!(
                 "Rate limit exceeded. Retry in {} seconds.",
                 retry_after.as_secs()

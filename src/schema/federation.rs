@@ -15,6 +15,7 @@ use super::connection::multiply_cost;
 use super::node::{Node, NodeQuery};
 use super::post::{Post, PostQuery};
 use super::rate_limit::RateLimitQuery;
+use super::relationship::RelationshipQuery;
 use super::user::{User, UserQuery};
 use super::viewer::ViewerQuery;
 use super::{node, sdl_of};
@@ -43,7 +44,7 @@ const DIRECTIVES: [(&str, &str); 3] = [
 /// Read operations that the router offers to its clients.
 #[derive(Default, MergedObject)]
 #[graphql(name = "Query")]
-struct Composed(ViewerQuery, UserQuery, PostQuery, RateLimitQuery);
+struct Composed(ViewerQuery, UserQuery, RelationshipQuery, PostQuery, RateLimitQuery);
 
 static SUBGRAPH_SDL: LazyLock<String> = LazyLock::new(|| {
     let sdl = LINK.to_owned() + &sdl_of::<Composed>();
@@ -62,6 +63,7 @@ pub struct SubgraphQuery(
     NodeQuery,
     ViewerQuery,
     UserQuery,
+    RelationshipQuery,
     PostQuery,
     RateLimitQuery,
     FederationQuery,

@@ -1,14 +1,13 @@
 //! GraphQL types of follows: edges of both lists, and mutations.
 //!
-//! A user's `followers` and `following` are pages of one loader each. Their `totalCount` is the
-//! count stored with the user.
+//! The lists themselves are in `follow_list`.
 
 use async_graphql::{Context, ID, Object};
-use entity::user;
 use futures_util::future::try_join;
 
-use super::connection::{Connection, Edge, PageArgs, StoredCount, no_page};
+use super::connection::Edge;
 use super::error::{UserErrorInterface, user_errors};
+use super::follow_list::FollowCount;
 use super::relationship::{Relationship, RelationshipPayload};
 use super::scalar::DateTime;
 use super::user::{User, UserBy};
@@ -18,27 +17,8 @@ use crate::domain;
 use crate::domain::follow::FollowChange;
 use crate::error::Error;
 use crate::ids::GlobalId;
-use crate::loaders::{ListedUser, Loader, PageKey, UserLists};
+use crate::loaders::ListedUser;
 use crate::pagination::{CursorKind, encode_cursor};
-
-/// A page of the followers or the followed users of `owner`.
-pub async fn follow_page<E>(
-    loader: &Loader<UserLists>,
-    kind: CursorKind,
-    owner: &user::UserSummary,
-    args: PageArgs,
-) -> Result<Connection<E>, Error>
-where
-    E: Edge<Row = ListedUser, CountSource = StoredCount>,
-{
-    let key = PageKey { owner: owner.id, page: args.parse(kind)? };
-    let page = loader.load(key).await?.ok_or_else(no_page)?;
-    let count = match kind {
-        CursorKind::Followers => owner.followers_count,
-        _ => owner.following_count,
-    };
-    Ok(Connection { kind, page, count_source: StoredCount::new(owner, count) })
-}
 
 /// Defines the edge type of one list of follows.
 ///
@@ -49,7 +29,7 @@ macro_rules! follow_edge {
         user_edge!(
             #[doc = $doc]
             $name, $connection, $node_doc,
-            count: StoredCount => StoredCount::read,
+            count: FollowCount => FollowCount::read,
             {
                 /// When the follow was made.
                 async fn followed_at(&self) -> DateTime {

@@ -14,6 +14,8 @@ mod error;
 mod event_source;
 mod federation;
 mod follow;
+mod follow_list;
+mod follow_many;
 mod follow_request;
 mod mutation;
 mod mute;
@@ -24,6 +26,7 @@ mod rate_limit;
 mod relationship;
 mod scalar;
 mod subscription;
+mod suggestion;
 mod text;
 mod timeline;
 mod user;
@@ -50,6 +53,7 @@ pub struct Query(
     node::NodeQuery,
     viewer::ViewerQuery,
     user::UserQuery,
+    relationship::RelationshipQuery,
     post::PostQuery,
     rate_limit::RateLimitQuery,
 );
@@ -65,9 +69,11 @@ pub struct Mutation(
     account::AccountMutation,
     profile::ProfileMutation,
     follow::FollowMutation,
+    follow_many::FollowManyMutation,
     follow_request::FollowRequestMutation,
     block::BlockMutation,
     mute::MuteMutation,
+    suggestion::SuggestionMutation,
     post::PostMutation,
     bookmark::BookmarkMutation,
 );

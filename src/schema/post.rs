@@ -167,7 +167,7 @@ impl PostQuery {
     ) -> Result<Connection<PostEdge>, Error> {
         let page = PageArgs { first, after, last, before }.parse(CursorKind::Posts)?;
         let page = domain::post::newest(&loaders(ctx).snapshot, &page).await?;
-        Ok(Connection { kind: CursorKind::Posts, page: page.into(), count_source: None })
+        Ok(Connection { order: CursorKind::Posts.into(), page: page.into(), count_source: None })
     }
 }
 

@@ -1,13 +1,15 @@
 //! GraphQL types of the relationship between the viewer and another user.
 
 use async_graphql::{Context, Enum, ID, Object};
-use futures_util::future::try_join;
+use futures_util::future::{try_join, try_join_all};
 
+use super::connection::{multiply_cost, to_graphql_int};
 use super::error::{UserErrorCode, UserErrorInterface, user_errors};
 use super::scalar::DateTime;
-use super::user::User;
+use super::user::{User, UserBy};
 use super::viewer::Viewer;
-use super::{Outcome, loaders, viewer};
+use super::{Outcome, loaders, request, viewer};
+use crate::domain;
 use crate::domain::RelationshipChange;
 use crate::error::Error;
 use crate::ids::GlobalId;
@@ -109,6 +111,18 @@ impl Relationship {
 }
 
 impl Relationship {
+    /// The viewer's relationship with a user.
+    ///
+    /// `None` if the user does not exist or is the viewer, and without a viewer.
+    pub async fn of_viewer(ctx: &Context<'_>, user: i64) -> Result<Option<Self>, Error> {
+        let Some(viewer) = request(ctx).viewer().filter(|viewer| viewer.id() != user) else {
+            return Ok(None);
+        };
+        let relationship = Self::load(ctx, viewer.id(), user);
+        let (relationship, user) = try_join(relationship, User::after(ctx, user)).await?;
+        Ok(user.map(|_| relationship))
+    }
+
     pub async fn load(ctx: &Context<'_>, viewer: i64, user: i64) -> Result<Self, Error> {
         let row = loaders(ctx).relationships.load(user).await?.unwrap_or_default();
         Ok(Self { viewer, user, row })
@@ -156,5 +170,57 @@ impl RelationshipPayload {
     /// Expected failures. Empty on success.
     async fn user_errors(&self) -> Vec<UserErrorInterface> {
         user_errors(&self.0)
+    }
+}
+
+/// Maximum number of `userIds` of `relationships`.
+const MAX_USERS: i32 = 100;
+
+#[derive(Default)]
+pub struct RelationshipQuery;
+
+#[Object]
+impl RelationshipQuery {
+    /// The viewer's relationships with the given users, in the same order.
+    ///
+    /// Null for a user who does not exist, for the viewer's own user, and for anonymous requests.
+    ///
+    /// Errors: `INVALID_ID`, `ARGUMENT_OUT_OF_RANGE`.
+    #[graphql(complexity = "multiply_cost(user_ids.len(), child_complexity)")]
+    async fn relationships(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Ids of users. At most 100.")] user_ids: Vec<ID>,
+    ) -> Result<Vec<Option<Relationship>>, Error> {
+        if to_graphql_int(user_ids.len() as u64) > MAX_USERS {
+            return Err(Error::OutOfRange { argument: "userIds", min: 0, max: MAX_USERS });
+        }
+        let users = user_ids.iter().map(|id| GlobalId::user(id)).collect::<Result<Vec<_>, _>>()?;
+        try_join_all(users.into_iter().map(|user| Relationship::of_viewer(ctx, user))).await
+    }
+
+    /// A shortest chain of follows from a user to another, both of them included.
+    ///
+    /// Each user of the list follows the next. Null if there is none of at most `maxLength`
+    /// follows, or if a user does not exist. A follow is used if the viewer may see the lists of
+    /// one of its two users.
+    ///
+    /// Errors: `INVALID_ID`, `ARGUMENT_OUT_OF_RANGE`, `PATH_TOO_EXPENSIVE` after 200000 follows.
+    #[graphql(complexity = "1000 + 7 * child_complexity")]
+    async fn follow_path(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The user whose follow is the first.")] from: UserBy,
+        #[graphql(desc = "The user who is followed last.")] to: UserBy,
+        #[graphql(default = 6, desc = "Maximum number of follows: 1 to 6.")] max_length: i32,
+    ) -> Result<Option<Vec<User>>, Error> {
+        let (from, to) = try_join(User::find(ctx, from), User::find(ctx, to)).await?;
+        let Some(ends) = from.zip(to) else { return Ok(None) };
+        let ends = (ends.0.row_id(), ends.1.row_id());
+        let viewer = request(ctx).viewer().map_or(0, |viewer| viewer.id());
+        let snapshot = &loaders(ctx).snapshot;
+        let path = domain::follow_path::find(snapshot, viewer, ends, max_length).await?;
+        let Some(path) = path else { return Ok(None) };
+        try_join_all(path.into_iter().map(|id| User::load(ctx, id))).await.map(Some)
     }
 }

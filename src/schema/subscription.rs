@@ -113,8 +113,8 @@ pub struct TimelineReset {
 impl TimelineReset {
     /// The other user of the follow, unfollow, block or mute.
     ///
-    /// Null if an account was deleted, if a command of the operator changed the data, or if the
-    /// user no longer exists.
+    /// Null after `followMany`, if an account was deleted, if a command of the operator changed the
+    /// data, or if the user no longer exists.
     async fn user(&self, ctx: &Context<'_>) -> Result<Option<User>, Error> {
         let Some(user) = self.user else { return Ok(None) };
         Ok(loaders(ctx).users.load(user).await?.map(User::from))
@@ -371,7 +371,7 @@ fn timeline_event(owner: i64, item: StreamItem) -> Option<TimelineEvent> {
             let user = Some(other_user(event, owner));
             TimelineEvent::Reset(TimelineReset { cursor, occurred_at, user })
         }
-        Kind::UserRemoved | Kind::ManyChanged => {
+        Kind::Several | Kind::UserRemoved | Kind::ManyChanged => {
             TimelineEvent::Reset(TimelineReset { cursor, occurred_at, user: None })
         }
     })

@@ -85,7 +85,8 @@ impl TimelineConnection {
 
     /// The position of this page in the timeline.
     async fn page_info(&self) -> PageInfo {
-        PageInfo::new(&self.page, CursorKind::Timeline, |entry| entry.post.id)
+        let cursor = |entry: &TimelineRow| encode_cursor(CursorKind::Timeline, &entry.post.id);
+        PageInfo::new(&self.page, cursor)
     }
 
     /// Number of timeline entries newer than this page. Counting stops at `cap`.

@@ -47,6 +47,15 @@ macro_rules! user_edge {
                 row.entry_id
             }
 
+            fn cursor(row: &Self::Row, list: $crate::schema::connection::ListOrder) -> String {
+                use $crate::pagination::encode_cursor;
+                if list.is_by_name {
+                    encode_cursor(list.cursors, &row.user.username.to_ascii_lowercase())
+                } else {
+                    encode_cursor(list.cursors, &row.entry_id)
+                }
+            }
+
             async fn load(
                 row: &Self::Row,
                 _: &async_graphql::Context<'_>,

@@ -12,6 +12,7 @@ use super::connection::{
 };
 use super::follow_request::FollowRequestEdge;
 use super::mute::MutedUserEdge;
+use super::suggestion::Suggestion;
 use super::text::ShortText;
 use super::user::User;
 use super::{loaders, request};
@@ -72,7 +73,7 @@ impl Viewer {
     ) -> Result<Connection<BookmarkEdge>, Error> {
         let page = PageArgs { first, after, last, before }.parse(CursorKind::Bookmarks)?;
         let page = domain::bookmark::page(&loaders(ctx).snapshot, &self.0, &page).await?;
-        Ok(Connection { kind: CursorKind::Bookmarks, page: page.into(), count_source: () })
+        Ok(Connection { order: CursorKind::Bookmarks.into(), page: page.into(), count_source: () })
     }
 
     /// The users whom the viewer blocks, newest block first.
@@ -94,7 +95,7 @@ impl Viewer {
         let page = PageArgs { first, after, last, before }.parse(CursorKind::BlockedUsers)?;
         let key = PageKey { owner: self.0.id(), page };
         let page = loaders(ctx).blocked.load(key).await?.ok_or_else(no_page)?;
-        Ok(Connection { kind: CursorKind::BlockedUsers, page, count_source: () })
+        Ok(Connection { order: CursorKind::BlockedUsers.into(), page, count_source: () })
     }
 
     /// The users whom the viewer mutes, newest mute first.
@@ -116,7 +117,7 @@ impl Viewer {
         let page = PageArgs { first, after, last, before }.parse(CursorKind::MutedUsers)?;
         let key = PageKey { owner: self.0.id(), page };
         let page = loaders(ctx).muted.load(key).await?.ok_or_else(no_page)?;
-        Ok(Connection { kind: CursorKind::MutedUsers, page, count_source: () })
+        Ok(Connection { order: CursorKind::MutedUsers.into(), page, count_source: () })
     }
 
     /// The requests to follow the viewer, newest request first.
@@ -138,7 +139,11 @@ impl Viewer {
         let page = PageArgs { first, after, last, before }.parse(CursorKind::FollowRequests)?;
         let key = PageKey { owner: self.0.id(), page };
         let page = loaders(ctx).follow_requests.load(key).await?.ok_or_else(no_page)?;
-        Ok(Connection { kind: CursorKind::FollowRequests, page, count_source: Side::Received })
+        Ok(Connection {
+            order: CursorKind::FollowRequests.into(),
+            page,
+            count_source: Side::Received,
+        })
     }
 
     /// The viewer's requests to follow others, newest request first.
@@ -160,7 +165,32 @@ impl Viewer {
         let page = PageArgs { first, after, last, before }.parse(CursorKind::SentFollowRequests)?;
         let key = PageKey { owner: self.0.id(), page };
         let page = loaders(ctx).sent_follow_requests.load(key).await?.ok_or_else(no_page)?;
-        Ok(Connection { kind: CursorKind::SentFollowRequests, page, count_source: Side::Sent })
+        Ok(Connection {
+            order: CursorKind::SentFollowRequests.into(),
+            page,
+            count_source: Side::Sent,
+        })
+    }
+
+    /// Users whom the viewer may want to follow, the best first.
+    ///
+    /// Users whom many of the viewer's followed users follow come first, then followers of the
+    /// viewer, then popular users. The list never has users whom the viewer follows, has asked to
+    /// follow, blocks, mutes or has dismissed, or who block the viewer. Only the newest 100 follows
+    /// of the viewer's 100 newest follows, the newest 100 followers, and the newest 2000 follows of
+    /// all users are considered.
+    ///
+    /// Errors: `ARGUMENT_OUT_OF_RANGE`.
+    #[graphql(
+        complexity = "250 + multiply_cost(usize::try_from(first).unwrap_or(50).min(50), child_complexity)"
+    )]
+    async fn suggestions(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(default = 20, desc = "Maximum number of suggestions: 1 to 50.")] first: i32,
+    ) -> Result<Vec<Suggestion>, Error> {
+        let found = domain::suggestion::list(&loaders(ctx).snapshot, &self.0, first).await?;
+        Ok(found.into_iter().map(Suggestion).collect())
     }
 }
 

@@ -13,7 +13,7 @@ use crate::support::app::TestApp;
 ///
 /// In the document, `PAGE` stands for the arguments of the connection, and `BODY` for its
 /// selection. The field names a node.
-const CONNECTIONS: [(&str, &str, &str); 11] = [
+const CONNECTIONS: [(&str, &str, &str); 12] = [
     ("/users", "{ users(PAGE) { BODY } }", "username"),
     ("/posts", "{ posts(PAGE) { BODY } }", "body"),
     ("/user/posts", "{ user(by: {username: \"john\"}) { posts(PAGE) { BODY } } }", "body"),
@@ -31,6 +31,11 @@ const CONNECTIONS: [(&str, &str, &str); 11] = [
     ("/viewer/bookmarks", "{ viewer { bookmarks(PAGE) { BODY } } }", "body"),
     ("/viewer/blockedUsers", "{ viewer { blockedUsers(PAGE) { BODY } } }", "username"),
     ("/viewer/mutedUsers", "{ viewer { mutedUsers(PAGE) { BODY } } }", "username"),
+    (
+        "/user/knownFollowers",
+        "{ user(by: {username: \"star\"}) { knownFollowers(PAGE) { BODY } } }",
+        "username",
+    ),
     ("/viewer/followRequests", "{ viewer { followRequests(PAGE) { BODY } } }", "username"),
     ("/viewer/sentFollowRequests", "{ viewer { sentFollowRequests(PAGE) { BODY } } }", "username"),
 ];
@@ -62,6 +67,10 @@ async fn fill(app: &TestApp) -> Actor<'_> {
         let id = post.write(&format!("post {n}")).await;
         let _ = john.write(&format!("own post {n}")).await;
         john.mutate(&format!("bookmark(postId: \"{id}\") {{ changed }}")).await;
+    }
+    let star = app.register("star").await;
+    for n in 0..7 {
+        app.imported(&format!("friend_{n}")).await.follow(&star).await;
     }
     // Requests to follow john outlast his protection.
     john.protect(true).await;

@@ -144,7 +144,7 @@ fn copy_copies_a_whole_database_into_an_empty_one_only() {
     let copied = String::from_utf8(copied.stdout).unwrap();
     assert!(
         copied.starts_with(
-            "3 users, 0 sessions, 6 follows, 0 follow requests, 0 blocks, 0 mutes, 3 posts, "
+            "3 users, 0 sessions, 6 follows, 0 follow requests, 0 blocks, 0 mutes, 0 dismissals, 3 posts, "
         ),
         "{copied}"
     );

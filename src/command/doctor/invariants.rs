@@ -102,7 +102,7 @@ fn missing_events() -> Check {
 /// Tables, their unique keys, and whether a repair deletes duplicates.
 ///
 /// The oldest row stays.
-const DUPLICATES: [(&str, &str, bool); 8] = [
+const DUPLICATES: [(&str, &str, bool); 9] = [
     ("user", "lower(username)", false),
     ("user", "email", false),
     ("session", "token_hash", true),
@@ -110,6 +110,7 @@ const DUPLICATES: [(&str, &str, bool); 8] = [
     ("follow_request", "requester_id, target_id", true),
     ("block", "blocker_id, blocked_id", true),
     ("mute", "muter_id, muted_id", true),
+    ("dismissal", "user_id, dismissed_id", true),
     ("bookmark", "user_id, post_id", true),
 ];
 

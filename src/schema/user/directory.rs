@@ -66,13 +66,7 @@ impl UserQuery {
         ctx: &Context<'_>,
         #[graphql(desc = "The id or the username.")] by: UserBy,
     ) -> Result<Option<User>, Error> {
-        let user = match by.resolve()? {
-            user::UserRef::Id(id) => loaders(ctx).users.load(id).await?,
-            user::UserRef::Username(name) => {
-                loaders(ctx).usernames.load(name.to_ascii_lowercase()).await?
-            }
-        };
-        Ok(user.map(User::from))
+        User::find(ctx, by).await
     }
 
     /// All users, ordered by lower-cased username.
@@ -95,6 +89,6 @@ impl UserQuery {
         let prefix = username_prefix.as_deref();
         let page = domain::user::directory(&loaders(ctx).snapshot, prefix, &page).await?;
         let page = page.into();
-        Ok(Connection { kind: CursorKind::Users, page, count_source: username_prefix })
+        Ok(Connection { order: CursorKind::Users.into(), page, count_source: username_prefix })
     }
 }

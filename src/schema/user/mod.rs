@@ -1,28 +1,26 @@
-//! GraphQL types of users: the object, and in `directory` the list of all users.
+//! GraphQL types of users: the object, and the fields of its values.
+//!
+//! `lists` has the fields of its lists, and `directory` the list of all users.
 //!
 //! Rows of lists have a summary of few columns. The other fields of a [`User`] load the whole row,
 //! in one statement for all users of a response.
 
 mod directory;
+mod lists;
 
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, Object, OneofObject};
+use async_graphql::{Context, ID, MergedObject, Object, OneofObject};
 use entity::user;
 use md5::{Digest as _, Md5};
 
 use crate::error::Error;
 use crate::ids::GlobalId;
-use crate::loaders::{PageKey, TimelineKey};
-use crate::pagination::CursorKind;
-use crate::schema::connection::{Connection, PageArgs, StoredCount, cost, cost_of_posts, no_page};
-use crate::schema::follow::{FollowerEdge, FollowingEdge, follow_page};
-use crate::schema::post::PostEdge;
 use crate::schema::relationship::Relationship;
 use crate::schema::scalar::{DateTime, Url};
 use crate::schema::text::{ShortText, Text};
-use crate::schema::timeline::TimelineConnection;
 use crate::schema::{loaders, request};
+pub use lists::Lists;
 
 pub use directory::UserQuery;
 
@@ -49,8 +47,13 @@ impl UserBy {
     }
 }
 
+/// A user with their public profile.
+#[derive(Clone, MergedObject)]
+pub struct User(Profile, Lists);
+
+/// The fields of a user that are values.
 #[derive(Clone)]
-pub struct User {
+struct Profile {
     summary: user::UserSummary,
     /// The whole row, if it was read already.
     row: Option<Arc<user::Model>>,
@@ -58,7 +61,9 @@ pub struct User {
 
 impl From<Arc<user::Model>> for User {
     fn from(user: Arc<user::Model>) -> Self {
-        Self { summary: (&*user).into(), row: Some(user) }
+        let summary = user::UserSummary::from(&*user);
+        let lists = Lists::from(&summary);
+        Self(Profile { summary, row: Some(user) }, lists)
     }
 }
 
@@ -70,15 +75,14 @@ impl From<&user::Model> for User {
 
 impl From<&user::UserSummary> for User {
     fn from(summary: &user::UserSummary) -> Self {
-        Self { summary: summary.clone(), row: None }
+        Self(Profile { summary: summary.clone(), row: None }, summary.into())
     }
 }
 
-/// A user with their public profile.
 #[Object]
-impl User {
+impl Profile {
     /// Opaque, globally unique id.
-    pub async fn id(&self) -> ID {
+    async fn id(&self) -> ID {
         GlobalId::User(self.summary.id).encode().into()
     }
 
@@ -151,96 +155,6 @@ impl User {
         self.summary.posts_count
     }
 
-    /// The posts of this user, newest first. Empty if `viewerCanSee` is false.
-    ///
-    /// Errors: `PAGE_SIZE_OUT_OF_RANGE`, `INVALID_CURSOR`.
-    #[graphql(complexity = "cost_of_posts(first, last, child_complexity)")]
-    async fn posts(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "Number of first entries: 1 to 100. Default: 20 unless `last` is set.")]
-        first: Option<i32>,
-        #[graphql(desc = "Only entries after this cursor.")] after: Option<String>,
-        #[graphql(desc = "Number of last entries: 1 to 100. Cannot be combined with `first`.")]
-        last: Option<i32>,
-        #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
-    ) -> Result<Connection<PostEdge>, Error> {
-        let page = PageArgs { first, after, last, before }.parse(CursorKind::UserPosts)?;
-        let key = PageKey { owner: self.summary.id, page };
-        let page = loaders(ctx).post_pages.load(key).await?.ok_or_else(no_page)?;
-        let count_source = Some(StoredCount::new(&self.summary, self.summary.posts_count));
-        Ok(Connection { kind: CursorKind::UserPosts, page, count_source })
-    }
-
-    /// The users who follow this user, newest follow first.
-    ///
-    /// Empty if `viewerCanSee` is false.
-    ///
-    /// Errors: `PAGE_SIZE_OUT_OF_RANGE`, `INVALID_CURSOR`.
-    #[graphql(complexity = "cost(first, last, child_complexity)")]
-    async fn followers(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "Number of first entries: 1 to 100. Default: 20 unless `last` is set.")]
-        first: Option<i32>,
-        #[graphql(desc = "Only entries after this cursor.")] after: Option<String>,
-        #[graphql(desc = "Number of last entries: 1 to 100. Cannot be combined with `first`.")]
-        last: Option<i32>,
-        #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
-    ) -> Result<Connection<FollowerEdge>, Error> {
-        let args = PageArgs { first, after, last, before };
-        follow_page(&loaders(ctx).followers, CursorKind::Followers, &self.summary, args).await
-    }
-
-    /// The users that this user follows, newest follow first.
-    ///
-    /// Empty if `viewerCanSee` is false.
-    ///
-    /// Errors: `PAGE_SIZE_OUT_OF_RANGE`, `INVALID_CURSOR`.
-    #[graphql(complexity = "cost(first, last, child_complexity)")]
-    async fn following(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "Number of first entries: 1 to 100. Default: 20 unless `last` is set.")]
-        first: Option<i32>,
-        #[graphql(desc = "Only entries after this cursor.")] after: Option<String>,
-        #[graphql(desc = "Number of last entries: 1 to 100. Cannot be combined with `first`.")]
-        last: Option<i32>,
-        #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
-    ) -> Result<Connection<FollowingEdge>, Error> {
-        let args = PageArgs { first, after, last, before };
-        follow_page(&loaders(ctx).following, CursorKind::Following, &self.summary, args).await
-    }
-
-    /// The posts of this user and of all users that this user follows, newest first.
-    ///
-    /// Users whom this user mutes are left out, and posts that the viewer may not see. It is
-    /// computed when it is read, so it includes every earlier follow, unfollow, mute and post.
-    /// Empty if `viewerCanSee` is false.
-    ///
-    /// Errors: `PAGE_SIZE_OUT_OF_RANGE`, `INVALID_CURSOR`.
-    #[graphql(complexity = "cost_of_posts(first, last, child_complexity)")]
-    async fn timeline(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "Number of first entries: 1 to 100. Default: 20 unless `last` is set.")]
-        first: Option<i32>,
-        #[graphql(desc = "Only entries after this cursor.")] after: Option<String>,
-        #[graphql(desc = "Number of last entries: 1 to 100. Cannot be combined with `first`.")]
-        last: Option<i32>,
-        #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
-    ) -> Result<TimelineConnection, Error> {
-        let page = PageArgs { first, after, last, before }.parse(CursorKind::Timeline)?;
-        let key = PageKey { owner: self.summary.id, page };
-        let timeline = TimelineKey {
-            page: key,
-            following: self.summary.following_count,
-            has_mutes: self.summary.mutes_count > 0,
-        };
-        let page = loaders(ctx).timelines.load(timeline.clone()).await?.ok_or_else(no_page)?;
-        Ok(TimelineConnection { timeline, page })
-    }
-
     /// Whether this is the signed-in user. False for anonymous requests.
     async fn is_viewer(&self, ctx: &Context<'_>) -> bool {
         self.is_current_viewer(ctx)
@@ -298,9 +212,25 @@ impl User {
     }
 }
 
-impl User {
+impl Profile {
     fn is_current_viewer(&self, ctx: &Context<'_>) -> bool {
         request(ctx).viewer().is_some_and(|viewer| viewer.id() == self.summary.id)
+    }
+
+    /// The whole row, loaded unless it was read already.
+    async fn full_row(&self, ctx: &Context<'_>) -> Result<Arc<user::Model>, Error> {
+        match &self.row {
+            Some(user) => Ok(Arc::clone(user)),
+            None => load_row(ctx, self.summary.id).await,
+        }
+    }
+}
+
+impl User {
+    /// The global id, as the interface `Node` requests it.
+    #[expect(clippy::unused_async, reason = "the interface awaits it")]
+    pub async fn id(&self, _: &Context<'_>) -> async_graphql::Result<ID> {
+        Ok(GlobalId::User(self.0.summary.id).encode().into())
     }
 
     /// A user that a row refers to.
@@ -311,6 +241,25 @@ impl User {
         Ok(load_row(ctx, id).await?.into())
     }
 
+    /// The user of an argument, if the user exists.
+    ///
+    /// # Errors
+    /// [`Error::InvalidId`]; any error of the database.
+    pub async fn find(ctx: &Context<'_>, by: UserBy) -> Result<Option<Self>, Error> {
+        let user = match by.resolve()? {
+            user::UserRef::Id(id) => loaders(ctx).users.load(id).await?,
+            user::UserRef::Username(name) => {
+                loaders(ctx).usernames.load(name.to_ascii_lowercase()).await?
+            }
+        };
+        Ok(user.map(Self::from))
+    }
+
+    /// The id of the row.
+    pub fn row_id(&self) -> i64 {
+        self.0.summary.id
+    }
+
     /// A user whom a mutation has changed. `None` if the user was deleted since.
     pub async fn after(ctx: &Context<'_>, id: i64) -> Result<Option<Self>, Error> {
         Ok(loaders(ctx).users.load(id).await?.map(Self::from))
@@ -318,10 +267,7 @@ impl User {
 
     /// The whole row, loaded unless it was read already.
     pub async fn full_row(&self, ctx: &Context<'_>) -> Result<Arc<user::Model>, Error> {
-        match &self.row {
-            Some(user) => Ok(Arc::clone(user)),
-            None => load_row(ctx, self.summary.id).await,
-        }
+        self.0.full_row(ctx).await
     }
 }
 

@@ -31,7 +31,9 @@ async fn samples(john: &Actor<'_>, susan: &Actor<'_>) -> Samples {
     let samples = json!({
         "acceptFollowRequest.user": { "username": "requester" },
         "rejectFollowRequest.user": { "username": "requester" },
-        "first": 2, "last": 2, "cap": 2, "size": 64, "usernamePrefix": "s", "UserBy": { "username": "susan" },
+        "userIds": [susan.id, john.id], "maxLength": 3, "filter": { "viewerFollows": true },
+        "orderBy": { "field": "USERNAME", "direction": "ASC" },
+        "suggestions.first": 5, "first": 2, "last": 2, "cap": 2, "size": 64, "usernamePrefix": "s", "UserBy": { "username": "susan" },
         "id": susan.id, "ids": [susan.id, johns_post, deleted_post, session, relationship],
         "postId": susans_post, "revokeSession.id": session, "deletePost.id": johns_post,
         "EditPostInput.id": johns_post, "body": "A post.",
@@ -63,6 +65,7 @@ async fn fill<'a>(app: &'a TestApp, others: &[&str]) -> (Actor<'a>, Samples) {
     app.register("muted").await;
     let mute = "mute(user: {username: \"muted\"}, expiresInSeconds: 3600) { changed }";
     john.mutate(mute).await;
+    all[0].follow(&app.register("suggested").await).await;
     let protected = app.register("protected").await;
     protected.protect(true).await;
     john.follow(&protected).await;
@@ -182,7 +185,9 @@ async fn check_mutation(
     let mut document = Document::new(conformance.schema, &samples);
     let optional = field.arguments.iter().map(|argument| argument.node.name.node.as_str());
     let call = document.call(field, optional.last());
-    let selection = document.selection(base(&field.ty.node), 1);
+    // Results for many users are one level deeper.
+    let depth = if field.name.node == "followMany" { 2 } else { 1 };
+    let selection = document.selection(base(&field.ty.node), depth);
     let data = document.run(&john, "mutation", &(call + &selection)).await;
     conformance.check_object(data.as_object().unwrap(), "Mutation", "Mutation");
     let payload = data[field.name.node.as_str()].as_object().unwrap();
