@@ -9,12 +9,13 @@ use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 use clap::builder::{FalseyValueParser, Resettable};
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::Shell;
 use indicatif::ProgressBar;
 use rookery::command::copy::{self, CopyOptions};
 use rookery::command::import::edge_list::EdgeListOptions;
-use rookery::command::import::{follows, posts};
+use rookery::command::import::pairs::{self, PairKind};
+use rookery::command::import::posts;
 use rookery::command::migrate::{Migrate, migrate};
 use rookery::command::output::print;
 use rookery::command::seed::{self, SeedOptions};
@@ -62,7 +63,7 @@ enum Command {
         #[arg(long, env = "ROOKERY_FEDERATION", value_parser = FalseyValueParser::new())]
         federation: bool,
     },
-    /// Add generated users, follows and posts in one transaction
+    /// Add generated users, their posts and relationships in one transaction
     ///
     /// Follows and posts are distributed as in real networks: few users have many of them.
     Seed {
@@ -71,7 +72,7 @@ enum Command {
         #[command(flatten)]
         options: SeedOptions,
     },
-    /// Import follows or posts from a file in one transaction
+    /// Import follows, blocks, mutes or posts from a file in one transaction
     ///
     /// Importing the same file again adds nothing.
     Import {
@@ -120,12 +121,17 @@ enum Import {
     ///
     /// A line `1 2` means that user `u1` follows user `u2`. A line that starts with # or % is a
     /// comment.
-    Follows {
-        /// Path of the edge list
-        file: PathBuf,
-        #[command(flatten)]
-        options: EdgeListOptions,
-    },
+    Follows(EdgeList),
+    /// Import blocks from an edge list, plain or gzip
+    ///
+    /// A line `1 2` means that user `u1` blocks user `u2`. A line that starts with # or % is a
+    /// comment. A block ends the follows and the requests to follow between the two users.
+    Blocks(EdgeList),
+    /// Import mutes from an edge list, plain or gzip
+    ///
+    /// A line `1 2` means that user `u1` mutes user `u2`. A line that starts with # or % is a
+    /// comment. The mutes do not end by themselves, and they hide notifications.
+    Mutes(EdgeList),
     /// Import posts of existing users from a JSON Lines file, plain or gzip
     ///
     /// A line is an object such as {"author": "susan", "body": "...", "createdAt":
@@ -134,6 +140,15 @@ enum Import {
         /// Path of the JSON Lines file
         file: PathBuf,
     },
+}
+
+/// An edge list and its format.
+#[derive(Args)]
+struct EdgeList {
+    /// Path of the edge list
+    file: PathBuf,
+    #[command(flatten)]
+    options: EdgeListOptions,
 }
 
 #[derive(Subcommand)]
@@ -219,7 +234,7 @@ async fn run(command: Command) -> Result<()> {
         }
         Command::Import { database, source } => {
             let mode = match source {
-                Import::Follows { .. } => SchemaMode::Migrate,
+                Import::Follows(_) | Import::Blocks(_) | Import::Mutes(_) => SchemaMode::Migrate,
                 Import::Posts { .. } => SchemaMode::RequireCurrent,
             };
             with_database(&database, mode, async |db| import(db, &source).await).await
@@ -272,35 +287,40 @@ async fn seed_all(db: &Database, options: &SeedOptions) -> Result<()> {
     let progress = ProgressBar::no_length();
     let added = seed::run(db, options, &progress).await?;
     progress.finish_and_clear();
-    let seed::Summary { users, follows, posts } = added;
-    Ok(print(format_args!("{users} users, {follows} follows, {posts} posts\n"))?)
+    Ok(print(format_args!("{added}\n"))?)
 }
 
 async fn import(db: &Database, source: &Import) -> Result<()> {
-    let progress = ProgressBar::no_length();
     match source {
-        Import::Follows { file, options } => {
-            let follows::Outcome { summary: done, skipped } =
-                follows::run(db, file, options, &progress).await?;
-            progress.finish_and_clear();
-            print(format_args!(
-                "{} follows read: {} users and {} follows added, {} duplicates, {} existing\n",
-                done.follows_read,
-                done.users_added,
-                done.follows_added,
-                done.duplicates,
-                done.existing
-            ))?;
-            if !skipped.is_empty() {
-                print(format_args!("{} invalid lines skipped:{skipped}\n", skipped.count()))?;
-            }
-        }
+        Import::Follows(list) => import_pairs(db, PairKind::Follow, list).await,
+        Import::Blocks(list) => import_pairs(db, PairKind::Block, list).await,
+        Import::Mutes(list) => import_pairs(db, PairKind::Mute, list).await,
         Import::Posts { file } => {
+            let progress = ProgressBar::no_length();
             let done = posts::run(db, file, &progress).await?;
             progress.finish_and_clear();
             let (posts, added, existing) = (done.posts_read, done.posts_added, done.existing);
-            print(format_args!("{posts} posts read: {added} added, {existing} existing\n"))?;
+            Ok(print(format_args!("{posts} posts read: {added} added, {existing} existing\n"))?)
         }
+    }
+}
+
+async fn import_pairs(db: &Database, kind: PairKind, list: &EdgeList) -> Result<()> {
+    let progress = ProgressBar::no_length();
+    let pairs::Outcome { summary: done, skipped } =
+        pairs::run(db, kind, &list.file, &list.options, &progress).await?;
+    progress.finish_and_clear();
+    let pairs = kind.plural();
+    print(format_args!(
+        "{} {pairs} read: {} users and {} {pairs} added, {} duplicates, {} existing\n",
+        done.pairs_read, done.users_added, done.pairs_added, done.duplicates, done.existing
+    ))?;
+    if kind == PairKind::Block {
+        let (follows, requests) = (done.follows_deleted, done.requests_deleted);
+        print(format_args!("{follows} follows and {requests} follow requests deleted\n"))?;
+    }
+    if !skipped.is_empty() {
+        print(format_args!("{} invalid lines skipped:{skipped}\n", skipped.count()))?;
     }
     Ok(())
 }

@@ -20,6 +20,8 @@ from writers import (
 
 SEEDED_USERS = 300
 SEED = ("seed", "--users", f"{SEEDED_USERS}", "--follows-per-user", "20", "--posts-per-user", "20")
+# The lists of protected users are empty for other users, and their counts are not.
+SEED += ("--protected-percent", "0")
 DUMP = ("pg_dump", "--format=custom")
 RESTORE = ("pg_restore", "--exit-on-error", "--no-owner")
 COUNTS = """query ($after: String) { users(first: 100, after: $after) { totalCount

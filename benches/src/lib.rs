@@ -58,8 +58,16 @@ pub async fn graph() -> Database {
     database.migrate().await.expect("apply the migrations");
     if database.max_id().await.expect("read the largest id") == 0 {
         eprintln!("seeding {}", database.address());
-        let options =
-            SeedOptions { users: 100_000, follows_per_user: 50, posts_per_user: 20, rng_seed: 1 };
+        let options = SeedOptions {
+            users: 100_000,
+            follows_per_user: 50,
+            posts_per_user: 20,
+            protected_percent: 0,
+            blocks_per_100_users: 0,
+            requests_per_100_users: 0,
+            mutes_per_100_users: 0,
+            rng_seed: 1,
+        };
         let seeded = seed::run(&database, &options, &ProgressBar::hidden()).await;
         seeded.expect("seed the graph");
     }

@@ -158,8 +158,16 @@ async fn seed_users(options: &Options) -> Result<Vec<String>> {
     let users = u32::try_from(options.subscriptions + 1)?;
     // Few follows per user, so that one user has no followers: the author.
     let follows_per_user = (users / 500).clamp(1, 10);
-    let seed_options =
-        seed::SeedOptions { users, follows_per_user, posts_per_user: 2, rng_seed: 1 };
+    let seed_options = seed::SeedOptions {
+        users,
+        follows_per_user,
+        posts_per_user: 2,
+        protected_percent: 0,
+        blocks_per_100_users: 0,
+        requests_per_100_users: 0,
+        mutes_per_100_users: 0,
+        rng_seed: 1,
+    };
     seed::run(&database, &seed_options, &ProgressBar::hidden()).await?;
     let sql = "SELECT username FROM \"user\" ORDER BY followers_count, id";
     let rows =

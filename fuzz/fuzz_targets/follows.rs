@@ -11,7 +11,7 @@ use indicatif::ProgressBar;
 use libfuzzer_sys::fuzz_target;
 use rookery::command::doctor;
 use rookery::command::import::edge_list::EdgeListOptions;
-use rookery::command::import::follows;
+use rookery::command::import::pairs::{self, PairKind};
 use rookery_fuzz::SERVICE;
 
 /// Serialises the imports, which share one database.
@@ -26,12 +26,15 @@ fuzz_target!(|file: &[u8]| {
     SERVICE.runtime.block_on(async {
         let progress = ProgressBar::hidden();
         let options = EdgeListOptions::default();
-        let Ok(first) = follows::run(database, &path, &options, &progress).await else { return };
+        let Ok(first) = pairs::run(database, PairKind::Follow, &path, &options, &progress).await
+        else {
+            return;
+        };
         let first = first.summary;
-        let second = follows::run(database, &path, &options, &progress).await;
+        let second = pairs::run(database, PairKind::Follow, &path, &options, &progress).await;
         let second = second.expect("import it again").summary;
-        let added = (second.follows_read, second.users_added, second.follows_added);
-        assert_eq!(added, (first.follows_read, 0, 0));
+        let added = (second.pairs_read, second.users_added, second.pairs_added);
+        assert_eq!(added, (first.pairs_read, 0, 0));
         let report = doctor::run(database, false, &progress).await.expect("run the checks");
         assert!(report.is_clean(), "{report}");
     });

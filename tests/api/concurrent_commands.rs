@@ -7,7 +7,7 @@ use futures_util::future::join;
 use indicatif::ProgressBar;
 use rookery::command::doctor;
 use rookery::command::import::edge_list::EdgeListOptions;
-use rookery::command::import::follows;
+use rookery::command::import::pairs::{self, PairKind};
 
 use crate::support::app::TestApp;
 
@@ -40,7 +40,7 @@ async fn counts_are_exact_after_an_import_during_follows() {
         std::fs::write(&file, lines.collect::<String>()).unwrap();
         let options = EdgeListOptions::default();
         let progress = ProgressBar::hidden();
-        follows::run(&other_process, &file, &options, &progress).await.unwrap();
+        pairs::run(&other_process, PairKind::Follow, &file, &options, &progress).await.unwrap();
     };
     import(1).await;
     let importing = async {

@@ -12,7 +12,7 @@ use axum::http::{Request, header};
 use indicatif::ProgressBar;
 use rookery::command::doctor;
 use rookery::command::import::edge_list::EdgeListOptions;
-use rookery::command::import::follows;
+use rookery::command::import::pairs::{self, PairKind};
 use rookery::database::StreamPosition;
 use rookery::ids::GlobalId;
 use rookery::pagination::{CursorKind, decode_cursor, decode_cursor_bytes};
@@ -65,7 +65,8 @@ async fn imports_of_the_corpus_leave_the_database_consistent() {
     for (path, _) in corpus("follows") {
         for skip_invalid in [false, true] {
             let options = EdgeListOptions { skip_invalid, ..EdgeListOptions::default() };
-            let import = follows::run(app.database(), &path, &options, &progress).await;
+            let import =
+                pairs::run(app.database(), PairKind::Follow, &path, &options, &progress).await;
             imported += usize::from(import.is_ok() && !skip_invalid);
         }
         let report = doctor::run(app.database(), false, &progress).await.unwrap();

@@ -370,7 +370,16 @@ async fn a_bulk_command_causes_one_reset() {
     john.follow(susan).await;
     let (start, _) = read_timeline(john).await;
     let mut events = john.subscribe_and_join(TIMELINE, json!({})).await;
-    let options = SeedOptions { users: 20, follows_per_user: 3, posts_per_user: 2, rng_seed: 1 };
+    let options = SeedOptions {
+        users: 20,
+        follows_per_user: 3,
+        posts_per_user: 2,
+        protected_percent: 10,
+        blocks_per_100_users: 20,
+        requests_per_100_users: 20,
+        mutes_per_100_users: 20,
+        rng_seed: 1,
+    };
     seed::run(app.database(), &options, &ProgressBar::hidden()).await.unwrap();
     // A command in another process does not notify the hub, which finds the event by polling.
     assert_eq!(summaries(&mut events, 1).await, ["!null"]);

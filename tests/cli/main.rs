@@ -132,6 +132,24 @@ fn sigterm_finishes_requests_in_flight_and_leaves_one_database_file() {
 }
 
 #[test]
+fn imports_and_seeds_print_what_they_added() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("edges"), "1 2\n").unwrap();
+    let blocked = "1 follows and 0 follow requests deleted\n";
+    for (kind, users, more) in [("follows", 2, ""), ("mutes", 0, ""), ("blocks", 0, blocked)] {
+        let expected = format!(
+            "1 {kind} read: {users} users and 1 {kind} added, 0 duplicates, 0 existing\n{more}"
+        );
+        assert_eq!(printed(&folder, &["import", kind, "edges"]), expected);
+    }
+    let seed = ["seed", "--users", "50", "--follows-per-user", "2", "--posts-per-user", "1"];
+    let expected = "50 users (1 protected), 100 follows, 50 posts, 10 blocks, 10 follow requests, \
+        25 mutes\n";
+    assert_eq!(printed(&folder, &seed), expected);
+    assert_eq!(printed(&folder, &["doctor"]), "no problems found\n");
+}
+
+#[test]
 fn copy_copies_a_whole_database_into_an_empty_one_only() {
     let folder = tempfile::tempdir().unwrap();
     printed(&folder, &["seed", "--users", "3", "--follows-per-user", "2", "--posts-per-user", "1"]);
@@ -144,7 +162,8 @@ fn copy_copies_a_whole_database_into_an_empty_one_only() {
     let copied = String::from_utf8(copied.stdout).unwrap();
     assert!(
         copied.starts_with(
-            "3 users, 0 sessions, 6 follows, 0 follow requests, 0 blocks, 0 mutes, 0 dismissals, 3 posts, "
+            "3 users, 0 sessions, 6 follows, 0 follow requests, 0 blocks, 1 mutes, 0 dismissals, \
+             3 posts, "
         ),
         "{copied}"
     );
@@ -289,12 +308,14 @@ fn variables_in_help(help: &str) -> BTreeMap<String, String> {
 #[test]
 fn env_example_lists_every_variable_with_its_default() {
     let folder = tempfile::tempdir().unwrap();
-    let commands: [&[&str]; 9] = [
+    let commands: [&[&str]; 11] = [
         &["serve"],
         &["seed"],
         &["migrate", "up"],
         &["migrate", "down"],
         &["import", "follows"],
+        &["import", "blocks"],
+        &["import", "mutes"],
         &["import", "posts"],
         &["token", "create"],
         &["copy"],

@@ -1,8 +1,8 @@
 //! Edge lists, the format of public collections of social networks.
 //!
-//! A line has the numbers of a follower and of a followed user. By default a line has these two
-//! columns only, with white space between them, as in the files of SNAP. Lines that start with `#`
-//! or `%`, as in those of KONECT, are comments.
+//! A line has the numbers of two users, of whom the first follows, blocks or mutes the second. By
+//! default a line has these two columns only, with white space between them, as in the files of
+//! SNAP. Lines that start with `#` or `%`, as in those of KONECT, are comments.
 
 use clap::Args;
 use clap::builder::FalseyValueParser;
@@ -10,9 +10,10 @@ use clap::builder::FalseyValueParser;
 /// The format of an edge list, and what to do with its invalid lines.
 #[derive(Args, Clone, Debug, Default)]
 pub struct EdgeListOptions {
-    /// Columns of the follower and of the followed user, counted from 1, as in '1,2'
+    /// Columns of the two users, counted from 1, as in '1,2'
     ///
-    /// All other columns are ignored. By default a line must have exactly two columns.
+    /// The first user follows, blocks or mutes the second. All other columns are ignored. By
+    /// default a line must have exactly two columns.
     #[arg(long, env = "ROOKERY_IMPORT_COLUMNS", default_value = "", value_name = "N,N",
           value_parser = parse_columns)]
     pub columns: Columns,
@@ -29,7 +30,7 @@ pub struct EdgeListOptions {
     pub skip_invalid: bool,
 }
 
-/// The columns of the follower and of the followed user, counted from 0.
+/// The columns of the actor and of the target, counted from 0.
 ///
 /// `None` for lines of exactly two columns.
 pub type Columns = Option<(usize, usize)>;
@@ -40,8 +41,8 @@ pub type Delimiter = Option<char>;
 /// The number of a user in the file.
 pub type UserNumber = u64;
 
-/// The follower and the followed user of a line.
-pub type NumberedFollow = (UserNumber, UserNumber);
+/// The two users of a line: the actor and the target.
+pub type NumberedPair = (UserNumber, UserNumber);
 
 fn parse_columns(text: &str) -> Result<Columns, String> {
     if text.is_empty() {
@@ -49,7 +50,7 @@ fn parse_columns(text: &str) -> Result<Columns, String> {
     }
     let number = |text: &str| text.trim().parse::<u16>().ok()?.checked_sub(1).map(usize::from);
     let columns = text.split_once(',').and_then(|(a, b)| number(a).zip(number(b)));
-    let columns = columns.filter(|(follower, followed)| follower != followed);
+    let columns = columns.filter(|(actor, target)| actor != target);
     columns.map(Some).ok_or_else(|| "expected two different numbers, as in '1,2'".to_owned())
 }
 
@@ -66,7 +67,7 @@ fn parse_delimiter(text: &str) -> Result<Delimiter, String> {
 /// Parses a line; `None` for a blank line or a comment.
 ///
 /// An error is the problem of the line.
-pub fn parse(line: &str, options: &EdgeListOptions) -> Result<Option<NumberedFollow>, String> {
+pub fn parse(line: &str, options: &EdgeListOptions) -> Result<Option<NumberedPair>, String> {
     let line = line.trim_matches(|character: char| {
         character.is_whitespace() && Some(character) != options.delimiter
     });
@@ -77,26 +78,26 @@ pub fn parse(line: &str, options: &EdgeListOptions) -> Result<Option<NumberedFol
         None => Box::new(line.split_whitespace()),
         Some(delimiter) => Box::new(line.split(delimiter).map(str::trim)),
     };
-    let (follower, followed) = match options.columns {
+    let (actor, target) = match options.columns {
         None => {
-            let (Some(follower), Some(followed), None) = (words.next(), words.next(), words.next())
+            let (Some(actor), Some(target), None) = (words.next(), words.next(), words.next())
             else {
                 return Err("does not have exactly two numbers".to_owned());
             };
-            (follower, followed)
+            (actor, target)
         }
-        Some((follower, followed)) => {
-            let words: Vec<&str> = words.take(follower.max(followed) + 1).collect();
+        Some((actor, target)) => {
+            let words: Vec<&str> = words.take(actor.max(target) + 1).collect();
             let missing = || format!("has {} columns only", words.len());
             let word = |index: usize| words.get(index).copied().ok_or_else(missing);
-            (word(follower)?, word(followed)?)
+            (word(actor)?, word(target)?)
         }
     };
-    let (follower, followed) = (parse_user_number(follower)?, parse_user_number(followed)?);
-    if follower == followed {
-        return Err(format!("says that user {follower} follows itself"));
+    let (actor, target) = (parse_user_number(actor)?, parse_user_number(target)?);
+    if actor == target {
+        return Err(format!("names user {actor} twice"));
     }
-    Ok(Some((follower, followed)))
+    Ok(Some((actor, target)))
 }
 
 fn parse_user_number(word: &str) -> Result<UserNumber, String> {

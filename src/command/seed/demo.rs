@@ -15,7 +15,7 @@ use rand::seq::SliceRandom as _;
 use super::graph::Ranking;
 use super::{YEAR, graph, people, writing};
 use crate::clock;
-use crate::command::bulk::{Bulk, Follow, Post, User};
+use crate::command::bulk::{Bulk, Pair, PairTable, Post, User};
 use crate::database::Database;
 
 /// Numbers of generated users, and of their follows and posts.
@@ -101,7 +101,7 @@ pub async fn demo(db: &Database, password_hash: &str) -> Result<bool> {
     let popular = Ranking::new(popular, graph::POPULARITY)?;
     let active = Ranking::shuffled(&extras, graph::ACTIVITY, &mut rng)?;
     let follows = graph::follows(&active, &popular, EXTRA_FOLLOWS, &mut rng);
-    graph::add(&bulk, &users, &follows, &mut rng, &progress).await?;
+    graph::add(&bulk, PairTable::Follow, &users, &follows, &mut rng, &progress).await?;
     writing::add(&bulk, &users, &active, EXTRA_POSTS, &mut rng, &progress).await?;
     bulk.recount(&users).await.context("cannot set the users' counts")?;
     bulk.commit().await?;
@@ -119,14 +119,11 @@ async fn add_cast(bulk: &Bulk<'_>, password_hash: &str) -> Result<Vec<i64>> {
     bulk.add_users(&users).await.context("cannot add the cast")?;
 
     let followed_at = minutes_before(clock::now() - YEAR, CAST_FOLLOWS.len());
-    let follows: Vec<Follow> = zip(bulk.ids_at("follow", &followed_at).await?, CAST_FOLLOWS)
-        .map(|(id, (follower, followed))| Follow {
-            id,
-            follower: ids[follower],
-            followed: ids[followed],
-        })
+    let follows: Vec<Pair> = zip(bulk.ids_at("follow", &followed_at).await?, CAST_FOLLOWS)
+        .map(|(id, (follower, followed))| Pair { id, actor: ids[follower], target: ids[followed] })
         .collect();
-    bulk.add_follows(&follows).await.context("cannot add the cast's follows")?;
+    let added = bulk.add_pairs(PairTable::Follow, &follows).await;
+    added.context("cannot add the cast's follows")?;
 
     // These are the newest posts, one per minute, by one author after the other.
     let round = |index: usize| CAST.iter().map(move |actor| actor.posts[index]);

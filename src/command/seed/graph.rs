@@ -1,4 +1,4 @@
-//! The follows of a generated graph.
+//! The follows of a generated graph, and how its pairs of users are added.
 //!
 //! Popularity and activity follow Zipf's law: they fall as 1/rank^s. So the 100th user has a small
 //! fraction of the followers of the first, and the many users of the last ranks hardly differ.
@@ -14,12 +14,15 @@ use rand::seq::SliceRandom as _;
 use rand_distr::Zipf;
 
 use super::TimeRange;
-use crate::command::bulk::{Bulk, Follow, ROWS_PER_STATEMENT};
+use crate::command::bulk::{Bulk, Pair, PairTable, ROWS_PER_STATEMENT};
 
 /// Exponent of Zipf's law for the number of a user's followers.
 pub const POPULARITY: f64 = 0.7;
 /// Exponent of Zipf's law for the numbers of a user's follows and posts.
 pub const ACTIVITY: f64 = 0.6;
+
+/// Indexes of an actor and of a target, such as a follower and the followed user.
+pub type UserPair = (u32, u32);
 
 /// Users by rank, each picked with the probability of its rank by Zipf's law.
 pub struct Ranking {
@@ -65,14 +68,13 @@ impl Ranking {
 
 /// `count` different follows in random order.
 ///
-/// Each is a pair of the follower and the followed user. `followed` must contain all followers.
-/// `count` must not exceed the number of possible follows.
+/// `followed` must contain all followers. `count` must not exceed the number of possible follows.
 pub fn follows(
     followers: &Ranking,
     followed: &Ranking,
     count: u64,
     rng: &mut ChaCha8Rng,
-) -> Vec<(u32, u32)> {
+) -> Vec<UserPair> {
     let max = followed.users.len().saturating_sub(1);
     let mut follows = Vec::with_capacity(usize::try_from(count).unwrap_or_default());
     for (follower, degree) in followers.users.iter().zip(degrees(followers, max, count, rng)) {
@@ -123,30 +125,32 @@ fn pick_others(user: u32, count: usize, ranking: &Ranking, rng: &mut ChaCha8Rng)
     others
 }
 
-/// Adds follows in their order, at random times of the last year.
+/// Adds pairs in their order, at random times of the last year.
 ///
 /// `users` are ids by index.
 pub async fn add(
     bulk: &Bulk<'_>,
+    table: PairTable,
     users: &[i64],
-    follows: &[(u32, u32)],
+    pairs: &[UserPair],
     rng: &mut ChaCha8Rng,
     progress: &ProgressBar,
 ) -> Result<()> {
-    let year = TimeRange::last_year(follows.len() as u64);
-    for (chunk, follows) in follows.chunks(ROWS_PER_STATEMENT).enumerate() {
-        let times: Vec<_> = (0..follows.len())
+    let year = TimeRange::last_year(pairs.len() as u64);
+    for (chunk, pairs) in pairs.chunks(ROWS_PER_STATEMENT).enumerate() {
+        let times: Vec<_> = (0..pairs.len())
             .map(|row| year.timestamp(chunk * ROWS_PER_STATEMENT + row, rng))
             .collect();
-        let ids = bulk.ids_at("follow", &times).await?;
-        let rows: Vec<Follow> = zip(ids, follows)
-            .map(|(id, (follower, followed))| Follow {
+        let ids = bulk.ids_at(table.name(), &times).await?;
+        let rows: Vec<Pair> = zip(ids, pairs)
+            .map(|(id, (actor, target))| Pair {
                 id,
-                follower: users[*follower as usize],
-                followed: users[*followed as usize],
+                actor: users[*actor as usize],
+                target: users[*target as usize],
             })
             .collect();
-        bulk.add_follows(&rows).await.context("cannot add the follows")?;
+        let added = bulk.add_pairs(table, &rows).await;
+        added.with_context(|| format!("cannot add the {}", table.plural()))?;
         progress.inc(rows.len() as u64);
     }
     Ok(())

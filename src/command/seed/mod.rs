@@ -1,17 +1,20 @@
-//! `rookery seed`: adds generated users, follows and posts.
+//! `rookery seed`: adds generated users, their posts and relationships.
 //!
 //! Followers and posts are distributed as in real networks: few users have most of them. The same
 //! options, including the seed of the random number generator, generate the same graph; only its
-//! times are relative to now. Users are registered in the year before last, and the follows and
-//! posts are of the last year, so each user is older than its follows and posts. The database need
-//! not be empty: generated usernames avoid existing ones.
+//! times are relative to now. Users are registered in the year before last, and everything else is
+//! of the last year, so each user is older than its follows and posts. The database need not be
+//! empty: generated usernames avoid existing ones.
 
 mod demo;
 mod graph;
 mod people;
+mod relationships;
 #[cfg(test)]
 mod tests;
 mod writing;
+
+use std::fmt;
 
 use anyhow::{Context as _, Result, ensure};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -21,10 +24,12 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt as _, SeedableRng as _};
 
 use crate::clock;
-use crate::command::bulk::Bulk;
+use crate::command::bulk::{Bulk, PairTable};
 use crate::command::indexes::IndexSet;
 use crate::command::{indexes, progress};
 use crate::database::Database;
+
+use relationships::Network;
 
 pub use demo::demo;
 
@@ -33,6 +38,9 @@ pub use demo::demo;
 /// It keeps a typing error from filling the disk.
 const MAX_ROWS: u64 = 10_000_000;
 const YEAR: TimeDelta = TimeDelta::days(365);
+
+/// The stream of random numbers for relationships other than follows.
+const RELATIONSHIP_STREAM: u64 = 1;
 
 /// The size of the generated graph.
 #[derive(Args, Clone, Copy, Debug)]
@@ -49,6 +57,27 @@ pub struct SeedOptions {
     #[arg(long, env = "ROOKERY_SEED_POSTS_PER_USER", default_value_t = 20, value_name = "N")]
     pub posts_per_user: u32,
 
+    /// Percentage of the users whose account is protected
+    #[arg(long, env = "ROOKERY_SEED_PROTECTED_PERCENT", default_value_t = 3, value_name = "N")]
+    pub protected_percent: u32,
+
+    /// Number of blocks for 100 users, between users who do not follow each other
+    #[arg(long, env = "ROOKERY_SEED_BLOCKS_PER_100_USERS", default_value_t = 20, value_name = "N")]
+    pub blocks_per_100_users: u32,
+
+    /// Number of requests to follow for 100 users; none without protected users
+    #[arg(
+        long,
+        env = "ROOKERY_SEED_REQUESTS_PER_100_USERS",
+        default_value_t = 20,
+        value_name = "N"
+    )]
+    pub requests_per_100_users: u32,
+
+    /// Number of mutes for 100 users
+    #[arg(long, env = "ROOKERY_SEED_MUTES_PER_100_USERS", default_value_t = 50, value_name = "N")]
+    pub mutes_per_100_users: u32,
+
     /// Seed of the random number generator; the same options generate the same graph
     #[arg(long, env = "ROOKERY_SEED_RNG_SEED", default_value_t = 1, value_name = "SEED")]
     pub rng_seed: u64,
@@ -58,37 +87,75 @@ pub struct SeedOptions {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     pub users: u64,
+    /// Those of the users whose account is protected.
+    pub protected_users: u64,
     pub follows: u64,
     pub posts: u64,
+    pub blocks: u64,
+    pub requests: u64,
+    pub mutes: u64,
+}
+
+impl Summary {
+    fn rows(&self) -> u64 {
+        self.users + self.follows + self.posts + self.blocks + self.requests + self.mutes
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { users, protected_users, follows, posts, blocks, requests, mutes } = self;
+        write!(out, "{users} users ({protected_users} protected), {follows} follows, ")?;
+        write!(out, "{posts} posts, {blocks} blocks, {requests} follow requests, {mutes} mutes")
+    }
 }
 
 /// Adds a generated graph in one transaction.
+///
+/// If too few pairs of users allow a block, a request or a mute, there are fewer than the options
+/// say.
 ///
 /// # Errors
 /// When the options are out of range; any error of the database.
 pub async fn run(db: &Database, options: &SeedOptions, progress: &ProgressBar) -> Result<Summary> {
     let planned = options.plan()?;
-    progress::rows(progress, planned.users + planned.follows + planned.posts);
+    progress::rows(progress, planned.rows());
     let mut rng = ChaCha8Rng::seed_from_u64(options.rng_seed);
+    // A second generator, so that the numbers of other relationships do not change the follows.
+    let mut second_rng = ChaCha8Rng::seed_from_u64(options.rng_seed);
+    second_rng.set_stream(RELATIONSHIP_STREAM);
     let bulk = Bulk::begin(db).await?;
     progress.set_message("users");
     let users = people::add(&bulk, options.users, &mut rng, progress).await?;
+    let protected =
+        relationships::protect(&bulk, &users, planned.protected_users, &mut second_rng).await?;
     let numbers: Vec<u32> = (0..options.users).collect();
     let popular = graph::Ranking::shuffled(&numbers, graph::POPULARITY, &mut rng)?;
     let active = graph::Ranking::shuffled(&numbers, graph::ACTIVITY, &mut rng)?;
     progress.set_message("follows");
     let follows = graph::follows(&active, &popular, planned.follows, &mut rng);
     let indexes = indexes::drop_indexes(&bulk, "follow", IndexSet::All, planned.follows).await?;
-    graph::add(&bulk, &users, &follows, &mut rng, progress).await?;
+    graph::add(&bulk, PairTable::Follow, &users, &follows, &mut rng, progress).await?;
     indexes.recreate(&bulk).await.context("cannot create the indexes of the follows")?;
     progress.set_message("posts");
     let indexes = indexes::drop_indexes(&bulk, "post", IndexSet::All, planned.posts).await?;
     writing::add(&bulk, &users, &active, planned.posts, &mut rng, progress).await?;
     indexes.recreate(&bulk).await.context("cannot create the indexes of the posts")?;
+    progress.set_message("relationships");
+    let network = Network::new(&active, &popular, protected, follows)?;
+    let chosen = network.choose(&planned, &mut second_rng);
+    for (table, pairs) in chosen.tables() {
+        graph::add(&bulk, table, &users, pairs, &mut second_rng, progress).await?;
+    }
     progress.set_message("counts");
     bulk.recount(&users).await.context("cannot set the users' counts")?;
     bulk.commit().await?;
-    Ok(planned)
+    Ok(Summary {
+        blocks: chosen.blocks.len() as u64,
+        requests: chosen.requests.len() as u64,
+        mutes: chosen.mutes.len() as u64,
+        ..planned
+    })
 }
 
 impl SeedOptions {
@@ -101,15 +168,21 @@ impl SeedOptions {
             self.follows_per_user,
             self.users
         );
-        let rows = |table: &str, per_user: u32| {
-            let rows = u64::from(self.users) * u64::from(per_user);
-            ensure!(rows <= MAX_ROWS, "{rows} {table} exceed the maximum of {MAX_ROWS}");
+        ensure!(self.protected_percent <= 100, "--protected-percent must be at most 100");
+        let users = u64::from(self.users);
+        let rows = |kind: &str, rows: u64| {
+            ensure!(rows <= MAX_ROWS, "{rows} {kind} exceed the maximum of {MAX_ROWS}");
             Ok(rows)
         };
+        let per_user = |number: u32| users * u64::from(number);
         Ok(Summary {
-            users: rows("users", 1)?,
-            follows: rows("follows", self.follows_per_user)?,
-            posts: rows("posts", self.posts_per_user)?,
+            users: rows("users", users)?,
+            protected_users: per_user(self.protected_percent) / 100,
+            follows: rows("follows", per_user(self.follows_per_user))?,
+            posts: rows("posts", per_user(self.posts_per_user))?,
+            blocks: rows("blocks", per_user(self.blocks_per_100_users) / 100)?,
+            requests: rows("follow requests", per_user(self.requests_per_100_users) / 100)?,
+            mutes: rows("mutes", per_user(self.mutes_per_100_users) / 100)?,
         })
     }
 }

@@ -7,8 +7,25 @@ use super::*;
 use crate::command::testing::TestDatabase;
 use crate::ids::snowflake;
 
-const OPTIONS: SeedOptions =
-    SeedOptions { users: 200, follows_per_user: 20, posts_per_user: 5, rng_seed: 7 };
+const OPTIONS: SeedOptions = SeedOptions {
+    users: 200,
+    follows_per_user: 20,
+    posts_per_user: 5,
+    protected_percent: 3,
+    blocks_per_100_users: 20,
+    requests_per_100_users: 20,
+    mutes_per_100_users: 50,
+    rng_seed: 7,
+};
+const PLANNED: Summary = Summary {
+    users: 200,
+    protected_users: 6,
+    follows: 4_000,
+    posts: 1_000,
+    blocks: 40,
+    requests: 40,
+    mutes: 100,
+};
 const FOLLOWS: &str = r#"
     SELECT one.username || ' ' || other.username FROM follow
     JOIN "user" AS one ON one.id = follower_id JOIN "user" AS other ON other.id = followed_id
@@ -16,6 +33,18 @@ const FOLLOWS: &str = r#"
 const BODIES: &str = r#"
     SELECT username || ': ' || body FROM post JOIN "user" ON "user".id = author_id
     ORDER BY post.id"#;
+
+const PROTECTED: &str = r#"SELECT username FROM "user" WHERE is_protected ORDER BY id"#;
+
+/// SQL that selects the pairs of a table as usernames, oldest first.
+fn pairs(table: PairTable, actor: &str, target: &str) -> String {
+    let table = table.name();
+    format!(
+        "SELECT one.username || ' ' || other.username FROM {table}
+        JOIN \"user\" AS one ON one.id = {actor} JOIN \"user\" AS other ON other.id = {target}
+        ORDER BY {table}.id"
+    )
+}
 
 async fn seed(database: &TestDatabase, options: &SeedOptions) -> anyhow::Result<Summary> {
     run(&database.db, options, &ProgressBar::hidden()).await
@@ -26,15 +55,55 @@ async fn same_rng_seed_generates_the_same_graph() {
     let (first, second, third) =
         (TestDatabase::new().await, TestDatabase::new().await, TestDatabase::new().await);
     let summary = seed(&first, &OPTIONS).await.unwrap();
-    assert_eq!(summary, Summary { users: 200, follows: 4_000, posts: 1_000 });
+    assert_eq!(summary, PLANNED);
     seed(&second, &OPTIONS).await.unwrap();
     seed(&third, &SeedOptions { rng_seed: 8, ..OPTIONS }).await.unwrap();
-    for sql in [FOLLOWS, BODIES] {
+    let blocks = pairs(PairTable::Block, "blocker_id", "blocked_id");
+    let requests = pairs(PairTable::FollowRequest, "requester_id", "target_id");
+    let mutes = pairs(PairTable::Mute, "muter_id", "muted_id");
+    for sql in [FOLLOWS, BODIES, PROTECTED, blocks.as_str(), requests.as_str(), mutes.as_str()] {
         let rows = first.column(sql).await;
         assert_eq!(rows, second.column(sql).await);
         assert_ne!(rows, third.column(sql).await, "another rng seed");
     }
     first.assert_healthy().await;
+}
+
+#[tokio::test]
+async fn relationships_have_the_planned_numbers_and_change_no_follows_or_posts() {
+    let (database, reference) = (TestDatabase::new().await, TestDatabase::new().await);
+    seed(&database, &OPTIONS).await.unwrap();
+    let without = SeedOptions {
+        protected_percent: 0,
+        blocks_per_100_users: 0,
+        requests_per_100_users: 0,
+        mutes_per_100_users: 0,
+        ..OPTIONS
+    };
+    let expected = Summary { protected_users: 0, blocks: 0, requests: 0, mutes: 0, ..PLANNED };
+    assert_eq!(seed(&reference, &without).await.unwrap(), expected);
+    for sql in [FOLLOWS, BODIES] {
+        assert_eq!(database.column(sql).await, reference.column(sql).await);
+    }
+    assert_eq!(database.column(PROTECTED).await.len(), 6);
+    for (table, count) in [("block", 40), ("follow_request", 40), ("mute", 100)] {
+        assert_eq!(database.count(table).await, count, "{table}");
+        assert_eq!(reference.count(table).await, 0, "{table}");
+    }
+    let wrong_requests = r#"SELECT 'request ' || follow_request.id FROM follow_request
+        JOIN "user" ON "user".id = target_id WHERE NOT is_protected"#;
+    let wrong_requests = database.column(wrong_requests).await;
+    assert!(wrong_requests.is_empty(), "of users who are not protected: {wrong_requests:?}");
+    database.assert_healthy().await;
+    reference.assert_healthy().await;
+}
+
+#[tokio::test]
+async fn without_protected_users_there_are_no_requests() {
+    let database = TestDatabase::new().await;
+    let options = SeedOptions { protected_percent: 0, ..OPTIONS };
+    let summary = seed(&database, &options).await.unwrap();
+    assert_eq!(summary, Summary { protected_users: 0, requests: 0, ..PLANNED });
 }
 
 #[tokio::test]
@@ -83,7 +152,8 @@ async fn concurrent_seeds_are_serialised() {
 #[tokio::test]
 async fn existing_usernames_are_skipped() {
     let (database, reference) = (TestDatabase::new().await, TestDatabase::new().await);
-    let options = SeedOptions { users: 20, follows_per_user: 0, posts_per_user: 0, rng_seed: 1 };
+    let options =
+        SeedOptions { users: 20, follows_per_user: 0, posts_per_user: 0, rng_seed: 1, ..OPTIONS };
     seed(&reference, &options).await.unwrap();
     let names = reference.column(r#"SELECT username FROM "user" ORDER BY id"#).await;
     // An existing user has the username that the second generated user would get.
@@ -101,8 +171,10 @@ async fn existing_usernames_are_skipped() {
 #[tokio::test]
 async fn every_user_can_follow_all_others() {
     let database = TestDatabase::new().await;
-    seed(&database, &SeedOptions { users: 30, follows_per_user: 29, ..OPTIONS }).await.unwrap();
+    let all = SeedOptions { users: 30, follows_per_user: 29, protected_percent: 50, ..OPTIONS };
+    let summary = seed(&database, &all).await.unwrap();
     assert_eq!(database.count("follow").await, 30 * 29);
+    assert_eq!((summary.blocks, summary.requests, summary.mutes), (0, 0, 15));
     database.assert_healthy().await;
     let single = SeedOptions { users: 1, follows_per_user: 0, ..OPTIONS };
     seed(&TestDatabase::new().await, &single).await.unwrap();
@@ -117,6 +189,8 @@ async fn options_out_of_range_are_rejected() {
         (SeedOptions { users: 10_000_001, ..OPTIONS }, "10000001 users exceed the maximum"),
         (SeedOptions { users: 5_000_000, ..OPTIONS }, "100000000 follows exceed the maximum"),
         (SeedOptions { posts_per_user: u32::MAX, ..OPTIONS }, "posts exceed the maximum"),
+        (SeedOptions { protected_percent: 101, ..OPTIONS }, "must be at most 100"),
+        (SeedOptions { mutes_per_100_users: u32::MAX, ..OPTIONS }, "mutes exceed the maximum"),
     ] {
         let error = seed(&database, &options).await.unwrap_err().to_string();
         assert!(error.contains(message), "{error}");

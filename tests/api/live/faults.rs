@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use indicatif::ProgressBar;
 use rookery::command::import::edge_list::EdgeListOptions;
-use rookery::command::import::follows;
+use rookery::command::import::pairs::{self, PairKind};
 use sea_orm::ConnectionTrait as _;
 use serde_json::json;
 
@@ -102,7 +102,9 @@ async fn a_stream_shows_posts_of_users_followed_by_an_import() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(&file, text).unwrap();
         let (database, options) = (app.database(), EdgeListOptions::default());
-        follows::run(database, file.path(), &options, &ProgressBar::hidden()).await.unwrap();
+        pairs::run(database, PairKind::Follow, file.path(), &options, &ProgressBar::hidden())
+            .await
+            .unwrap();
     };
     import("2 1\n").await;
     let (u1, u2) = (app.imported("u1").await, app.imported("u2").await);

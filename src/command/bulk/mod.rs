@@ -3,7 +3,10 @@
 //! A statement writes thousands of rows, which are bound as one JSON array, so its text is the same
 //! for any number of rows. Only [`Bulk::add`], for rows of any table, binds each value. The
 //! transaction excludes other writers (`Database::begin_exclusive`), so that the counts that it
-//! stores are those at its commit.
+//! stores are those at its commit. `pairs` has the statements about follows, requests, blocks and
+//! mutes.
+
+mod pairs;
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
@@ -19,6 +22,9 @@ use crate::clock;
 use crate::database::{Database, Engine, WriteTransaction, max_id_sql};
 use crate::ids::snowflake;
 
+pub(super) use pairs::REQUEST_OF_FOLLOW;
+pub use pairs::{Pair, PairTable};
+
 /// Maximum number of rows of one statement.
 pub const ROWS_PER_STATEMENT: usize = 4096;
 
@@ -26,10 +32,6 @@ pub const ROWS_PER_STATEMENT: usize = 4096;
 ///
 /// SQLite reads a negative number as KiB, and a positive number as pages.
 const CACHE_SIZE: i64 = -64 * 1024;
-
-/// A request to follow of a user who follows already.
-pub(super) const REQUEST_OF_FOLLOW: &str = "EXISTS (SELECT 1 FROM follow \
-    WHERE follower_id = requester_id AND followed_id = target_id)";
 
 /// The largest sequence number of an id, 8191: sequence numbers have 13 bits.
 const MAX_SEQUENCE: u16 = (1 << 13) - 1;
@@ -57,14 +59,6 @@ pub struct User {
     pub display_name: Option<String>,
     pub about_me: Option<String>,
     pub password_hash: Option<String>,
-}
-
-/// A follow to add.
-#[derive(Clone, Copy, Debug)]
-pub struct Follow {
-    pub id: i64,
-    pub follower: i64,
-    pub followed: i64,
 }
 
 /// A post to add. The time of creation is the timestamp of `id`.
@@ -142,44 +136,14 @@ impl<'a> Bulk<'a> {
         self.execute(&add, [rows]).await.map(drop)
     }
 
-    pub async fn add_follows(&self, follows: &[Follow]) -> Result<(), DbErr> {
-        self.execute(&self.add_follows_sql(), [follow_rows(follows)?]).await.map(drop)
-    }
-
-    /// Adds the follows that do not exist yet, and returns their number.
-    ///
-    /// A follow between users of whom one blocks the other is not added.
-    pub async fn add_new_follows(&self, follows: &[Follow]) -> Result<u64, DbErr> {
-        let (follower, followed) = ("value ->> 1", "value ->> 2");
-        let is_blocked = |blocker, blocked| {
-            format!(
-                "EXISTS (SELECT 1 FROM block WHERE blocker_id = CAST({blocker} AS bigint) \
-                 AND blocked_id = CAST({blocked} AS bigint))"
-            )
-        };
-        let add = format!(
-            "{} WHERE NOT {} AND NOT {} ON CONFLICT (follower_id, followed_id) DO NOTHING",
-            self.add_follows_sql(),
-            is_blocked(follower, followed),
-            is_blocked(followed, follower)
-        );
-        self.execute(&add, [follow_rows(follows)?]).await
-    }
-
-    /// Deletes the requests to follow whose follow exists.
-    pub async fn delete_accepted_requests(&self) -> Result<(), DbErr> {
-        let delete = format!("DELETE FROM follow_request WHERE {REQUEST_OF_FOLLOW}");
-        self.execute(&delete, []).await.map(drop)
-    }
-
-    fn add_follows_sql(&self) -> String {
-        format!(
-            "INSERT INTO follow (id, follower_id, followed_id)
-            SELECT CAST(value ->> 0 AS bigint), CAST(value ->> 1 AS bigint),
-                CAST(value ->> 2 AS bigint)
-            FROM {}",
-            self.engine().unnest_json("item")
-        )
+    /// Protects the accounts of these users, who have no posts yet.
+    pub async fn protect_users(&self, users: &[i64]) -> Result<(), DbErr> {
+        let is_listed = self.engine().in_list_sql("id", 1);
+        let protect = format!(r#"UPDATE "user" SET is_protected = true WHERE {is_listed}"#);
+        for users in users.chunks(ROWS_PER_STATEMENT) {
+            self.execute(&protect, [self.engine().bind_ids(users.iter().copied())]).await?;
+        }
+        Ok(())
     }
 
     pub async fn add_posts(&self, posts: &[Post<'_>]) -> Result<(), DbErr> {
@@ -359,10 +323,6 @@ pub fn json<T: Serialize>(rows: impl IntoIterator<Item = T>) -> Result<Value, Db
     let written = serde_json::Serializer::new(&mut text).collect_seq(rows);
     written.map_err(|error| DbErr::Json(error.to_string()))?;
     String::from_utf8(text).map(Value::from).map_err(|error| DbErr::Json(error.to_string()))
-}
-
-fn follow_rows(follows: &[Follow]) -> Result<Value, DbErr> {
-    json(follows.iter().map(|follow| (follow.id, follow.follower, follow.followed)))
 }
 
 /// The timestamp of an id, in the format of the entities.
