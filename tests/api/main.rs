@@ -23,6 +23,7 @@ mod instances;
 mod limits;
 mod live;
 mod loaders;
+mod model;
 mod mute;
 mod node;
 mod outage;
