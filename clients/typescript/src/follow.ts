@@ -2,10 +2,12 @@ import type { ApolloClient } from '@apollo/client'
 import { graphql } from './gql'
 import type { FollowMutation, UnfollowMutation, UserBy } from './gql/graphql'
 import { prepend, remove } from './pages'
+import { evictLists } from './relationship'
 import { FollowersPage, FollowingPage } from './users'
 
 // The cache finds the users and the relationship by their ids, and updates every component that
-// shows them. It cannot know which lists have a new entry: `update` inserts the edges.
+// shows them. It cannot know which lists have a new entry: `update` inserts the edges. A request to
+// follow a protected user has no edges.
 const Follow = graphql(`
   mutation Follow($user: UserBy!) {
     follow(user: $user) {
@@ -14,6 +16,7 @@ const Follow = graphql(`
         id
         followersCount
         viewerIsFollowing
+        viewerCanSee
       }
       follower {
         id
@@ -55,6 +58,7 @@ const Unfollow = graphql(`
         id
         followersCount
         viewerIsFollowing
+        viewerCanSee
       }
       follower {
         id
@@ -82,7 +86,7 @@ export async function follow(client: ApolloClient, user: UserBy): Promise<Follow
     update(cache, { data }) {
       if (!data?.follow.changed) return
       const { user, follower, followerEdge, followingEdge } = data.follow
-      if (!user || !follower || !followerEdge || !followingEdge) return
+      if (!user || !follower || !followerEdge || !followingEdge) return evictLists(cache)
       cache.updateFragment(
         { from: user, ...followers },
         (cached) => cached && { ...cached, followers: prepend(cached.followers, followerEdge) },
@@ -104,6 +108,7 @@ export async function unfollow(client: ApolloClient, user: UserBy): Promise<Unfo
       if (!data?.unfollow.changed) return
       const { user, follower } = data.unfollow
       if (!user || !follower) return
+      evictLists(cache)
       cache.updateFragment(
         { from: user, ...followers },
         (cached) => cached && { ...cached, followers: remove(cached.followers, follower.id) },

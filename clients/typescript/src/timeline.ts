@@ -9,6 +9,7 @@ import type {
   TimelinePageFragment,
 } from './gql/graphql'
 import { withEdges } from './pages'
+import { evictLists } from './relationship'
 
 export type TimelineEvent = TimelineEventsSubscription['timelineEvents']
 type Edge = TimelinePageFragment['timeline']['edges'][number]
@@ -141,6 +142,14 @@ const TimelineEvents = graphql(`
       ... on TimelinePostRemoved {
         postId
       }
+      ... on TimelineReset {
+        user {
+          id
+          followersCount
+          viewerCanSee
+          ...FollowButton
+        }
+      }
       ... on StreamLagged {
         resumeAfter
       }
@@ -223,6 +232,8 @@ async function apply(client: ApolloClient, userId: string, event: TimelineEvent)
     case 'StreamLagged':
       return event.resumeAfter ?? (await readTimeline(client)).streamCursor
     case 'TimelineReset':
+      // The user may have accepted a request. The cache has the new `followState` from the event.
+      evictLists(cache)
       return (await readTimeline(client)).streamCursor
   }
 }

@@ -31,6 +31,8 @@ export const UserProfile = graphql(`
     id
     username
     displayName
+    isProtected
+    viewerCanSee
     followersCount
     followingCount
     ...FollowButton

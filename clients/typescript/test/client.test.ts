@@ -12,6 +12,14 @@ import type {
 } from '../src/gql/graphql'
 import { explain, Problem } from '../src/problems'
 import {
+  AcceptFollowRequest,
+  Block,
+  changeRelationship,
+  Mute,
+  PrivateLists,
+  protect,
+} from '../src/relationship'
+import {
   createPost,
   deletePost,
   editPost,
@@ -22,7 +30,14 @@ import {
   TimelinePage,
   watchTimeline,
 } from '../src/timeline'
-import { Followers, FollowersPage, UserRow } from '../src/users'
+import {
+  FollowButton,
+  Followers,
+  FollowersPage,
+  Profile,
+  UserProfile,
+  UserRow,
+} from '../src/users'
 import { connect, dropSockets, newUser, testIdsOnly, type User } from './support'
 
 const john = await newUser('john')
@@ -216,7 +231,99 @@ test('live timeline with an invalid token', async (t) => {
   })
 })
 
+test('protected accounts, blocks and mutes', async (t) => {
+  const ada = await newUser('ada')
+  const toAda = { id: ada.id }
+  await createPost(ada.client, 'for followers')
+  const { user: adasUser } = await protect(ada.client, true)
+  await t.test('an account can be protected', () => {
+    assert.equal(adasUser?.isProtected, true)
+  })
+
+  const profile = { query: Profile, variables: { by: toAda } }
+  await Promise.all([john.client.query(profile), privateLists(john)])
+  const cached = () => {
+    const user = getFragmentData(UserProfile, john.client.readQuery(profile)?.user)
+    assert(user)
+    const { viewerRelationship } = getFragmentData(FollowButton, user)
+    return [viewerRelationship?.followState, user.viewerCanSee, user.followersCount]
+  }
+  const request = await follow(john.client, toAda)
+  await t.test('a follow of a protected user is a request', () => {
+    assert.deepEqual([request.changed, request.userErrors, request.followerEdge], [true, [], null])
+  })
+  await t.test('a request changes the cached button, and neither the count nor the access', () => {
+    assert.deepEqual(cached(), ['REQUESTED', false, 0])
+  })
+  await t.test('both users have the request in their lists', async () => {
+    assert.deepEqual(await privateLists(john), [[], [ada.username], [], []])
+    assert.deepEqual(await privateLists(ada), [[john.username], [], [], []])
+  })
+
+  const { userId, streamCursor } = await readTimeline(john.client)
+  const stop = new Subject<void>()
+  t.after(() => stop.next())
+  const events = watchTimeline(john.client, userId, streamCursor).pipe(
+    takeUntil(stop),
+    shareReplay(),
+  )
+  const nth = async (count: number) =>
+    (await firstValueFrom(events.pipe(take(count), toArray(), timeout(10_000)))).at(-1)?.__typename
+  const accepted = await changeRelationship(ada.client, AcceptFollowRequest, { id: john.id })
+  await t.test('the user accepts the request', () => {
+    assert.deepEqual([accepted.changed, accepted.relationship?.followedBy], [true, true])
+  })
+  await t.test("the acceptance resets the follower's timeline", async () => {
+    assert.equal(await nth(1), 'TimelineReset')
+  })
+  await t.test("the follower's cached button shows the follow", () => {
+    assert.deepEqual(cached(), ['FOLLOWING', true, 1])
+  })
+  await t.test("the follower's timeline has the earlier posts", () => {
+    assert(cachedBodies(john).includes('for followers'))
+  })
+  await t.test('the request has left both lists', async () => {
+    assert.deepEqual(await privateLists(john), [[], [], [], []])
+    assert.deepEqual(await privateLists(ada), [[], [], [], []])
+  })
+
+  const muted = await changeRelationship(john.client, Mute, toAda)
+  await t.test('a mute keeps the follow', () => {
+    assert.deepEqual([muted.relationship?.muting, cached()], [true, ['FOLLOWING', true, 1]])
+  })
+  await t.test('a mute removes the posts from the cached timeline', async () => {
+    assert.equal(await nth(2), 'TimelineReset')
+    assert(!cachedBodies(john).includes('for followers'))
+  })
+  await t.test('the muted user is in the list of mutes', async () => {
+    assert.deepEqual(await privateLists(john), [[], [], [], [ada.username]])
+  })
+
+  const blocked = await changeRelationship(ada.client, Block, { id: john.id })
+  await t.test('a block ends the follow', () => {
+    const { blocking, followedBy } = blocked.relationship ?? {}
+    assert.deepEqual([blocking, followedBy, blocked.viewer?.user.followersCount], [true, false, 0])
+  })
+  await t.test('the blocked user is in the list of blocks', async () => {
+    assert.deepEqual(await privateLists(ada), [[], [], [john.username], []])
+  })
+  const refused = await follow(john.client, toAda)
+  const [problem] = getFragmentData(Problem, refused.userErrors)
+  await t.test('a follow despite a block returns a BlockedError', () => {
+    assert.deepEqual([problem?.__typename, problem?.code], ['BlockedError', 'BLOCKED'])
+  })
+})
+
 testIdsOnly()
+
+/** The usernames in the viewer's lists: received requests, sent requests, blocks and mutes. */
+async function privateLists({ client }: User): Promise<string[][]> {
+  const { viewer } = (await client.query({ query: PrivateLists })).data
+  assert(viewer)
+  const { followRequests, sentFollowRequests, blockedUsers, mutedUsers } = viewer
+  const lists = [followRequests, sentFollowRequests, blockedUsers, mutedUsers]
+  return lists.map(({ edges }) => edges.map(({ node }) => node.username))
+}
 
 /** Reads all followers, two at a time. `flags`: each page's `hasPreviousPage` and `hasNextPage`. */
 async function readPages({ username }: User, direction: 'forwards' | 'backwards') {
