@@ -81,8 +81,17 @@ async function register(name) {
 }
 async function follow({ token }, { username }) {
   const mutation = `mutation ($username: String!) {
-    follow(user: {username: $username}) { userErrors { message } } }`;
+    follow(user: {username: $username}) { userErrors { __typename message } } }`;
   return (await execute(token, mutation, { username })).follow.userErrors;
+}
+// Other mutations of the relationship with a user: `acceptFollowRequest` and `block`.
+async function change(field, { token }, { username }) {
+  const mutation = `mutation ($username: String!) {
+    ${field}(user: {username: $username}) { changed } }`;
+  assert((await execute(token, mutation, { username }))[field].changed);
+}
+async function protect({ token }) {
+  await execute(token, "mutation { updateProfile(input: {isProtected: true}) { user { id } } }");
 }
 async function createPost({ token }, body) {
   const mutation = "mutation ($body: String!) { createPost(input: {body: $body}) { post { id } } }";
@@ -183,6 +192,8 @@ const john = { username: `john_${suffix}` };
 const susan = await register("susan");
 const mary = await register("mary");
 const david = await register("david");
+const kate = await register("kate");
+const paul = await register("paul");
 const followers = []; // newest first
 for (const n of [1, 2, 3, 4, 5]) {
   const follower = await register(`f${n}`);
@@ -264,14 +275,13 @@ describe("follow", () => {
   test("opening mary's profile sends one query", () =>
     sends(() => openProfile(mary), ["ProfileQuery"]));
 
-  test("following a user whom john has followed elsewhere sends one mutation", async () => {
-    await follow(john, mary);
-    await sends(() => click(`Follow ${mary.username}`), ["FollowButtonFollowMutation"]);
-  });
+  test("a follow from another client of john takes no request", () =>
+    sends(() => follow(john, mary), []));
 
-  test("following a followed user shows no error", () => shows(alerts, []));
+  test("the stream changes the button", () =>
+    shows(() => button(`Unfollow ${mary.username}`).count(), 1));
 
-  test("following a followed user counts once", () =>
+  test("the stream increases mary's count of followers", () =>
     shows(counts(profile(mary)), { Posts: 0, Following: 0, Followers: 1 }));
 
   test("opening david's profile sends one query", () =>
@@ -416,6 +426,118 @@ describe("live events", () => {
     sends(() => click(`Unfollow ${susan.username}`), ["FollowButtonUnfollowMutation"]));
 
   test("all of them change to Follow", () => shows(buttons, [expectedButtons(), 0]));
+});
+
+describe("protected accounts", () => {
+  const note = () => page.getByText(`Only followers see the posts and lists of`).count();
+  const requests = () =>
+    page.getByRole("list", { name: "Follow requests" }).getByRole("link").allTextContents();
+
+  test("the profile of a protected user shows a note in place of the lists", async () => {
+    await createPost(kate, "For followers of kate");
+    await protect(kate);
+    await sends(() => openProfile(kate), ["ProfileQuery"]);
+    await shows(note, 1);
+  });
+
+  test("asking to follow sends one mutation", () =>
+    sends(() => click(`Ask to follow ${kate.username}`), ["FollowButtonFollowMutation"]));
+
+  test("the button offers to withdraw the request", () =>
+    shows(() => button(`Withdraw request to ${kate.username}`).count(), 1));
+
+  test("a request changes no count and no access", async () => {
+    await shows(counts(profile(kate)), { Posts: 1, Following: 0, Followers: 0 });
+    await shows(note, 1);
+  });
+
+  test("withdrawing the request and asking again sends two mutations", async () => {
+    const act = async () => {
+      await click(`Withdraw request to ${kate.username}`);
+      await click(`Ask to follow ${kate.username}`);
+    };
+    await sends(act, ["FollowButtonUnfollowMutation", "FollowButtonFollowMutation"]);
+  });
+
+  test("after the acceptance, the page reads the profile again", () =>
+    sends(() => change("acceptFollowRequest", kate, john), ["ProfileQuery"]));
+
+  test("the button changes to Unfollow", () =>
+    shows(() => button(`Unfollow ${kate.username}`).count(), 1));
+
+  test("the profile shows the list of followers in place of the note", async () => {
+    await shows(followersList, [john.username]);
+    await shows(note, 0);
+  });
+
+  test("the timeline shows the earlier posts of the protected user", async () => {
+    await click("Your timeline has changed. Show it.");
+    await shows(async () => (await timeline()).includes("For followers of kate"), true);
+  });
+
+  test("protecting john's account sends one mutation", () =>
+    sends(() => click("Protect my account"), ["ProtectButtonMutation"]));
+
+  test("the button offers to end the protection", () =>
+    shows(() => button("End protection").count(), 1));
+
+  test("a request to follow john is in his list after a reload", async () => {
+    await follow(mary, john);
+    await page.reload();
+    await shows(requests, [mary.username]);
+  });
+
+  test("accepting the request sends one mutation", () =>
+    sends(() => click("Accept"), ["FollowRequestsAcceptMutation"]));
+
+  test("the request leaves the list, and john has a follower", async () => {
+    await shows(requests, []);
+    await shows(counts(you), { Posts: 1, Following: 2, Followers: 1 });
+  });
+});
+
+describe("blocks and mutes", () => {
+  const hint = "Your timeline has changed. Show it.";
+  const sees = async () => (await timeline()).includes("For followers of kate");
+
+  test("muting kate sends one mutation", () =>
+    sends(() => click("Mute"), ["RelationshipButtonsMuteMutation"]));
+
+  test("the timeline loses the posts of the muted user", async () => {
+    await click(hint);
+    await shows(sees, false);
+  });
+
+  test("a mute keeps the follow", () =>
+    shows(() => button(`Unfollow ${kate.username}`).count(), 1));
+
+  test("unmuting kate sends one mutation", () =>
+    sends(() => click("Unmute"), ["RelationshipButtonsUnmuteMutation"]));
+
+  test("the timeline has the posts again", async () => {
+    await click(hint);
+    await shows(sees, true);
+  });
+
+  test("blocking kate sends one mutation", () =>
+    sends(() => click("Block"), ["RelationshipButtonsBlockMutation"]));
+
+  test("the block ends the follow and removes the follow button", async () => {
+    await shows(counts(you), { Posts: 1, Following: 1, Followers: 1 });
+    await shows(() => profile(kate).getByRole("button").allTextContents(), ["Unblock", "Mute"]);
+  });
+
+  test("unblocking kate sends one mutation", () =>
+    sends(() => click("Unblock"), ["RelationshipButtonsUnblockMutation"]));
+
+  test("following a user who has blocked john shows the message of the user error", async () => {
+    await openProfile(paul);
+    await change("block", paul, john);
+    await sends(() => click(`Follow ${paul.username}`), ["FollowButtonFollowMutation"]);
+    const [{ __typename, message }] = await follow(john, paul);
+    assert.equal(__typename, "BlockedError");
+    await shows(alerts, [message]);
+  });
 });
 
 describe("logout", () => {

@@ -1,26 +1,32 @@
 import { useState } from "react";
 import { ConnectionHandler, graphql, useFragment, useMutation } from "react-relay";
 import type { RecordSourceProxy } from "relay-runtime";
-import type { FollowButton_user$key } from "./__generated__/FollowButton_user.graphql";
+import type { FollowButton_user$data, FollowButton_user$key } from "./__generated__/FollowButton_user.graphql";
 import type { FollowButtonFollowMutation } from "./__generated__/FollowButtonFollowMutation.graphql";
 import type { FollowButtonUnfollowMutation } from "./__generated__/FollowButtonUnfollowMutation.graphql";
 import { Errors } from "./Errors";
 
+type FollowState = NonNullable<FollowButton_user$data["viewerRelationship"]>["followState"];
 type UserErrors = FollowButtonFollowMutation["response"]["follow"]["userErrors"];
 
 /**
- * Follows and unfollows. Both payloads have both users with their counts, so the response updates
- * every button and count on the page without another request.
+ * Follows and unfollows, and makes and withdraws requests to follow. Both payloads have both users
+ * with their counts, so the response updates every button and count on the page without another
+ * request.
  */
 export function FollowButton({ user }: { user: FollowButton_user$key }) {
   const [errors, setErrors] = useState<UserErrors>([]);
-  const { id, username, viewerCanFollow, viewerIsFollowing } = useFragment(
+  const { id, username, isProtected, viewerCanFollow, viewerRelationship } = useFragment(
     graphql`
       fragment FollowButton_user on User {
         id
         username
+        isProtected
         viewerCanFollow
-        viewerIsFollowing
+        viewerRelationship {
+          id
+          followState
+        }
       }
     `,
     user,
@@ -95,16 +101,31 @@ export function FollowButton({ user }: { user: FollowButton_user$key }) {
     });
   }
 
-  if (!viewerCanFollow) return null;
+  // The text of the button, its name for screen readers, and what it does.
+  function actionOf(followState: FollowState) {
+    switch (followState) {
+      case "FOLLOWING":
+        return { text: "Unfollow", name: `Unfollow ${username}`, onClick: onUnfollow };
+      case "REQUESTED":
+        return { text: "Withdraw request", name: `Withdraw request to ${username}`, onClick: onUnfollow };
+      default:
+        return isProtected
+          ? { text: "Ask to follow", name: `Ask to follow ${username}`, onClick: onFollow }
+          : { text: "Follow", name: `Follow ${username}`, onClick: onFollow };
+    }
+  }
+
+  if (!viewerCanFollow || !viewerRelationship) return null;
+  const { text, name, onClick } = actionOf(viewerRelationship.followState);
   return (
     <>
       <button
-        className={viewerIsFollowing ? "follow on" : "follow"}
-        aria-label={`${viewerIsFollowing ? "Unfollow" : "Follow"} ${username}`}
+        className={onClick === onUnfollow ? "follow on" : "follow"}
+        aria-label={name}
         disabled={isFollowing || isUnfollowing}
-        onClick={viewerIsFollowing ? onUnfollow : onFollow}
+        onClick={onClick}
       >
-        {viewerIsFollowing ? "Unfollow" : "Follow"}
+        {text}
       </button>
       <Errors errors={errors} />
     </>

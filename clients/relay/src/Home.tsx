@@ -3,7 +3,9 @@ import { graphql, useMutation, usePreloadedQuery, useQueryLoader, type Preloaded
 import type { HomeLogoutMutation } from "./__generated__/HomeLogoutMutation.graphql";
 import type { HomeQuery } from "./__generated__/HomeQuery.graphql";
 import { ErrorBoundary } from "./ErrorBoundary";
+import { FollowRequests } from "./FollowRequests";
 import { Profile } from "./Profile";
+import { ProtectButton } from "./ProtectButton";
 import { Timeline } from "./Timeline";
 import { useHash } from "./useHash";
 import { UserCard } from "./UserCard";
@@ -13,8 +15,10 @@ const homeQuery = graphql`
     viewer @required(action: THROW) {
       user {
         ...UserCard_user
+        ...ProtectButton_user
         ...Timeline_user
       }
+      ...FollowRequests_viewer
     }
   }
 `;
@@ -33,7 +37,8 @@ export function Home({ onSignOut }: { onSignOut: () => void }) {
 }
 
 function Columns({ query, onReload }: { query: PreloadedQuery<HomeQuery>; onReload: () => void }) {
-  const { user } = usePreloadedQuery<HomeQuery>(homeQuery, query).viewer;
+  const { viewer } = usePreloadedQuery<HomeQuery>(homeQuery, query);
+  const { user } = viewer;
   const username = useHash();
   return (
     <div className="columns">
@@ -44,6 +49,8 @@ function Columns({ query, onReload }: { query: PreloadedQuery<HomeQuery>; onRelo
       <aside>
         <section aria-label="You">
           <UserCard user={user} />
+          <ProtectButton user={user} />
+          <FollowRequests viewer={viewer} />
         </section>
         {username && (
           <ErrorBoundary key={username}>

@@ -8,6 +8,8 @@ export function UserCard({ user }: { user: UserCard_user$key }) {
       fragment UserCard_user on User {
         username
         displayName
+        isProtected
+        viewerCanSee
         postsCount
         followingCount
         followersCount
@@ -20,6 +22,7 @@ export function UserCard({ user }: { user: UserCard_user$key }) {
     <div className="card">
       <h2>
         <a href={`#${data.username}`}>{data.displayName ?? data.username}</a>
+        {data.isProtected && <span className="quiet">protected</span>}
         <FollowButton user={data} />
       </h2>
       <dl>

@@ -30,6 +30,11 @@ const subscription = graphql`
       ... on TimelinePostRemoved {
         postId @deleteEdge(connections: $connections)
       }
+      ... on TimelineReset {
+        user {
+          ...UserCard_user
+        }
+      }
       ... on StreamLagged {
         resumeAfter
       }
