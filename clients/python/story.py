@@ -89,6 +89,26 @@ async def read_backwards(reader: Client, susan: UserBy) -> Pages:
     return Pages(backwards, flags, page.total_count)
 
 
+class PrivateLists(NamedTuple):
+    """The usernames in the lists that only the viewer can read."""
+
+    received: list[str]
+    sent: list[str]
+    blocked: list[str]
+    muted: list[str]
+
+
+async def read_private_lists(reader: Client) -> PrivateLists:
+    viewer = await reader.private_lists()
+    assert viewer
+    return PrivateLists(
+        received=[edge.node.username for edge in viewer.follow_requests.edges],
+        sent=[edge.node.username for edge in viewer.sent_follow_requests.edges],
+        blocked=[edge.node.username for edge in viewer.blocked_users.edges],
+        muted=[edge.node.username for edge in viewer.muted_users.edges],
+    )
+
+
 async def listen(reader: Client, after: str, arrived: asyncio.Queue[Posted]) -> None:
     """Puts new posts of the timeline into the queue. Cancelling the task closes the WebSocket."""
     async for event in reader.timeline_events(after=after):

@@ -8,8 +8,17 @@ from contextlib import AsyncExitStack
 from typing import NamedTuple
 
 import pytest
-from rookery import Client, Posted, TimelineReason, UserBy, UserErrorCode
-from story import connect, create_post, listen, read_backwards, read_forwards, register
+from rookery import Client, FollowState, Posted, TimelineReason, UserBy, UserErrorCode
+from story import (
+    PrivateLists,
+    connect,
+    create_post,
+    listen,
+    read_backwards,
+    read_forwards,
+    read_private_lists,
+    register,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -106,6 +115,53 @@ async def test_pages_list_all_followers_in_both_directions(
     backwards = await read_backwards(john.client, susan.by)
     assert backwards.usernames == forwards.usernames[::-1]
     assert backwards.flags == [(True, False), (True, True), (False, True)]
+
+
+async def test_a_protected_user_accepts_a_request(john: User, susan: User) -> None:
+    post = await create_post(susan.client, "For followers.")
+    protect = await susan.client.protect(True)
+    assert protect.user and protect.user.is_protected and not protect.user_errors
+
+    follow = await john.client.follow(susan.by)
+    assert follow.changed and follow.relationship and follow.user
+    assert follow.relationship.follow_state == FollowState.REQUESTED
+    assert follow.user.followers_count == 0
+    susans = await john.client.posts(susan.by)
+    assert susans and not susans.viewer_can_see and not susans.posts.nodes
+    assert (await read_private_lists(john.client)).sent == [susan.by.username]
+    assert (await read_private_lists(susan.client)).received == [john.by.username]
+
+    accept = await susan.client.accept_follow_request(john.by)
+    assert accept.changed and accept.relationship and accept.relationship.followed_by
+    susans = await john.client.posts(susan.by)
+    assert susans and susans.viewer_can_see and susans.posts.nodes == [post]
+    for user in john, susan:
+        assert await read_private_lists(user.client) == PrivateLists([], [], [], [])
+
+    # The request no longer exists, and the follow does.
+    accept = await susan.client.accept_follow_request(john.by)
+    assert not accept.changed and not accept.user_errors
+
+
+async def test_a_mute_changes_the_timeline_and_a_block_ends_the_follow(
+    john: User, susan: User
+) -> None:
+    await john.client.follow(susan.by)
+    await create_post(susan.client, "The dawn chorus started at 4:12 today.")
+    mute = await john.client.mute(susan.by)
+    assert mute.relationship and mute.relationship.muting
+    assert mute.relationship.follow_state == FollowState.FOLLOWING
+    viewer = await john.client.timeline(first=10)
+    assert viewer and not viewer.user.timeline.edges
+    assert (await read_private_lists(john.client)).muted == [susan.by.username]
+
+    block = await susan.client.block(john.by)
+    assert block.relationship and block.relationship.blocking
+    assert not block.relationship.followed_by
+    assert (await read_private_lists(susan.client)).blocked == [john.by.username]
+    follow = await john.client.follow(susan.by)
+    errors = [(error.typename__, error.code) for error in follow.user_errors]
+    assert errors == [("BlockedError", UserErrorCode.BLOCKED)]
 
 
 async def test_the_timeline_has_own_and_followed_posts_newest_first(
