@@ -190,7 +190,19 @@ test('the page loads and shows the query of its first tab', LIMIT, async () => {
 const squeeze = (text) => text.replaceAll('`', '').replace(/\s+/g, ' ');
 /** The first paragraph of a description. */
 const summary = (description) => squeeze(description.split('\n\n')[0]);
-const tabs = ['Register', 'LogIn', 'Follow', 'Post', 'Timeline', 'Followers', 'Live'];
+const tabs = [
+  'Register',
+  'LogIn',
+  'Follow',
+  'Post',
+  'Timeline',
+  'Followers',
+  'Live',
+  'Protect',
+  'Accept',
+  'Mute',
+  'Block',
+];
 test('the page opens the tabs in order', LIMIT, async () => {
   assert.deepEqual(await page.locator('.graphiql-tab-button').allInnerTexts(), tabs);
 });
@@ -317,6 +329,42 @@ test('the stop button ends the subscription', LIMIT, async () => {
   await createPost(john, 'No client is subscribed.');
   await sleep(500);
   assert(!(await read(result)).includes('No client'));
+});
+
+test('Protect protects the account, and lists a request to follow', LIMIT, async () => {
+  await open('Protect');
+  const first = (await data()).updateProfile;
+  assert.deepEqual([first.user.isProtected, first.userErrors], [true, []]);
+  await execute('mutation { follow(user: {username: "ada"}) { changed } }', { token: john });
+  const { viewer } = (await data()).updateProfile;
+  assert.deepEqual(
+    viewer.followRequests.edges.map(({ node }) => node.username),
+    ['john'],
+  );
+});
+
+test('Accept makes the request a follow', LIMIT, async () => {
+  await open('Accept');
+  const { changed, relationship } = (await data()).acceptFollowRequest;
+  assert.deepEqual(
+    [changed, relationship.followedBy, relationship.requestedBy],
+    [true, true, false],
+  );
+});
+
+test('Mute keeps the follow', LIMIT, async () => {
+  await open('Mute');
+  const { relationship, viewer } = (await data()).mute;
+  assert.deepEqual([relationship.muting, relationship.followState], [true, 'FOLLOWING']);
+  assert.equal(viewer.mutedUsers.edges[0].node.username, 'john');
+});
+
+test('Block ends the follows in both directions', LIMIT, async () => {
+  await open('Block');
+  const { relationship, viewer } = (await data()).block;
+  const { blocking, followState, followedBy } = relationship;
+  assert.deepEqual([blocking, followState, followedBy], [true, 'NOT_FOLLOWING', false]);
+  assert.equal(viewer.blockedUsers.edges[0].node.username, 'john');
 });
 
 test('a token in the Headers pane overrides the token of the page', LIMIT, async () => {

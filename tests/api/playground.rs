@@ -9,7 +9,7 @@ use crate::support::app::TestApp;
 #[tokio::test]
 async fn the_documents_of_all_tabs_succeed_in_order() {
     let app = TestApp::new().await;
-    app.register("john").await;
+    let john = app.register("john").await;
     let mut client = app.anonymous();
     let mut payloads: Vec<Value> = vec![];
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("web/src/tabs");
@@ -24,6 +24,10 @@ async fn the_documents_of_all_tabs_succeed_in_order() {
             assert_eq!(events.next().await["edge"]["node"]["id"], post);
             continue;
         }
+        if tab.ends_with("09-accept.graphql") {
+            let request = "follow(user: {username: \"ada\"}) { relationship { followState } }";
+            assert_eq!(john.mutate(request).await["relationship"]["followState"], "REQUESTED");
+        }
         let data = client.run(&document, json!({})).await;
         let (name, payload) = data.as_object().unwrap().iter().next().unwrap();
         if let Some(errors) = payload.get("userErrors") {
@@ -34,8 +38,15 @@ async fn the_documents_of_all_tabs_succeed_in_order() {
         }
         payloads.push(payload.clone());
     }
-    let [_, _, follow, post, viewer, user] = payloads.as_slice() else { panic!("{payloads:#?}") };
+    let [_, _, follow, post, viewer, user, protect, accept, mute, block] = payloads.as_slice()
+    else {
+        panic!("{payloads:#?}")
+    };
     assert_eq!(follow["user"]["followersCount"], 1);
     assert_eq!(viewer["user"]["timeline"]["nodes"][0]["body"], post["post"]["body"]);
     assert_eq!(user["followers"]["edges"][0]["node"]["username"], "ada");
+    assert_eq!(protect["user"]["isProtected"], true);
+    assert_eq!(accept["relationship"]["followedBy"], true);
+    assert_eq!(mute["viewer"]["mutedUsers"]["edges"][0]["node"]["username"], "john");
+    assert_eq!(block["relationship"]["followedBy"], false);
 }
