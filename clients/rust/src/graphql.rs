@@ -6,6 +6,10 @@
 use chrono::{DateTime, Utc};
 use cynic::{Enum, Id, InlineFragments, InputObject, QueryFragment, QueryVariables};
 
+mod relationship;
+
+pub use relationship::*;
+
 #[cynic::schema("rookery")]
 mod schema {}
 
@@ -19,6 +23,7 @@ pub struct User {
     pub username: String,
     pub followers_count: i32,
     pub following_count: i32,
+    pub viewer_can_see: bool,
 }
 
 #[derive(QueryFragment, Debug, PartialEq)]
@@ -51,6 +56,7 @@ pub struct PageInfo {
 #[derive(InlineFragments, Debug)]
 pub enum UserError {
     NotFound(NotFoundError),
+    Blocked(BlockedError),
     TooManyRequests(TooManyRequestsError),
     #[cynic(fallback)]
     Other(OtherError),
@@ -61,6 +67,12 @@ pub struct NotFoundError {
     pub code: UserErrorCode,
     pub message: String,
     pub path: Option<Vec<String>>,
+}
+
+#[derive(QueryFragment, Debug)]
+pub struct BlockedError {
+    pub code: UserErrorCode,
+    pub message: String,
 }
 
 #[derive(QueryFragment, Debug)]
@@ -144,6 +156,7 @@ pub struct FollowPayload {
     pub changed: bool,
     pub user: Option<User>,
     pub follower: Option<User>,
+    pub relationship: Option<Relationship>,
     pub user_errors: Vec<UserError>,
 }
 

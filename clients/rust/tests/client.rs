@@ -14,11 +14,12 @@ use tokio::time::timeout;
 
 use rookery_client::client::Client;
 use rookery_client::graphql::{
-    CreatePost, CreatePostInput, CreatePostVariables, Follow, FollowPayload, FollowVariables,
-    FollowerConnection, Followers, FollowersVariables, Post, Register, RegisterInput,
-    RegisterVariables, Timeline, TimelineConnection, TimelineEvent, TimelineEvents,
-    TimelineEventsVariables, TimelineReason, Unfollow, UnfollowPayload, UserBy, UserError,
-    UserErrorCode,
+    AcceptFollowRequest, Author, Block, CreatePost, CreatePostInput, CreatePostVariables, Follow,
+    FollowPayload, FollowState, FollowVariables, FollowerConnection, Followers, FollowersVariables,
+    Mute, Post, PrivateLists, Register, RegisterInput, RegisterVariables, RelationshipPayload,
+    TargetVariables, Timeline, TimelineConnection, TimelineEvent, TimelineEvents,
+    TimelineEventsVariables, TimelineReason, Unfollow, UnfollowPayload, UpdateProfile,
+    UpdateProfileInput, UpdateProfileVariables, UserBy, UserError, UserErrorCode, ViewerLists,
 };
 
 const EVENT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -54,6 +55,38 @@ impl Account {
     async fn unfollow(&self, username: &str) -> Result<UnfollowPayload> {
         let variables = FollowVariables { user: UserBy::Username(username) };
         Ok(self.client.run(Unfollow::build(variables)).await?.unfollow)
+    }
+
+    /// Protects the user's account.
+    async fn protect(&self) -> Result<()> {
+        let input = UpdateProfileInput { is_protected: Some(true) };
+        let operation = UpdateProfile::build(UpdateProfileVariables { input });
+        let payload = self.client.run(operation).await?.update_profile;
+        let user = payload.user.with_context(|| format!("{:?}", payload.user_errors))?;
+        assert!(user.is_protected);
+        Ok(())
+    }
+
+    async fn accept(&self, username: &str) -> Result<RelationshipPayload> {
+        let variables = TargetVariables { user: UserBy::Username(username) };
+        let operation = AcceptFollowRequest::build(variables);
+        Ok(self.client.run(operation).await?.accept_follow_request)
+    }
+
+    async fn block(&self, username: &str) -> Result<RelationshipPayload> {
+        let variables = TargetVariables { user: UserBy::Username(username) };
+        Ok(self.client.run(Block::build(variables)).await?.block)
+    }
+
+    async fn mute(&self, username: &str) -> Result<RelationshipPayload> {
+        let variables = TargetVariables { user: UserBy::Username(username) };
+        Ok(self.client.run(Mute::build(variables)).await?.mute)
+    }
+
+    /// The lists of requests, blocks and mutes, which only the user can read.
+    async fn private_lists(&self) -> Result<ViewerLists> {
+        let data = self.client.run(PrivateLists::build(())).await?;
+        data.viewer.context("no viewer")
     }
 
     async fn post(&self, body: &str) -> Result<Post> {
@@ -135,6 +168,56 @@ async fn an_unfollow_restores_the_counts() -> Result<()> {
     assert!(unfollow.changed && unfollow.user_errors.is_empty());
     assert_eq!(unfollow.user.context("no user")?.followers_count, 0);
     assert_eq!(unfollow.unfollowed_user_id, Some(user.id));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_protected_user_accepts_a_request() -> Result<()> {
+    let (john, susan) = john_and_susan().await?;
+    let post = susan.post("For followers.").await?;
+    susan.protect().await?;
+
+    let follow = john.follow(&susan.username).await?;
+    let (user, relationship) = follow.user.zip(follow.relationship).context("no user")?;
+    assert!(follow.changed && !user.viewer_can_see);
+    assert_eq!(user.followers_count, 0);
+    assert_eq!(relationship.follow_state, FollowState::Requested);
+    assert!(john.timeline().await?.edges.is_empty());
+    let [sent, received] = [
+        john.private_lists().await?.sent_follow_requests,
+        susan.private_lists().await?.follow_requests,
+    ]
+    .map(|list| list.edges.into_iter().map(|edge| edge.node.username).collect::<Vec<_>>());
+    assert_eq!(sent, [susan.username.as_str()]);
+    assert_eq!(received, [john.username.as_str()]);
+
+    let accept = susan.accept(&john.username).await?;
+    assert!(accept.changed && accept.relationship.context("no relationship")?.followed_by);
+    assert!(john.private_lists().await?.sent_follow_requests.edges.is_empty());
+    let [edge] = <[_; 1]>::try_from(john.timeline().await?.edges).ok().context("not one post")?;
+    assert_eq!(edge.node, post);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_mute_changes_the_timeline_and_a_block_ends_the_follow() -> Result<()> {
+    let (john, susan) = john_and_susan().await?;
+    let listed = |name: &str| vec![Author { username: name.to_owned() }];
+    john.follow(&susan.username).await?;
+    susan.post("The dawn chorus started at 4:12 today.").await?;
+
+    let mute = john.mute(&susan.username).await?.relationship.context("no relationship")?;
+    assert!(mute.muting && mute.follow_state == FollowState::Following);
+    assert!(john.timeline().await?.edges.is_empty());
+    assert_eq!(john.private_lists().await?.muted_users.nodes, listed(&susan.username));
+
+    let block = susan.block(&john.username).await?.relationship.context("no relationship")?;
+    assert!(block.blocking && !block.followed_by);
+    assert_eq!(susan.private_lists().await?.blocked_users.nodes, listed(&john.username));
+    match john.follow(&susan.username).await?.user_errors.as_slice() {
+        [UserError::Blocked(error)] => assert_eq!(error.code, UserErrorCode::Blocked),
+        errors => bail!("unexpected errors: {errors:?}"),
+    }
     Ok(())
 }
 
