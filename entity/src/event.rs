@@ -27,6 +27,7 @@ pub struct Model {
     /// The time of the event.
     pub at: DateTimeUtc,
     /// The changes of a [`Kind::Several`], as [`changes`] writes them.
+    #[sea_orm(column_type = "Text", nullable)]
     pub changes: Option<String>,
 }
 

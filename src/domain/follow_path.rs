@@ -10,7 +10,7 @@ use std::collections::hash_map::Entry;
 use entity::user::visible_to_sql;
 use sea_orm::FromQueryResult;
 
-use crate::database::Snapshot;
+use crate::database::{Engine, Snapshot};
 use crate::error::Error;
 
 /// Maximum number of follows that a search reads.
@@ -102,6 +102,20 @@ pub async fn find(
     Ok(None)
 }
 
+/// The statement of a level, by the columns of the reached user and of the next.
+///
+/// Its parameters are the users at the border, the viewer, and the maximum number of follows.
+#[must_use]
+pub fn level_sql(engine: Engine, [reached, next]: [&str; 2]) -> String {
+    format!(
+        "SELECT follower_id, followed_id FROM {} CROSS JOIN follow \
+         WHERE {reached} = reached.value AND ({} OR {}) LIMIT $3",
+        engine.unnest_ids("reached"),
+        visible_to_sql(&format!("follow.{reached}"), "$2"),
+        visible_to_sql(&format!("follow.{next}"), "$2"),
+    )
+}
+
 /// Reads the follows of the users at the border of a side, at most `limit`.
 async fn follows_of(
     snapshot: &Snapshot,
@@ -110,15 +124,9 @@ async fn follows_of(
     limit: usize,
 ) -> Result<Vec<Follow>, Error> {
     let engine = snapshot.engine();
-    let [known, next] = side.columns;
-    let sql = format!(
-        "SELECT follower_id, followed_id FROM {} CROSS JOIN follow WHERE {known} = known.value \
-         AND ({} OR {}) LIMIT {limit}",
-        engine.unnest_ids("known"),
-        visible_to_sql(&format!("follow.{known}"), "$2"),
-        visible_to_sql(&format!("follow.{next}"), "$2"),
-    );
-    let values = [engine.bind_ids(side.border.iter().copied()), viewer.into()];
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let values = [engine.bind_ids(side.border.iter().copied()), viewer.into(), limit.into()];
+    let sql = level_sql(engine, side.columns);
     let follows: Vec<Follow> = snapshot.all(side.border.len(), &sql, values).await?;
     snapshot.charge_read(follows.len());
     Ok(follows)

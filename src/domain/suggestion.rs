@@ -96,7 +96,8 @@ pub async fn dismiss(
 /// The statement of suggestions.
 ///
 /// Its parameters are the viewer, the current time, and the number of suggestions.
-fn sql(engine: Engine) -> String {
+#[must_use]
+pub fn sql(engine: Engine) -> String {
     let newest = format!(
         "SELECT follow.followed_id FROM follow WHERE follow.follower_id = friend.id \
          ORDER BY follow.id DESC LIMIT {FOLLOWS_PER_FRIEND}"

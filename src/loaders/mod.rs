@@ -42,7 +42,7 @@ use scheduler::BatchScheduler;
 
 pub use bookmark::Bookmarked;
 pub use follow::FollowExists;
-pub use follow_filter::{FollowFilter, FollowList};
+pub use follow_filter::{FollowFilter, FollowList, Side};
 pub use follow_list::{FilteredList, FollowCounts, FollowPage, FollowPages};
 pub use post::{PostPages, Posts};
 pub use relationship::{Relationship, Relationships};

@@ -77,7 +77,7 @@ async fn statements(
 /// Name, document with placeholder `FIRST`, and expected number of statements.
 ///
 /// The first statement of each reads the viewer's session.
-const QUERIES: [(&str, &str, u64); 5] = [
+const QUERIES: [(&str, &str, u64); 7] = [
     (
         "three levels deep",
         "{ user(by: {username: \"john\"}) { followers(first: FIRST) { nodes { username
@@ -114,6 +114,32 @@ const QUERIES: [(&str, &str, u64); 5] = [
             nodes { body } } } } totalCount } }",
         // Session, posts, count, authors, posts.
         5,
+    ),
+    (
+        "relationships of listed users",
+        "{ user(by: {username: \"john\"}) { followers(first: FIRST) { nodes { isProtected viewerCanSee
+            viewerCanFollow viewerRelationship { followState requestedBy muting blocking canFollow }
+            knownFollowers(first: 3) { totalCount nodes { username viewerCanSee } }
+            mutual: followers(first: 2, filter: {mutual: true}) { totalCount nodes { username } }
+            others: following(first: 2, filter: {viewerFollows: false, usernamePrefix: \"user1\"}) {
+              totalCount nodes { username } }
+            byName: followers(first: 2, orderBy: {field: USERNAME, direction: ASC}) {
+              totalCount nodes { username } } } } } }",
+        // Session, john, followers, relationships. Known followers, and the others: the sizes of
+        // the sides, for the page and the count. Mutual followers: a page and a count. By name.
+        15,
+    ),
+    (
+        "the viewer's relationships",
+        "{ viewer { suggestions(first: 20) { knownFollowersCount user { username } }
+            followRequests(first: FIRST) { totalCount nodes { username viewerCanSee } }
+            sentFollowRequests(first: FIRST) { totalCount nodes { username } }
+            blockedUsers(first: FIRST) { totalCount nodes { username } }
+            mutedUsers(first: FIRST) { totalCount edges { expiresAt node { username } } } }
+          followPath(from: {username: \"user1\"}, to: {username: \"user2\"}) { username } }",
+        // Session; suggestions, sizes and counts of known followers; two statements for each list;
+        // the ends of the path, one level, and the users of the path.
+        15,
     ),
 ];
 

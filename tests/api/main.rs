@@ -29,6 +29,7 @@ mod node;
 mod outage;
 mod pages;
 mod payload;
+mod plans;
 mod playground;
 mod pool_and_wal;
 mod pooler;

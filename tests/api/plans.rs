@@ -1,0 +1,149 @@
+//! Query plans of the statements of relationships: every table is read from an index.
+
+use entity::user::visible_to_sql;
+use rookery::database::{Database, Engine};
+use rookery::domain::{follow_path, suggestion};
+use rookery::loaders::{
+    AuthorFilter, FollowFilter, FollowList, Side, UserList, merge_heads, scan_recent, user_list_sql,
+};
+use rookery::pagination::Direction;
+use sea_orm::ConnectionTrait as _;
+
+use crate::support::app::TestApp;
+
+/// Names of the tables in the statements, with their aliases.
+const TABLES: [&str; 16] = [
+    "follow",
+    "entry",
+    "side",
+    "back",
+    "named",
+    "seen",
+    "access",
+    "user",
+    "post",
+    "beyond",
+    "mute",
+    "block",
+    "follow_request",
+    "dismissal",
+    "bookmark",
+    "theirs",
+];
+
+/// All statements of lists of follows, by what they are.
+fn follow_lists(engine: Engine) -> Vec<(String, String)> {
+    let all = FollowFilter {
+        prefix: Some("a".into()),
+        viewer_follows: Some(true),
+        follows_viewer: Some(true),
+        mutual: Some(true),
+    };
+    let sides =
+        [Side::List, Side::Opposite, Side::ViewerFollows, Side::FollowsViewer, Side::Prefix];
+    let mut statements = Vec::new();
+    for list in [UserList::Followers, UserList::Following] {
+        for side in sides {
+            let follows = FollowList { list, filter: all.clone(), is_guarded: true };
+            let name = format!("{list:?} from {side:?}");
+            for is_by_name in [false, true] {
+                for direction in [Direction::Forward, Direction::Backward] {
+                    let sql = follows.page_sql(engine, side, is_by_name, direction);
+                    statements.push((format!("{name}, {is_by_name} {direction:?}"), sql));
+                }
+            }
+            statements.push((format!("{name}, count"), follows.count_sql(engine, side)));
+        }
+    }
+    statements
+}
+
+/// Statements of other lists, with the types of their parameters on PostgreSQL.
+fn statements(engine: Engine) -> Vec<(String, String, &'static str)> {
+    const LIST: &str = "bigint[], bigint, bigint, bigint, bigint";
+    let mut all: Vec<(String, String, &str)> = Vec::new();
+    for (name, sql) in follow_lists(engine) {
+        let by_name = name.contains("true");
+        let bounds = if by_name { "text, text" } else { "bigint, bigint" };
+        let types = match bounds {
+            "text, text" => "bigint[], text, text, bigint, bigint, text, text",
+            _ => "bigint[], bigint, bigint, bigint, bigint, text, text",
+        };
+        all.push((name, sql, types));
+    }
+    for direction in [Direction::Forward, Direction::Backward] {
+        for list in [UserList::Followers, UserList::Following] {
+            let sql = user_list_sql(engine, list, direction);
+            all.push((format!("{list:?} {direction:?}"), sql, LIST));
+        }
+        for list in [UserList::Blocked, UserList::FollowRequests, UserList::SentFollowRequests] {
+            let sql = user_list_sql(engine, list, direction);
+            all.push((format!("{list:?} {direction:?}"), sql, "bigint[], bigint, bigint, bigint"));
+        }
+        let filter = AuthorFilter { without_muted: true, viewer: Some(7) };
+        let types = "bigint[], bigint, bigint, bigint, timestamptz, bigint";
+        all.push((format!("merge {direction:?}"), merge_heads(engine, filter, direction), types));
+        let scan = scan_recent(engine, filter, direction, 100);
+        all.push((format!("scan {direction:?}"), scan, types));
+    }
+    for columns in [["follower_id", "followed_id"], ["followed_id", "follower_id"]] {
+        let sql = follow_path::level_sql(engine, columns);
+        all.push((format!("path by {}", columns[0]), sql, "bigint[], bigint, bigint"));
+    }
+    all.push(("suggestions".into(), suggestion::sql(engine), "bigint, timestamptz, bigint"));
+    let post =
+        format!("SELECT id FROM post WHERE id = $1 AND {}", visible_to_sql("author_id", "$2"));
+    all.push(("a post".into(), post, "bigint, bigint"));
+    all
+}
+
+/// The lines of a plan of SQLite.
+async fn sqlite_plan(database: &Database, sql: &str) -> Vec<String> {
+    let statement = database.statement(&format!("EXPLAIN QUERY PLAN {sql}"), []);
+    let rows = database.reader().query_all_raw(statement).await.unwrap();
+    rows.iter().map(|row| row.try_get("", "detail").unwrap()).collect()
+}
+
+/// The lines of a plan of PostgreSQL for any parameters, without sequential scans if possible.
+async fn postgres_plan(database: &Database, sql: &str, types: &str) -> Vec<String> {
+    let transaction = database.begin().await.unwrap();
+    let values = types.split(", ").map(|ty| match ty {
+        "bigint[]" => "'{1,2}'",
+        "text" => "'a'",
+        "timestamptz" => "now()",
+        _ => "5",
+    });
+    let values = values.collect::<Vec<_>>().join(", ");
+    for statement in [
+        "SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off",
+        &format!("PREPARE planned ({types}) AS {sql}"),
+    ] {
+        transaction.execute_unprepared(statement).await.unwrap();
+    }
+    let explain = database.statement(&format!("EXPLAIN EXECUTE planned ({values})"), []);
+    let plan = transaction.query_all_raw(explain).await.unwrap();
+    let lines = plan.iter().map(|row| row.try_get_by(0).unwrap()).collect();
+    transaction.execute_unprepared("DEALLOCATE planned").await.unwrap();
+    lines
+}
+
+#[tokio::test]
+async fn statements_of_relationships_read_no_table_from_its_start() {
+    let app = TestApp::new().await;
+    let (database, engine) = (app.database(), app.database().engine());
+    for (name, sql, types) in statements(engine) {
+        let plan = match engine {
+            Engine::Sqlite => sqlite_plan(database, &sql).await,
+            Engine::Postgres => postgres_plan(database, &sql, types).await,
+        };
+        assert!(!plan.is_empty(), "{name}");
+        for line in &plan {
+            let table = line.trim().strip_prefix("SCAN ").and_then(|rest| rest.split(' ').next());
+            // The newest rows of all, in the order of the primary key.
+            let is_newest = ["scan", "suggestions"].iter().any(|part| name.starts_with(part))
+                && !line.contains("USING");
+            let is_scan = table.is_some_and(|table| TABLES.contains(&table) && !is_newest);
+            assert!(!is_scan && !line.contains("Seq Scan"), "{name}: {line}\n{plan:#?}\n{sql}");
+        }
+    }
+}
