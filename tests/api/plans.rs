@@ -1,4 +1,6 @@
-//! Query plans of the statements of relationships: every table is read from an index.
+//! Query plans of the statements of relationships.
+//!
+//! Every table is read from an index.
 
 use entity::user::visible_to_sql;
 use rookery::database::{Database, Engine};
@@ -104,7 +106,9 @@ async fn sqlite_plan(database: &Database, sql: &str) -> Vec<String> {
     rows.iter().map(|row| row.try_get("", "detail").unwrap()).collect()
 }
 
-/// The lines of a plan of PostgreSQL for any parameters, without sequential scans if possible.
+/// The lines of a plan of PostgreSQL for any parameters.
+///
+/// It has sequential scans only where no index can be used.
 async fn postgres_plan(database: &Database, sql: &str, types: &str) -> Vec<String> {
     let transaction = database.begin().await.unwrap();
     let values = types.split(", ").map(|ty| match ty {

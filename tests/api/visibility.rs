@@ -106,10 +106,23 @@ fn paths<'a>(schema: &'a Schema, name: &str, depth: usize) -> Vec<Path<'a>> {
     found
 }
 
+fn has_argument(step: Step<'_>, name: &str) -> bool {
+    match step {
+        Step::Field(field) => field.arguments.iter().any(|each| each.node.name.node == name),
+        Step::On(_) => false,
+    }
+}
+
 /// The document of a path. It selects what identifies each object on the way.
 ///
-/// Connections have at most three entries, so that the document is not too expensive.
-fn document(schema: &Schema, samples: &Samples, path: &[Step<'_>]) -> (String, Value) {
+/// Connections have at most three entries, so that the document is not too expensive. They also
+/// have the argument `optional`, if their field has it.
+fn document(
+    schema: &Schema,
+    samples: &Samples,
+    path: &[Step<'_>],
+    optional: &str,
+) -> (String, Value) {
     let mut document = Document::new(schema, samples);
     let mut selection = String::new();
     let mut ty = "Query".to_owned();
@@ -120,10 +133,7 @@ fn document(schema: &Schema, samples: &Samples, path: &[Step<'_>]) -> (String, V
                 (*object).clone_into(&mut ty);
             }
             Step::Field(field) => {
-                let optional =
-                    |name| field.arguments.iter().any(|each| each.node.name.node == name);
-                let optional = optional("first").then_some("first");
-                selection += &document.call(field, optional);
+                selection += &document.call_with(field, &["first", optional]);
                 base(&field.ty.node).clone_into(&mut ty);
                 selection += " { __typename ";
             }
@@ -185,17 +195,18 @@ fn reveals(value: &Value) -> bool {
 
 /// Samples that lead to `secret`: directly, and from the follower's lists.
 fn samples(graph: &Graph<'_>) -> [Samples; 3] {
-    let sample = |user: &str, id: &str| {
+    let sample = |user: &str, id: &str, filter: Value| {
         let samples = json!({
+            "filter": filter, "orderBy": { "field": "USERNAME", "direction": "ASC" },
             "UserBy": { "username": user }, "id": id, "ids": [id, graph.post, graph.secret.id],
             "first": 3, "userIds": [graph.secret.id],
         });
         serde_json::from_value(samples).unwrap()
     };
     [
-        sample("secret", &graph.secret.id),
-        sample("secret", &graph.post),
-        sample("follower", &graph.follower.id),
+        sample("secret", &graph.secret.id, json!({ "mutual": true })),
+        sample("secret", &graph.post, json!({ "usernamePrefix": "f" })),
+        sample("follower", &graph.follower.id, json!({ "viewerFollows": false })),
     ]
 }
 
@@ -211,8 +222,13 @@ async fn no_path_of_the_schema_reveals_posts_or_lists_of_a_protected_user() {
     let viewers = viewers.into_iter().chain(graph.others.iter().map(|(what, who)| (*what, who)));
     for (what, viewer) in viewers {
         for samples in samples(&graph) {
-            for path in &all {
-                let (document, variables) = document(&schema, &samples, path);
+            for (path, optional) in
+                all.iter().flat_map(|path| ["", "filter", "orderBy"].map(|each| (path, each)))
+            {
+                if !optional.is_empty() && !path.iter().any(|step| has_argument(*step, optional)) {
+                    continue;
+                }
+                let (document, variables) = document(&schema, &samples, path, optional);
                 let data = viewer.run(&document, variables).await;
                 if reveals(&data) {
                     revealing.entry(document).or_default().insert(what);

@@ -104,10 +104,15 @@ impl<'a> Document<'a> {
 
     /// A field with its required arguments and the given optional one.
     pub fn call(&mut self, field: &FieldDefinition, optional: Option<&str>) -> String {
+        self.call_with(field, optional.as_slice())
+    }
+
+    /// A field with its required arguments and the given optional ones.
+    pub fn call_with(&mut self, field: &FieldDefinition, optional: &[&str]) -> String {
         let mut arguments = String::new();
         for argument in field.arguments.iter().map(|argument| &argument.node) {
             let (name, ty) = (argument.name.node.as_str(), &argument.ty.node);
-            if is_required(argument) || optional == Some(name) {
+            if is_required(argument) || optional.contains(&name) {
                 let variable = format!("v{}", self.declared.len());
                 write!(arguments, "{name}: ${variable} ").unwrap();
                 self.declared.push(format!("${variable}: {ty}"));
