@@ -4,8 +4,6 @@
 
 use sea_orm::entity::prelude::*;
 
-use super::user::visible_to_sql;
-
 /// A row of the table `post`.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -32,13 +30,3 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
-
-impl Entity {
-    /// The posts that a viewer may see, by the scope [`visible_to_sql`].
-    ///
-    /// For statements that read few posts: its text depends on the viewer.
-    #[must_use]
-    pub fn visible_to(viewer: i64) -> Expr {
-        Expr::cust(visible_to_sql("post.author_id", &viewer.to_string()))
-    }
-}

@@ -37,7 +37,7 @@ impl MigrationTrait for Migration {
             "CREATE INDEX follow_request_requester ON follow_request (requester_id, id, target_id)",
             "CREATE INDEX follow_request_target ON follow_request (target_id, id, requester_id)",
             // For the list of all public posts.
-            "CREATE INDEX post_public ON post (id) WHERE is_public",
+            "CREATE INDEX post_public ON post (is_public, id)",
         ] {
             manager.get_connection().execute_unprepared(index).await?;
         }

@@ -76,6 +76,19 @@ impl Engine {
         }
     }
 
+    /// A condition of SQL with the parameter `$1`, as an expression of sea-query.
+    pub fn expr(self, sql: &str, value: impl Into<Value>) -> Expr {
+        let value = value.into();
+        match self {
+            // SQLite's parameters have no numbers in an expression, so each needs its value.
+            Self::Sqlite => {
+                let values = vec![value; sql.matches("$1").count()];
+                Expr::cust_with_values(sql.replace("$1", "?"), values)
+            }
+            Self::Postgres => Expr::cust_with_values(sql.to_owned(), [value]),
+        }
+    }
+
     /// The list of ids bound to `$1`, as a table `name` with the column `value`.
     #[must_use]
     pub fn unnest_ids(self, name: &str) -> String {

@@ -5,7 +5,7 @@
 
 use entity::user::visible_to_sql;
 use entity::{bookmark, post};
-use sea_orm::sea_query::{Expr, LockType};
+use sea_orm::sea_query::LockType;
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, EntityTrait as _,
     PaginatorTrait as _, QueryFilter as _, QuerySelect as _,
@@ -48,7 +48,7 @@ pub async fn page(
 
 /// Number of the viewer's bookmarks, of posts that the viewer may see.
 pub async fn count(snapshot: &Snapshot, viewer: &Viewer) -> Result<u64, Error> {
-    let is_visible = Expr::cust(is_visible(&viewer.id().to_string()));
+    let is_visible = snapshot.engine().expr(&is_visible("$1"), viewer.id());
     let bookmarks = bookmark::Entity::find()
         .filter(bookmark::Column::UserId.eq(viewer.id()))
         .filter(is_visible);
@@ -63,7 +63,7 @@ pub async fn count(snapshot: &Snapshot, viewer: &Viewer) -> Result<u64, Error> {
 /// [`Error::Expected`] with `NotFound`; any error of the database.
 pub async fn add(services: &Services, viewer: &Viewer, post: i64) -> Result<PostChange, Error> {
     let transaction = services.db.begin().await?;
-    lock_post(&transaction, viewer, post).await?;
+    lock_post(services, &transaction, viewer, post).await?;
     let statement = services.db.statement(
         "INSERT INTO bookmark (id, user_id, post_id) VALUES ($1, $2, $3) \
          ON CONFLICT (user_id, post_id) DO NOTHING",
@@ -80,7 +80,7 @@ pub async fn add(services: &Services, viewer: &Viewer, post: i64) -> Result<Post
 /// [`Error::Expected`] with `NotFound`; any error of the database.
 pub async fn remove(services: &Services, viewer: &Viewer, post: i64) -> Result<PostChange, Error> {
     let transaction = services.db.begin().await?;
-    lock_post(&transaction, viewer, post).await?;
+    lock_post(services, &transaction, viewer, post).await?;
     let deleted = bookmark::Entity::delete_many()
         .filter(bookmark::Column::UserId.eq(viewer.id()))
         .filter(bookmark::Column::PostId.eq(post))
@@ -96,12 +96,15 @@ pub async fn remove(services: &Services, viewer: &Viewer, post: i64) -> Result<P
 /// [`Error::Expected`] with `NotFound` when there is no such post, or the viewer may not see it;
 /// any error of the database.
 async fn lock_post(
+    services: &Services,
     transaction: &DatabaseTransaction,
     viewer: &Viewer,
     id: i64,
 ) -> Result<(), Error> {
+    let is_visible =
+        services.db.engine().expr(&visible_to_sql("post.author_id", "$1"), viewer.id());
     let post = post::Entity::find_by_id(id)
-        .filter(post::Entity::visible_to(viewer.id()))
+        .filter(is_visible)
         .lock(LockType::KeyShare)
         .one(transaction)
         .await?;

@@ -30,6 +30,8 @@ pub struct Profile {
 
 /// Updates the viewer's profile.
 ///
+/// Returns the number of posts whose visibility has changed.
+///
 /// # Errors
 /// [`Error::Expected`] with `InvalidInput`, `UsernameTaken`, `EmailTaken` or `TooManyRequests`;
 /// [`Error::Unauthenticated`] when the account was deleted; any error of the database.
@@ -38,7 +40,7 @@ pub async fn update(
     viewer: &Viewer,
     client: &Client,
     profile: Profile,
-) -> Result<(), Error> {
+) -> Result<u64, Error> {
     let mut errors = Vec::new();
     let display_name = |name: String| validation::display_name(&name, &["input", "displayName"]);
     let about_me = |text| validation::about_me(text, &["input", "aboutMe"]);
@@ -71,16 +73,19 @@ pub async fn update(
     let transaction = services.db.begin().await?;
     let changes_visibility = user.is_protected.is_set();
     let user = user.update(&transaction).await.map_err(error::from_unique_violation)?;
+    let mut changed_posts = 0;
     if changes_visibility {
         // The user is locked, so no post is added meanwhile.
-        post::Entity::update_many()
+        changed_posts = post::Entity::update_many()
             .col_expr(post::Column::IsPublic, Expr::value(!user.is_protected))
             .filter(post::Column::AuthorId.eq(user.id))
             .filter(post::Column::IsPublic.eq(user.is_protected))
             .exec(&transaction)
-            .await?;
+            .await?
+            .rows_affected;
     }
-    services.commit(transaction, viewer).await
+    services.commit(transaction, viewer).await?;
+    Ok(changed_posts)
 }
 
 /// The column value of a change, or `NotSet` if there is none or it is invalid.

@@ -158,12 +158,21 @@ impl FollowList {
         };
         let is_visible =
             if self.is_guarded { visible_to_sql("owner.value", "$5") } else { "true".to_owned() };
-        let from = format!(
-            "{} CROSS JOIN {table} follow AS entry WHERE {is_visible} AND {condition} \
-             AND entry.{owner} = owner.value {pair}{}",
-            engine.unnest_ids("owner"),
-            self.conditions("owner.value", of_side, side)
-        );
+        let owners = engine.unnest_ids("owner");
+        let conditions = self.conditions("owner.value", of_side, side);
+        let is_entry = format!("entry.{owner} = owner.value {pair}");
+        let from = match engine {
+            // OFFSET keeps the planner from reading the whole list instead of the pairs.
+            Engine::Postgres if side != Side::List => format!(
+                "{owners} CROSS JOIN {table} LATERAL ( \
+                   SELECT * FROM follow AS entry WHERE {is_entry} OFFSET 0) AS entry \
+                 WHERE {is_visible} AND {condition}{conditions}"
+            ),
+            _ => format!(
+                "{owners} CROSS JOIN {table} follow AS entry \
+                 WHERE {is_visible} AND {condition} AND {is_entry}{conditions}"
+            ),
+        };
         (from, of_side)
     }
 
@@ -185,22 +194,25 @@ impl FollowList {
         let is_ascending = is_by_name == (direction == Direction::Forward);
         let (order, key) = (if is_ascending { "ASC" } else { "DESC" }, "found.position");
         let (newer, older) = if is_by_name { ("<=", ">=") } else { (">=", "<=") };
-        let position = if is_by_name {
+        let summary = user::SUMMARY_COLUMNS;
+        let rows = format!(
+            "SELECT owner.value AS owner, entry.id AS entry_id, {other} AS other FROM {from}"
+        );
+        let rows = if is_by_name {
             format!(
-                "(SELECT lower(named.username) FROM \"user\" AS named WHERE named.id = {other})"
+                "SELECT listed.*, lower(member.username) AS position FROM ({rows}) AS listed \
+                 CROSS JOIN \"user\" AS member WHERE member.id = listed.other"
             )
         } else {
-            "entry.id".to_owned()
+            format!("SELECT listed.*, entry_id AS position FROM ({rows}) AS listed")
         };
-        let summary = user::SUMMARY_COLUMNS;
         format!(
             "SELECT {summary}, page.owner, page.entry_id FROM ( \
                SELECT owner, entry_id, other, zone, \
                  row_number() OVER (PARTITION BY owner, zone ORDER BY position {order}) AS place \
                FROM (SELECT owner, entry_id, other, position, \
                  CASE WHEN {key} {newer} $2 THEN 1 WHEN {key} {older} $3 THEN 2 ELSE 0 END AS zone \
-                 FROM (SELECT owner.value AS owner, entry.id AS entry_id, {other} AS other, \
-                   {position} AS position FROM {from}) AS found) AS zoned \
+                 FROM ({rows}) AS found) AS zoned \
              ) AS page CROSS JOIN \"user\" WHERE \"user\".id = page.other \
              AND page.place <= CASE page.zone WHEN 0 THEN $4 ELSE 1 END"
         )

@@ -12,6 +12,7 @@ mod bookmark;
 mod follow;
 mod follow_filter;
 mod follow_list;
+mod follow_side;
 mod post;
 mod relationship;
 mod scheduler;
@@ -239,9 +240,9 @@ loaders! {
     sent_follow_requests: UserLists =
         |db, viewer| UserLists { db, viewer, list: UserList::SentFollowRequests };
     /// Pages of filtered followers or followed users.
-    follow_pages: FollowPages = |db, viewer| FollowPages { db, viewer };
+    follow_pages: FollowPages = |db, viewer| FollowPages { db, sides: follow_side::Sides { viewer } };
     /// Lengths of these lists.
-    follow_counts: FollowCounts = |db, viewer| FollowCounts { db, viewer };
+    follow_counts: FollowCounts = |db, viewer| FollowCounts { db, sides: follow_side::Sides { viewer } };
     /// Whether a user follows another.
     follow_exists: FollowExists = |db, viewer| FollowExists(db);
     /// Pages of a user's posts.

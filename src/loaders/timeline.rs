@@ -127,8 +127,9 @@ impl Timelines {
         keys: &[&TimelineKey],
     ) -> Result<HashMap<PageKey, Arc<Page<TimelineRow>>>, Error> {
         let scanned = keys.iter().filter(|key| key.following >= SCAN_MIN_FOLLOWING);
-        let scanned =
-            scanned.map(|key| (&key.page, self.window as usize + key.rows_beyond(filter)));
+        let scanned = scanned.map(|key| {
+            (&key.page, self.window as usize * lookups(filter) + key.rows_beyond(filter))
+        });
         let scan = |engine, direction| scan_recent(engine, filter, direction, self.window);
         let mut pages = self.pages(filter, scanned.collect(), scan).await?;
         pages.retain(|key, page| page.is_known_to_be_full(&key.page));

@@ -8,7 +8,7 @@ use async_graphql::{Context, InputObject, MaybeUndefined, Object};
 use super::error::{UserErrorInterface, user_errors};
 use super::user::User;
 use super::viewer::Viewer;
-use super::{Outcome, request, run_mutation, services, viewer};
+use super::{Outcome, loaders, request, run_mutation, services, viewer};
 use crate::domain;
 use crate::error::Error;
 
@@ -64,6 +64,9 @@ impl UpdateProfilePayload {
     }
 }
 
+/// Work of writing a post when the protection of its author changes, in rows.
+const ROWS_PER_POST: usize = 10;
+
 #[derive(Default)]
 pub struct ProfileMutation;
 
@@ -88,6 +91,10 @@ impl ProfileMutation {
         let viewer = viewer(ctx)?;
         let client = &request(ctx).client;
         let write = || domain::profile::update(services(ctx), &viewer, client, profile.clone());
-        Ok(UpdateProfilePayload(run_mutation(ctx, write).await?))
+        let changed_posts = run_mutation(ctx, write).await?;
+        // A change of the protection writes all posts of the viewer.
+        let rows = usize::try_from(changed_posts.as_ref().map_or(0, |posts| *posts)).unwrap_or(0);
+        loaders(ctx).snapshot.charge_read(ROWS_PER_POST * rows);
+        Ok(UpdateProfilePayload(changed_posts.map(drop)))
     }
 }

@@ -9,8 +9,8 @@ use super::scalar::DateTime;
 use super::user::{User, UserBy};
 use super::viewer::Viewer;
 use super::{Outcome, loaders, request, viewer};
-use crate::domain;
 use crate::domain::RelationshipChange;
+use crate::domain::follow_path::{self, Search};
 use crate::error::Error;
 use crate::ids::GlobalId;
 use crate::loaders::Relationship as RelationshipRow;
@@ -216,10 +216,14 @@ impl RelationshipQuery {
     ) -> Result<Option<Vec<User>>, Error> {
         let (from, to) = try_join(User::find(ctx, from), User::find(ctx, to)).await?;
         let Some(ends) = from.zip(to) else { return Ok(None) };
-        let ends = (ends.0.row_id(), ends.1.row_id());
+        let search = Search {
+            from: (ends.0.lists().id, ends.0.lists().following_count),
+            to: (ends.1.lists().id, ends.1.lists().followers_count),
+            max_length,
+            max_follows: follow_path::MAX_FOLLOWS,
+        };
         let viewer = request(ctx).viewer().map_or(0, |viewer| viewer.id());
-        let snapshot = &loaders(ctx).snapshot;
-        let path = domain::follow_path::find(snapshot, viewer, ends, max_length).await?;
+        let path = follow_path::find(&loaders(ctx).snapshot, viewer, search).await?;
         let Some(path) = path else { return Ok(None) };
         try_join_all(path.into_iter().map(|id| User::load(ctx, id))).await.map(Some)
     }

@@ -8,7 +8,7 @@ use rookery::domain::{follow_path, suggestion};
 use rookery::loaders::{
     AuthorFilter, FollowFilter, FollowList, Side, UserList, merge_heads, scan_recent, user_list_sql,
 };
-use rookery::pagination::Direction;
+use rookery::pagination::{Direction, all_pages_sql};
 use sea_orm::ConnectionTrait as _;
 
 use crate::support::app::TestApp;
@@ -88,10 +88,17 @@ fn statements(engine: Engine) -> Vec<(String, String, &'static str)> {
         let scan = scan_recent(engine, filter, direction, 100);
         all.push((format!("scan {direction:?}"), scan, types));
     }
-    for columns in [["follower_id", "followed_id"], ["followed_id", "follower_id"]] {
-        let sql = follow_path::level_sql(engine, columns);
-        all.push((format!("path by {}", columns[0]), sql, "bigint[], bigint, bigint"));
+    for direction in [follow_path::Direction::ToFollowed, follow_path::Direction::ToFollowers] {
+        let sql = follow_path::level_sql(engine, direction);
+        all.push((format!("path {direction:?}"), sql, "bigint[], bigint, bigint"));
     }
+    for direction in [Direction::Forward, Direction::Backward] {
+        let posts = all_pages_sql(engine, "post", "AND is_public = true", direction);
+        let sql = format!("SELECT post.* FROM {posts}");
+        all.push((format!("public posts {direction:?}"), sql, "boolean, bigint, bigint, bigint"));
+    }
+    let count = "SELECT count(*) FROM post WHERE is_public = $1".to_owned();
+    all.push(("the number of public posts".into(), count, "boolean"));
     all.push(("suggestions".into(), suggestion::sql(engine), "bigint, timestamptz, bigint"));
     let post =
         format!("SELECT id FROM post WHERE id = $1 AND {}", visible_to_sql("author_id", "$2"));
@@ -114,6 +121,7 @@ async fn postgres_plan(database: &Database, sql: &str, types: &str) -> Vec<Strin
     let values = types.split(", ").map(|ty| match ty {
         "bigint[]" => "'{1,2}'",
         "text" => "'a'",
+        "boolean" => "true",
         "timestamptz" => "now()",
         _ => "5",
     });

@@ -1,5 +1,10 @@
 //! Relationships by user ids, and paths of follows between users.
 
+use entity::user::{self, UserRef};
+use rookery::database::Snapshot;
+use rookery::domain::follow_path::{self, Search};
+use rookery::error::Error;
+use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
 
 use crate::support::actors::{Actor, texts};
@@ -88,4 +93,56 @@ async fn a_follow_path_is_a_shortest_chain_of_visible_follows() {
     for viewer in [&users[0], &users[1], &users[4], &users[5]] {
         assert_eq!(path(viewer, "u0", "u6", 6).await, json!(["u0", "u1", "u5", "u6"]));
     }
+}
+
+/// The search starts at the end that has fewer follows.
+#[tokio::test]
+async fn a_path_to_a_popular_user_reads_few_follows_and_others_have_a_maximum() {
+    let app = TestApp::new().await;
+    let actors = app.actors().await;
+    let (john, susan, mary) = (&actors.john, &actors.susan, &actors.mary);
+    john.follow(susan).await;
+    susan.follow(mary).await;
+    for n in 0..20 {
+        app.register(&format!("fan_{n}")).await.follow(mary).await;
+    }
+    let ids = [john, mary].map(|user| UserRef::Username(user.username.clone()));
+    let mut ends = Vec::new();
+    for id in &ids {
+        let user = user::Entity::find_by(id).one(app.database().reader()).await.unwrap().unwrap();
+        ends.push(user);
+    }
+    let search = |max_follows| Search {
+        from: (ends[0].id, ends[0].following_count),
+        to: (ends[1].id, ends[1].followers_count),
+        max_length: 6,
+        max_follows,
+    };
+    let find = async |search| follow_path::find(&Snapshot::new(app.database()), 0, search).await;
+    assert_eq!(find(search(2)).await.unwrap().map(|path| path.len()), Some(3));
+    assert_eq!(find(search(1)).await, Err(Error::PathTooExpensive { max: 1 }));
+    let back = Search { from: search(2).to, to: search(2).from, ..search(2) };
+    assert_eq!(find(back).await, Ok(None), "mary follows no user");
+}
+
+#[tokio::test]
+async fn an_order_by_username_has_a_maximum_length() {
+    let app = TestApp::new().await;
+    let john = app.register("john").await;
+    let list = |order: &str| {
+        format!(
+            "{{ viewer {{ user {{ followers(orderBy: {{field: {order}, direction: ASC}}) {{
+            nodes {{ username }} }} }} }} }}"
+        )
+    };
+    let transaction = app.database().begin().await.unwrap();
+    transaction.execute_unprepared("UPDATE \"user\" SET followers_count = 50001").await.unwrap();
+    transaction.commit().await.unwrap();
+    assert_eq!(john.error(&list("USERNAME")).await, "LIST_TOO_LARGE");
+    // The other order reads no more than its page.
+    john.query(&list("FOLLOWED_AT")).await;
+    let transaction = app.database().begin().await.unwrap();
+    transaction.execute_unprepared("UPDATE \"user\" SET followers_count = 50000").await.unwrap();
+    transaction.commit().await.unwrap();
+    john.query(&list("USERNAME")).await;
 }

@@ -255,9 +255,9 @@ impl User {
         Ok(user.map(Self::from))
     }
 
-    /// The id of the row.
-    pub fn row_id(&self) -> i64 {
-        self.0.summary.id
+    /// The fields that are lists, with the counts that they depend on.
+    pub fn lists(&self) -> &Lists {
+        &self.1
     }
 
     /// A user whom a mutation has changed. `None` if the user was deleted since.
