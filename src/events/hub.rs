@@ -15,7 +15,8 @@ use entity::event::{self, Kind};
 use futures_util::FutureExt as _;
 use sea_orm::FromQueryResult;
 
-use super::registry::{Authors, SubscriptionRegistry};
+use super::authors::Authors;
+use super::registry::SubscriptionRegistry;
 use super::{DeliveredEvent, EventHub, HubMessage, Topic, carries_post, outbox};
 use crate::clock;
 use crate::database::{Snapshot, StreamPosition};

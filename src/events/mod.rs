@@ -11,6 +11,7 @@
 //! are not committed in the order of their ids. A subscriber that resumes from a position first
 //! receives the events it missed, from the table.
 
+mod authors;
 mod hub;
 mod outbox;
 mod registry;
@@ -30,7 +31,8 @@ use crate::auth::Viewer;
 use crate::database::{Database, Snapshot, StreamPosition};
 use crate::error::Error;
 use crate::loaders::TimelineRow;
-use registry::{Authors, Subscriber, SubscriptionRegistry};
+use authors::Authors;
+use registry::{Subscriber, SubscriptionRegistry};
 
 pub use stream::{EventStream, StreamItem};
 

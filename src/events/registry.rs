@@ -15,6 +15,7 @@ use entity::event::{self, Kind};
 use smallvec::SmallVec;
 use tokio::sync::mpsc;
 
+use super::authors::Authors;
 use super::{HubMessage, Topic};
 
 /// The hub's end of one subscription.
@@ -45,22 +46,6 @@ impl Subscriber {
 
 /// Sets of values, indexed by a user's id.
 pub type ByUser<T> = HashMap<i64, HashSet<T>>;
-
-/// The users that decide what a timeline shows.
-#[derive(Clone, Debug, Default)]
-pub struct Authors {
-    /// The owner and all users whom the owner follows.
-    pub followed: HashSet<i64>,
-    /// Users whom the owner mutes, whether followed or not.
-    pub muted: HashSet<i64>,
-}
-
-impl Authors {
-    /// Whether the timeline shows the posts of this user.
-    pub fn shows(&self, author: i64) -> bool {
-        self.followed.contains(&author) && !self.muted.contains(&author)
-    }
-}
 
 /// A timeline that has at least one subscriber.
 #[derive(Default)]

@@ -18,12 +18,13 @@ use entity::user;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use super::authors::{Authors, affects_timeline, apply_follow};
 use super::hub::open_sessions;
-use super::registry::{Authors, Subscriber};
+use super::registry::Subscriber;
 use super::{DeliveredEvent, EventHub, HubMessage, Topic, carries_post, outbox};
 use crate::database::{Snapshot, StreamPosition};
 use crate::error::Error;
-use crate::loaders::{timeline_rows, users};
+use crate::loaders::{TimelineRow, timeline_rows, users};
 
 /// Rows that a replay reserves beside those of its events.
 ///
@@ -54,6 +55,14 @@ pub enum StreamItem {
 }
 
 impl StreamItem {
+    /// The post of the event, if it has one.
+    pub fn post(&self) -> Option<&TimelineRow> {
+        match self {
+            Self::Event(delivered) => delivered.post.as_ref(),
+            Self::Lagged { .. } => None,
+        }
+    }
+
     /// The row of the event's actor, if it was loaded with the event.
     pub fn actor(&self) -> Option<Arc<user::Model>> {
         match self {
@@ -359,38 +368,4 @@ impl EventStream {
 
 fn session_ended() -> Error {
     Error::Unauthenticated("The session has ended. Log in again.")
-}
-
-/// Whether an event changes the owner's timeline while it shows `authors`.
-fn affects_timeline(event: &event::Model, owner: i64, authors: &Authors) -> bool {
-    match event.kind {
-        Kind::LogStarted | Kind::Unblocked | Kind::FollowRequested | Kind::FollowRequestEnded => {
-            false
-        }
-        Kind::PostAdded | Kind::PostUpdated | Kind::PostRemoved => authors.shows(event.actor),
-        Kind::Followed | Kind::Unfollowed | Kind::Muted | Kind::Unmuted => event.actor == owner,
-        Kind::Several => {
-            event.actor == owner && event.parts().any(|part| part.kind == Kind::Followed)
-        }
-        Kind::Blocked => event.actor == owner || event.object == owner,
-        // The outbox does not have the followers of a deleted account.
-        Kind::UserRemoved | Kind::ManyChanged => true,
-    }
-}
-
-/// Adds or removes the followed user of a follow event.
-///
-/// `adds` is the kind of event that adds the user: [`Kind::Followed`] to apply events, and
-/// [`Kind::Unfollowed`] to undo them.
-fn apply_follow(authors: &mut HashSet<i64>, event: &event::Model, adds: Kind) {
-    match event.kind {
-        kind @ (Kind::Followed | Kind::Unfollowed) if kind == adds => {
-            authors.insert(event.object);
-        }
-        Kind::Followed | Kind::Unfollowed => {
-            authors.remove(&event.object);
-        }
-        Kind::Several => event.parts().for_each(|part| apply_follow(authors, &part, adds)),
-        _ => {}
-    }
 }

@@ -95,9 +95,11 @@ impl FollowList {
     fn conditions(&self, owner: &str, other: &str, side: Side) -> String {
         let [of_owner, of_other] = self.columns();
         let FollowFilter { prefix, viewer_follows, follows_viewer, mutual } = &self.filter;
+        // A value and not EXISTS: PostgreSQL would join the tables, and could then compare all rows
+        // of the one with all of the other.
         let exists = |expected: bool, from: String| {
-            let not = if expected { "" } else { "NOT " };
-            format!(" AND {not}EXISTS (SELECT 1 FROM {from})")
+            let not = if expected { "NOT " } else { "" };
+            format!(" AND (SELECT 1 FROM {from}) IS {not}NULL")
         };
         let mut conditions = String::new();
         if let Some(expected) = viewer_follows.filter(|_| side != Side::ViewerFollows) {

@@ -37,9 +37,10 @@ impl AuthorFilter {
     ///
     /// It begins with AND, or is empty. `first` is the first parameter of the filter.
     fn author_sql(self, owner: &str, author: &str, first: u8) -> String {
+        // A value and not EXISTS, which PostgreSQL would make a join of all sources and mutes.
         let is_not_muted = format!(
-            "AND NOT EXISTS (SELECT 1 FROM mute WHERE muter_id = {owner} \
-             AND muted_id = {author} AND (expires_at IS NULL OR expires_at > ${first}))"
+            "AND (SELECT 1 FROM mute WHERE muter_id = {owner} \
+             AND muted_id = {author} AND (expires_at IS NULL OR expires_at > ${first})) IS NULL"
         );
         let is_not_muted = if self.without_muted { &*is_not_muted } else { "" };
         format!("{is_not_muted} {}", self.visible_sql(author, first))

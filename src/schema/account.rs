@@ -306,8 +306,9 @@ impl AccountMutation {
 
     /// Deletes the viewer's account. This cannot be undone.
     ///
-    /// The account's posts, bookmarks, sessions, and follows in both directions are deleted with
-    /// it. The same transaction updates the counts of other users.
+    /// The account's posts, bookmarks and sessions are deleted with it, and so are follows,
+    /// requests, blocks and mutes in both directions. The same transaction updates the counts of
+    /// other users.
     ///
     /// User errors: `INVALID_CREDENTIALS`, `TOO_MANY_REQUESTS`. Errors: `UNAUTHENTICATED`.
     async fn delete_account(

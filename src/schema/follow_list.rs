@@ -59,6 +59,12 @@ pub struct FollowOrder {
     direction: OrderDirection,
 }
 
+impl FollowOrder {
+    fn is_default(self) -> bool {
+        (self.field, self.direction) == (FollowOrderField::FollowedAt, OrderDirection::Desc)
+    }
+}
+
 /// The arguments of a list of follows.
 pub struct FollowArgs {
     pub page: PageArgs,
@@ -117,7 +123,7 @@ where
     let filter = args.filter.map_or_else(loaders::FollowFilter::default, Into::into);
     let is_filtered = filter != loaders::FollowFilter::default();
     let count = FollowCount::Stored(owner.stored(length));
-    if !is_filtered && args.order_by.is_none() {
+    if !is_filtered && args.order_by.is_none_or(FollowOrder::is_default) {
         let key = PageKey { owner: owner.id, page: args.page.parse(kind)? };
         let loaders = loaders(ctx);
         let page = match list {

@@ -75,11 +75,15 @@ impl Relationship {
     }
 
     /// Whether the viewer may follow the other user or ask to, or already does.
+    ///
+    /// The maximum numbers of follows are not considered.
     async fn can_follow(&self) -> bool {
         self.row.can_follow()
     }
 
-    /// The code that `follow` would fail with. Null if `canFollow` is true.
+    /// Why `canFollow` is false: the code that `follow` would fail with.
+    ///
+    /// Null if `canFollow` is true.
     async fn cannot_follow_reason(&self) -> Option<UserErrorCode> {
         (!self.row.can_follow()).then_some(UserErrorCode::Blocked)
     }

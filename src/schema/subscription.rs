@@ -254,8 +254,14 @@ async fn next_timeline_event(
     if request(ctx).begin_event(item.actor()).await.is_err() {
         item = source.stream.lag();
     }
+    // The event may have waited for the client since the hub has checked the access.
+    let guarded = item.post().filter(|row| row.author.is_protected && row.author.id != owner);
+    let is_hidden = match guarded.map(|row| row.post.id) {
+        Some(post) => loaders(ctx).posts.load(post).await?.is_none(),
+        None => false,
+    };
     request(ctx).keep_event_source(source);
-    Ok(timeline_event(owner, item))
+    Ok(if is_hidden { None } else { timeline_event(owner, item) })
 }
 
 async fn next_relationship_event(

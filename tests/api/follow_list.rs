@@ -237,8 +237,10 @@ async fn cursors_belong_to_their_filter_and_order() {
             assert_eq!(is_rejected, list != other, "{list} at {other}: {response}");
         }
     }
-    // An empty filter is no filter.
+    // An empty filter is no filter, and the default order is no order.
     let data = anonymous.query(&document("", "")).await;
     let cursor = &data["user"]["followers"]["pageInfo"]["endCursor"];
-    anonymous.query(&document("filter: {}", &format!("after: {cursor}"))).await;
+    for same in ["filter: {}", "orderBy: {field: FOLLOWED_AT, direction: DESC}"] {
+        anonymous.query(&document(same, &format!("after: {cursor}"))).await;
+    }
 }

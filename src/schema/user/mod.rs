@@ -190,7 +190,8 @@ impl Profile {
 
     /// Whether the viewer may follow this user or ask to, or already does.
     ///
-    /// False for the viewer's own user and for anonymous requests.
+    /// The maximum numbers of follows are not considered. False for the viewer's own user and for
+    /// anonymous requests.
     async fn viewer_can_follow(&self, ctx: &Context<'_>) -> Result<bool, Error> {
         if request(ctx).viewer().is_none() || self.is_current_viewer(ctx) {
             return Ok(false);

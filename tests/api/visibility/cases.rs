@@ -145,3 +145,30 @@ async fn a_batch_of_events_shows_no_text_that_is_newer_than_the_follow() {
     assert_eq!(summary(&of_john.next().await), "!susan");
     of_john.assert_idle().await;
 }
+
+/// An event that the hub has sent can wait for its client.
+#[tokio::test]
+async fn an_event_that_has_waited_for_its_client_shows_no_hidden_post() {
+    let app = TestApp::new().await;
+    let (john, susan, mary) =
+        (app.register("john").await, app.register("susan").await, app.register("mary").await);
+    for user in [&john, &mary] {
+        user.follow(&susan).await;
+    }
+    susan.protect(true).await;
+    let mut of_john = john.subscribe_and_join(TIMELINE, json!({})).await;
+    let mut of_mary = mary.subscribe_and_join(TIMELINE, json!({})).await;
+    // A stream is at most two responses ahead of its client.
+    for n in 1..=4 {
+        susan.write(&n.to_string()).await;
+    }
+    for n in 1..=4 {
+        assert_eq!(summary(&of_mary.next().await), format!("+{n}"));
+    }
+    susan.mutate("removeFollower(user: {username: \"john\"}) { changed }").await;
+    let mut received = vec![];
+    while received.last().is_none_or(|event| event != "!susan") {
+        received.push(summary(&of_john.next().await));
+    }
+    assert!(!received.contains(&"+4".to_owned()), "{received:?}");
+}
