@@ -121,7 +121,8 @@ fn follow_pages(
 ) -> rusqlite::Result<HashMap<i64, Vec<(i64, UserNode)>>> {
     let owners = serde_json::json!(owners).to_string();
     let sql = user_list_sql(Engine::Sqlite, list, Direction::Forward);
-    let mut entries = rows(connection, &sql, (owners, i64::MAX, 0, size + 1, 0), |row| {
+    // SQLite numbers parameters such as $5 in the order of their first use: the viewer is second.
+    let mut entries = rows(connection, &sql, (owners, 0, i64::MAX, 0, size + 1), |row| {
         let listed =
             UserNode { username: row.get("username")?, followers: row.get("followers_count")? };
         let key: (i64, i64) = (row.get("owner")?, row.get("entry_id")?);
