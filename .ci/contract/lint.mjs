@@ -21,7 +21,7 @@ const EXCEPTIONS = [
   ["no-typename-prefix", /Field "username" .* "User"/, "username is one word and the usual name"],
   [
     "strict-id-in-types",
-    /type "\w+(Payload|Connection|Edge|Error)"|type "PageInfo"/,
+    /type "\w+(Payload|Connection|Edge|Error)"|type "(PageInfo|FollowManyResult|Suggestion)"/,
     "the type is part of a response, not an object that a client can fetch again",
   ],
   [
@@ -46,8 +46,14 @@ const EXCEPTIONS = [
   ],
   [
     "relay-edge-types",
-    /^\): \[Node\]!/,
-    "Query.nodes returns as many items as the client requested ids",
+    /^\): \[(Node|Relationship)\]!|^results: \[FollowManyResult!\]!/,
+    "the list has as many items as the client requested ids",
+  ],
+  ["relay-edge-types", /^\): \[User!\] /, "a path of follows has at most seven users"],
+  [
+    "relay-edge-types",
+    /^\): \[Suggestion!\]!|^reasons: \[SuggestionReason!\]!/,
+    "the list has at most 50 items, and an order in which no cursor could keep its position",
   ],
   ["relay-edge-types", /^sessions: \[Session!\]!/, "the list is complete with at most 100 items"],
   [

@@ -151,7 +151,9 @@ export class Values {
   // Every notation of a whole number is the same number to a JavaScript program.
   #number(value) {
     if (this.random.chance(0.7)) return String(value);
-    return this.random.pick([`${value}.0`, `${value}e0`, `${value}0e-1`, `${value}.00E+0`, "-0"]);
+    // JSON does not allow 00.
+    const tenfold = value === 0 ? "0" : `${value}0`;
+    return this.random.pick([`${value}.0`, `${value}e0`, `${tenfold}e-1`, `${value}.00E+0`, "-0"]);
   }
 
   #times(make) {
