@@ -265,7 +265,7 @@ def test_events_are_charged_to_their_subscriber(harness, database_url, check):
     newest, _ = timeline_cursors(server)
     tokens = owner_tokens(harness, database_url, 14)
     timelines = f'timeline(first: 1, after: "{newest}") {{ nodes {{ id }} }}'
-    rows = EVENTS % f"followers(first: 10) {{ nodes {{ {timelines} }} }}"
+    rows = EVENTS % f"followers(first: 5) {{ nodes {{ {timelines} }} }}"
     fields = " ".join(f"a{n}: username" for n in range(20))
     cost = EVENTS % f"followers(first: 100) {{ nodes {{ {fields} }} }}"
     name = "300 subscriptions whose events read 100,000 rows"
