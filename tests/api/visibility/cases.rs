@@ -172,3 +172,25 @@ async fn an_event_that_has_waited_for_its_client_shows_no_hidden_post() {
     }
     assert!(!received.contains(&"+4".to_owned()), "{received:?}");
 }
+
+/// The follower's timeline has posts of `secret` between its own.
+#[tokio::test]
+async fn newer_counts_of_a_public_timeline_leave_out_hidden_posts() {
+    let app = TestApp::new().await;
+    let graph = graph(&app).await;
+    let timeline = |arguments: &str| {
+        format!(
+            "{{ user(by: {{username: \"follower\"}}) {{ timeline({arguments}) {{ newerCount
+             nodes {{ body }} pageInfo {{ endCursor }} }} }} }}"
+        )
+    };
+    let viewers = graph.others.iter().map(|(what, viewer)| (*what, viewer, 2));
+    for (what, viewer, entries) in viewers.chain([("the owner", &graph.follower, 5)]) {
+        let data = viewer.query(&timeline("first: 100")).await;
+        let page = &data["user"]["timeline"];
+        assert_eq!(texts(&page["nodes"], "body").len(), entries, "{what}");
+        let after = format!("after: {}", page["pageInfo"]["endCursor"]);
+        let data = viewer.query(&timeline(&after)).await;
+        assert_eq!(data["user"]["timeline"]["newerCount"], entries, "{what}");
+    }
+}
