@@ -21,7 +21,7 @@ use super::{DeliveredEvent, EventHub, HubMessage, Topic, carries_post, outbox};
 use crate::clock;
 use crate::database::{Snapshot, StreamPosition};
 use crate::error::Error;
-use crate::loaders::{Batch as _, FollowExists, TimelineRow, timeline_rows, users};
+use crate::loaders::{timeline_rows, users};
 
 /// Interval between two polls without subscribers and notifications.
 const IDLE_POLL_INTERVAL: Duration = Duration::from_mins(1);
@@ -38,29 +38,6 @@ struct Lookups {
     users: Vec<i64>,
     /// Sessions of the recipients.
     sessions: HashSet<i64>,
-}
-
-/// Who may see posts of protected users.
-#[derive(Default)]
-struct Access {
-    /// Protected authors.
-    protected: HashSet<i64>,
-    /// Pairs of a follower and a protected author.
-    follows: HashSet<(i64, i64)>,
-}
-
-impl Access {
-    /// Whether a subscriber may see the post of an event, if it has one.
-    fn permits(&self, topic: Topic, delivered: &DeliveredEvent) -> bool {
-        let author = delivered.event.actor;
-        let has_secret = delivered.post.is_some() && self.protected.contains(&author);
-        match topic {
-            Topic::Timeline(owner) if has_secret => {
-                owner == author || self.follows.contains(&(owner, author))
-            }
-            _ => true,
-        }
-    }
 }
 
 impl EventHub {
@@ -146,8 +123,7 @@ impl EventHub {
         batch: &outbox::EventBatch,
     ) -> Result<(), Error> {
         let Lookups { posts, users: user_ids, sessions } = self.lookups(&batch.events);
-        let posts = timeline_rows(snapshot, &posts, None).await?;
-        let access = self.access(snapshot, &batch.events, &posts).await?;
+        let posts = timeline_rows(snapshot, &posts).await?;
         let users = Arc::new(users(snapshot, &user_ids).await?);
         let open = open_sessions(snapshot, &sessions).await?;
         // Nothing below can fail, so the retry of a failed poll dispatches no event twice.
@@ -164,9 +140,6 @@ impl EventHub {
             });
             for id in to {
                 let Some(subscriber) = registry.subscribers.get(&id) else { continue };
-                if !access.permits(subscriber.topic, &delivered) {
-                    continue;
-                }
                 if subscriber.session.is_none_or(|session| open.contains(&session)) {
                     subscriber.send(HubMessage::Event(Arc::clone(&delivered)));
                 } else if let Some(subscriber) = registry.remove(id) {
@@ -184,36 +157,6 @@ impl EventHub {
             }
         }
         Ok(())
-    }
-
-    /// Reads who may see those of `posts` whose authors are protected.
-    ///
-    /// A recipient followed the author when the event occurred, but may not follow them any more.
-    async fn access(
-        &self,
-        snapshot: &Snapshot,
-        events: &[event::Model],
-        posts: &HashMap<i64, TimelineRow>,
-    ) -> Result<Access, Error> {
-        let authors = posts.values().map(|post| &post.author).filter(|user| user.is_protected);
-        let protected: HashSet<i64> = authors.map(|author| author.id).collect();
-        if protected.is_empty() {
-            return Ok(Access::default());
-        }
-        let pairs: HashSet<(i64, i64)> = {
-            let registry = self.registry();
-            let shown = protected
-                .iter()
-                .flat_map(|author| registry.owners_showing(*author).map(|owner| (owner, *author)));
-            // These may add the author to a timeline before the author's next post.
-            let parts = events.iter().flat_map(event::Model::parts);
-            let changed = events.iter().cloned().chain(parts);
-            let changed = changed.map(|event| (event.actor, event.object));
-            shown.chain(changed.filter(|pair| protected.contains(&pair.1))).collect()
-        };
-        let pairs = Vec::from_iter(pairs);
-        let follows = FollowExists::new(snapshot).load(&pairs).await?;
-        Ok(Access { protected, follows: follows.into_keys().collect() })
     }
 
     /// Collects the ids of the rows that any recipient of `events` may need.

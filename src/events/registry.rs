@@ -162,7 +162,7 @@ impl SubscriptionRegistry {
     }
 
     /// Owners of watched timelines that show an author.
-    pub fn owners_showing(&self, author: i64) -> impl Iterator<Item = i64> {
+    fn owners_showing(&self, author: i64) -> impl Iterator<Item = i64> {
         self.owners_by_author.get(&author).into_iter().flatten().copied()
     }
 

@@ -172,8 +172,7 @@ impl EventStream {
         let events: Vec<_> = self.to_load.drain(..REPLAY_BATCH.min(self.to_load.len())).collect();
         let with_post = events.iter().filter(|event| carries_post(event));
         let posts: Vec<i64> = with_post.map(|event| event.object).collect();
-        let Topic::Timeline(viewer) = self.topic else { return Ok(()) };
-        let posts = timeline_rows(&snapshot, &posts, Some(viewer)).await?;
+        let posts = timeline_rows(&snapshot, &posts).await?;
         let authors: HashSet<i64> = posts.values().map(|row| row.author.id).collect();
         let authors: Vec<i64> = authors.into_iter().collect();
         let users = Arc::new(users(&snapshot, &authors).await?);

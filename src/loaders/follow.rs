@@ -13,12 +13,6 @@ use crate::error::Error;
 /// The value is `None` if it does not.
 pub struct FollowExists(pub(super) Snapshot);
 
-impl FollowExists {
-    pub fn new(snapshot: &Snapshot) -> Self {
-        Self(snapshot.clone())
-    }
-}
-
 #[derive(FromQueryResult)]
 struct FollowPair {
     follower_id: i64,

@@ -15,12 +15,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use entity::user::visible_to_sql;
 use entity::{post, user};
-use sea_orm::{FromQueryResult, QueryResult, Value};
+use sea_orm::{FromQueryResult, QueryResult};
 
 use super::timeline_sql::{AuthorFilter, COLUMNS, merge_heads, newer_count, scan_recent};
-use super::{Batch, OWNER_LOOKUPS, PageKey, ViewerId, pages};
+use super::{Batch, PageKey, ViewerId, pages};
 use crate::database::{Engine, Snapshot};
 use crate::error::Error;
 use crate::ids::snowflake;
@@ -240,28 +239,24 @@ impl Batch for NewerCounts {
 
 /// Reads posts with their authors by id, in one statement. Their `owner` is 0.
 ///
-/// With a viewer, only posts that the viewer may see.
+/// For events, which check at their delivery whether the subscriber may see the post.
 ///
 /// # Errors
 /// Any error of the database.
 pub async fn timeline_rows(
     snapshot: &Snapshot,
     posts: &[i64],
-    viewer: Option<i64>,
 ) -> Result<HashMap<i64, TimelineRow>, Error> {
     if posts.is_empty() {
         return Ok(HashMap::new());
     }
     let (engine, summary) = (snapshot.engine(), user::SUMMARY_COLUMNS);
-    let is_visible = viewer.map_or("true".to_owned(), |_| visible_to_sql("post.author_id", "$2"));
     let sql = format!(
         "SELECT {summary}, CAST(0 AS bigint) AS owner, {COLUMNS} \
-         FROM post JOIN \"user\" ON \"user\".id = post.author_id WHERE {} AND {is_visible}",
+         FROM post JOIN \"user\" ON \"user\".id = post.author_id WHERE {}",
         engine.in_list_sql("post.id", 1)
     );
-    let values = [engine.bind_ids(posts.iter().copied())].into_iter();
-    let values = values.chain(viewer.map(Value::from));
-    let lookups = if viewer.is_some() { 1 + OWNER_LOOKUPS } else { 1 };
-    let rows: Vec<TimelineRow> = snapshot.all(lookups * posts.len(), &sql, values).await?;
+    let rows: Vec<TimelineRow> =
+        snapshot.all(posts.len(), &sql, [engine.bind_ids(posts.iter().copied())]).await?;
     Ok(rows.into_iter().map(|row| (row.post.id, row)).collect())
 }

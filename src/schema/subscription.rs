@@ -254,7 +254,8 @@ async fn next_timeline_event(
     if request(ctx).begin_event(item.actor()).await.is_err() {
         item = source.stream.lag();
     }
-    // The event may have waited for the client since the hub has checked the access.
+    // The post was read anew, and the event may have waited for its client: the viewer may have
+    // lost access since it occurred.
     let guarded = item.post().filter(|row| row.author.is_protected && row.author.id != owner);
     let is_hidden = match guarded.map(|row| row.post.id) {
         Some(post) => loaders(ctx).posts.load(post).await?.is_none(),

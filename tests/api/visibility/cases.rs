@@ -146,7 +146,7 @@ async fn a_batch_of_events_shows_no_text_that_is_newer_than_the_follow() {
     of_john.assert_idle().await;
 }
 
-/// An event that the hub has sent can wait for its client.
+/// An event can wait for its client.
 #[tokio::test]
 async fn an_event_that_has_waited_for_its_client_shows_no_hidden_post() {
     let app = TestApp::new().await;
