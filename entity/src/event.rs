@@ -84,6 +84,8 @@ pub enum Kind {
     FollowRequestEnded = 11,
     /// The actor made several changes in one transaction, which the event lists.
     Several = 12,
+    /// A count of the post `object` of the actor changed.
+    PostCounted = 13,
     /// The actor's account was deleted, with all its posts and follows.
     ///
     /// This kind and all later ones concern every timeline: replays read them by an index of their

@@ -23,10 +23,22 @@ pub struct Model {
     pub edited_at: Option<DateTimeUtc>,
     /// Whether the author is not protected, stored for the list of all public posts.
     pub is_public: bool,
+    /// The post that this one replies to; `None` if it replies to none.
+    ///
+    /// The other post can have been deleted.
+    pub in_reply_to_id: Option<i64>,
+    /// Number of likes.
+    pub likes_count: i32,
+    /// Number of replies, including those that a viewer may not see.
+    pub replies_count: i32,
+    /// Number of reposts.
+    pub reposts_count: i32,
     #[sea_orm(belongs_to, from = "author_id", to = "id")]
     pub author: BelongsTo<super::user::Entity>,
     #[sea_orm(has_many)]
     pub bookmarks: HasMany<super::bookmark::Entity>,
+    #[sea_orm(has_many)]
+    pub likes: HasMany<super::like::Entity>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

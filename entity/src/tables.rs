@@ -10,7 +10,7 @@ pub struct Table {
     pub name: &'static str,
     /// Columns that refer to the ids of other tables.
     pub references: &'static [Reference],
-    /// Columns of `user` that count rows of this table.
+    /// Columns of other tables that count rows of this table.
     pub counts: &'static [Count],
     /// Columns whose values have a meaning in their own database only.
     pub local_columns: &'static [&'static str],
@@ -33,19 +33,23 @@ pub struct Reference {
     pub table: &'static str,
 }
 
-/// A column of `user` that counts the rows whose `key` is the user's id.
+/// A column that counts the rows of another table whose `key` is the id of its row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Count {
-    /// The column of `user` with the count.
+    /// The table of the column.
+    pub table: &'static str,
+    /// The column with the count.
     pub column: &'static str,
-    /// The column of the counted table with the user's id.
+    /// The column of the counted table with the id.
     pub key: &'static str,
+    /// The condition of the rows that are counted.
+    pub condition: &'static str,
 }
 
 macro_rules! tables {
     ($($module:ident {
         references: [$($column:literal -> $parent:literal),*],
-        counts: [$($count:literal by $key:literal),*],
+        counts: [$($counting:ident.$count:ident by $key:ident $(where $condition:literal)?),*],
         local_columns: [$($local:literal),*],
     })*) => {
         /// All tables with ids. A table comes after those that it refers to.
@@ -55,7 +59,12 @@ macro_rules! tables {
         pub const TABLES: &[Table] = &[$(Table {
             name: stringify!($module),
             references: &[$(Reference { column: $column, table: $parent }),*],
-            counts: &[$(Count { column: $count, key: $key }),*],
+            counts: &[$(Count {
+                table: stringify!($counting),
+                column: stringify!($count),
+                key: stringify!($key),
+                condition: concat!($($condition,)? ""),
+            }),*],
             local_columns: &[$($local),*],
         }),*];
 
@@ -85,7 +94,7 @@ tables! {
     }
     follow {
         references: ["follower_id" -> "user", "followed_id" -> "user"],
-        counts: ["following_count" by "follower_id", "followers_count" by "followed_id"],
+        counts: [user.following_count by follower_id, user.followers_count by followed_id],
         local_columns: [],
     }
     follow_request {
@@ -100,7 +109,7 @@ tables! {
     }
     mute {
         references: ["muter_id" -> "user", "muted_id" -> "user"],
-        counts: ["mutes_count" by "muter_id"],
+        counts: [user.mutes_count by muter_id],
         local_columns: [],
     }
     dismissal {
@@ -110,7 +119,21 @@ tables! {
     }
     post {
         references: ["author_id" -> "user"],
-        counts: ["posts_count" by "author_id"],
+        counts: [
+            user.posts_count by author_id,
+            user.replies_count by author_id where "in_reply_to_id IS NOT NULL",
+            post.replies_count by in_reply_to_id
+        ],
+        local_columns: [],
+    }
+    feed_item {
+        references: ["actor_id" -> "user"],
+        counts: [post.reposts_count by post_id where "kind = 2"],
+        local_columns: [],
+    }
+    like {
+        references: ["user_id" -> "user", "post_id" -> "post"],
+        counts: [post.likes_count by post_id],
         local_columns: [],
     }
     bookmark {

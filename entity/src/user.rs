@@ -42,6 +42,8 @@ pub struct Model {
     pub following_count: i32,
     /// Number of posts of this user.
     pub posts_count: i32,
+    /// Number of these posts that reply to another.
+    pub replies_count: i32,
     /// Number of users whom this user mutes, including mutes that have just expired.
     pub mutes_count: i32,
     /// Whether follows need the user's consent, and only followers see posts and lists.

@@ -43,3 +43,8 @@ pub fn cascade(column: &'static str, table: &'static str) -> ForeignKeyCreateSta
         .on_delete(ForeignKeyAction::Cascade)
         .take()
 }
+
+/// A stored count of rows, at first 0.
+pub fn count(name: &'static str) -> ColumnDef {
+    ColumnDef::new(name).integer().not_null().default(0).check(Expr::col(name).gte(0)).take()
+}

@@ -22,6 +22,9 @@ mod m20261201_000012_block;
 mod m20261201_000013_mute;
 mod m20261201_000014_follow_request;
 mod m20261201_000015_dismissal;
+mod m20261202_000016_like;
+mod m20261202_000017_reply;
+mod m20261202_000018_feed_item;
 
 /// The list of all migrations, in order.
 pub struct Migrator;
@@ -45,6 +48,9 @@ impl MigratorTrait for Migrator {
             Box::new(m20261201_000013_mute::Migration),
             Box::new(m20261201_000014_follow_request::Migration),
             Box::new(m20261201_000015_dismissal::Migration),
+            Box::new(m20261202_000016_like::Migration),
+            Box::new(m20261202_000017_reply::Migration),
+            Box::new(m20261202_000018_feed_item::Migration),
         ]
     }
 }

@@ -78,6 +78,7 @@ pub async fn register(
         followers_count: Set(0),
         following_count: Set(0),
         posts_count: Set(0),
+        replies_count: Set(0),
         follows_day: Set(0),
         follows_made: Set(0),
         posts_day: Set(0),

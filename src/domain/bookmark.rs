@@ -3,18 +3,18 @@
 //! Bookmarks are private, so every function takes the viewer as their owner. They are not counted
 //! in a column and record no event, because only their owner sees them.
 
+use entity::bookmark;
 use entity::user::visible_to_sql;
-use entity::{bookmark, post};
 use sea_orm::sea_query::LockType;
 use sea_orm::{
-    ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, EntityTrait as _,
-    PaginatorTrait as _, QueryFilter as _, QuerySelect as _,
+    ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
 };
 
+use super::target_post::{PostArgument, lock_post};
 use super::{PostChange, Services};
 use crate::auth::Viewer;
 use crate::database::Snapshot;
-use crate::error::{Error, UserErrorKind};
+use crate::error::Error;
 use crate::pagination::{Page, PageRequest, UserRows, page_sql};
 
 /// Look-ups for a bookmark: its row, the post, the author, and a follow.
@@ -57,13 +57,18 @@ pub async fn count(snapshot: &Snapshot, viewer: &Viewer) -> Result<u64, Error> {
     Ok(count)
 }
 
+/// The post of a mutation's argument.
+fn argument(id: i64) -> PostArgument {
+    PostArgument { id, path: &["postId"] }
+}
+
 /// Bookmarks a post. Changes nothing if the viewer has bookmarked it already.
 ///
 /// # Errors
 /// [`Error::Expected`] with `NotFound`; any error of the database.
 pub async fn add(services: &Services, viewer: &Viewer, post: i64) -> Result<PostChange, Error> {
     let transaction = services.db.begin().await?;
-    lock_post(services, &transaction, viewer, post).await?;
+    lock_post(services, &transaction, viewer, argument(post), LockType::KeyShare).await?;
     let statement = services.db.statement(
         "INSERT INTO bookmark (id, user_id, post_id) VALUES ($1, $2, $3) \
          ON CONFLICT (user_id, post_id) DO NOTHING",
@@ -80,7 +85,7 @@ pub async fn add(services: &Services, viewer: &Viewer, post: i64) -> Result<Post
 /// [`Error::Expected`] with `NotFound`; any error of the database.
 pub async fn remove(services: &Services, viewer: &Viewer, post: i64) -> Result<PostChange, Error> {
     let transaction = services.db.begin().await?;
-    lock_post(services, &transaction, viewer, post).await?;
+    lock_post(services, &transaction, viewer, argument(post), LockType::KeyShare).await?;
     let deleted = bookmark::Entity::delete_many()
         .filter(bookmark::Column::UserId.eq(viewer.id()))
         .filter(bookmark::Column::PostId.eq(post))
@@ -88,27 +93,4 @@ pub async fn remove(services: &Services, viewer: &Viewer, post: i64) -> Result<P
         .await?;
     services.commit(transaction, viewer).await?;
     Ok(PostChange { changed: deleted.rows_affected > 0, post })
-}
-
-/// Locks a post against deletion until the end of the transaction.
-///
-/// # Errors
-/// [`Error::Expected`] with `NotFound` when there is no such post, or the viewer may not see it;
-/// any error of the database.
-async fn lock_post(
-    services: &Services,
-    transaction: &DatabaseTransaction,
-    viewer: &Viewer,
-    id: i64,
-) -> Result<(), Error> {
-    let is_visible =
-        services.db.engine().expr(&visible_to_sql("post.author_id", "$1"), viewer.id());
-    let post = post::Entity::find_by_id(id)
-        .filter(is_visible)
-        .lock(LockType::KeyShare)
-        .one(transaction)
-        .await?;
-    let missing = || UserErrorKind::NotFound.at(&["postId"], "There is no such post.");
-    post.ok_or_else(missing)?;
-    Ok(())
 }

@@ -6,8 +6,9 @@
 //! proof. It returns plain values or an [`Error`], and knows no GraphQL.
 //!
 //! Each write is one transaction that keeps counts equal to the rows that they count. It first
-//! locks the users whose counts it changes, in the order of their ids, and may be retried after
-//! [`Error::Conflict`]. The files do not import each other, except for `pair` and `validation`.
+//! locks the users whose counts it changes, in the order of their ids, then the posts, and may be
+//! retried after [`Error::Conflict`]. The files do not import each other, except for
+//! `pair`, `target_post` and `validation`.
 
 pub mod account;
 pub mod block;
@@ -21,6 +22,7 @@ mod pair;
 pub mod post;
 pub mod profile;
 pub mod suggestion;
+mod target_post;
 pub mod user;
 pub mod validation;
 

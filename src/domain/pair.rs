@@ -53,20 +53,32 @@ impl Pair {
     /// # Errors
     /// [`Error::Expected`] with `Blocked`; any error of the database.
     pub async fn check_contact(&self, transaction: &DatabaseTransaction) -> Result<(), Error> {
-        let blocks = |blocker: &user::Model, blocked: &user::Model| {
-            Condition::all()
-                .add(block::Column::BlockerId.eq(blocker.id))
-                .add(block::Column::BlockedId.eq(blocked.id))
-        };
-        let either = Condition::any()
-            .add(blocks(&self.viewer, &self.target))
-            .add(blocks(&self.target, &self.viewer));
-        if block::Entity::find().filter(either).count(transaction).await? == 0 {
-            return Ok(());
-        }
-        let message = "You have blocked this user, or this user has blocked you.";
-        Err(UserErrorKind::Blocked.at(&["user"], message).into())
+        check_contact(transaction, (self.viewer.id, self.target.id), &["user"]).await
     }
+}
+
+/// Fails if one of two users blocks the other.
+///
+/// `path` is that of the argument that names the second user or their post.
+///
+/// # Errors
+/// [`Error::Expected`] with `Blocked`; any error of the database.
+pub async fn check_contact(
+    transaction: &DatabaseTransaction,
+    (one, other): (i64, i64),
+    path: &'static [&'static str],
+) -> Result<(), Error> {
+    let blocks = |blocker: i64, blocked: i64| {
+        Condition::all()
+            .add(block::Column::BlockerId.eq(blocker))
+            .add(block::Column::BlockedId.eq(blocked))
+    };
+    let either = Condition::any().add(blocks(one, other)).add(blocks(other, one));
+    if block::Entity::find().filter(either).count(transaction).await? == 0 {
+        return Ok(());
+    }
+    let message = "You have blocked this user, or this user has blocked you.";
+    Err(UserErrorKind::Blocked.at(path, message).into())
 }
 
 /// What a follow is made by.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::SubsecRound as _;
 use entity::user::visible_to_sql;
-use entity::{bookmark, event, post, user};
+use entity::{bookmark, event, feed_item, post, user};
 use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait as _, LockType};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, DatabaseTransaction, DbErr, EntityTrait as _,
@@ -63,8 +63,20 @@ pub async fn create(services: &Services, viewer: &Viewer, body: String) -> Resul
         created_at: Set(snowflake::timestamp_of(id)),
         edited_at: Set(None),
         is_public: Set(!author.is_protected),
+        in_reply_to_id: Set(None),
+        likes_count: Set(0),
+        replies_count: Set(0),
+        reposts_count: Set(0),
     };
     post::Entity::insert(post).exec_without_returning(&transaction).await?;
+    let item = feed_item::ActiveModel {
+        actor_id: Set(viewer.id()),
+        id: Set(id),
+        post_id: Set(id),
+        subject_id: Set(None),
+        kind: Set(feed_item::Kind::Post),
+    };
+    feed_item::Entity::insert(item).exec_without_returning(&transaction).await?;
     services.record_event(&transaction, event::Kind::PostAdded, viewer.id(), id).await?;
     services.commit(transaction, viewer).await?;
     Ok(id)
@@ -116,6 +128,7 @@ pub async fn delete(services: &Services, viewer: &Viewer, id: i64) -> Result<boo
         .filter(bookmark::Column::PostId.eq(post.id))
         .exec(&transaction)
         .await?;
+    feed_item::Entity::delete_by_id((viewer.id(), post.id)).exec(&transaction).await?;
     post::Entity::delete_by_id(post.id).exec(&transaction).await?;
     uncount_post(&transaction, viewer.id()).await?;
     services.record_event(&transaction, event::Kind::PostRemoved, viewer.id(), id).await?;

@@ -23,9 +23,11 @@ impl Authors {
 /// Whether an event changes the owner's timeline while it shows `authors`.
 pub fn affects_timeline(event: &event::Model, owner: i64, authors: &Authors) -> bool {
     match event.kind {
-        Kind::LogStarted | Kind::Unblocked | Kind::FollowRequested | Kind::FollowRequestEnded => {
-            false
-        }
+        Kind::LogStarted
+        | Kind::Unblocked
+        | Kind::FollowRequested
+        | Kind::FollowRequestEnded
+        | Kind::PostCounted => false,
         Kind::PostAdded | Kind::PostUpdated | Kind::PostRemoved => authors.shows(event.actor),
         Kind::Followed | Kind::Unfollowed | Kind::Muted | Kind::Unmuted => event.actor == owner,
         Kind::Several => {

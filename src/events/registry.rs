@@ -177,7 +177,7 @@ impl SubscriptionRegistry {
             |owner| self.timelines.get(&owner).into_iter().flat_map(|timeline| &timeline.watchers);
         let showing = self.owners_showing(event.actor).flat_map(watchers).copied();
         match event.kind {
-            Kind::LogStarted => vec![],
+            Kind::LogStarted | Kind::PostCounted => vec![],
             // The subscribers of users receive its parts.
             Kind::Several => {
                 let owner = self.changed_timelines(event).into_iter().take(1);

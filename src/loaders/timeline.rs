@@ -106,6 +106,10 @@ impl FromQueryResult for TimelineRow {
             created_at: snowflake::timestamp_of(id),
             edited_at: row.try_get_by_index(NEXT + 3)?,
             is_public: !author.is_protected,
+            in_reply_to_id: row.try_get_by_index(NEXT + 4)?,
+            likes_count: row.try_get_by_index(NEXT + 5)?,
+            replies_count: row.try_get_by_index(NEXT + 6)?,
+            reposts_count: row.try_get_by_index(NEXT + 7)?,
         };
         Ok(Self { owner: row.try_get_by_index(NEXT)?, post, author })
     }

@@ -122,7 +122,8 @@ fn order(direction: Direction) -> &'static str {
 /// The columns of a post beyond those of its author.
 ///
 /// The time of creation is part of the id.
-pub const COLUMNS: &str = "post.id AS post_id, post.body, post.edited_at";
+pub const COLUMNS: &str = "post.id AS post_id, post.body, post.edited_at, post.in_reply_to_id, \
+    post.likes_count, post.replies_count, post.reposts_count";
 
 /// The statement for the rows of a page on SQLite, whose post ids `page` selects.
 ///

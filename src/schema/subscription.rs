@@ -354,7 +354,7 @@ fn timeline_event(owner: i64, item: StreamItem) -> Option<TimelineEvent> {
     let DeliveredEvent { event, position, post, .. } = &*delivered;
     let (cursor, occurred_at) = (stream_cursor(position), DateTime(event.at));
     Some(match event.kind {
-        Kind::LogStarted => return None,
+        Kind::LogStarted | Kind::PostCounted => return None,
         Kind::PostAdded => {
             let edge = TimelineEdge::new(owner, Post::from(post.as_ref()?));
             TimelineEvent::Added(TimelinePostAdded { cursor, occurred_at, edge })

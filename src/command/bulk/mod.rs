@@ -36,18 +36,28 @@ const CACHE_SIZE: i64 = -64 * 1024;
 /// The largest sequence number of an id, 8191: sequence numbers have 13 bits.
 const MAX_SEQUENCE: u16 = (1 << 13) - 1;
 
-/// The assignments of all stored counts of users, for `UPDATE "user" SET`.
-pub(super) fn set_counts_sql() -> String {
-    let counts = TABLES.iter().flat_map(|table| {
-        let assign = |count: &Count| format!("{} = {}", count.column, count_subquery(table, count));
-        table.counts.iter().map(assign)
-    });
-    counts.collect::<Vec<_>>().join(", ")
+/// All stored counts of the rows of a table, with the tables whose rows they count.
+pub(super) fn counts_of(table: &str) -> impl Iterator<Item = (&'static Table, &'static Count)> {
+    let counts = TABLES.iter().flat_map(|counted| counted.counts.iter().map(move |c| (counted, c)));
+    counts.filter(move |(_, count)| count.table == table)
 }
 
-/// A subquery that computes a stored count of a user from the rows of `table`.
-pub(super) fn count_subquery(table: &Table, count: &Count) -> String {
-    format!(r#"(SELECT count(*) FROM {} WHERE {} = "user".id)"#, table.quoted(), count.key)
+/// The assignments of all stored counts of a table, for `UPDATE ... SET`.
+pub(super) fn set_counts_sql(table: &str) -> String {
+    let assign = |(counted, count): (&Table, &Count)| {
+        format!("{} = {}", count.column, count_subquery(counted, count))
+    };
+    counts_of(table).map(assign).collect::<Vec<_>>().join(", ")
+}
+
+/// A subquery that computes a stored count from the rows of `counted`.
+pub(super) fn count_subquery(counted: &Table, count: &Count) -> String {
+    let Count { table, key, condition, .. } = count;
+    let condition = if condition.is_empty() { "" } else { &format!(" AND counted.{condition}") };
+    let counted = counted.quoted();
+    format!(
+        r#"(SELECT count(*) FROM {counted} AS counted WHERE counted.{key} = "{table}".id{condition})"#
+    )
 }
 
 /// A user to add. The time of registration is the timestamp of `id`.
@@ -157,7 +167,14 @@ impl<'a> Bulk<'a> {
         let rows = json(
             posts.iter().map(|post| (post.id, post.author, post.body, timestamp_text(post.id))),
         )?;
-        self.execute(&add, [rows]).await.map(drop)
+        self.execute(&add, [rows]).await?;
+        let add_items = format!(
+            "INSERT INTO feed_item (actor_id, id, post_id, kind)
+            SELECT author_id, id, id, 0 FROM post WHERE {}",
+            self.engine().in_list_sql("id", 1)
+        );
+        let ids = self.engine().bind_ids(posts.iter().map(|post| post.id));
+        self.execute(&add_items, [ids]).await.map(drop)
     }
 
     /// Inserts rows of any table in one statement.
@@ -174,7 +191,8 @@ impl<'a> Bulk<'a> {
     pub async fn recount(&self, users: &[i64]) -> Result<(), DbErr> {
         self.analyze().await?;
         let is_listed = self.engine().in_list_sql("id", 1);
-        let update = format!(r#"UPDATE "user" SET {} WHERE {is_listed}"#, set_counts_sql());
+        let set_counts = set_counts_sql("user");
+        let update = format!(r#"UPDATE "user" SET {set_counts} WHERE {is_listed}"#);
         for users in users.chunks(ROWS_PER_STATEMENT) {
             self.execute(&update, [self.engine().bind_ids(users.iter().copied())]).await?;
         }

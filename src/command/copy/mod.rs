@@ -16,8 +16,8 @@ use futures_util::future::join;
 use indicatif::ProgressBar;
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, Condition, DbErr, EntityTrait, FromQueryResult,
-    IdenStatic as _, IntoActiveModel, Iterable as _, ModelTrait as _, PrimaryKeyToColumn as _,
-    QueryFilter as _, QueryOrder as _, QuerySelect as _, Value,
+    IdenStatic as _, IntoActiveModel, Iterable as _, ModelTrait as _, QueryFilter as _,
+    QueryOrder as _, QuerySelect as _, Value,
 };
 
 use super::bulk::{Bulk, ROWS_PER_STATEMENT};
@@ -121,7 +121,8 @@ impl Copy<'_> {
         let cannot = |what| format!("nothing was copied: cannot {what} the table '{name}'");
         let local: Vec<E::Column> =
             E::Column::iter().filter(|c| table.local_columns.contains(&c.as_str())).collect();
-        let id = E::PrimaryKey::iter().next().context("the table has no id")?.into_column();
+        let id = E::Column::iter().find(|column| column.as_str() == "id");
+        let id = id.context("the table has no id")?;
         self.progress.set_message(name);
         let indexes = indexes::drop_indexes(&self.bulk, name, IndexSet::All, rows);
         let indexes = indexes.await.with_context(|| cannot("prepare"))?;

@@ -133,6 +133,7 @@ async fn copy_during_writes_is_consistent() {
         for _ in 0..50 {
             let write = r#"UPDATE "user" SET posts_count = posts_count - 1 WHERE id =
                     (SELECT author_id FROM post ORDER BY id LIMIT 1);
+                DELETE FROM feed_item WHERE id = (SELECT min(id) FROM post);
                 DELETE FROM post WHERE id = (SELECT min(id) FROM post)"#;
             source.tamper(&format!("BEGIN; {write}; COMMIT")).await;
         }

@@ -43,9 +43,40 @@ pub fn all(engine: Engine) -> Vec<Check> {
     checks.push(rows(name, table, REQUEST_OF_FOLLOW, Repair::Delete));
     let is_public = Repair::Set("is_public = NOT is_public");
     checks.push(rows("posts have the wrong visibility", "post", WRONG_VISIBILITY, is_public));
+    checks.extend(feed_items());
     checks.extend(times(engine));
     checks.extend(texts(engine));
     checks
+}
+
+/// Checks of feed items: one for each post, and at most one repost by a user.
+fn feed_items() -> Vec<Check> {
+    let missing = "NOT EXISTS (SELECT 1 FROM feed_item AS item
+        WHERE item.actor_id = post.author_id AND item.id = post.id AND item.post_id = post.id
+        AND item.kind = CASE WHEN post.in_reply_to_id IS NULL THEN 0 ELSE 1 END)";
+    let mut posts = rows("posts are missing in timelines", "post", missing, Repair::None);
+    posts.repair = Some(format!(
+        "INSERT INTO feed_item (actor_id, id, post_id, subject_id, kind)
+        SELECT author_id, id, id,
+            (SELECT parent.author_id FROM post AS parent WHERE parent.id = post.in_reply_to_id),
+            CASE WHEN in_reply_to_id IS NULL THEN 0 ELSE 1 END
+        FROM post WHERE {missing}"
+    ));
+    let wrong = "NOT EXISTS (SELECT 1 FROM post WHERE post.id = feed_item.post_id
+        AND (kind = 2 OR (post.id = feed_item.id AND author_id = actor_id
+            AND kind = CASE WHEN in_reply_to_id IS NULL THEN 0 ELSE 1 END)))";
+    let twice = "kind = 2 AND EXISTS (SELECT 1 FROM feed_item AS first WHERE first.kind = 2
+        AND first.post_id = feed_item.post_id AND first.actor_id = feed_item.actor_id
+        AND first.id < feed_item.id)";
+    let subject = "kind = 2 AND EXISTS (SELECT 1 FROM post WHERE post.id = post_id
+        AND (subject_id IS NULL OR subject_id <> author_id))";
+    let author = Repair::Set("subject_id = (SELECT author_id FROM post WHERE post.id = post_id)");
+    vec![
+        rows("feed items are wrong", "feed_item", wrong, Repair::Delete),
+        posts,
+        rows("posts are reposted twice", "feed_item", twice, Repair::Delete),
+        rows("reposts have the wrong author", "feed_item", subject, author),
+    ]
 }
 
 /// The check that no row of `table` satisfies `condition`.
@@ -102,7 +133,7 @@ fn missing_events() -> Check {
 /// Tables, their unique keys, and whether a repair deletes duplicates.
 ///
 /// The oldest row stays.
-const DUPLICATES: [(&str, &str, bool); 9] = [
+const DUPLICATES: [(&str, &str, bool); 10] = [
     ("user", "lower(username)", false),
     ("user", "email", false),
     ("session", "token_hash", true),
@@ -112,6 +143,7 @@ const DUPLICATES: [(&str, &str, bool); 9] = [
     ("mute", "muter_id, muted_id", true),
     ("dismissal", "user_id, dismissed_id", true),
     ("bookmark", "user_id, post_id", true),
+    ("like", "user_id, post_id", true),
 ];
 
 /// The condition that one of two users blocks the other.

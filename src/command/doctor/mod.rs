@@ -18,7 +18,7 @@ use entity::{Count, Reference, TABLES, Table};
 use indicatif::ProgressBar;
 use sea_orm::{ConnectionTrait as _, FromQueryResult};
 
-use crate::command::bulk::{Bulk, count_subquery, set_counts_sql};
+use crate::command::bulk::{Bulk, count_subquery, counts_of, set_counts_sql};
 use crate::command::progress;
 use crate::database::{Database, Engine, Snapshot, driver_message};
 
@@ -63,7 +63,10 @@ async fn run_checks(db: &Database, progress: &ProgressBar) -> Result<Vec<Finding
         ("rows refer to missing rows", orphans()),
         ("users follow themselves", SELF_FOLLOWS.to_owned()),
     ];
-    checks.extend(counts().map(|(table, count)| (count.column, wrong_counts(table, count))));
+    let counts = COUNTING.into_iter().flat_map(|(table, name)| {
+        counts_of(table).map(move |count| (count.1.column, wrong_counts(name, count)))
+    });
+    checks.extend(counts);
     if db.engine() == Engine::Sqlite {
         checks.insert(0, ("the file is damaged", DAMAGE.to_owned()));
     }
@@ -131,21 +134,20 @@ fn references() -> impl Iterator<Item = (&'static Table, &'static Reference)> {
     TABLES.iter().flat_map(|table| table.references.iter().map(move |each| (table, each)))
 }
 
-/// All stored counts of users, with the tables whose rows they count.
-fn counts() -> impl Iterator<Item = (&'static Table, &'static Count)> {
-    TABLES.iter().flat_map(|table| table.counts.iter().map(move |each| (table, each)))
-}
+/// The tables with stored counts, and the SQL expression that names a row.
+const COUNTING: [(&str, &str); 2] = [("user", "username"), ("post", "'post ' || id")];
 
-/// SQL that selects the users whose stored count is wrong.
-fn wrong_counts(table: &Table, Count { column: count, key }: &Count) -> String {
-    let table = table.quoted();
+/// SQL that selects the rows whose stored count is wrong.
+///
+/// `name` is the expression that names a row.
+fn wrong_counts(name: &str, (counted, count): (&Table, &Count)) -> String {
+    let Count { table, column, .. } = count;
+    let counted = count_subquery(counted, count);
     format!(
-        r#"SELECT username || ': {count} is ' || stored || ', should be ' || counted AS line,
+        r#"SELECT name || ': {column} is ' || stored || ', should be ' || counted AS line,
             count(*) OVER () AS total
         FROM (
-            SELECT id, username, {count} AS stored,
-                (SELECT count(*) FROM {table} WHERE {key} = "user".id) AS counted
-            FROM "user"
+            SELECT id, {name} AS name, {column} AS stored, {counted} AS counted FROM "{table}"
         ) AS counts WHERE stored <> counted ORDER BY id"#
     )
 }
@@ -197,11 +199,14 @@ async fn repair_rows(db: &Database) -> Result<()> {
         bulk.execute(&format!("DELETE FROM {name} WHERE {orphans}"), []).await?;
     }
     bulk.execute("DELETE FROM follow WHERE follower_id = followed_id", []).await?;
-    let stored: Vec<_> = counts().map(|(_, count)| count.column).collect();
-    let counted: Vec<_> = counts().map(|(table, count)| count_subquery(table, count)).collect();
-    let is_wrong = format!("({}) <> ({})", stored.join(", "), counted.join(", "));
-    bulk.execute(&format!(r#"UPDATE "user" SET {} WHERE {is_wrong}"#, set_counts_sql()), [])
-        .await?;
+    for (table, _) in COUNTING {
+        let (stored, counted): (Vec<_>, Vec<_>) = counts_of(table)
+            .map(|(rows, count)| (count.column, count_subquery(rows, count)))
+            .unzip();
+        let is_wrong = format!("({}) <> ({})", stored.join(", "), counted.join(", "));
+        let set_counts = set_counts_sql(table);
+        bulk.execute(&format!(r#"UPDATE "{table}" SET {set_counts} WHERE {is_wrong}"#), []).await?;
+    }
     bulk.commit().await
 }
 

@@ -136,6 +136,9 @@ async fn each_broken_invariant_is_found_and_repaired_if_possible() {
         SELECT 1, follower_id, followed_id FROM follow ORDER BY id LIMIT 1";
     let same_name = "DROP INDEX user_username;
         UPDATE \"user\" SET username = 'JOHN' WHERE username = 'susan'";
+    let repost = "INSERT INTO feed_item (actor_id, id, post_id, subject_id, kind) SELECT";
+    let john = r#"(SELECT id FROM "user" WHERE username = 'john')"#;
+    let first = "FROM post ORDER BY id LIMIT 1";
     let mut cases = vec![
         ("DELETE FROM event".to_owned(), "the outbox has no events", true),
         ("DROP INDEX follow_pair".to_owned(), SCHEMA_DIFFERS, true),
@@ -159,6 +162,11 @@ async fn each_broken_invariant_is_found_and_repaired_if_possible() {
         (user("password_hash = 'x'"), "password hashes are not valid", false),
         (user("display_name = ''"), "texts are not valid", false),
         (user("follows_made = -1"), "daily counts are negative", true),
+        (first_post("likes_count = 3"), "likes_count", true),
+        (user("replies_count = 3"), "replies_count", true),
+        ("DELETE FROM feed_item".to_owned(), "posts are missing in timelines", true),
+        (format!("{repost} {john}, 7, 7, 9, 2"), "feed items are wrong", true),
+        (format!("{repost} {john}, 7, id, 9, 2 {first}"), "reposts have the wrong author", true),
     ];
     let is_on_postgres = demo().await.is_on_postgres();
     if is_on_postgres {

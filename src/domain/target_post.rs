@@ -1,0 +1,63 @@
+//! A post that the viewer likes, bookmarks, reposts or replies to.
+//!
+//! The rules are in the files of these writes. Here is what they share: the post is locked until
+//! the end of the transaction, after all users and before any other post, and a post that the
+//! viewer may not see does not exist for them.
+
+use entity::post;
+use entity::user::visible_to_sql;
+use sea_orm::sea_query::{Expr, ExprTrait as _, LockType};
+use sea_orm::{
+    ColumnTrait as _, DatabaseTransaction, DbErr, EntityTrait as _, QueryFilter as _,
+    QuerySelect as _,
+};
+
+use super::Services;
+use crate::auth::Viewer;
+use crate::error::{Error, UserErrorKind};
+
+/// The id of a post in an argument, with the argument's path.
+#[derive(Clone, Copy, Debug)]
+pub struct PostArgument {
+    pub id: i64,
+    pub path: &'static [&'static str],
+}
+
+/// Finds a post and locks it until the end of the transaction.
+///
+/// [`LockType::KeyShare`] prevents its deletion only, [`LockType::NoKeyUpdate`] any other write.
+///
+/// # Errors
+/// [`Error::Expected`] with `NotFound` when there is no such post, or the viewer may not see it;
+/// any error of the database.
+pub async fn lock_post(
+    services: &Services,
+    transaction: &DatabaseTransaction,
+    viewer: &Viewer,
+    argument: PostArgument,
+    lock: LockType,
+) -> Result<post::Model, Error> {
+    let is_visible =
+        services.db.engine().expr(&visible_to_sql("post.author_id", "$1"), viewer.id());
+    let post = post::Entity::find_by_id(argument.id).filter(is_visible).lock(lock);
+    let missing = || UserErrorKind::NotFound.at(argument.path, "There is no such post.");
+    post.one(transaction).await?.ok_or_else(|| missing().into())
+}
+
+/// Adds `difference` to a count of a post.
+///
+/// # Errors
+/// Any error of the database.
+pub async fn add_to_count(
+    transaction: &DatabaseTransaction,
+    post: i64,
+    count: post::Column,
+    difference: i32,
+) -> Result<(), DbErr> {
+    post::Entity::update_many()
+        .col_expr(count, Expr::col(count).add(difference))
+        .filter(post::Column::Id.eq(post))
+        .exec(transaction)
+        .await
+        .map(drop)
+}
