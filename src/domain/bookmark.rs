@@ -15,7 +15,7 @@ use super::{PostChange, Services};
 use crate::auth::Viewer;
 use crate::database::Snapshot;
 use crate::error::Error;
-use crate::pagination::{Page, PageRequest, UserRows, page_sql};
+use crate::pagination::{OwnedRows, Page, PageRequest, USERS, page_sql};
 
 /// Look-ups for a bookmark: its row, the post, the author, and a follow.
 const LOOKUPS: usize = 4;
@@ -36,7 +36,8 @@ pub async fn page(
 ) -> Result<Page<bookmark::Model>, Error> {
     let engine = snapshot.engine();
     let condition = &format!("AND {}", is_visible("$5"));
-    let list = UserRows { table: "bookmark", owner: "user_id", condition, viewer: None };
+    let list =
+        OwnedRows { parent: USERS, table: "bookmark", owner: "user_id", condition, viewer: None };
     let source = page_sql(engine, list, request.direction);
     let (start, end) = request.bounds();
     let (owner, limit) = (engine.bind_ids([viewer.id()]), request.limit());

@@ -12,7 +12,7 @@ use sea_orm::Value;
 
 use super::{UserList, ViewerId};
 use crate::database::Engine;
-use crate::pagination::{Direction, UserRows, page_sql};
+use crate::pagination::{Direction, OwnedRows, USERS, page_sql};
 
 /// Conditions on the users of a list. `None` is no condition.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -126,7 +126,8 @@ impl FollowList {
         let [owner, other] = self.columns();
         let condition = self.conditions("owner.value", &format!("follow.{other}"), Side::List);
         let viewer = self.is_guarded.then_some("$5");
-        let rows = UserRows { table: "follow", owner, condition: &condition, viewer };
+        let rows =
+            OwnedRows { parent: USERS, table: "follow", owner, condition: &condition, viewer };
         let (summary, rows) = (user::SUMMARY_COLUMNS, page_sql(engine, rows, direction));
         format!(
             "SELECT {summary}, page.owner, page.entry_id FROM ( \

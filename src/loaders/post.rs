@@ -11,7 +11,7 @@ use entity::user::visible_to_sql;
 use super::{Batch, OWNER_LOOKUPS, PageKey, ViewerId, pages};
 use crate::database::Snapshot;
 use crate::error::Error;
-use crate::pagination::{Page, UserRows, page_sql};
+use crate::pagination::{OwnedRows, Page, USERS, page_sql};
 
 /// Posts by id, if the viewer may see them.
 pub struct Posts {
@@ -51,7 +51,8 @@ impl Batch for PostPages {
 
     async fn load(&self, keys: &[PageKey]) -> Result<HashMap<PageKey, Self::Value>, Error> {
         let viewer = Some("$5");
-        let list = UserRows { table: "post", owner: "author_id", condition: "", viewer };
+        let list =
+            OwnedRows { parent: USERS, table: "post", owner: "author_id", condition: "", viewer };
         let sql =
             |engine, direction| format!("SELECT post.* FROM {}", page_sql(engine, list, direction));
         pages(

@@ -13,7 +13,7 @@ use super::{Batch, OWNER_LOOKUPS, PageKey, ViewerId, pages};
 use crate::clock;
 use crate::database::{Engine, Snapshot};
 use crate::error::Error;
-use crate::pagination::{Direction, Page, UserRows, page_sql};
+use crate::pagination::{Direction, OwnedRows, Page, USERS, page_sql};
 
 /// A list of users that belongs to a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,7 +34,7 @@ pub enum UserList {
 
 impl UserList {
     /// The rows of the list, and its column with the listed user.
-    fn rows(self) -> (UserRows<'static>, &'static str) {
+    fn rows(self) -> (OwnedRows<'static>, &'static str) {
         let (table, owner, user) = match self {
             Self::Followers => ("follow", "followed_id", "follower_id"),
             Self::Following => ("follow", "follower_id", "followed_id"),
@@ -46,7 +46,7 @@ impl UserList {
         let is_active = "AND (expires_at IS NULL OR expires_at > $5)";
         let condition = if self == Self::Muted { is_active } else { "" };
         let viewer = matches!(self, Self::Followers | Self::Following).then_some("$5");
-        (UserRows { table, owner, condition, viewer }, user)
+        (OwnedRows { parent: USERS, table, owner, condition, viewer }, user)
     }
 
     /// The values of the parameters from `$5` on.

@@ -14,4 +14,4 @@ pub use cursor::{
     encode_cursor_bytes,
 };
 pub use page::{DEFAULT_PAGE_SIZE, Direction, MAX_PAGE_SIZE, Page, PageRequest};
-pub use sql::{UserRows, all_pages_sql, page_sql};
+pub use sql::{OwnedRows, USERS, all_pages_sql, page_sql};

@@ -9,32 +9,38 @@ use entity::user;
 use super::{CursorKey as _, Direction};
 use crate::database::Engine;
 
-/// A list that each user has: rows of a table that belong to the user.
+/// The table of users, as the parent of lists.
+pub const USERS: &str = "\"user\"";
+
+/// A list that each user or post has: rows of a table that belong to it.
 #[derive(Clone, Copy, Debug)]
-pub struct UserRows<'a> {
+pub struct OwnedRows<'a> {
+    /// The table of the owners, such as [`USERS`].
+    pub parent: &'a str,
     pub table: &'a str,
-    /// The column with the id of the user that the list belongs to.
+    /// The column with the id of the owner of the list.
     pub owner: &'a str,
     /// A further condition on the rows, which begins with AND, or an empty text.
     pub condition: &'a str,
     /// The parameter with the viewer, for lists that some viewers may not see.
     ///
-    /// `None` for lists that only the user reads to whom they belong.
+    /// The owners are users then. `None` for lists that only their owner reads, and for those of
+    /// posts, which the viewer may see.
     pub viewer: Option<&'a str>,
 }
 
-/// The `FROM` clause of statements that read pages of the lists of several users.
+/// The `FROM` clause of statements that read pages of the lists of several owners.
 ///
-/// The clause has the tables `owner`, with the user's id as `value`, and that of the list. Lists
-/// that the viewer may not see have no rows. Parameters: `$1` is the list of user ids, `$2` and
+/// The clause has the tables `owner`, with the owner's id as `value`, and that of the list. Lists
+/// that the viewer may not see have no rows. Parameters: `$1` is the list of owner ids, `$2` and
 /// `$3` are [`PageRequest::bounds`](super::PageRequest::bounds), `$4` is
 /// [`PageRequest::limit`](super::PageRequest::limit).
 ///
 /// SQLite has no `LATERAL`, so the ids of the rows are found first, in an index. On PostgreSQL the
 /// owners are read from their table, which costs little.
 #[must_use]
-pub fn page_sql(engine: Engine, list: UserRows<'_>, direction: Direction) -> String {
-    let UserRows { table, owner, condition, viewer } = list;
+pub fn page_sql(engine: Engine, list: OwnedRows<'_>, direction: Direction) -> String {
+    let OwnedRows { parent, table, owner, condition, viewer } = list;
     let rows = key_range_sql(engine, table, Some(owner), condition, direction);
     let is_visible = |owner: &str| {
         viewer.map_or("true".to_owned(), |viewer| user::visible_to_sql(owner, viewer))
@@ -50,7 +56,7 @@ pub fn page_sql(engine: Engine, list: UserRows<'_>, direction: Direction) -> Str
         Engine::Postgres => {
             let is_visible = is_visible("\"user\".id");
             format!(
-                "(SELECT id AS value FROM \"user\" WHERE id = ANY($1) AND {is_visible}) AS owner \
+                "(SELECT id AS value FROM {parent} WHERE id = ANY($1) AND {is_visible}) AS owner \
                  CROSS JOIN LATERAL ({rows}) AS {table}"
             )
         }
