@@ -7,7 +7,9 @@
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use entity::post;
 use rookery::database::{Database, Snapshot};
-use rookery::loaders::{Batch as _, PageKey, SCAN_WINDOW, TimelineKey, Timelines};
+use rookery::loaders::{
+    Batch as _, PageKey, SCAN_WINDOW, Timeline, TimelineFilter, TimelineKey, Timelines,
+};
 use rookery::pagination::PageRequest;
 use sea_orm::FromQueryResult as _;
 use tokio::runtime::Runtime;
@@ -27,7 +29,10 @@ async fn posts(database: &Database, sql: &str, values: Vec<sea_orm::Value>) -> V
 async fn timeline(database: &Database, owner: &entity::user::Model, after: Option<i64>) -> usize {
     let page = PageRequest::new(Some(20), None, after, None).expect("a valid page request");
     let page = PageKey { owner: owner.id, page };
-    let key = TimelineKey { page, following: owner.following_count, has_mutes: false };
+    let (following, has_mutes) = (owner.following_count, false);
+    let timeline =
+        Timeline { owner: owner.id, following, has_mutes, filter: TimelineFilter::default() };
+    let key = TimelineKey { page, timeline };
     let timelines = Timelines::new(Snapshot::new(database), owner.id.into(), SCAN_WINDOW);
     let pages = timelines.load(std::slice::from_ref(&key)).await.expect("read a timeline");
     pages[&key].rows.len()

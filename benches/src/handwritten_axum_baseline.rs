@@ -27,8 +27,8 @@ use rookery::error::Error;
 use rookery::http::{ServerLimits, ServerOptions, Shutdown};
 use rookery::ids::{GlobalId, IdGenerator};
 use rookery::loaders::{
-    Batch as _, ListedUser, PageKey, SCAN_WINDOW, TimelineKey, TimelineRow, Timelines, UserList,
-    user_list_sql,
+    Batch as _, ListedUser, PageKey, SCAN_WINDOW, TimelineFilter, TimelineKey, TimelineRow,
+    Timelines, UserList, user_list_sql,
 };
 use rookery::pagination::{Direction, PageRequest};
 use sea_orm::{
@@ -113,7 +113,14 @@ async fn q1(State(state): State<AppState>, Path(username): Path<String>) -> Json
     let owner = find(&snapshot, &username).await?;
     let page = PageRequest::new(Some(20), None, None, None);
     let page = PageKey { owner: owner.id, page: page.map_err(|error| failed(&error))? };
-    let key = TimelineKey { page, following: owner.following_count, has_mutes: false };
+    let (following, has_mutes) = (owner.following_count, false);
+    let timeline = rookery::loaders::Timeline {
+        owner: owner.id,
+        following,
+        has_mutes,
+        filter: TimelineFilter::default(),
+    };
+    let key = TimelineKey { page, timeline };
     let timelines = Timelines::new(snapshot, owner.id.into(), SCAN_WINDOW);
     let pages = timelines.load(std::slice::from_ref(&key)).await.map_err(|error| failed(&error))?;
     let rows = pages.get(&key).map_or(&[][..], |page| &page.rows);

@@ -10,7 +10,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use rookery::database::Engine;
 use rookery::ids::GlobalId;
-use rookery::loaders::{AuthorFilter, UserList, merge_heads, user_list_sql};
+use rookery::loaders::{ItemFilter, UserList, merge_heads, user_list_sql};
 use rookery::pagination::Direction;
 use tokio_postgres::{Client, Error, NoTls, Row, Statement};
 
@@ -84,11 +84,7 @@ impl Connection {
         Ok(Self {
             user: client.prepare(user).await?,
             timeline: client
-                .prepare(&merge_heads(
-                    Engine::Postgres,
-                    AuthorFilter::default(),
-                    Direction::Forward,
-                ))
+                .prepare(&merge_heads(Engine::Postgres, ItemFilter::default(), Direction::Forward))
                 .await?,
             followers: client.prepare(&follows(UserList::Followers)).await?,
             following: client.prepare(&follows(UserList::Following)).await?,

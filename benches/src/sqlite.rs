@@ -14,7 +14,7 @@ use axum::{Json, Router};
 use rookery::database;
 use rookery::database::Engine;
 use rookery::ids::GlobalId;
-use rookery::loaders::{AuthorFilter, UserList, merge_heads, user_list_sql};
+use rookery::loaders::{ItemFilter, UserList, merge_heads, user_list_sql};
 use rookery::pagination::Direction;
 use rusqlite::{Connection, Params, Row};
 
@@ -95,7 +95,7 @@ fn find(connection: &Connection, username: &str) -> rusqlite::Result<(i64, Profi
 
 fn q1(connection: &Connection, username: &str) -> rusqlite::Result<Timeline> {
     let (owner, _) = find(connection, username)?;
-    let sql = merge_heads(Engine::Sqlite, AuthorFilter::default(), Direction::Forward);
+    let sql = merge_heads(Engine::Sqlite, ItemFilter::default(), Direction::Forward);
     let mut posts = rows(connection, &sql, (format!("[{owner}]"), i64::MAX, 0, 21), |row| {
         let author: i64 = row.get("id")?;
         let post: i64 = row.get("post_id")?;

@@ -18,6 +18,7 @@ mod relationship;
 mod scheduler;
 mod session;
 mod timeline;
+mod timeline_filter;
 mod timeline_sql;
 mod user;
 mod user_list;
@@ -50,10 +51,11 @@ pub use relationship::{Relationship, Relationships};
 pub use scheduler::poll_inline;
 pub use session::Sessions;
 pub use timeline::{
-    NewerCountKey, NewerCounts, SCAN_MIN_FOLLOWING, SCAN_WINDOW, TimelineKey, TimelineRow,
-    Timelines, timeline_rows,
+    NewerCountKey, NewerCounts, SCAN_MIN_FOLLOWING, SCAN_WINDOW, Timeline, TimelineKey,
+    TimelineRow, Timelines, timeline_rows,
 };
-pub use timeline_sql::{AuthorFilter, merge_heads, scan_recent};
+pub use timeline_filter::{ItemFilter, ShownReplies, TimelineFilter};
+pub use timeline_sql::{merge_heads, scan_recent};
 pub use user::{Usernames, Users, users};
 pub use user_list::{ListedUser, UserList, UserLists, sql as user_list_sql};
 
@@ -249,7 +251,7 @@ loaders! {
     post_pages: PostPages = |db, viewer| PostPages { db, viewer };
     /// Pages of home timelines.
     timelines: Timelines = |db, viewer| Timelines::new(db, viewer, SCAN_WINDOW);
-    /// Counts of timeline entries that are newer than a post.
+    /// Counts of timeline entries that are newer than a feed item.
     newer_counts: NewerCounts = |db, viewer| NewerCounts { db, viewer };
     /// The viewer's relationships with users.
     relationships: Relationships = |db, viewer| Relationships { db, viewer };

@@ -208,7 +208,7 @@ impl CreatePostPayload {
     /// Null on failure, and if the post has been deleted since.
     async fn timeline_edge(&self, ctx: &Context<'_>) -> Result<Option<TimelineEdge>, Error> {
         let post = Post::after(ctx, self.0.as_ref().ok().copied()).await?;
-        Ok(post.map(|post| TimelineEdge::new(post.row.author_id, post)))
+        Ok(post.map(|post| TimelineEdge::of_post(post.row.author_id, post)))
     }
 
     /// Expected failures. Empty on success.

@@ -356,7 +356,7 @@ fn timeline_event(owner: i64, item: StreamItem) -> Option<TimelineEvent> {
     Some(match event.kind {
         Kind::LogStarted | Kind::PostCounted => return None,
         Kind::PostAdded => {
-            let edge = TimelineEdge::new(owner, Post::from(post.as_ref()?));
+            let edge = TimelineEdge::new(owner, post.as_ref()?, CursorKind::Timeline.into());
             TimelineEvent::Added(TimelinePostAdded { cursor, occurred_at, edge })
         }
         Kind::PostUpdated => {

@@ -6,17 +6,21 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use async_graphql::{ComplexObject, Context, Enum, Object, SimpleObject};
+use async_graphql::{ComplexObject, Context, Enum, InputObject, Object, SimpleObject};
+use entity::feed_item::Kind;
 
 use super::connection::PageInfo;
 use super::eager::Eager;
-use super::loaders;
 use super::post::Post;
+use super::request;
+use super::scalar::DateTime;
 use super::subscription::stream_cursor;
 use super::text::ShortText;
+use super::user::User;
 use crate::error::Error;
-use crate::loaders::{NewerCountKey, PageKey, TimelineKey, TimelineRow};
-use crate::pagination::{CursorKind, Page, encode_cursor};
+use crate::loaders;
+use crate::loaders::{NewerCountKey, TimelineKey, TimelineRow};
+use crate::pagination::{CursorKind, CursorList, Page, encode_cursor};
 
 /// Allowed values of `cap` of `newerCount`.
 const CAP_RANGE: RangeInclusive<i32> = 1..=1_000;
@@ -28,6 +32,52 @@ pub enum TimelineReason {
     Own,
     /// The owner of the timeline follows the author.
     Following,
+    /// The owner, or a user whom the owner follows, has reposted the post.
+    Repost,
+}
+
+/// Which replies a timeline shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "crate::loaders::ShownReplies")]
+pub enum TimelineReplies {
+    /// All replies by the users whose posts it shows.
+    All,
+    /// Only replies to posts of the owner, or of users whom the owner follows.
+    ToFollowed,
+    /// No replies.
+    None,
+}
+
+/// What a timeline shows.
+#[derive(Clone, Copy, Debug, InputObject)]
+pub struct TimelineFilter {
+    /// Whether it shows posts and reposts of the owner.
+    #[graphql(default = true)]
+    include_own: bool,
+    /// Which replies it shows.
+    #[graphql(default_with = "TimelineReplies::All")]
+    replies: TimelineReplies,
+    /// Whether it shows reposts.
+    #[graphql(default = true)]
+    include_reposts: bool,
+}
+
+impl From<TimelineFilter> for loaders::TimelineFilter {
+    fn from(filter: TimelineFilter) -> Self {
+        Self {
+            include_own: filter.include_own,
+            replies: filter.replies.into(),
+            include_reposts: filter.include_reposts,
+        }
+    }
+}
+
+/// The list of the cursors of a timeline with a filter.
+pub fn timeline_cursors(filter: loaders::TimelineFilter) -> CursorList {
+    if filter == loaders::TimelineFilter::default() {
+        return CursorKind::Timeline.into();
+    }
+    CursorList::with_arguments(CursorKind::Timeline, &format!("{filter:?}"))
 }
 
 /// An entry of a timeline.
@@ -40,6 +90,9 @@ pub struct TimelineEdge {
     reason: TimelineReason,
     #[graphql(skip)]
     post: Post,
+    /// The repost: the id of its feed item, and the user who reposted.
+    #[graphql(skip)]
+    repost: Option<(i64, i64)>,
 }
 
 #[ComplexObject]
@@ -48,16 +101,39 @@ impl TimelineEdge {
     async fn node(&self) -> Eager<Post> {
         Eager(self.post.clone())
     }
+
+    /// The user who reposted the post. Null unless `reason` is `REPOST`.
+    async fn reposted_by(&self, ctx: &Context<'_>) -> Result<Option<Eager<User>>, Error> {
+        let Some((_, user)) = self.repost else { return Ok(None) };
+        User::load(ctx, user).await.map(Eager).map(Some)
+    }
+
+    /// When the post was reposted. Null unless `reason` is `REPOST`.
+    ///
+    /// A repost is in the timeline at the place of this time.
+    async fn reposted_at(&self) -> Option<DateTime> {
+        self.repost.map(|(item, _)| DateTime::from_id(item))
+    }
 }
 
 impl TimelineEdge {
-    pub fn new(owner: i64, post: Post) -> Self {
-        let is_own = post.row().author_id == owner;
+    /// The entry of a post that is no repost.
+    pub fn of_post(owner: i64, post: Post) -> Self {
+        let (cursor, is_own) = (post.row().id, post.row().author_id == owner);
         Self {
-            cursor: encode_cursor(CursorKind::Timeline, &post.row().id),
+            cursor: encode_cursor(CursorKind::Timeline, &cursor),
             reason: if is_own { TimelineReason::Own } else { TimelineReason::Following },
             post,
+            repost: None,
         }
+    }
+
+    /// The entry of a row in a timeline with these cursors.
+    pub fn new(owner: i64, row: &TimelineRow, cursors: CursorList) -> Self {
+        let repost = (row.kind == Kind::Repost).then_some((row.item, row.actor));
+        let edge = Self::of_post(owner, Post::from(row));
+        let reason = if repost.is_some() { TimelineReason::Repost } else { edge.reason };
+        Self { cursor: encode_cursor(cursors, &row.item), reason, repost, ..edge }
     }
 }
 
@@ -74,7 +150,8 @@ pub struct TimelineConnection {
 impl TimelineConnection {
     /// The entries of this page, each with its cursor and its reason.
     async fn edges(&self) -> Vec<Eager<TimelineEdge>> {
-        let edge = |entry: &TimelineRow| Eager(TimelineEdge::new(entry.owner, Post::from(entry)));
+        let cursors = self.cursors();
+        let edge = |row: &TimelineRow| Eager(TimelineEdge::new(row.owner, row, cursors));
         self.page.rows.iter().map(edge).collect()
     }
 
@@ -85,7 +162,8 @@ impl TimelineConnection {
 
     /// The position of this page in the timeline.
     async fn page_info(&self) -> PageInfo {
-        let cursor = |entry: &TimelineRow| encode_cursor(CursorKind::Timeline, &entry.post.id);
+        let cursors = self.cursors();
+        let cursor = |entry: &TimelineRow| encode_cursor(cursors, &entry.item);
         PageInfo::new(&self.page, cursor)
     }
 
@@ -104,19 +182,24 @@ impl TimelineConnection {
         if !self.page.has_previous {
             return Ok(0);
         }
-        let TimelineKey { page: PageKey { owner, page }, following, has_mutes } = &self.timeline;
-        let first = self.page.rows.first().map(|entry| entry.post.id);
+        let first = self.page.rows.first().map(|entry| entry.item);
         // An empty page is preceded by the entry at its cursor `after`, which is counted, too.
-        let than = first.or(page.after.map(|after| after - 1)).unwrap_or(i64::MAX);
-        let (owner, following, has_mutes) = (*owner, *following, *has_mutes);
-        let newer = NewerCountKey { owner, following, than, cap, has_mutes };
-        Ok(loaders(ctx).newer_counts.load(newer).await?.unwrap_or_default())
+        let after = self.timeline.page.page.after;
+        let than = first.or(after.map(|after| after - 1)).unwrap_or(i64::MAX);
+        let newer = NewerCountKey { timeline: self.timeline.timeline, than, cap };
+        Ok(request(ctx).loaders.newer_counts.load(newer).await?.unwrap_or_default())
     }
 
     /// The position in the event stream at which this page was read.
     ///
     /// `timelineEvents(after:)` resumes there without a gap.
     async fn stream_cursor(&self, ctx: &Context<'_>) -> Result<ShortText<'_>, Error> {
-        Ok(stream_cursor(&loaders(ctx).snapshot.stream_position().await?).into())
+        Ok(stream_cursor(&request(ctx).loaders.snapshot.stream_position().await?).into())
+    }
+}
+
+impl TimelineConnection {
+    fn cursors(&self) -> CursorList {
+        timeline_cursors(self.timeline.timeline.filter)
     }
 }

@@ -6,7 +6,8 @@ use entity::user::visible_to_sql;
 use rookery::database::{Database, Engine};
 use rookery::domain::{follow_path, suggestion};
 use rookery::loaders::{
-    AuthorFilter, FollowFilter, FollowList, Side, UserList, merge_heads, scan_recent, user_list_sql,
+    FollowFilter, FollowList, ItemFilter, ShownReplies, Side, TimelineFilter, UserList,
+    merge_heads, scan_recent, user_list_sql,
 };
 use rookery::pagination::{Direction, all_pages_sql};
 use sea_orm::ConnectionTrait as _;
@@ -14,7 +15,7 @@ use sea_orm::ConnectionTrait as _;
 use crate::support::app::TestApp;
 
 /// Names of the tables in the statements, with their aliases.
-const TABLES: [&str; 16] = [
+const TABLES: [&str; 20] = [
     "follow",
     "entry",
     "side",
@@ -31,6 +32,10 @@ const TABLES: [&str; 16] = [
     "dismissal",
     "bookmark",
     "theirs",
+    "feed_item",
+    "item",
+    "original",
+    "subject",
 ];
 
 /// All statements of lists of follows, by what they are.
@@ -94,7 +99,9 @@ fn statements(engine: Engine) -> Vec<(String, String, &'static str)> {
             let sql = user_list_sql(engine, list, direction);
             all.push((format!("{list:?} {direction:?}"), sql, "bigint[], bigint, bigint, bigint"));
         }
-        let filter = AuthorFilter { without_muted: true, viewer: Some(7) };
+        let requested =
+            TimelineFilter { replies: ShownReplies::ToFollowed, ..TimelineFilter::default() };
+        let filter = ItemFilter { requested, without_muted: true, viewer: Some(7) };
         let types = "bigint[], bigint, bigint, bigint, timestamptz, bigint";
         all.push((format!("merge {direction:?}"), merge_heads(engine, filter, direction), types));
         let scan = scan_recent(engine, filter, direction, 100);

@@ -9,11 +9,14 @@ use futures_util::future::join_all;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use rookery::database::Snapshot;
-use rookery::loaders::{Batch as _, Loaders, PageKey, SCAN_MIN_FOLLOWING, TimelineKey, Timelines};
+use rookery::loaders::{
+    Batch as _, Loaders, PageKey, SCAN_MIN_FOLLOWING, ShownReplies, Timeline, TimelineFilter,
+    TimelineKey, Timelines,
+};
 use rookery::pagination::{CursorKind, Direction, PageRequest, encode_cursor};
 use serde_json::{Value, json};
 
-use self::random_graph::{Graph, fill, graphs, union};
+use self::random_graph::{Graph, fill, graphs};
 use crate::support::actors::texts;
 use crate::support::app::{TestApp, TestDatabase};
 
@@ -115,6 +118,17 @@ fn expected(list: &[i64], page: &PageRequest<i64>) -> (Vec<i64>, bool, bool) {
     (rows, before, after)
 }
 
+fn filters() -> impl Strategy<Value = TimelineFilter> {
+    let replies = prop_oneof![
+        Just(ShownReplies::All),
+        Just(ShownReplies::ToFollowed),
+        Just(ShownReplies::None)
+    ];
+    (any::<bool>(), replies, any::<bool>()).prop_map(|(include_own, replies, include_reposts)| {
+        TimelineFilter { include_own, replies, include_reposts }
+    })
+}
+
 #[test]
 fn timelines_equal_the_union_on_random_graphs() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
@@ -126,25 +140,25 @@ fn timelines_equal_the_union_on_random_graphs() {
     let window = prop_oneof![Just(0u32), 1u32..60, Just(1_000)];
     let follow_many = prop::collection::vec(any::<bool>(), 12);
     // An anonymous viewer, or any of the owners.
-    let cases = (graphs(), pages, window, follow_many, 0i64..=12);
-    let result = runner.run(&cases, |(graph, pages, window, follow_many, viewer)| {
+    let cases = (graphs(), pages, window, follow_many, 0i64..=12, filters());
+    let result = runner.run(&cases, |(graph, pages, window, follow_many, viewer, filter)| {
         runtime.block_on(async {
             fill(db, &graph).await;
             let timelines = Timelines::new(Snapshot::new(db), viewer.into(), window);
             for page in &pages {
                 // All owners in one batch, as in a nested query. Some scan, others merge.
-                let key = |(owner, follows_many): (i64, &bool)| TimelineKey {
-                    page: PageKey { owner, page: page.clone() },
-                    following: if *follows_many { SCAN_MIN_FOLLOWING } else { 0 },
-                    has_mutes: true,
+                let key = |(owner, follows_many): (i64, &bool)| {
+                    let following = if *follows_many { SCAN_MIN_FOLLOWING } else { 0 };
+                    let timeline = Timeline { owner, following, has_mutes: true, filter };
+                    TimelineKey { page: PageKey { owner, page: page.clone() }, timeline }
                 };
                 let keys: Vec<TimelineKey> = (1..).zip(&follow_many).map(key).collect();
                 let loaded = timelines.load(&keys).await.unwrap();
                 for key in &keys {
                     let (owner, page_of_owner) = (key.page.owner, &loaded[key]);
                     let rows: Vec<i64> =
-                        page_of_owner.rows.iter().map(|entry| entry.post.id).collect();
-                    let all = union(db, &graph, owner, viewer).await;
+                        page_of_owner.rows.iter().map(|entry| entry.item).collect();
+                    let all = graph.timeline(owner, viewer, filter);
                     let (expected_rows, before, after) = expected(&all, page);
                     prop_assert_eq!(rows, expected_rows, "{} of {}, {:?}", viewer, owner, page);
                     if page.after.zip(page.before).is_none_or(|(after, before)| after > before) {
@@ -218,15 +232,21 @@ fn sqlite_and_postgres_return_the_same_responses() {
 async fn any_number_of_timelines_take_one_statement_and_a_failed_scan_one_more() {
     let app = TestApp::new().await;
     let db = app.database();
-    let authors = (0..240).map(|n| n % 12 + 1).collect();
+    let authors = (0..240).map(|n| n % 12 + 1);
     let follows = (1..=12).flat_map(|a| (1..=12).map(move |b| (a, b))).collect();
-    fill(db, &Graph { follows, mutes: vec![], protected: vec![], authors }).await;
+    fill(db, &Graph::of_posts(follows, authors)).await;
+    let timeline = |owner, following| Timeline {
+        owner,
+        following,
+        has_mutes: false,
+        filter: TimelineFilter::default(),
+    };
     let page = PageRequest::new(Some(20), None, Some(200), None).unwrap();
     for owners in [1, 12] {
         let loaders = Loaders::new(Snapshot::new(db), None).await;
         let load = |owner| {
             let page = PageKey { owner, page: page.clone() };
-            loaders.timelines.load(TimelineKey { page, following: 12, has_mutes: false })
+            loaders.timelines.load(TimelineKey { page, timeline: timeline(owner, 12) })
         };
         let ((), statements) = app
             .count_statements(async {
@@ -240,8 +260,7 @@ async fn any_number_of_timelines_take_one_statement_and_a_failed_scan_one_more()
         let timelines = Timelines::new(Snapshot::new(db), 0.into(), window);
         let key = |owner| TimelineKey {
             page: PageKey { owner, page: page.clone() },
-            following: SCAN_MIN_FOLLOWING,
-            has_mutes: false,
+            timeline: timeline(owner, SCAN_MIN_FOLLOWING),
         };
         let keys: Vec<TimelineKey> = (1..=12).map(key).collect();
         let (found, statements) = app.count_statements(timelines.load(&keys)).await;
@@ -250,11 +269,8 @@ async fn any_number_of_timelines_take_one_statement_and_a_failed_scan_one_more()
     }
     // The same page twice in one batch, with different counts of followed users.
     let page = PageKey { owner: 1, page };
-    let keys = [SCAN_MIN_FOLLOWING, 0].map(|following| TimelineKey {
-        page: page.clone(),
-        following,
-        has_mutes: false,
-    });
+    let keys = [SCAN_MIN_FOLLOWING, 0]
+        .map(|following| TimelineKey { page: page.clone(), timeline: timeline(1, following) });
     let found = Timelines::new(Snapshot::new(db), 0.into(), 0).load(&keys).await.unwrap();
     assert!(keys.iter().all(|key| found[key].rows.len() == 20));
 }

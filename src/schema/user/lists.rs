@@ -4,7 +4,7 @@ use async_graphql::{Context, Object};
 use entity::user::UserSummary;
 
 use crate::error::Error;
-use crate::loaders::{PageKey, TimelineKey, UserList};
+use crate::loaders::{PageKey, Timeline, TimelineKey, UserList};
 use crate::pagination::CursorKind;
 use crate::schema::connection::{Connection, PageArgs, StoredCount, cost, cost_of_posts, no_page};
 use crate::schema::follow::{FollowerEdge, FollowingEdge};
@@ -13,7 +13,7 @@ use crate::schema::follow_list::{
 };
 use crate::schema::loaders;
 use crate::schema::post::PostEdge;
-use crate::schema::timeline::TimelineConnection;
+use crate::schema::timeline::{TimelineConnection, TimelineFilter, timeline_cursors};
 
 /// The fields of a user that are lists, and what they depend on.
 #[derive(Clone, Copy, Debug)]
@@ -127,11 +127,13 @@ impl Lists {
             .await
     }
 
-    /// The posts of this user and of all users that this user follows, newest first.
+    /// The posts and reposts of this user and of the followed users, newest first.
     ///
-    /// Users whom this user mutes are left out, and posts that the viewer may not see. It is
-    /// computed when it is read, so it includes every earlier follow, unfollow, mute and post.
-    /// Empty if `viewerCanSee` is false.
+    /// Users whom this user mutes are left out, and posts that the viewer may not see. A repost is
+    /// left out if this user wrote the post, follows, mutes or blocks its author or is blocked by
+    /// them, or if the author is protected. The timeline is computed when it is read, so it
+    /// includes every earlier follow, unfollow, mute and post. Empty if `viewerCanSee` is false. A
+    /// cursor belongs to its filter.
     ///
     /// Errors: `PAGE_SIZE_OUT_OF_RANGE`, `INVALID_CURSOR`.
     #[graphql(complexity = "cost_of_posts(first, last, child_complexity)")]
@@ -144,11 +146,17 @@ impl Lists {
         #[graphql(desc = "Number of last entries: 1 to 100. Cannot be combined with `first`.")]
         last: Option<i32>,
         #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
+        #[graphql(desc = "What the timeline shows. Default: everything.")] filter: Option<
+            TimelineFilter,
+        >,
     ) -> Result<TimelineConnection, Error> {
-        let page = PageArgs { first, after, last, before }.parse(CursorKind::Timeline)?;
-        let key = PageKey { owner: self.id, page };
-        let timeline =
-            TimelineKey { page: key, following: self.following_count, has_mutes: self.has_mutes };
+        let filter = filter.map_or_else(Default::default, Into::into);
+        let page = PageArgs { first, after, last, before }.parse(timeline_cursors(filter))?;
+        let (owner, following, has_mutes) = (self.id, self.following_count, self.has_mutes);
+        let timeline = TimelineKey {
+            page: PageKey { owner, page },
+            timeline: Timeline { owner, following, has_mutes, filter },
+        };
         let page = loaders(ctx).timelines.load(timeline.clone()).await?.ok_or_else(no_page)?;
         Ok(TimelineConnection { timeline, page })
     }
