@@ -11,14 +11,15 @@
 use std::collections::HashSet;
 
 use chrono::SubsecRound as _;
-use entity::{bookmark, event, follow, post, session, user};
-use sea_orm::sea_query::{Expr, ExprTrait as _, Query, SelectStatement, UnionType};
+use entity::{bookmark, event, follow, like, post, session, user};
+use sea_orm::sea_query::{Expr, ExprTrait as _, LockType, Query, SelectStatement, UnionType};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, Condition, DatabaseTransaction, DbErr,
     EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select, Set,
 };
 use secrecy::SecretString;
 
+use super::target_post::subtract_from_counts;
 use super::{Services, validation};
 use crate::auth::{Client, IssuedSession, MAX_SESSIONS, SessionSpec, Viewer, open_session};
 use crate::clock;
@@ -214,7 +215,8 @@ pub async fn change_password(
 
 /// Deletes the viewer's account with all rows that refer to it.
 ///
-/// Returns the id of the user. The same transaction updates the counts of other users.
+/// Returns the id of the user. The same transaction updates the counts of other users, and those of
+/// the posts that the user liked.
 ///
 /// # Errors
 /// [`Error::Expected`] with `InvalidCredentials` or `TooManyRequests`; [`Error::Unauthenticated`]
@@ -250,11 +252,19 @@ pub async fn delete(
             .exec(&transaction)
             .await?;
     }
+    // The locks above do not exclude likes of the user. This one waits for those that are being
+    // written, and prevents any more.
+    user::Entity::find_by_id(id).lock(LockType::Update).one(&transaction).await?;
+    let liked = neighbours("like", "post_id", "user_id", id);
+    subtract_from_counts(&transaction, liked, post::Column::LikesCount).await?;
     let posts = Query::select()
         .column(post::Column::Id)
         .from(post::Entity)
         .and_where(post::Column::AuthorId.eq(id))
         .to_owned();
+    for likes in [like::Column::UserId.eq(id), like::Column::PostId.in_subquery(posts.clone())] {
+        like::Entity::delete_many().filter(likes).exec(&transaction).await?;
+    }
     for bookmarks in [bookmark::Column::UserId.eq(id), bookmark::Column::PostId.in_subquery(posts)]
     {
         bookmark::Entity::delete_many().filter(bookmarks).exec(&transaction).await?;

@@ -17,6 +17,7 @@ pub mod follow;
 pub mod follow_many;
 pub mod follow_path;
 pub mod follow_request;
+pub mod like;
 pub mod mute;
 mod pair;
 pub mod post;

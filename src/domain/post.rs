@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::SubsecRound as _;
 use entity::user::visible_to_sql;
-use entity::{bookmark, event, feed_item, post, user};
+use entity::{bookmark, event, feed_item, like, post, user};
 use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait as _, LockType};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, DatabaseTransaction, DbErr, EntityTrait as _,
@@ -114,7 +114,9 @@ pub async fn edit(
     Ok(PostChange { changed: true, post: id })
 }
 
-/// Deletes a post of the viewer with its bookmarks. Returns whether it existed.
+/// Deletes a post of the viewer with its bookmarks and likes.
+///
+/// Returns whether it existed.
 ///
 /// # Errors
 /// [`Error::Forbidden`] when another user wrote the post; any error of the database.
@@ -128,6 +130,7 @@ pub async fn delete(services: &Services, viewer: &Viewer, id: i64) -> Result<boo
         .filter(bookmark::Column::PostId.eq(post.id))
         .exec(&transaction)
         .await?;
+    like::Entity::delete_many().filter(like::Column::PostId.eq(post.id)).exec(&transaction).await?;
     feed_item::Entity::delete_by_id((viewer.id(), post.id)).exec(&transaction).await?;
     post::Entity::delete_by_id(post.id).exec(&transaction).await?;
     uncount_post(&transaction, viewer.id()).await?;

@@ -6,10 +6,10 @@
 
 use entity::post;
 use entity::user::visible_to_sql;
-use sea_orm::sea_query::{Expr, ExprTrait as _, LockType};
+use sea_orm::sea_query::{Expr, ExprTrait as _, LockType, SelectStatement};
 use sea_orm::{
     ColumnTrait as _, DatabaseTransaction, DbErr, EntityTrait as _, QueryFilter as _,
-    QuerySelect as _,
+    QueryOrder as _, QuerySelect as _,
 };
 
 use super::Services;
@@ -57,6 +57,33 @@ pub async fn add_to_count(
     post::Entity::update_many()
         .col_expr(count, Expr::col(count).add(difference))
         .filter(post::Column::Id.eq(post))
+        .exec(transaction)
+        .await
+        .map(drop)
+}
+
+/// Locks the posts with the selected ids, and subtracts 1 from a count of each.
+///
+/// The posts are locked in the order of their ids.
+///
+/// # Errors
+/// Any error of the database.
+pub async fn subtract_from_counts(
+    transaction: &DatabaseTransaction,
+    ids: SelectStatement,
+    count: post::Column,
+) -> Result<(), DbErr> {
+    let is_selected = post::Column::Id.in_subquery(ids);
+    let posts = post::Entity::find()
+        .select_only()
+        .column(post::Column::Id)
+        .filter(is_selected.clone())
+        .order_by_asc(post::Column::Id)
+        .lock(LockType::NoKeyUpdate);
+    let _: Vec<i64> = posts.into_tuple().all(transaction).await?;
+    post::Entity::update_many()
+        .col_expr(count, Expr::col(count).sub(1))
+        .filter(is_selected)
         .exec(transaction)
         .await
         .map(drop)

@@ -8,12 +8,12 @@
 //! panics fails all of its keys. A batch that is cancelled, because the future of its leading key
 //! was dropped, is retried.
 
-mod bookmark;
 mod follow;
 mod follow_filter;
 mod follow_list;
 mod follow_side;
 mod post;
+mod post_mark;
 mod relationship;
 mod scheduler;
 mod session;
@@ -42,11 +42,11 @@ use crate::pagination::{Direction, PageRequest};
 use crate::retry::{immediately, with_retries};
 use scheduler::BatchScheduler;
 
-pub use bookmark::Bookmarked;
 pub use follow::FollowExists;
 pub use follow_filter::{FollowFilter, FollowList, Side};
 pub use follow_list::{FilteredList, FollowCounts, FollowPage, FollowPages};
 pub use post::{PostPages, Posts};
+pub use post_mark::{PostMark, PostMarks};
 pub use relationship::{Relationship, Relationships};
 pub use scheduler::poll_inline;
 pub use session::Sessions;
@@ -241,6 +241,8 @@ loaders! {
     /// Pages of a user's requests to follow others.
     sent_follow_requests: UserLists =
         |db, viewer| UserLists { db, viewer, list: UserList::SentFollowRequests };
+    /// Pages of the users who like a post.
+    likers: UserLists = |db, viewer| UserLists { db, viewer, list: UserList::Likers };
     /// Pages of filtered followers or followed users.
     follow_pages: FollowPages = |db, viewer| FollowPages { db, sides: follow_side::Sides { viewer } };
     /// Lengths of these lists.
@@ -256,7 +258,9 @@ loaders! {
     /// The viewer's relationships with users.
     relationships: Relationships = |db, viewer| Relationships { db, viewer };
     /// Whether the viewer has bookmarked posts.
-    bookmarked: Bookmarked = |db, viewer| Bookmarked { db, viewer };
+    bookmarked: PostMarks = |db, viewer| PostMarks { db, viewer, mark: PostMark::Bookmark };
+    /// Whether the viewer has liked posts.
+    liked: PostMarks = |db, viewer| PostMarks { db, viewer, mark: PostMark::Like };
     /// The viewer's sessions by id.
     sessions: Sessions = |db, viewer| Sessions { db, viewer };
 }

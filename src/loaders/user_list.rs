@@ -1,4 +1,4 @@
-//! Loader of lists of users, such as followers, by page.
+//! Loader of lists of users, such as followers or likers, by page.
 //!
 //! Its statement joins the listed users' summaries, so that most queries need no further statement
 //! for them.
@@ -15,7 +15,7 @@ use crate::database::{Engine, Snapshot};
 use crate::error::Error;
 use crate::pagination::{Direction, OwnedRows, Page, USERS, page_sql};
 
-/// A list of users that belongs to a user.
+/// A list of users that belongs to a user or to a post.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum UserList {
     /// The users that follow the owner.
@@ -30,6 +30,8 @@ pub enum UserList {
     FollowRequests,
     /// The users whom the owner has asked to follow.
     SentFollowRequests,
+    /// The users who like the owner, a post that the viewer may see.
+    Likers,
 }
 
 impl UserList {
@@ -42,11 +44,13 @@ impl UserList {
             Self::Muted => ("mute", "muter_id", "muted_id"),
             Self::FollowRequests => ("follow_request", "target_id", "requester_id"),
             Self::SentFollowRequests => ("follow_request", "requester_id", "target_id"),
+            Self::Likers => ("\"like\"", "post_id", "user_id"),
         };
+        let parent = if self == Self::Likers { "post" } else { USERS };
         let is_active = "AND (expires_at IS NULL OR expires_at > $5)";
         let condition = if self == Self::Muted { is_active } else { "" };
         let viewer = matches!(self, Self::Followers | Self::Following).then_some("$5");
-        (OwnedRows { parent: USERS, table, owner, condition, viewer }, user)
+        (OwnedRows { parent, table, owner, condition, viewer }, user)
     }
 
     /// The values of the parameters from `$5` on.
@@ -54,7 +58,9 @@ impl UserList {
         match self {
             Self::Followers | Self::Following => vec![viewer.value()],
             Self::Muted => vec![clock::now().into()],
-            Self::Blocked | Self::FollowRequests | Self::SentFollowRequests => vec![],
+            Self::Blocked | Self::FollowRequests | Self::SentFollowRequests | Self::Likers => {
+                vec![]
+            }
         }
     }
 }
@@ -62,7 +68,7 @@ impl UserList {
 /// An entry of a list of users.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedUser {
-    /// Id of the user that the list belongs to.
+    /// Id of the user or the post that the list belongs to.
     pub owner: i64,
     /// Id of the row of the list's table.
     ///

@@ -30,6 +30,8 @@ pub enum CursorKind {
     FollowRequests = 11,
     SentFollowRequests = 12,
     KnownFollowers = 13,
+    Likes = 14,
+    Likers = 15,
 }
 
 /// The list that a cursor belongs to: its kind, and its filter and order.

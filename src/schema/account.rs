@@ -306,9 +306,9 @@ impl AccountMutation {
 
     /// Deletes the viewer's account. This cannot be undone.
     ///
-    /// The account's posts, bookmarks and sessions are deleted with it, and so are follows,
+    /// The account's posts, bookmarks, likes and sessions are deleted with it, and so are follows,
     /// requests, blocks and mutes in both directions. The same transaction updates the counts of
-    /// other users.
+    /// other users, and of the posts that the account liked.
     ///
     /// User errors: `INVALID_CREDENTIALS`, `TOO_MANY_REQUESTS`. Errors: `UNAUTHENTICATED`.
     async fn delete_account(

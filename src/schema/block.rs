@@ -37,8 +37,8 @@ impl BlockMutation {
     /// Blocks a user for the viewer.
     ///
     /// Follows between the two users and requests to follow end in both directions. While the
-    /// block exists, neither can follow the other. Public data of each stays readable for the
-    /// other.
+    /// block exists, neither can follow the other or like a post of the other. Likes that exist
+    /// remain. Public data of each stays readable for the other.
     ///
     /// User errors: `NOT_FOUND`, `SELF_TARGET`. Errors: `UNAUTHENTICATED`, `INVALID_ID`.
     async fn block(

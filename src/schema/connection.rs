@@ -203,6 +203,15 @@ impl StoredCount {
     }
 }
 
+/// A stored count of a post that the viewer may see, the source of a `totalCount`.
+pub struct PostCount(pub i32);
+
+impl PostCount {
+    pub async fn read(&self, _: &Context<'_>) -> Result<i32, Error> {
+        Ok(self.0)
+    }
+}
+
 /// The error of a loader that returned no page for a list, which is a bug.
 pub fn no_page() -> Error {
     Error::internal("the loader returned no page")

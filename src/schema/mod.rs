@@ -17,6 +17,7 @@ mod follow;
 mod follow_list;
 mod follow_many;
 mod follow_request;
+mod like;
 mod mutation;
 mod mute;
 mod node;
@@ -76,6 +77,7 @@ pub struct Mutation(
     suggestion::SuggestionMutation,
     post::PostMutation,
     bookmark::BookmarkMutation,
+    like::LikeMutation,
 );
 
 /// A schema to which the executor adds its data.

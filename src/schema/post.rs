@@ -7,10 +7,12 @@ use async_graphql::{ComplexObject, Context, ID, InputObject, Object, SimpleObjec
 use entity::post;
 
 use super::connection::{
-    Connection, Edge, PageArgs, StoredCount, cost_of_posts, to_graphql_int, with_count,
+    Connection, Edge, PageArgs, PostCount, StoredCount, cost, cost_of_posts, no_page,
+    to_graphql_int, with_count,
 };
 use super::eager::Eager;
 use super::error::{UserErrorInterface, user_errors};
+use super::like::LikerEdge;
 use super::scalar::DateTime;
 use super::text::Text;
 use super::timeline::TimelineEdge;
@@ -20,7 +22,7 @@ use crate::domain;
 use crate::domain::PostChange;
 use crate::error::Error;
 use crate::ids::GlobalId;
-use crate::loaders::TimelineRow;
+use crate::loaders::{PageKey, TimelineRow};
 use crate::pagination::CursorKind;
 
 #[derive(Clone)]
@@ -73,6 +75,37 @@ impl Post {
             Some(author) => Ok(Eager(author.clone())),
             None => User::load(ctx, self.row.author_id).await.map(Eager),
         }
+    }
+
+    /// Number of users who like the post.
+    async fn likes_count(&self) -> i32 {
+        self.row.likes_count
+    }
+
+    /// The users who like the post, newest like first.
+    ///
+    /// Errors: `PAGE_SIZE_OUT_OF_RANGE`, `INVALID_CURSOR`.
+    #[graphql(complexity = "cost(first, last, child_complexity)")]
+    async fn likers(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Number of first entries: 1 to 100. Default: 20 unless `last` is set.")]
+        first: Option<i32>,
+        #[graphql(desc = "Only entries after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Number of last entries: 1 to 100. Cannot be combined with `first`.")]
+        last: Option<i32>,
+        #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
+    ) -> Result<Connection<LikerEdge>, Error> {
+        let page = PageArgs { first, after, last, before }.parse(CursorKind::Likers)?;
+        let key = PageKey { owner: self.row.id, page };
+        let page = loaders(ctx).likers.load(key).await?.ok_or_else(no_page)?;
+        let count_source = PostCount(self.row.likes_count);
+        Ok(Connection { order: CursorKind::Likers.into(), page, count_source })
+    }
+
+    /// Whether the viewer likes the post. False for anonymous requests.
+    async fn viewer_has_liked(&self, ctx: &Context<'_>) -> Result<bool, Error> {
+        Ok(loaders(ctx).liked.load(self.row.id).await?.is_some())
     }
 
     /// Whether the viewer has bookmarked the post. False for anonymous requests.
@@ -219,7 +252,7 @@ impl CreatePostPayload {
 
 pub struct PostPayload(pub Outcome<PostChange>);
 
-/// Payload of `editPost`, `bookmark` and `unbookmark`.
+/// Payload of `editPost`, `bookmark`, `unbookmark`, `like` and `unlike`.
 #[Object]
 impl PostPayload {
     /// True if anything changed. False if nothing had to change, and on failure.
@@ -295,7 +328,7 @@ impl PostMutation {
         Ok(PostPayload(run_mutation(ctx, write).await?))
     }
 
-    /// Deletes a post of the viewer and all bookmarks of the post.
+    /// Deletes a post of the viewer and all bookmarks and likes of the post.
     ///
     /// Deleting a post that does not exist, or that the viewer may not see, succeeds.
     ///

@@ -11,6 +11,7 @@ use super::connection::{
     Connection, PageArgs, cost, cost_of_posts, multiply_cost, no_page, with_count,
 };
 use super::follow_request::FollowRequestEdge;
+use super::like::LikedPostEdge;
 use super::mute::MutedUserEdge;
 use super::suggestion::Suggestion;
 use super::text::ShortText;
@@ -74,6 +75,27 @@ impl Viewer {
         let page = PageArgs { first, after, last, before }.parse(CursorKind::Bookmarks)?;
         let page = domain::bookmark::page(&loaders(ctx).snapshot, &self.0, &page).await?;
         Ok(Connection { order: CursorKind::Bookmarks.into(), page: page.into(), count_source: () })
+    }
+
+    /// The posts that the viewer likes, newest like first.
+    ///
+    /// Only the viewer can read this list. Posts that the viewer may not see any more are left out.
+    ///
+    /// Errors: `PAGE_SIZE_OUT_OF_RANGE`, `INVALID_CURSOR`.
+    #[graphql(complexity = "with_count(cost_of_posts(first, last, child_complexity))")]
+    async fn likes(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Number of first entries: 1 to 100. Default: 20 unless `last` is set.")]
+        first: Option<i32>,
+        #[graphql(desc = "Only entries after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Number of last entries: 1 to 100. Cannot be combined with `first`.")]
+        last: Option<i32>,
+        #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
+    ) -> Result<Connection<LikedPostEdge>, Error> {
+        let page = PageArgs { first, after, last, before }.parse(CursorKind::Likes)?;
+        let page = domain::like::page(&loaders(ctx).snapshot, &self.0, &page).await?;
+        Ok(Connection { order: CursorKind::Likes.into(), page: page.into(), count_source: () })
     }
 
     /// The users whom the viewer blocks, newest block first.

@@ -157,7 +157,7 @@ async fn migrated_tables_have_the_columns_of_the_entities() {
     assert_eq!(tables(&migrated).await, tables(&described).await);
 }
 
-/// Inserts three users, a session, a follow, a post and a bookmark.
+/// Inserts three users, a session, a follow, a post, a bookmark and a like.
 async fn insert_rows(app: &TestApp) -> &Database {
     let at = "'2026-11-23T18:30:00+00:00'";
     for sql in [
@@ -174,6 +174,7 @@ async fn insert_rows(app: &TestApp) -> &Database {
         "INSERT INTO follow (id, follower_id, followed_id) VALUES (5, 1, 2)".to_owned(),
         format!("INSERT INTO post (id, author_id, body, created_at) VALUES (6, 1, 'Hi', {at})"),
         "INSERT INTO bookmark (id, user_id, post_id) VALUES (7, 2, 6)".to_owned(),
+        "INSERT INTO \"like\" (id, user_id, post_id) VALUES (8, 2, 6)".to_owned(),
     ] {
         app.database().writer().execute_unprepared(&sql).await.unwrap();
     }
@@ -193,6 +194,9 @@ async fn constraints_reject_inconsistent_rows() {
         ("UPDATE \"user\" SET posts_count = -1 WHERE id = 3", "CHECK"),
         ("INSERT INTO follow (id, follower_id, followed_id) VALUES (9, 1, 2)", "UNIQUE"),
         ("INSERT INTO bookmark (id, user_id, post_id) VALUES (9, 2, 6)", "UNIQUE"),
+        ("INSERT INTO \"like\" (id, user_id, post_id) VALUES (9, 2, 6)", "UNIQUE"),
+        ("INSERT INTO \"like\" (id, user_id, post_id) VALUES (9, 2, 99)", "FOREIGN KEY"),
+        ("UPDATE post SET likes_count = likes_count - 1", "CHECK"),
         (&format!("{insert_user} 'JOHN', 'other@example.com')"), "UNIQUE"),
         (&format!("{insert_user} 'susan', 'other@example.com')"), "UNIQUE"),
         (&format!("{insert_user} 'other', 'john@example.com')"), "UNIQUE"),
@@ -223,7 +227,8 @@ async fn deleting_a_user_deletes_all_rows_that_refer_to_it() {
     let database = insert_rows(&app).await;
     database.writer().execute_unprepared("DELETE FROM \"user\" WHERE id = 1").await.unwrap();
     for table in TABLES.iter().map(|table| table.name).filter(|name| *name != "user") {
-        let remaining: Vec<i64> = column(database, &format!("SELECT id FROM {table}"), "id").await;
+        let remaining: Vec<i64> =
+            column(database, &format!("SELECT id FROM \"{table}\""), "id").await;
         assert_eq!(remaining, Vec::<i64>::new(), "{table}");
     }
     assert_eq!(database.max_id().await.unwrap(), 3);
@@ -277,6 +282,8 @@ async fn every_list_is_read_from_an_index_in_both_directions_without_a_sort() {
         ("follow", "follower_id = 1", "id", "follow_following"),
         ("post", "author_id = 1", "id", "post_author"),
         ("bookmark", "user_id = 1", "id", "bookmark_user"),
+        ("\"like\"", "user_id = 1", "id", "like_user"),
+        ("\"like\"", "post_id = 1", "id", "like_post"),
         ("session", "user_id = 1", "id", "session_user"),
         ("post", "true", "id", "PRIMARY KEY"),
         ("\"user\"", "true", "lower(username)", "user_username"),

@@ -37,6 +37,15 @@ async fn fill(app: &TestApp) -> Actor<'_> {
         SELECT 1000 + n, n % 100 + 1, 'x', '2026-01-01T00:00:00+00:00' FROM n"
         .into())
     .await;
+    run("INSERT INTO \"like\" (id, user_id, post_id) SELECT 7000 + id, author_id, id FROM post"
+        .into())
+    .await;
+    run(format!(
+        "INSERT INTO \"like\" (id, user_id, post_id) SELECT 9000 + id, {johns_id}, id FROM post
+        WHERE id % 2 = 0"
+    ))
+    .await;
+    run("UPDATE post SET likes_count = 1 + (id + 1) % 2".into()).await;
     run(format!(
         "INSERT INTO follow (id, follower_id, followed_id) SELECT 6000 + id, {johns_id}, id FROM \"user\"
         WHERE id <= 100 AND id % 2 = 0"
@@ -77,7 +86,7 @@ async fn statements(
 /// Name, document with placeholder `FIRST`, and expected number of statements.
 ///
 /// The first statement of each reads the viewer's session.
-const QUERIES: [(&str, &str, u64); 7] = [
+const QUERIES: [(&str, &str, u64); 9] = [
     (
         "three levels deep",
         "{ user(by: {username: \"john\"}) { followers(first: FIRST) { nodes { username
@@ -114,6 +123,20 @@ const QUERIES: [(&str, &str, u64); 7] = [
             nodes { body } } } } totalCount } }",
         // Session, posts, count, authors, posts.
         5,
+    ),
+    (
+        "likes of posts",
+        "{ posts(first: FIRST) { nodes { likesCount viewerHasLiked
+            likers(first: 3) { totalCount nodes { username } } } } }",
+        // Session, posts, the viewer's likes, likers.
+        4,
+    ),
+    (
+        "the viewer's likes",
+        "{ viewer { likes(first: FIRST) { totalCount edges { likedAt node { likesCount viewerHasLiked
+            likers(last: 2) { nodes { username } } } } } } }",
+        // Session, likes, count, posts, the viewer's likes, likers.
+        6,
     ),
     (
         "relationships of listed users",

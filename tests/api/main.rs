@@ -20,6 +20,7 @@ mod follow_many;
 mod follow_request;
 mod http;
 mod instances;
+mod like;
 mod limits;
 mod live;
 mod loaders;

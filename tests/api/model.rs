@@ -1,10 +1,10 @@
 //! The whole service compared with a model.
 //!
-//! The model is plain lists of users, follows, requests, blocks, mutes and posts. Random users act
-//! on two instances. Each payload must be the one that the model expects. After every few actions,
-//! viewers of several kinds read all that they can. Meanwhile the clients of three users keep their
-//! timelines by events. A second test executes operations concurrently, and then compares counts
-//! with lists.
+//! The model is plain lists of users, follows, requests, blocks, mutes, posts and likes. Random
+//! users act on two instances. Each payload must be the one that the model expects. After every few
+//! actions, viewers of several kinds read all that they can. Meanwhile the clients of three users
+//! keep their timelines by events. A second test executes operations concurrently, and then
+//! compares counts with lists.
 //!
 //! The run is the same for the same seed. `ROOKERY_TEST_SEED` and `ROOKERY_TEST_ACTIONS` change the
 //! seed and the number of actions.
@@ -158,7 +158,7 @@ impl<'a> Run<'a> {
         let user = self.user();
         let may_leave = user >= WATCHERS && self.graph.users.len() > MIN_USERS;
         let create = Action::CreatePost(format!("post {n}"));
-        let action = match self.random.random_range(0..45) {
+        let action = match self.random.random_range(0..58) {
             0..17 => Some(create.clone()),
             17..23 => Some(Action::Protect(self.random.random_ratio(1, 2))),
             23..29 => {
@@ -175,6 +175,11 @@ impl<'a> Run<'a> {
                 let bookmarks = self.graph.bookmarks.after(user);
                 let bookmarked = bookmarks.choose(&mut self.random).copied();
                 bookmarked.or_else(|| self.post(None)).map(Action::Unbookmark)
+            }
+            44..54 => self.post(None).map(Action::Like),
+            54..57 => {
+                let liked = self.graph.likes.after(user).choose(&mut self.random).copied();
+                liked.or_else(|| self.post(None)).map(Action::Unlike)
             }
             _ => may_leave.then_some(Action::DeleteAccount),
         };

@@ -13,7 +13,7 @@ use crate::support::app::TestApp;
 ///
 /// In the document, `PAGE` stands for the arguments of the connection, and `BODY` for its
 /// selection. The field names a node.
-const CONNECTIONS: [(&str, &str, &str); 12] = [
+const CONNECTIONS: [(&str, &str, &str); 14] = [
     ("/users", "{ users(PAGE) { BODY } }", "username"),
     ("/posts", "{ posts(PAGE) { BODY } }", "body"),
     ("/user/posts", "{ user(by: {username: \"john\"}) { posts(PAGE) { BODY } } }", "body"),
@@ -29,6 +29,12 @@ const CONNECTIONS: [(&str, &str, &str); 12] = [
     ),
     ("/user/timeline", "{ user(by: {username: \"john\"}) { timeline(PAGE) { BODY } } }", "body"),
     ("/viewer/bookmarks", "{ viewer { bookmarks(PAGE) { BODY } } }", "body"),
+    ("/viewer/likes", "{ viewer { likes(PAGE) { BODY } } }", "body"),
+    (
+        "/posts/nodes/0/likers",
+        "{ posts(first: 1) { nodes { likers(PAGE) { BODY } } } }",
+        "username",
+    ),
     ("/viewer/blockedUsers", "{ viewer { blockedUsers(PAGE) { BODY } } }", "username"),
     ("/viewer/mutedUsers", "{ viewer { mutedUsers(PAGE) { BODY } } }", "username"),
     (
@@ -50,6 +56,7 @@ fn connections_lists_every_connection_of_the_schema() {
 /// Registers john with 10 posts and 7 entries in each other list.
 async fn fill(app: &TestApp) -> Actor<'_> {
     let john = app.register("john").await;
+    let mut newest = String::new();
     for n in 0..7 {
         let friend = app.register(&format!("friend_{n}")).await;
         friend.follow(&john).await;
@@ -65,12 +72,16 @@ async fn fill(app: &TestApp) -> Actor<'_> {
         app.register(&format!("requester_{n}")).await;
         let post = if n % 2 == 0 { &friend } else { &john };
         let id = post.write(&format!("post {n}")).await;
-        let _ = john.write(&format!("own post {n}")).await;
-        john.mutate(&format!("bookmark(postId: \"{id}\") {{ changed }}")).await;
+        newest = john.write(&format!("own post {n}")).await;
+        for verb in ["bookmark", "like"] {
+            john.mutate(&format!("{verb}(postId: \"{id}\") {{ changed }}")).await;
+        }
     }
     let star = app.register("star").await;
     for n in 0..7 {
-        app.imported(&format!("friend_{n}")).await.follow(&star).await;
+        let friend = app.imported(&format!("friend_{n}")).await;
+        friend.follow(&star).await;
+        friend.mutate(&format!("like(postId: \"{newest}\") {{ changed }}")).await;
     }
     // Requests to follow john outlast his protection.
     john.protect(true).await;

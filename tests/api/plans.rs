@@ -15,7 +15,7 @@ use sea_orm::ConnectionTrait as _;
 use crate::support::app::TestApp;
 
 /// Names of the tables in the statements, with their aliases.
-const TABLES: [&str; 20] = [
+const TABLES: [&str; 21] = [
     "follow",
     "entry",
     "side",
@@ -31,6 +31,7 @@ const TABLES: [&str; 20] = [
     "follow_request",
     "dismissal",
     "bookmark",
+    "like",
     "theirs",
     "feed_item",
     "item",
@@ -95,7 +96,13 @@ fn statements(engine: Engine) -> Vec<(String, String, &'static str)> {
             let sql = user_list_sql(engine, list, direction);
             all.push((format!("{list:?} {direction:?}"), sql, LIST));
         }
-        for list in [UserList::Blocked, UserList::FollowRequests, UserList::SentFollowRequests] {
+        let without_viewer = [
+            UserList::Blocked,
+            UserList::FollowRequests,
+            UserList::SentFollowRequests,
+            UserList::Likers,
+        ];
+        for list in without_viewer {
             let sql = user_list_sql(engine, list, direction);
             all.push((format!("{list:?} {direction:?}"), sql, "bigint[], bigint, bigint, bigint"));
         }

@@ -34,7 +34,7 @@ struct Graph<'a> {
     post: String,
 }
 
-/// Creates the graph. `former` has followed `secret` and bookmarked a post.
+/// Creates the graph. `former` has followed `secret`, bookmarked and liked a post.
 async fn graph(app: &TestApp) -> Graph<'_> {
     let secret = app.register("secret").await;
     let follower = app.register("follower").await;
@@ -57,7 +57,9 @@ async fn graph(app: &TestApp) -> Graph<'_> {
         follower.write(&format!("open {n}")).await;
     }
     for user in [&follower, &former] {
-        user.mutate(&format!("bookmark(postId: \"{post}\") {{ changed }}")).await;
+        for verb in ["bookmark", "like"] {
+            user.mutate(&format!("{verb}(postId: \"{post}\") {{ changed }}")).await;
+        }
     }
     secret.protect(true).await;
     secret.mutate("removeFollower(user: {username: \"former\"}) { changed }").await;

@@ -143,7 +143,8 @@ async fn an_internal_error_is_logged_with_the_request_id_of_its_response() {
     let url = format!("sqlite://{}", folder.path().join("rookery.db").display());
     let options = Options::parse_from(["test", "--database-url", &url]);
     let database = Database::open(&options.database).await.unwrap();
-    database.writer().execute_unprepared("DROP TABLE bookmark; DROP TABLE post").await.unwrap();
+    let drop_posts = r#"DROP TABLE bookmark; DROP TABLE "like"; DROP TABLE post"#;
+    database.writer().execute_unprepared(drop_posts).await.unwrap();
     let response = service.post("", "{ posts { totalCount } }");
     let extensions = &response["errors"][0]["extensions"];
     assert_eq!(extensions["code"], "INTERNAL", "{response}");

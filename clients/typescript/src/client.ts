@@ -45,7 +45,8 @@ function newCache(): InMemoryCache {
     possibleTypes: possible.possibleTypes,
     typePolicies: {
       Query: { fields: { posts: relayStylePagination(), users: relayStylePagination(['usernamePrefix']) } },
-      Viewer: { keyFields: [], fields: { bookmarks: relayStylePagination() } },
+      Viewer: { keyFields: [], fields: { bookmarks: relayStylePagination(), likes: relayStylePagination() } },
+      Post: { fields: { likers: relayStylePagination() } },
       User: {
         fields: {
           followers: relayStylePagination(),

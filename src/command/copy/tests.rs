@@ -1,6 +1,6 @@
 //! A copy has the same rows as its source, or none.
 
-use entity::{bookmark, follow, post, session, user};
+use entity::{bookmark, follow, like, post, session, user};
 use indicatif::ProgressBar;
 use sea_orm::{EntityTrait, QueryOrder as _};
 
@@ -32,7 +32,10 @@ async fn fill(database: TestDatabase) -> TestDatabase {
             UPDATE post SET body = 'ærlig \ {"tab":	1}', edited_at = '2026-02-03T04:05:06+00:00'
                 WHERE id = (SELECT max(id) FROM post);
             INSERT INTO bookmark (id, user_id, post_id)
-                SELECT id, author_id, id FROM post"#,
+                SELECT id, author_id, id FROM post;
+            INSERT INTO "like" (id, user_id, post_id)
+                SELECT id, author_id, id FROM post;
+            UPDATE post SET likes_count = 1"#,
         )
         .await;
     database
@@ -44,9 +47,14 @@ async fn copy_and_copy_back_keep_every_row() {
     let (target, back) = (TestDatabase::new().await, TestDatabase::on_sqlite().await);
     let (summary, report) = copy(&source, &target).await.unwrap();
     assert!(report.is_clean(), "{report}");
-    for (table, rows) in
-        [("user", 304), ("session", 1), ("follow", 4_504), ("post", 2_416), ("bookmark", 2_416)]
-    {
+    for (table, rows) in [
+        ("user", 304),
+        ("session", 1),
+        ("follow", 4_504),
+        ("post", 2_416),
+        ("bookmark", 2_416),
+        ("like", 2_416),
+    ] {
         assert_eq!(summary.rows(table), rows, "{table}");
     }
     assert_eq!(copy(&target, &back).await.unwrap().0, summary);
@@ -67,6 +75,11 @@ async fn copy_and_copy_back_keep_every_row() {
         let key = bookmark::Column::Id;
         let bookmarks = rows::<bookmark::Entity>(&source, key).await;
         assert_eq!(bookmarks, rows::<bookmark::Entity>(copied, key).await);
+        let key = like::Column::Id;
+        assert_eq!(
+            rows::<like::Entity>(&source, key).await,
+            rows::<like::Entity>(copied, key).await
+        );
         let key = session::Column::Id;
         let mut sessions = rows::<session::Entity>(&source, key).await;
         assert_eq!(sessions[0].lsn.take(), Some(77));

@@ -73,14 +73,22 @@ pub enum Action {
     DeletePost(usize),
     Bookmark(usize),
     Unbookmark(usize),
+    Like(usize),
+    Unlike(usize),
     DeleteAccount,
 }
 
 impl Action {
     /// The mutation, whose payload is in the field `do`, and its variables.
     pub fn mutation(&self, graph: &Graph) -> (String, Value) {
-        let post_payload = "changed post { id body viewerHasBookmarked } userErrors { code }";
+        let post_payload = "changed post { id body likesCount viewerHasLiked viewerHasBookmarked }
+            userErrors { code }";
         let id = |post: &usize| json!({ "id": graph.posts[*post].id });
+        let of_post = |field: &str, post: &usize| {
+            let document =
+                format!("mutation ($id: ID!) {{ do: {field}(postId: $id) {{ {post_payload} }} }}");
+            (document, id(post))
+        };
         match self {
             Self::Change(verb, target) => {
                 let payload = format!(
@@ -116,18 +124,10 @@ impl Action {
                     changed deletedPostId userErrors { code } } }";
                 (document.to_owned(), id(post))
             }
-            Self::Bookmark(post) => {
-                let document = format!(
-                    "mutation ($id: ID!) {{ do: bookmark(postId: $id) {{ {post_payload} }} }}"
-                );
-                (document, id(post))
-            }
-            Self::Unbookmark(post) => {
-                let document = format!(
-                    "mutation ($id: ID!) {{ do: unbookmark(postId: $id) {{ {post_payload} }} }}"
-                );
-                (document, id(post))
-            }
+            Self::Bookmark(post) => of_post("bookmark", post),
+            Self::Unbookmark(post) => of_post("unbookmark", post),
+            Self::Like(post) => of_post("like", post),
+            Self::Unlike(post) => of_post("unlike", post),
             Self::DeleteAccount => {
                 let document = "mutation ($password: String!) {
                     do: deleteAccount(input: {password: $password}) {
@@ -180,11 +180,14 @@ impl Action {
                 let id = &graph.posts[*post].id;
                 json!({ "changed": changed, "deletedPostId": id, "userErrors": [] })
             }
-            Self::EditPost(post, _) | Self::Bookmark(post) | Self::Unbookmark(post)
+            Self::EditPost(post, _)
+            | Self::Bookmark(post)
+            | Self::Unbookmark(post)
+            | Self::Like(post)
+            | Self::Unlike(post)
                 if !graph.may_see_post(Some(viewer), *post) =>
             {
-                let errors = json!([{ "code": "NOT_FOUND" }]);
-                json!({ "changed": false, "post": null, "userErrors": errors })
+                post_error("NOT_FOUND")
             }
             Self::EditPost(post, body) => {
                 let changed = graph.edit_post(*post, body);
@@ -196,6 +199,14 @@ impl Action {
             }
             Self::Unbookmark(post) => {
                 let changed = graph.unbookmark(viewer, *post);
+                post_payload(graph, viewer, *post, changed)
+            }
+            Self::Like(post) => match graph.like(viewer, *post) {
+                Ok(changed) => post_payload(graph, viewer, *post, changed),
+                Err(code) => post_error(code),
+            },
+            Self::Unlike(post) => {
+                let changed = graph.unlike(viewer, *post);
                 post_payload(graph, viewer, *post, changed)
             }
         }
@@ -232,12 +243,19 @@ fn relationship_payload(
     }
 }
 
+/// A failed change of a post.
+fn post_error(code: Code) -> Value {
+    json!({ "changed": false, "post": null, "userErrors": [{ "code": code }] })
+}
+
 fn post_payload(graph: &Graph, viewer: usize, post: usize, changed: bool) -> Value {
     let has_bookmarked = graph.bookmarks.contains(viewer, post);
+    let (likes, has_liked) = (graph.likes.before(post).len(), graph.likes.contains(viewer, post));
     let post = &graph.posts[post];
     json!({
         "changed": changed,
-        "post": { "id": post.id, "body": post.body, "viewerHasBookmarked": has_bookmarked },
+        "post": { "id": post.id, "body": post.body, "likesCount": likes,
+                  "viewerHasLiked": has_liked, "viewerHasBookmarked": has_bookmarked },
         "userErrors": [],
     })
 }

@@ -81,6 +81,8 @@ pub struct Graph {
     pub mutes: Pairs,
     /// User and bookmarked post.
     pub bookmarks: Pairs,
+    /// User and liked post.
+    pub likes: Pairs,
     /// All posts, deleted ones included.
     pub posts: Vec<Post>,
 }
@@ -150,6 +152,12 @@ impl Graph {
     /// The bookmarked posts that the user may see, newest bookmark first.
     pub fn bookmarks_of(&self, user: usize) -> Vec<usize> {
         let posts = self.bookmarks.after(user);
+        posts.into_iter().filter(|post| self.may_see_post(Some(user), *post)).collect()
+    }
+
+    /// The liked posts that the user may see, newest like first.
+    pub fn likes_of(&self, user: usize) -> Vec<usize> {
+        let posts = self.likes.after(user);
         posts.into_iter().filter(|post| self.may_see_post(Some(user), *post)).collect()
     }
 
@@ -260,10 +268,11 @@ impl Graph {
         changed
     }
 
-    /// Deletes a post with its bookmarks.
+    /// Deletes a post with its bookmarks and likes.
     pub fn delete_post(&mut self, post: usize) {
         self.posts[post].is_deleted = true;
         self.bookmarks.0.retain(|bookmark| bookmark.1 != post);
+        self.likes.0.retain(|like| like.1 != post);
     }
 
     pub fn bookmark(&mut self, viewer: usize, post: usize) -> bool {
@@ -274,12 +283,26 @@ impl Graph {
         self.bookmarks.remove(viewer, post)
     }
 
+    /// Likes a post. A block prevents a new like only.
+    pub fn like(&mut self, viewer: usize, post: usize) -> Result<bool, Code> {
+        let is_new = !self.likes.contains(viewer, post);
+        if is_new && self.is_blocked(viewer, self.posts[post].author) {
+            return Err("BLOCKED");
+        }
+        Ok(self.likes.insert(viewer, post))
+    }
+
+    pub fn unlike(&mut self, viewer: usize, post: usize) -> bool {
+        self.likes.remove(viewer, post)
+    }
+
     /// Deletes an account with everything that refers to it.
     pub fn delete_user(&mut self, user: usize) {
         for post in self.posts_of(user) {
             self.delete_post(post);
         }
         self.bookmarks.0.retain(|bookmark| bookmark.0 != user);
+        self.likes.0.retain(|like| like.0 != user);
         let pairs = [&mut self.follows, &mut self.requests, &mut self.blocks, &mut self.mutes];
         for Pairs(pairs) in pairs {
             pairs.retain(|pair| pair.0 != user && pair.1 != user);

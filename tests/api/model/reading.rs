@@ -36,7 +36,9 @@ pub async fn check_profile(graph: &Graph, reader: &Reader<'_>, target: usize) {
             viewerCanSee viewerCanFollow viewerIsFollowing isFollowingViewer
             viewerRelationship {{ {RELATIONSHIP} followedAt followedByAt }}
             posts(first: 100) {{ totalCount nodes {{
-                id body author {{ username }} viewerHasBookmarked viewerCanDelete }} }}
+                id body author {{ username }} viewerHasBookmarked viewerCanDelete
+                likesCount viewerHasLiked likers(first: 50) {{ totalCount nodes {{ username }} }}
+            }} }}
             followers(first: 50) {{ totalCount nodes {{ username }} edges {{ isMutual }} }}
             following(first: 50) {{ totalCount nodes {{ username }} edges {{ isMutual }} }} }} }}"
     );
@@ -84,6 +86,10 @@ fn expected_profile(graph: &Graph, viewer: Option<usize>, target: usize) -> Valu
         let mut node = post_json(graph, post);
         let has_bookmarked = |viewer| graph.bookmarks.contains(viewer, post);
         node["viewerHasBookmarked"] = json!(viewer.is_some_and(has_bookmarked));
+        let likers = graph.likes.before(post);
+        node["likesCount"] = json!(likers.len());
+        node["likers"] = users(&likers);
+        node["viewerHasLiked"] = json!(viewer.is_some_and(|viewer| likers.contains(&viewer)));
         node["viewerCanDelete"] = json!(viewer == Some(target));
         node
     });
@@ -190,6 +196,7 @@ const LISTS: &str = "{
         followRequests(first: 100) { totalCount nodes { username } }
         sentFollowRequests(first: 100) { totalCount nodes { username } }
         bookmarks(first: 100) { totalCount nodes { id body author { username } } }
+        likes(first: 100) { totalCount nodes { id body author { username } } }
     }
     posts(first: 100) { totalCount nodes { id body author { username } } }
     users(first: 100) { totalCount nodes { username } }
@@ -209,6 +216,7 @@ pub async fn check_lists(graph: &Graph, reader: &Reader<'_>) {
             "followRequests": users(&graph.requests.before(user)),
             "sentFollowRequests": users(&graph.requests.after(user)),
             "bookmarks": posts(&graph.bookmarks_of(user)),
+            "likes": posts(&graph.likes_of(user)),
         })
     });
     let all: Vec<usize> = graph.users.iter().copied().collect();

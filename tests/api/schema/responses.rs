@@ -21,6 +21,7 @@ const UNCOVERED_TYPES: [&str; 2] = ["TooManyRequestsError", "FollowLimitError"];
 async fn samples(john: &Actor<'_>, susan: &Actor<'_>) -> Samples {
     let johns_post = john.write("John's.").await;
     let susans_post = susan.write("Susan's.").await;
+    john.mutate(&format!("like(postId: \"{susans_post}\") {{ changed }}")).await;
     let deleted_post = john.write("Deleted.").await;
     john.mutate(&format!("deletePost(id: \"{deleted_post}\") {{ changed }}")).await;
     let query = "{ viewer { sessions { id } }
@@ -203,7 +204,9 @@ async fn check_mutation(
 /// Subscribes to each field of `Subscription` while events of all kinds occur.
 async fn check_subscriptions(conformance: &mut Conformance<'_>) {
     let schema = conformance.schema;
-    let app = TestApp::with(&["--event-retention", "1"]).await;
+    // The selections of all fields exceed the default cost of an event.
+    let options = ["--event-retention", "1", "--max-event-complexity", "10000"];
+    let app = TestApp::with(&options).await;
     let (john, mut samples) = fill(&app, &["susan"]).await;
     let mary = app.register("mary").await;
     let page = "{ viewer { user { timeline { streamCursor } } } }";

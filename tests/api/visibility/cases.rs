@@ -18,7 +18,7 @@ async fn writes_treat_a_hidden_post_as_missing() {
     );
     let delete = format!("deletePost(id: \"{post}\") {{ changed userErrors {{ code }} }}");
     for (what, viewer) in &graph.others[1..] {
-        for verb in ["bookmark", "unbookmark"] {
+        for verb in ["bookmark", "unbookmark", "like", "unlike"] {
             let field = format!(
                 "{verb}(postId: \"{post}\") {{ changed post {{ id }} userErrors {{ code }} }}"
             );
@@ -34,14 +34,17 @@ async fn writes_treat_a_hidden_post_as_missing() {
         let code = graph.follower.error(&format!("mutation {{ {mutation} }}")).await;
         assert_eq!(code, "FORBIDDEN", "a follower sees whose post it is");
     }
-    // Bookmarks of hidden posts come back with the permission.
-    let list = "{ viewer { bookmarks { totalCount nodes { body } } } }";
+    // Bookmarks and likes of hidden posts come back with the permission.
+    let lists = "{ viewer { bookmarks { totalCount nodes { body } }
+        likes { totalCount nodes { body } } } }";
     let former = &graph.others[2].1;
-    let bookmarks = former.query(list).await["viewer"]["bookmarks"].take();
-    assert_eq!(bookmarks, json!({ "totalCount": 0, "nodes": [] }));
+    let none = json!({ "totalCount": 0, "nodes": [] });
+    let expected = json!({ "bookmarks": none, "likes": none });
+    assert_eq!(former.query(lists).await["viewer"], expected);
     graph.secret.protect(false).await;
-    let bookmarks = former.query(list).await["viewer"]["bookmarks"].take();
-    assert_eq!(bookmarks, json!({ "totalCount": 1, "nodes": [{ "body": "secret 1" }] }));
+    let one = json!({ "totalCount": 1, "nodes": [{ "body": "secret 1" }] });
+    let expected = json!({ "bookmarks": one, "likes": one });
+    assert_eq!(former.query(lists).await["viewer"], expected);
 }
 
 #[tokio::test]

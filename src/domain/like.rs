@@ -1,0 +1,124 @@
+//! Likes: like and unlike posts, list and count the posts that the viewer likes.
+//!
+//! A like is public: each viewer of the post sees it. A write keeps the post's `likes_count` equal
+//! to the number of likes. The list of all posts that a user likes is private.
+
+use entity::user::visible_to_sql;
+use entity::{event, like, post, user};
+use sea_orm::sea_query::LockType;
+use sea_orm::{
+    ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, DbErr, EntityTrait as _,
+    PaginatorTrait as _, QueryFilter as _, QuerySelect as _,
+};
+
+use super::pair::check_contact;
+use super::target_post::{PostArgument, add_to_count, lock_post};
+use super::{PostChange, Services};
+use crate::auth::Viewer;
+use crate::database::Snapshot;
+use crate::error::Error;
+use crate::pagination::{OwnedRows, Page, PageRequest, USERS, page_sql};
+
+/// Look-ups for a like: its row, the post, the author, and a follow.
+const LOOKUPS: usize = 4;
+/// The path of the argument with the post.
+const PATH: &[&str] = &["postId"];
+
+/// The condition that a viewer may see the post of a like.
+fn is_visible(viewer: &str) -> String {
+    let is_visible = visible_to_sql("post.author_id", viewer);
+    format!("(SELECT 1 FROM post WHERE post.id = \"like\".post_id AND {is_visible}) IS NOT NULL")
+}
+
+/// A page of the viewer's likes, newest like first.
+///
+/// Likes of posts that the viewer may not see any more are left out.
+pub async fn page(
+    snapshot: &Snapshot,
+    viewer: &Viewer,
+    request: &PageRequest<i64>,
+) -> Result<Page<like::Model>, Error> {
+    let engine = snapshot.engine();
+    let condition = &format!("AND {}", is_visible("$5"));
+    let table = "\"like\"";
+    let list = OwnedRows { parent: USERS, table, owner: "user_id", condition, viewer: None };
+    let source = page_sql(engine, list, request.direction);
+    let (start, end) = request.bounds();
+    let (owner, limit) = (engine.bind_ids([viewer.id()]), request.limit());
+    let values = [owner, start.into(), end.into(), limit.into(), viewer.id().into()];
+    let sql = format!("SELECT \"like\".* FROM {source}");
+    let rows = snapshot.all(LOOKUPS * request.rows(), &sql, values).await?;
+    Ok(Page::new(request, rows, |like: &like::Model| like.id))
+}
+
+/// Number of the viewer's likes, of posts that the viewer may see.
+pub async fn count(snapshot: &Snapshot, viewer: &Viewer) -> Result<u64, Error> {
+    let is_visible = snapshot.engine().expr(&is_visible("$1"), viewer.id());
+    let likes =
+        like::Entity::find().filter(like::Column::UserId.eq(viewer.id())).filter(is_visible);
+    let count = likes.count(&**snapshot.read(1).await?).await?;
+    snapshot.charge_counted(count);
+    Ok(count)
+}
+
+/// Likes a post. Changes nothing if the viewer likes it already.
+///
+/// A block prevents a new like only.
+///
+/// # Errors
+/// [`Error::Expected`] with `NotFound` or `Blocked`; [`Error::Unauthenticated`] when the account
+/// was deleted; any error of the database.
+pub async fn like(services: &Services, viewer: &Viewer, post: i64) -> Result<PostChange, Error> {
+    let transaction = services.db.begin().await?;
+    // Users are locked before posts, and the insert locks the user in this way.
+    let user = user::Entity::find_by_id(viewer.id()).lock(LockType::KeyShare);
+    user.one(&transaction).await?.ok_or_else(Error::account_changed)?;
+    let target = PostArgument { id: post, path: PATH };
+    let target = lock_post(services, &transaction, viewer, target, LockType::NoKeyUpdate).await?;
+    let statement = services.db.statement(
+        "INSERT INTO \"like\" (id, user_id, post_id) VALUES ($1, $2, $3) \
+         ON CONFLICT (user_id, post_id) DO NOTHING",
+        [services.ids.next().into(), viewer.id().into(), post.into()],
+    );
+    let changed = transaction.execute_raw(statement).await?.rows_affected() > 0;
+    if changed {
+        check_contact(&transaction, (viewer.id(), target.author_id), PATH).await?;
+        count_like(services, &transaction, &target, 1).await?;
+    }
+    services.commit(transaction, viewer).await?;
+    Ok(PostChange { changed, post })
+}
+
+/// Removes the viewer's like of a post, if there is one.
+///
+/// A block does not prevent it.
+///
+/// # Errors
+/// [`Error::Expected`] with `NotFound`; any error of the database.
+pub async fn unlike(services: &Services, viewer: &Viewer, post: i64) -> Result<PostChange, Error> {
+    let transaction = services.db.begin().await?;
+    let target = PostArgument { id: post, path: PATH };
+    let target = lock_post(services, &transaction, viewer, target, LockType::NoKeyUpdate).await?;
+    let deleted = like::Entity::delete_many()
+        .filter(like::Column::UserId.eq(viewer.id()))
+        .filter(like::Column::PostId.eq(post))
+        .exec(&transaction)
+        .await?;
+    let changed = deleted.rows_affected > 0;
+    if changed {
+        count_like(services, &transaction, &target, -1).await?;
+    }
+    services.commit(transaction, viewer).await?;
+    Ok(PostChange { changed, post })
+}
+
+/// Adds `difference` to the number of likes of a post, and records the event.
+async fn count_like(
+    services: &Services,
+    transaction: &DatabaseTransaction,
+    post: &post::Model,
+    difference: i32,
+) -> Result<(), DbErr> {
+    add_to_count(transaction, post.id, post::Column::LikesCount, difference).await?;
+    services.record_event(transaction, event::Kind::PostCounted, post.author_id, post.id).await
+}
