@@ -83,6 +83,7 @@ pub struct UserSummary {
     pub followers_count: i32,
     pub following_count: i32,
     pub posts_count: i32,
+    pub replies_count: i32,
     pub mutes_count: i32,
     pub is_protected: bool,
 }
@@ -92,11 +93,11 @@ pub struct UserSummary {
 /// They come first in the statements that read one, because they are read by index.
 pub const SUMMARY_COLUMNS: &str = "\"user\".id, \"user\".username, \"user\".display_name, \
     \"user\".followers_count, \"user\".following_count, \"user\".posts_count, \
-    \"user\".mutes_count, \"user\".is_protected";
+    \"user\".replies_count, \"user\".mutes_count, \"user\".is_protected";
 
 impl UserSummary {
     /// Number of columns.
-    pub const COLUMNS: usize = 8;
+    pub const COLUMNS: usize = 9;
 }
 
 /// Reads columns by index: a look-up by name takes longer than everything else.
@@ -109,8 +110,9 @@ impl FromQueryResult for UserSummary {
             followers_count: row.try_get_by_index(3)?,
             following_count: row.try_get_by_index(4)?,
             posts_count: row.try_get_by_index(5)?,
-            mutes_count: row.try_get_by_index(6)?,
-            is_protected: row.try_get_by_index(7)?,
+            replies_count: row.try_get_by_index(6)?,
+            mutes_count: row.try_get_by_index(7)?,
+            is_protected: row.try_get_by_index(8)?,
         })
     }
 }
@@ -124,6 +126,7 @@ impl From<&Model> for UserSummary {
             followers_count: user.followers_count,
             following_count: user.following_count,
             posts_count: user.posts_count,
+            replies_count: user.replies_count,
             mutes_count: user.mutes_count,
             is_protected: user.is_protected,
         }

@@ -19,7 +19,7 @@ use sea_orm::{
 };
 use secrecy::SecretString;
 
-use super::target_post::subtract_from_counts;
+use super::target_post::{subtract_from_counts, uncount_replies};
 use super::{Services, validation};
 use crate::auth::{Client, IssuedSession, MAX_SESSIONS, SessionSpec, Viewer, open_session};
 use crate::clock;
@@ -257,6 +257,7 @@ pub async fn delete(
     user::Entity::find_by_id(id).lock(LockType::Update).one(&transaction).await?;
     let liked = neighbours("like", "post_id", "user_id", id);
     subtract_from_counts(&transaction, liked, post::Column::LikesCount).await?;
+    uncount_replies(services, &transaction, id).await?;
     let posts = Query::select()
         .column(post::Column::Id)
         .from(post::Entity)

@@ -1,19 +1,23 @@
 //! Posts: create, edit and delete the viewer's posts, and list all posts.
 //!
-//! Only the author may change a post. Each write also keeps the author's `posts_count` equal to the
-//! number of posts, and records an event for the subscribers of timelines.
+//! Only the author may change a post. Each write also keeps the author's counts equal to the
+//! numbers of posts and of replies, and records an event for the subscribers of timelines.
+//!
+//! A reply belongs to its author, and outlives the post that it replies to.
 
 use std::time::Duration;
 
 use chrono::SubsecRound as _;
 use entity::user::visible_to_sql;
 use entity::{bookmark, event, feed_item, like, post, user};
-use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait as _, LockType};
+use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait as _, LockType, Query};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, DatabaseTransaction, DbErr, EntityTrait as _,
     PaginatorTrait as _, QueryFilter as _, QuerySelect as _, Set,
 };
 
+use super::pair::check_contact;
+use super::target_post::{PostArgument, add_to_count, lock_post};
 use super::{PostChange, PostLimits, SECONDS_PER_DAY, Services, day_of, validation};
 use crate::auth::Viewer;
 use crate::clock;
@@ -47,14 +51,29 @@ pub async fn count(snapshot: &Snapshot) -> Result<u64, Error> {
     Ok(count)
 }
 
+/// A post that is to be created.
+#[derive(Clone, Debug)]
+pub struct NewPost {
+    pub body: String,
+    /// The post that it replies to; `None` if it replies to none.
+    pub in_reply_to: Option<i64>,
+}
+
 /// Creates a post of the viewer, and returns its id.
 ///
-/// # Errors [`Error::Expected`] with `InvalidInput` or `TooManyRequests`;
-/// [`Error::Unauthenticated`] when the account was deleted; any error of the database.
-pub async fn create(services: &Services, viewer: &Viewer, body: String) -> Result<i64, Error> {
-    let body = validation::body(body, &["input", "body"])?;
+/// # Errors
+/// [`Error::Expected`] with `InvalidInput` or `TooManyRequests`, and for a reply with `NotFound` or
+/// `Blocked`; [`Error::Unauthenticated`] when the account was deleted; any error of the database.
+pub async fn create(services: &Services, viewer: &Viewer, new: NewPost) -> Result<i64, Error> {
+    let body = validation::body(new.body, &["input", "body"])?;
     let transaction = services.db.begin().await?;
-    let author = count_text(services, &transaction, viewer, &body, 1).await?;
+    let added = Added { posts: 1, replies: i32::from(new.in_reply_to.is_some()) };
+    let author = count_text(services, &transaction, viewer, &body, added).await?;
+    let parent = match new.in_reply_to {
+        Some(id) => Some(count_reply(services, &transaction, viewer, id).await?),
+        None => None,
+    };
+    let kind = if parent.is_some() { feed_item::Kind::Reply } else { feed_item::Kind::Post };
     let id = services.ids.next();
     let post = post::ActiveModel {
         id: Set(id),
@@ -63,7 +82,7 @@ pub async fn create(services: &Services, viewer: &Viewer, body: String) -> Resul
         created_at: Set(snowflake::timestamp_of(id)),
         edited_at: Set(None),
         is_public: Set(!author.is_protected),
-        in_reply_to_id: Set(None),
+        in_reply_to_id: Set(new.in_reply_to),
         likes_count: Set(0),
         replies_count: Set(0),
         reposts_count: Set(0),
@@ -73,8 +92,8 @@ pub async fn create(services: &Services, viewer: &Viewer, body: String) -> Resul
         actor_id: Set(viewer.id()),
         id: Set(id),
         post_id: Set(id),
-        subject_id: Set(None),
-        kind: Set(feed_item::Kind::Post),
+        subject_id: Set(parent.map(|parent| parent.author_id)),
+        kind: Set(kind),
     };
     feed_item::Entity::insert(item).exec_without_returning(&transaction).await?;
     services.record_event(&transaction, event::Kind::PostAdded, viewer.id(), id).await?;
@@ -104,7 +123,8 @@ pub async fn edit(
     if post.body == body {
         return Ok(PostChange { changed: false, post: id });
     }
-    count_text(services, &transaction, viewer, &body, 0).await?;
+    let added = Added { posts: 0, replies: 0 };
+    count_text(services, &transaction, viewer, &body, added).await?;
     let mut post: post::ActiveModel = post.into();
     post.body = Set(body);
     post.edited_at = Set(Some(clock::now().trunc_subsecs(3)));
@@ -118,11 +138,14 @@ pub async fn edit(
 ///
 /// Returns whether it existed.
 ///
+/// Its replies stay, and still have its id.
+///
 /// # Errors
 /// [`Error::Forbidden`] when another user wrote the post; any error of the database.
 pub async fn delete(services: &Services, viewer: &Viewer, id: i64) -> Result<bool, Error> {
     let transaction = services.db.begin().await?;
     user::Entity::find_for_update(user::Column::Id.eq(viewer.id())).one(&transaction).await?;
+    lock_parent(&transaction, viewer, id).await?;
     let Some(post) = find_own(services, &transaction, viewer, id).await? else {
         return Ok(false);
     };
@@ -133,7 +156,7 @@ pub async fn delete(services: &Services, viewer: &Viewer, id: i64) -> Result<boo
     like::Entity::delete_many().filter(like::Column::PostId.eq(post.id)).exec(&transaction).await?;
     feed_item::Entity::delete_by_id((viewer.id(), post.id)).exec(&transaction).await?;
     post::Entity::delete_by_id(post.id).exec(&transaction).await?;
-    uncount_post(&transaction, viewer.id()).await?;
+    uncount_post(&transaction, &post).await?;
     services.record_event(&transaction, event::Kind::PostRemoved, viewer.id(), id).await?;
     services.commit(transaction, viewer).await?;
     Ok(true)
@@ -164,7 +187,54 @@ async fn find_own(
     Ok(post)
 }
 
-/// Adds `posts` to the author's count, and a text to what was written today.
+/// Locks the post that a post of the viewer replies to, which is older.
+///
+/// Posts are locked in the order of their ids, so it comes before the reply.
+async fn lock_parent(
+    transaction: &DatabaseTransaction,
+    viewer: &Viewer,
+    reply: i64,
+) -> Result<(), DbErr> {
+    let parent = Query::select()
+        .column(post::Column::InReplyToId)
+        .from(post::Entity)
+        .and_where(post::Column::Id.eq(reply))
+        .and_where(post::Column::AuthorId.eq(viewer.id()))
+        .to_owned();
+    let parent = post::Entity::find().filter(post::Column::Id.in_subquery(parent));
+    parent.lock(LockType::NoKeyUpdate).one(transaction).await.map(drop)
+}
+
+/// Locks a post that the viewer replies to, and counts the reply.
+///
+/// This and [`uncount_post`] are all changes of the count, except for deleted accounts. They record
+/// no event of the parent: the transaction records that of the reply.
+///
+/// # Errors
+/// [`Error::Expected`] with `NotFound` or `Blocked`; any error of the database.
+async fn count_reply(
+    services: &Services,
+    transaction: &DatabaseTransaction,
+    viewer: &Viewer,
+    id: i64,
+) -> Result<post::Model, Error> {
+    let argument = PostArgument { id, path: &["input", "inReplyToId"] };
+    let parent = lock_post(services, transaction, viewer, argument, LockType::NoKeyUpdate).await?;
+    // Blocks lock both users, so none is made until the reply is committed.
+    check_contact(transaction, (viewer.id(), parent.author_id), argument.path).await?;
+    add_to_count(transaction, parent.id, post::Column::RepliesCount, 1).await?;
+    Ok(parent)
+}
+
+/// What a text adds to the counts of its author.
+#[derive(Clone, Copy, Debug)]
+struct Added {
+    posts: i32,
+    /// How many of these posts are replies.
+    replies: i32,
+}
+
+/// Adds to the author's counts, and a text to what was written today.
 ///
 /// One statement does both, and checks the limits. Returns the author, who is locked.
 ///
@@ -176,7 +246,7 @@ async fn count_text(
     transaction: &DatabaseTransaction,
     viewer: &Viewer,
     text: &str,
-    posts: i32,
+    added: Added,
 ) -> Result<user::Model, Error> {
     let PostLimits { per_day, bytes_per_day } = services.post_limits;
     let max_made = if per_day > 0 { per_day } else { i32::MAX };
@@ -187,10 +257,11 @@ async fn count_text(
         let is_today = user::Column::PostsDay.eq(day);
         Expr::Case(Box::new(CaseStatement::new().case(is_today, Expr::col(column)).finally(0)))
     };
-    let (count, made) = (user::Column::PostsCount, user::Column::PostsMade);
-    let bytes_made = user::Column::PostBytesMade;
+    let (posts, replies) = (user::Column::PostsCount, user::Column::RepliesCount);
+    let (made, bytes_made) = (user::Column::PostsMade, user::Column::PostBytesMade);
     let updated = user::Entity::update_many()
-        .col_expr(count, Expr::col(count).add(posts))
+        .col_expr(posts, Expr::col(posts).add(added.posts))
+        .col_expr(replies, Expr::col(replies).add(added.replies))
         .col_expr(made, made_today(made).add(1))
         .col_expr(bytes_made, made_today(bytes_made).add(bytes))
         .col_expr(user::Column::PostsDay, Expr::value(day))
@@ -211,13 +282,20 @@ async fn count_text(
     Err(UserErrorKind::TooManyRequests { retry_after }.at(&[], message).into())
 }
 
-/// Subtracts a deleted post from the author's post count.
-async fn uncount_post(transaction: &DatabaseTransaction, author: i64) -> Result<(), DbErr> {
-    let count = user::Column::PostsCount;
+/// Subtracts a deleted post from the counts of its author and of its parent.
+///
+/// The parent can have been deleted before.
+async fn uncount_post(transaction: &DatabaseTransaction, post: &post::Model) -> Result<(), DbErr> {
+    let (posts, replies) = (user::Column::PostsCount, user::Column::RepliesCount);
+    let deleted_replies = i32::from(post.in_reply_to_id.is_some());
     user::Entity::update_many()
-        .col_expr(count, Expr::col(count).sub(1))
-        .filter(user::Column::Id.eq(author))
+        .col_expr(posts, Expr::col(posts).sub(1))
+        .col_expr(replies, Expr::col(replies).sub(deleted_replies))
+        .filter(user::Column::Id.eq(post.author_id))
         .exec(transaction)
         .await?;
+    if let Some(parent) = post.in_reply_to_id {
+        add_to_count(transaction, parent, post::Column::RepliesCount, -1).await?;
+    }
     Ok(())
 }

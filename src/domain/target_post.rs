@@ -6,10 +6,10 @@
 
 use entity::post;
 use entity::user::visible_to_sql;
-use sea_orm::sea_query::{Expr, ExprTrait as _, LockType, SelectStatement};
+use sea_orm::sea_query::{Expr, ExprTrait as _, LockType, Query, SelectStatement};
 use sea_orm::{
-    ColumnTrait as _, DatabaseTransaction, DbErr, EntityTrait as _, QueryFilter as _,
-    QueryOrder as _, QuerySelect as _,
+    ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, DbErr, EntityTrait as _,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
 
 use super::Services;
@@ -87,4 +87,45 @@ pub async fn subtract_from_counts(
         .exec(transaction)
         .await
         .map(drop)
+}
+
+/// Subtracts the replies of a user from the counts of other users' posts.
+///
+/// For the deletion of the account, whose user is locked. The posts are locked in the order of
+/// their ids.
+///
+/// # Errors
+/// Any error of the database.
+pub async fn uncount_replies(
+    services: &Services,
+    transaction: &DatabaseTransaction,
+    author: i64,
+) -> Result<(), DbErr> {
+    let parents = Query::select()
+        .column(post::Column::InReplyToId)
+        .from(post::Entity)
+        .and_where(post::Column::AuthorId.eq(author))
+        .and_where(post::Column::InReplyToId.is_not_null())
+        .to_owned();
+    let locked: Vec<i64> = post::Entity::find()
+        .select_only()
+        .column(post::Column::Id)
+        .filter(post::Column::AuthorId.ne(author))
+        .filter(post::Column::Id.in_subquery(parents))
+        .order_by_asc(post::Column::Id)
+        .lock(LockType::NoKeyUpdate)
+        .into_tuple()
+        .all(transaction)
+        .await?;
+    if locked.is_empty() {
+        return Ok(());
+    }
+    let statement = services.db.statement(
+        "UPDATE post SET replies_count = post.replies_count - reply.number FROM ( \
+           SELECT in_reply_to_id AS parent, count(*) AS number FROM post \
+           WHERE author_id = $1 AND in_reply_to_id IS NOT NULL GROUP BY in_reply_to_id \
+         ) AS reply WHERE post.id = reply.parent AND post.author_id <> $1",
+        [author.into()],
+    );
+    transaction.execute_raw(statement).await.map(drop)
 }

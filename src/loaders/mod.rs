@@ -15,6 +15,7 @@ mod follow_side;
 mod post;
 mod post_mark;
 mod relationship;
+mod reply;
 mod scheduler;
 mod session;
 mod timeline;
@@ -45,9 +46,12 @@ use scheduler::BatchScheduler;
 pub use follow::FollowExists;
 pub use follow_filter::{FollowFilter, FollowList, Side};
 pub use follow_list::{FilteredList, FollowCounts, FollowPage, FollowPages};
-pub use post::{PostPages, Posts};
+pub use post::{PostPageKey, PostPages, Posts};
 pub use post_mark::{PostMark, PostMarks};
 pub use relationship::{Relationship, Relationships};
+pub use reply::{
+    Ancestors, MAX_ANCESTORS, ReplyCounts, ReplyPages, ancestors_sql, replies_sql, reply_count_sql,
+};
 pub use scheduler::poll_inline;
 pub use session::Sessions;
 pub use timeline::{
@@ -251,6 +255,12 @@ loaders! {
     follow_exists: FollowExists = |db, viewer| FollowExists(db);
     /// Pages of a user's posts.
     post_pages: PostPages = |db, viewer| PostPages { db, viewer };
+    /// Ancestors of posts that reply to others.
+    ancestors: Ancestors = |db, viewer| Ancestors { db, viewer };
+    /// Pages of the replies to a post.
+    reply_pages: ReplyPages = |db, viewer| ReplyPages { db, viewer };
+    /// Numbers of replies that the viewer may see.
+    reply_counts: ReplyCounts = |db, viewer| ReplyCounts { db, viewer };
     /// Pages of home timelines.
     timelines: Timelines = |db, viewer| Timelines::new(db, viewer, SCAN_WINDOW);
     /// Counts of timeline entries that are newer than a feed item.

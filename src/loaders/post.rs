@@ -9,9 +9,9 @@ use entity::post;
 use entity::user::visible_to_sql;
 
 use super::{Batch, OWNER_LOOKUPS, PageKey, ViewerId, pages};
-use crate::database::Snapshot;
+use crate::database::{Engine, Snapshot};
 use crate::error::Error;
-use crate::pagination::{OwnedRows, Page, USERS, page_sql};
+use crate::pagination::{Direction, OwnedRows, Page, USERS, page_sql};
 
 /// Posts by id, if the viewer may see them.
 pub struct Posts {
@@ -37,32 +37,76 @@ impl Batch for Posts {
     }
 }
 
+/// A page of a user's posts that pass a filter.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PostPageKey {
+    pub page: PageKey,
+    /// Whether the list has the user's replies.
+    pub replies: bool,
+    /// Number of all posts of the user.
+    pub posts: i32,
+    /// Number of posts that pass the filter.
+    pub listed: i32,
+}
+
+impl PostPageKey {
+    /// Estimated number of posts that are read for the page.
+    ///
+    /// Posts that do not pass the filter are read too. They are assumed to be evenly distributed.
+    fn rows(&self) -> usize {
+        let rows = self.page.page.rows();
+        if self.replies {
+            return rows;
+        }
+        let (posts, listed) = (usize::try_from(self.posts), usize::try_from(self.listed));
+        let (posts, listed) = (posts.unwrap_or_default(), listed.unwrap_or_default());
+        (rows * posts / listed.max(1)).min(posts)
+    }
+}
+
 /// Pages of an author's posts, newest first.
 ///
-/// They are empty if the viewer may not see the posts.
+/// They are empty if the viewer may not see the posts. Posts with and without replies take a
+/// statement each.
 pub struct PostPages {
     pub(super) db: Snapshot,
     pub(super) viewer: ViewerId,
 }
 
 impl Batch for PostPages {
-    type Key = PageKey;
+    type Key = PostPageKey;
     type Value = Arc<Page<post::Model>>;
 
-    async fn load(&self, keys: &[PageKey]) -> Result<HashMap<PageKey, Self::Value>, Error> {
-        let viewer = Some("$5");
-        let list =
-            OwnedRows { parent: USERS, table: "post", owner: "author_id", condition: "", viewer };
-        let sql =
-            |engine, direction| format!("SELECT post.* FROM {}", page_sql(engine, list, direction));
-        pages(
-            &self.db,
-            keys,
-            (sql, &[self.viewer.value()]),
-            |request, posts| Arc::new(Page::new(request, posts, |post: &post::Model| post.id)),
-            |post| post.author_id,
-            |key| key.page.rows() + OWNER_LOOKUPS,
-        )
-        .await
+    async fn load(&self, keys: &[PostPageKey]) -> Result<HashMap<PostPageKey, Self::Value>, Error> {
+        let mut found = HashMap::with_capacity(keys.len());
+        for replies in [true, false] {
+            let keys: Vec<&PostPageKey> =
+                keys.iter().filter(|key| key.replies == replies).collect();
+            let rows: HashMap<&PageKey, usize> =
+                keys.iter().map(|key| (&key.page, key.rows() + OWNER_LOOKUPS)).collect();
+            let page_keys: Vec<PageKey> = rows.keys().copied().cloned().collect();
+            let pages = pages(
+                &self.db,
+                &page_keys,
+                (|engine, direction| posts_sql(engine, replies, direction), &[self.viewer.value()]),
+                |request, posts| Arc::new(Page::new(request, posts, |post: &post::Model| post.id)),
+                |post: &post::Model| post.author_id,
+                |key| rows[key],
+            )
+            .await?;
+            let page = |key: &PostPageKey| Some((key.clone(), pages.get(&key.page).cloned()?));
+            found.extend(keys.into_iter().filter_map(page));
+        }
+        Ok(found)
     }
+}
+
+/// The statement for pages of posts.
+///
+/// Its parameters are those of [`page_sql`], and then the viewer.
+fn posts_sql(engine: Engine, replies: bool, direction: Direction) -> String {
+    let condition = if replies { "" } else { "AND in_reply_to_id IS NULL" };
+    let viewer = Some("$5");
+    let list = OwnedRows { parent: USERS, table: "post", owner: "author_id", condition, viewer };
+    format!("SELECT post.* FROM {}", page_sql(engine, list, direction))
 }

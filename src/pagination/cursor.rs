@@ -32,6 +32,7 @@ pub enum CursorKind {
     KnownFollowers = 13,
     Likes = 14,
     Likers = 15,
+    Replies = 20,
 }
 
 /// The list that a cursor belongs to: its kind, and its filter and order.

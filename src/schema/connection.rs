@@ -204,9 +204,9 @@ impl StoredCount {
 }
 
 /// A stored count of a post that the viewer may see, the source of a `totalCount`.
-pub struct PostCount(pub i32);
+pub struct LoadedCount(pub i32);
 
-impl PostCount {
+impl LoadedCount {
     pub async fn read(&self, _: &Context<'_>) -> Result<i32, Error> {
         Ok(self.0)
     }

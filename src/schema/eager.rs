@@ -21,7 +21,7 @@ use async_graphql::parser::types::{Field, Selection};
 use async_graphql::registry::Registry;
 use async_graphql::resolver_utils::ContainerType;
 use async_graphql::{ContextSelectionSet, ObjectType, OutputType, Positioned, ServerResult, Value};
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, join_all};
 use futures_util::poll;
 
 /// An object whose fields are polled once before any is awaited.
@@ -52,7 +52,6 @@ impl<T: ObjectType> OutputType for Eager<T> {
         _: &Positioned<Field>,
     ) -> ServerResult<Value> {
         let name = T::type_name();
-        // A selection on an object type has fields only, because operations are in normal form.
         // A selection on an object has fields only, because operations are in normal form.
         let fields = ctx.item.node.items.iter().filter_map(as_field);
         let mut values = IndexMap::with_capacity(ctx.item.node.items.len());
@@ -63,7 +62,7 @@ impl<T: ObjectType> OutputType for Eager<T> {
                 values.insert(key.clone(), name.as_ref().into());
                 continue;
             }
-            let mut resolution = Box::pin(resolve_field(ctx, &self.0, field));
+            let mut resolution = resolve_field(ctx, &self.0, field);
             match poll!(resolution.as_mut()) {
                 Poll::Ready(Ok(value)) => drop(values.insert(key.clone(), value)),
                 Poll::Ready(Err(error)) => ctx.add_error(error),
@@ -81,13 +80,19 @@ impl<T: ObjectType> OutputType for Eager<T> {
     }
 }
 
-async fn resolve_field<T: ContainerType>(
-    ctx: &ContextSelectionSet<'_>,
-    object: &T,
-    field: &Positioned<Field>,
-) -> ServerResult<Value> {
-    let ctx = ctx.with_field(field);
-    Ok(object.resolve_field(&ctx).await?.unwrap_or_default())
+/// Resolves a field of an object.
+///
+/// The future has no type of its own. Otherwise the type of a field of the object's own type, such
+/// as `Post.inReplyTo`, would contain itself.
+fn resolve_field<'a, T: ContainerType>(
+    ctx: &'a ContextSelectionSet<'a>,
+    object: &'a T,
+    field: &'a Positioned<Field>,
+) -> BoxFuture<'a, ServerResult<Value>> {
+    Box::pin(async move {
+        let ctx = ctx.with_field(field);
+        Ok(object.resolve_field(&ctx).await?.unwrap_or_default())
+    })
 }
 
 fn as_field(item: &Positioned<Selection>) -> Option<&Positioned<Field>> {

@@ -6,7 +6,7 @@
 use async_graphql::{Context, ID, Object};
 use entity::like;
 
-use super::connection::{Edge, PostCount, to_graphql_int};
+use super::connection::{Edge, LoadedCount, to_graphql_int};
 use super::post::{Post, PostPayload};
 use super::scalar::DateTime;
 use super::text::ShortText;
@@ -19,7 +19,7 @@ use crate::ids::GlobalId;
 user_edge!(
     /// An entry of the users who like a post.
     LikerEdge, "LikerConnection", "The user who likes the post.",
-    count: PostCount => PostCount::read,
+    count: LoadedCount => LoadedCount::read,
     {
         /// When the user liked the post.
         async fn liked_at(&self) -> DateTime {

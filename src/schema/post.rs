@@ -3,16 +3,15 @@
 //! A [`Post`] has its whole row, and its author if the row of the list has the author's summary, so
 //! that `author` needs no further statement.
 
-use async_graphql::{ComplexObject, Context, ID, InputObject, Object, SimpleObject};
+use async_graphql::{ComplexObject, Context, ID, InputObject, MergedObject, Object, SimpleObject};
 use entity::post;
 
-use super::connection::{
-    Connection, Edge, PageArgs, PostCount, StoredCount, cost, cost_of_posts, no_page,
-    to_graphql_int, with_count,
-};
+use super::connection::{Connection, Edge, PageArgs, cost_of_posts, with_count};
 use super::eager::Eager;
 use super::error::{UserErrorInterface, user_errors};
-use super::like::LikerEdge;
+use super::post_list::PostCount;
+use super::reaction::Reactions;
+use super::reply::Conversation;
 use super::scalar::DateTime;
 use super::text::Text;
 use super::timeline::TimelineEdge;
@@ -20,13 +19,19 @@ use super::user::User;
 use super::{Outcome, loaders, request, run_mutation, services, viewer};
 use crate::domain;
 use crate::domain::PostChange;
+use crate::domain::post::NewPost;
 use crate::error::Error;
 use crate::ids::GlobalId;
-use crate::loaders::{PageKey, TimelineRow};
+use crate::loaders::TimelineRow;
 use crate::pagination::CursorKind;
 
+/// A post of a user. It is public unless its author is protected.
+#[derive(Clone, MergedObject)]
+pub struct Post(Content, Reactions, Conversation);
+
+/// The fields of a post beside reactions and the conversation.
 #[derive(Clone)]
-pub struct Post {
+struct Content {
     row: post::Model,
     /// The author, if they were read in the same statement.
     author: Option<User>,
@@ -34,21 +39,23 @@ pub struct Post {
 
 impl From<post::Model> for Post {
     fn from(row: post::Model) -> Self {
-        Self { row, author: None }
+        let (reactions, conversation) = (Reactions::from(&row), Conversation::from(&row));
+        Self(Content { row, author: None }, reactions, conversation)
     }
 }
 
 impl From<&TimelineRow> for Post {
     fn from(entry: &TimelineRow) -> Self {
-        Self { row: entry.post.clone(), author: Some(User::from(&entry.author)) }
+        let (row, author) = (entry.post.clone(), Some(User::from(&entry.author)));
+        let (reactions, conversation) = (Reactions::from(&row), Conversation::from(&row));
+        Self(Content { row, author }, reactions, conversation)
     }
 }
 
-/// A post of a user. It is public unless its author is protected.
 #[Object]
-impl Post {
+impl Content {
     /// Opaque, globally unique id.
-    pub async fn id(&self) -> ID {
+    async fn id(&self) -> ID {
         GlobalId::Post(self.row.id).encode().into()
     }
 
@@ -77,42 +84,6 @@ impl Post {
         }
     }
 
-    /// Number of users who like the post.
-    async fn likes_count(&self) -> i32 {
-        self.row.likes_count
-    }
-
-    /// The users who like the post, newest like first.
-    ///
-    /// Errors: `PAGE_SIZE_OUT_OF_RANGE`, `INVALID_CURSOR`.
-    #[graphql(complexity = "cost(first, last, child_complexity)")]
-    async fn likers(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "Number of first entries: 1 to 100. Default: 20 unless `last` is set.")]
-        first: Option<i32>,
-        #[graphql(desc = "Only entries after this cursor.")] after: Option<String>,
-        #[graphql(desc = "Number of last entries: 1 to 100. Cannot be combined with `first`.")]
-        last: Option<i32>,
-        #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
-    ) -> Result<Connection<LikerEdge>, Error> {
-        let page = PageArgs { first, after, last, before }.parse(CursorKind::Likers)?;
-        let key = PageKey { owner: self.row.id, page };
-        let page = loaders(ctx).likers.load(key).await?.ok_or_else(no_page)?;
-        let count_source = PostCount(self.row.likes_count);
-        Ok(Connection { order: CursorKind::Likers.into(), page, count_source })
-    }
-
-    /// Whether the viewer likes the post. False for anonymous requests.
-    async fn viewer_has_liked(&self, ctx: &Context<'_>) -> Result<bool, Error> {
-        Ok(loaders(ctx).liked.load(self.row.id).await?.is_some())
-    }
-
-    /// Whether the viewer has bookmarked the post. False for anonymous requests.
-    async fn viewer_has_bookmarked(&self, ctx: &Context<'_>) -> Result<bool, Error> {
-        Ok(loaders(ctx).bookmarked.load(self.row.id).await?.is_some())
-    }
-
     /// Whether the viewer is the author, and may therefore edit and delete the post.
     async fn viewer_can_delete(&self, ctx: &Context<'_>) -> bool {
         request(ctx).viewer().is_some_and(|viewer| viewer.id() == self.row.author_id)
@@ -128,8 +99,14 @@ impl Post {
         Ok(loaders(ctx).posts.load(id).await?.map(Self::from))
     }
 
+    /// The global id, as the interface `Node` requests it.
+    #[expect(clippy::unused_async, reason = "the interface awaits it")]
+    pub async fn id(&self, _: &Context<'_>) -> async_graphql::Result<ID> {
+        Ok(GlobalId::Post(self.row().id).encode().into())
+    }
+
     pub fn row(&self) -> &post::Model {
-        &self.row
+        &self.0.row
     }
 }
 
@@ -156,8 +133,7 @@ impl Edge for PostEdge {
     type Row = post::Model;
     type Node = Post;
     type Key = i64;
-    /// The stored count, if the list has one; otherwise all public posts are counted.
-    type CountSource = Option<StoredCount>;
+    type CountSource = PostCount;
 
     fn new(row: &post::Model, cursor: String) -> Self {
         Self { cursor, post: row.clone() }
@@ -171,11 +147,8 @@ impl Edge for PostEdge {
         Ok(Post::from(row.clone()))
     }
 
-    async fn count(stored: &Option<StoredCount>, ctx: &Context<'_>) -> Result<i32, Error> {
-        match stored {
-            Some(count) => count.read(ctx).await,
-            None => domain::post::count(&loaders(ctx).snapshot).await.map(to_graphql_int),
-        }
+    async fn count(source: &PostCount, ctx: &Context<'_>) -> Result<i32, Error> {
+        source.read(ctx).await
     }
 }
 
@@ -199,8 +172,9 @@ impl PostQuery {
         #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
     ) -> Result<Connection<PostEdge>, Error> {
         let page = PageArgs { first, after, last, before }.parse(CursorKind::Posts)?;
-        let page = domain::post::newest(&loaders(ctx).snapshot, &page).await?;
-        Ok(Connection { order: CursorKind::Posts.into(), page: page.into(), count_source: None })
+        let page = domain::post::newest(&loaders(ctx).snapshot, &page).await?.into();
+        let count_source = PostCount::Public;
+        Ok(Connection { order: CursorKind::Posts.into(), page, count_source })
     }
 }
 
@@ -212,6 +186,10 @@ pub struct CreatePostInput {
     /// At least one must be visible. The only control characters that are allowed are newline and
     /// tab.
     body: String,
+    /// The id of the post that the new post replies to. Null if it replies to none.
+    ///
+    /// The viewer may reply to their own posts, too.
+    in_reply_to_id: Option<ID>,
 }
 
 /// Input of `editPost`.
@@ -241,7 +219,7 @@ impl CreatePostPayload {
     /// Null on failure, and if the post has been deleted since.
     async fn timeline_edge(&self, ctx: &Context<'_>) -> Result<Option<TimelineEdge>, Error> {
         let post = Post::after(ctx, self.0.as_ref().ok().copied()).await?;
-        Ok(post.map(|post| TimelineEdge::of_post(post.row.author_id, post)))
+        Ok(post.map(|post| TimelineEdge::of_post(post.row().author_id, post)))
     }
 
     /// Expected failures. Empty on success.
@@ -302,14 +280,18 @@ pub struct PostMutation;
 impl PostMutation {
     /// Publishes a post. It appears in the timelines of the viewer and all followers.
     ///
-    /// User errors: `INVALID_INPUT`, `TOO_MANY_REQUESTS`. Errors: `UNAUTHENTICATED`.
+    /// User errors: `INVALID_INPUT`, `TOO_MANY_REQUESTS`. For a reply also `NOT_FOUND` if there is
+    /// no such post or the viewer may not see it, and `BLOCKED` if the viewer or its author blocks
+    /// the other. Errors: `UNAUTHENTICATED`, `INVALID_ID`.
     async fn create_post(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The new post.")] input: CreatePostInput,
     ) -> Result<CreatePostPayload, Error> {
         let viewer = viewer(ctx)?;
-        let write = || domain::post::create(services(ctx), &viewer, input.body.clone());
+        let in_reply_to = input.in_reply_to_id.map(|id| GlobalId::post(&id)).transpose()?;
+        let new = NewPost { body: input.body, in_reply_to };
+        let write = || domain::post::create(services(ctx), &viewer, new.clone());
         Ok(CreatePostPayload(run_mutation(ctx, write).await?))
     }
 
@@ -329,6 +311,8 @@ impl PostMutation {
     }
 
     /// Deletes a post of the viewer and all bookmarks and likes of the post.
+    ///
+    /// Replies to the post stay.
     ///
     /// Deleting a post that does not exist, or that the viewer may not see, succeeds.
     ///

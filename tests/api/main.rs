@@ -38,6 +38,7 @@ mod post;
 mod queries;
 mod relationship;
 mod replica;
+mod reply;
 mod schema;
 mod suggestion;
 mod support;

@@ -13,7 +13,7 @@ use crate::support::app::TestApp;
 ///
 /// In the document, `PAGE` stands for the arguments of the connection, and `BODY` for its
 /// selection. The field names a node.
-const CONNECTIONS: [(&str, &str, &str); 14] = [
+const CONNECTIONS: [(&str, &str, &str); 15] = [
     ("/users", "{ users(PAGE) { BODY } }", "username"),
     ("/posts", "{ posts(PAGE) { BODY } }", "body"),
     ("/user/posts", "{ user(by: {username: \"john\"}) { posts(PAGE) { BODY } } }", "body"),
@@ -42,6 +42,11 @@ const CONNECTIONS: [(&str, &str, &str); 14] = [
         "{ user(by: {username: \"star\"}) { knownFollowers(PAGE) { BODY } } }",
         "username",
     ),
+    (
+        "/viewer/user/posts/nodes/0/replies",
+        "{ viewer { user { posts(first: 1) { nodes { replies(PAGE) { BODY } } } } } }",
+        "body",
+    ),
     ("/viewer/followRequests", "{ viewer { followRequests(PAGE) { BODY } } }", "username"),
     ("/viewer/sentFollowRequests", "{ viewer { sentFollowRequests(PAGE) { BODY } } }", "username"),
 ];
@@ -53,10 +58,9 @@ fn connections_lists_every_connection_of_the_schema() {
     assert_eq!(fields.count(), CONNECTIONS.len(), "add the new connection to CONNECTIONS");
 }
 
-/// Registers john with 10 posts and 7 entries in each other list.
+/// Registers john with 11 posts and 7 entries in each other list.
 async fn fill(app: &TestApp) -> Actor<'_> {
     let john = app.register("john").await;
-    let mut newest = String::new();
     for n in 0..7 {
         let friend = app.register(&format!("friend_{n}")).await;
         friend.follow(&john).await;
@@ -72,10 +76,14 @@ async fn fill(app: &TestApp) -> Actor<'_> {
         app.register(&format!("requester_{n}")).await;
         let post = if n % 2 == 0 { &friend } else { &john };
         let id = post.write(&format!("post {n}")).await;
-        newest = john.write(&format!("own post {n}")).await;
+        john.write(&format!("own post {n}")).await;
         for verb in ["bookmark", "like"] {
             john.mutate(&format!("{verb}(postId: \"{id}\") {{ changed }}")).await;
         }
+    }
+    let newest = john.write("own post 7").await;
+    for n in 0..7 {
+        app.imported(&format!("friend_{n}")).await.reply(&newest, &format!("reply {n}")).await;
     }
     let star = app.register("star").await;
     for n in 0..7 {

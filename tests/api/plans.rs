@@ -7,7 +7,7 @@ use rookery::database::{Database, Engine};
 use rookery::domain::{follow_path, suggestion};
 use rookery::loaders::{
     FollowFilter, FollowList, ItemFilter, ShownReplies, Side, TimelineFilter, UserList,
-    merge_heads, scan_recent, user_list_sql,
+    ancestors_sql, merge_heads, replies_sql, reply_count_sql, scan_recent, user_list_sql,
 };
 use rookery::pagination::{Direction, all_pages_sql};
 use sea_orm::ConnectionTrait as _;
@@ -15,7 +15,7 @@ use sea_orm::ConnectionTrait as _;
 use crate::support::app::TestApp;
 
 /// Names of the tables in the statements, with their aliases.
-const TABLES: [&str; 21] = [
+const TABLES: [&str; 22] = [
     "follow",
     "entry",
     "side",
@@ -37,6 +37,7 @@ const TABLES: [&str; 21] = [
     "item",
     "original",
     "subject",
+    "ancestor",
 ];
 
 /// All statements of lists of follows, by what they are.
@@ -129,6 +130,13 @@ fn statements(engine: Engine) -> Vec<(String, String, &'static str)> {
     let post =
         format!("SELECT id FROM post WHERE id = $1 AND {}", visible_to_sql("author_id", "$2"));
     all.push(("a post".into(), post, "bigint, bigint"));
+    all.push(("ancestors".into(), ancestors_sql(engine), "bigint[], bigint"));
+    all.push(("numbers of replies".into(), reply_count_sql(engine), "bigint[], bigint"));
+    for direction in [Direction::Forward, Direction::Backward] {
+        let name = format!("replies {direction:?}");
+        let types = "bigint[], bigint, bigint, bigint, bigint";
+        all.push((name, replies_sql(engine, direction), types));
+    }
     all
 }
 

@@ -157,10 +157,15 @@ const TimelineEvents = graphql(`
   }
 `)
 
-export async function createPost(client: ApolloClient, body: string): Promise<CreatePostMutation['createPost']> {
+/** With `inReplyToId`, the post replies to that post. */
+export async function createPost(
+  client: ApolloClient,
+  body: string,
+  inReplyToId?: string,
+): Promise<CreatePostMutation['createPost']> {
   const { data } = await client.mutate({
     mutation: CreatePost,
-    variables: { input: { body } },
+    variables: { input: { body, inReplyToId } },
     update(cache, { data }) {
       if (data?.createPost.post && data.createPost.timelineEdge)
         insert(cache, data.createPost.post.author.id, data.createPost.timelineEdge)

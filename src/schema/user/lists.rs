@@ -5,7 +5,6 @@ use entity::user::UserSummary;
 
 use crate::error::Error;
 use crate::loaders::{PageKey, Timeline, TimelineKey, UserList};
-use crate::pagination::CursorKind;
 use crate::schema::connection::{Connection, PageArgs, StoredCount, cost, cost_of_posts, no_page};
 use crate::schema::follow::{FollowerEdge, FollowingEdge};
 use crate::schema::follow_list::{
@@ -13,6 +12,7 @@ use crate::schema::follow_list::{
 };
 use crate::schema::loaders;
 use crate::schema::post::PostEdge;
+use crate::schema::post_list::{UserPostFilter, user_posts};
 use crate::schema::timeline::{TimelineConnection, TimelineFilter, timeline_cursors};
 
 /// The fields of a user that are lists, and what they depend on.
@@ -23,6 +23,7 @@ pub struct Lists {
     pub followers_count: i32,
     pub following_count: i32,
     pub posts_count: i32,
+    pub replies_count: i32,
     pub has_mutes: bool,
 }
 
@@ -34,6 +35,7 @@ impl From<&UserSummary> for Lists {
             followers_count: user.followers_count,
             following_count: user.following_count,
             posts_count: user.posts_count,
+            replies_count: user.replies_count,
             has_mutes: user.mutes_count > 0,
         }
     }
@@ -52,6 +54,9 @@ impl Lists {
 impl Lists {
     /// The posts of this user, newest first. Empty if `viewerCanSee` is false.
     ///
+    /// With a filter, `totalCount` is the number of posts that pass it. A cursor belongs to its
+    /// filter.
+    ///
     /// Errors: `PAGE_SIZE_OUT_OF_RANGE`, `INVALID_CURSOR`.
     #[graphql(complexity = "cost_of_posts(first, last, child_complexity)")]
     async fn posts(
@@ -63,12 +68,11 @@ impl Lists {
         #[graphql(desc = "Number of last entries: 1 to 100. Cannot be combined with `first`.")]
         last: Option<i32>,
         #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
+        #[graphql(desc = "Only posts that pass the filter. Default: all.")] filter: Option<
+            UserPostFilter,
+        >,
     ) -> Result<Connection<PostEdge>, Error> {
-        let page = PageArgs { first, after, last, before }.parse(CursorKind::UserPosts)?;
-        let key = PageKey { owner: self.id, page };
-        let page = loaders(ctx).post_pages.load(key).await?.ok_or_else(no_page)?;
-        let count_source = Some(self.stored(self.posts_count));
-        Ok(Connection { order: CursorKind::UserPosts.into(), page, count_source })
+        user_posts(ctx, self, PageArgs { first, after, last, before }, filter).await
     }
 
     /// The users who follow this user, by default newest follow first.

@@ -108,6 +108,16 @@ impl Actor<'_> {
         data["createPost"]["post"]["id"].as_str().unwrap().to_owned()
     }
 
+    /// Replies to a post and returns the id of the reply.
+    pub async fn reply(&self, post: &str, body: &str) -> String {
+        let create = "mutation ($input: CreatePostInput!) { createPost(input: $input) {
+            post { id } userErrors { code message } } }";
+        let input = json!({ "body": body, "inReplyToId": post });
+        let data = self.run(create, json!({ "input": input })).await;
+        assert_eq!(data["createPost"]["userErrors"], json!([]));
+        data["createPost"]["post"]["id"].as_str().unwrap().to_owned()
+    }
+
     /// The bodies on the first page of the user's timeline.
     pub async fn timeline(&self) -> Vec<String> {
         let data = self.query("{ viewer { user { timeline { nodes { body } } } } }").await;
