@@ -11,6 +11,7 @@ pub mod feed_item;
 pub mod follow;
 pub mod follow_request;
 pub mod like;
+pub mod mention;
 pub mod mute;
 pub mod post;
 pub mod secret;

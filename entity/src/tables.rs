@@ -136,6 +136,11 @@ tables! {
         counts: [post.likes_count by post_id],
         local_columns: [],
     }
+    mention {
+        references: ["post_id" -> "post", "user_id" -> "user"],
+        counts: [],
+        local_columns: [],
+    }
     bookmark {
         references: ["user_id" -> "user", "post_id" -> "post"],
         counts: [],

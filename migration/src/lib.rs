@@ -25,6 +25,7 @@ mod m20261201_000015_dismissal;
 mod m20261202_000016_like;
 mod m20261202_000017_reply;
 mod m20261202_000018_feed_item;
+mod m20261202_000019_mention;
 
 /// The list of all migrations, in order.
 pub struct Migrator;
@@ -51,6 +52,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261202_000016_like::Migration),
             Box::new(m20261202_000017_reply::Migration),
             Box::new(m20261202_000018_feed_item::Migration),
+            Box::new(m20261202_000019_mention::Migration),
         ]
     }
 }

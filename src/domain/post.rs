@@ -16,6 +16,7 @@ use sea_orm::{
     PaginatorTrait as _, QueryFilter as _, QuerySelect as _, Set,
 };
 
+use super::mention;
 use super::pair::check_contact;
 use super::target_post::{PostArgument, add_to_count, lock_post};
 use super::{PostChange, PostLimits, SECONDS_PER_DAY, Services, day_of, validation};
@@ -25,6 +26,8 @@ use crate::database::Snapshot;
 use crate::error::{Error, UserErrorKind};
 use crate::ids::snowflake;
 use crate::pagination::{Page, PageRequest, all_pages_sql};
+
+pub use super::mention::MAX_NAMES as MAX_MENTIONS;
 
 /// A page of all public posts, newest first.
 pub async fn newest(
@@ -69,6 +72,7 @@ pub async fn create(services: &Services, viewer: &Viewer, new: NewPost) -> Resul
     let transaction = services.db.begin().await?;
     let added = Added { posts: 1, replies: i32::from(new.in_reply_to.is_some()) };
     let author = count_text(services, &transaction, viewer, &body, added).await?;
+    let mentioned = mention::resolve(services, &transaction, viewer.id(), &body).await?;
     let parent = match new.in_reply_to {
         Some(id) => Some(count_reply(services, &transaction, viewer, id).await?),
         None => None,
@@ -88,6 +92,7 @@ pub async fn create(services: &Services, viewer: &Viewer, new: NewPost) -> Resul
         reposts_count: Set(0),
     };
     post::Entity::insert(post).exec_without_returning(&transaction).await?;
+    mention::insert(services, &transaction, id, &mentioned).await?;
     let item = feed_item::ActiveModel {
         actor_id: Set(viewer.id()),
         id: Set(id),
@@ -115,8 +120,9 @@ pub async fn edit(
 ) -> Result<PostChange, Error> {
     let body = validation::body(body, &["input", "body"])?;
     let transaction = services.db.begin().await?;
-    // The author is locked before the post, as by `delete`.
+    // Users are locked before the post, as by `delete`.
     user::Entity::find_for_update(user::Column::Id.eq(viewer.id())).one(&transaction).await?;
+    let mentioned = mention::resolve(services, &transaction, viewer.id(), &body).await?;
     let Some(post) = find_own(services, &transaction, viewer, id).await? else {
         return Err(UserErrorKind::NotFound.at(&["input", "id"], "There is no such post.").into());
     };
@@ -129,6 +135,7 @@ pub async fn edit(
     post.body = Set(body);
     post.edited_at = Set(Some(clock::now().trunc_subsecs(3)));
     post.update(&transaction).await?;
+    mention::replace(services, &transaction, id, &mentioned).await?;
     services.record_event(&transaction, event::Kind::PostUpdated, viewer.id(), id).await?;
     services.commit(transaction, viewer).await?;
     Ok(PostChange { changed: true, post: id })

@@ -12,6 +12,7 @@ mod follow;
 mod follow_filter;
 mod follow_list;
 mod follow_side;
+mod mention;
 mod post;
 mod post_mark;
 mod relationship;
@@ -46,6 +47,7 @@ use scheduler::BatchScheduler;
 pub use follow::FollowExists;
 pub use follow_filter::{FollowFilter, FollowList, Side};
 pub use follow_list::{FilteredList, FollowCounts, FollowPage, FollowPages};
+pub use mention::Mentions;
 pub use post::{PostPageKey, PostPages, Posts};
 pub use post_mark::{PostMark, PostMarks};
 pub use relationship::{Relationship, Relationships};
@@ -257,6 +259,8 @@ loaders! {
     post_pages: PostPages = |db, viewer| PostPages { db, viewer };
     /// Ancestors of posts that reply to others.
     ancestors: Ancestors = |db, viewer| Ancestors { db, viewer };
+    /// Mentions in the texts of posts.
+    mentions: Mentions = |db, viewer| Mentions(db);
     /// Pages of the replies to a post.
     reply_pages: ReplyPages = |db, viewer| ReplyPages { db, viewer };
     /// Numbers of replies that the viewer may see.

@@ -18,6 +18,7 @@ mod follow_list;
 mod follow_many;
 mod follow_request;
 mod like;
+mod mention;
 mod mutation;
 mod mute;
 mod node;

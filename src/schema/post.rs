@@ -6,9 +6,10 @@
 use async_graphql::{ComplexObject, Context, ID, InputObject, MergedObject, Object, SimpleObject};
 use entity::post;
 
-use super::connection::{Connection, Edge, PageArgs, cost_of_posts, with_count};
+use super::connection::{Connection, Edge, PageArgs, cost_of_posts, multiply_cost, with_count};
 use super::eager::Eager;
 use super::error::{UserErrorInterface, user_errors};
+use super::mention::Mention;
 use super::post_list::PostCount;
 use super::reaction::Reactions;
 use super::reply::Conversation;
@@ -19,7 +20,7 @@ use super::user::User;
 use super::{Outcome, loaders, request, run_mutation, services, viewer};
 use crate::domain;
 use crate::domain::PostChange;
-use crate::domain::post::NewPost;
+use crate::domain::post::{MAX_MENTIONS, NewPost};
 use crate::error::Error;
 use crate::ids::GlobalId;
 use crate::loaders::TimelineRow;
@@ -82,6 +83,18 @@ impl Content {
             Some(author) => Ok(Eager(author.clone())),
             None => User::load(ctx, self.row.author_id).await.map(Eager),
         }
+    }
+
+    /// The users whom the text names as `@username`, in the order of the text.
+    ///
+    /// At most 20: the first 20 names of the text are looked up when it is written or edited.
+    /// A name is plain text if there is no such user, or if the user or the author blocks the
+    /// other. A letter, a digit, `_` or `@` before the `@` makes it plain text, too. Case does not
+    /// matter.
+    #[graphql(complexity = "multiply_cost(MAX_MENTIONS, child_complexity)")]
+    async fn mentions(&self, ctx: &Context<'_>) -> Result<Vec<Mention>, Error> {
+        let mentions = loaders(ctx).mentions.load(self.row.id).await?.unwrap_or_default();
+        Ok(mentions.iter().cloned().map(Mention).collect())
     }
 
     /// Whether the viewer is the author, and may therefore edit and delete the post.

@@ -24,6 +24,7 @@ mod like;
 mod limits;
 mod live;
 mod loaders;
+mod mention;
 mod model;
 mod mute;
 mod node;

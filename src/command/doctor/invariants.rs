@@ -133,7 +133,7 @@ fn missing_events() -> Check {
 /// Tables, their unique keys, and whether a repair deletes duplicates.
 ///
 /// The oldest row stays.
-const DUPLICATES: [(&str, &str, bool); 10] = [
+const DUPLICATES: [(&str, &str, bool); 11] = [
     ("user", "lower(username)", false),
     ("user", "email", false),
     ("session", "token_hash", true),
@@ -144,6 +144,7 @@ const DUPLICATES: [(&str, &str, bool); 10] = [
     ("dismissal", "user_id, dismissed_id", true),
     ("bookmark", "user_id, post_id", true),
     ("like", "user_id, post_id", true),
+    ("mention", "post_id, start", true),
 ];
 
 /// The condition that one of two users blocks the other.

@@ -20,7 +20,7 @@ const UNCOVERED_TYPES: [&str; 2] = ["TooManyRequestsError", "FollowLimitError"];
 /// Argument values for requests of john, in a database where susan exists.
 async fn samples(john: &Actor<'_>, susan: &Actor<'_>) -> Samples {
     let johns_post = john.write("John's.").await;
-    let susans_post = susan.write("Susan's.").await;
+    let susans_post = susan.write("Susan's, for @john.").await;
     john.mutate(&format!("like(postId: \"{susans_post}\") {{ changed }}")).await;
     let deleted_post = john.write("Deleted.").await;
     john.mutate(&format!("deletePost(id: \"{deleted_post}\") {{ changed }}")).await;
