@@ -2,7 +2,8 @@
 //!
 //! A transaction that changes posts or relationships, or deletes an account, inserts the event
 //! itself. An event therefore exists exactly if its change was committed. It has the id of the
-//! transaction, which writes at most one event.
+//! transaction, which writes at most one event. Further changes are parts of the event, in the
+//! table `event_part` or, for many changes by the same actor, in the column `changes`.
 
 use sea_orm::Iterable as _;
 use sea_orm::entity::prelude::*;
@@ -26,28 +27,31 @@ pub struct Model {
     pub object: i64,
     /// The time of the event.
     pub at: DateTimeUtc,
-    /// The changes of a [`Kind::Several`], as [`changes`] writes them.
+    /// The parts of the event. In the table, those of a [`Kind::Several`] only.
     #[sea_orm(column_type = "Text", nullable)]
     pub changes: Option<String>,
 }
 
 impl Model {
-    /// The changes of an event of the kind [`Kind::Several`], as events of their own.
+    /// The parts of the event, as events of their own with the same transaction.
     ///
-    /// They have the same transaction. Events of other kinds have none.
+    /// Parts of kinds that this version does not know are left out.
     pub fn parts(&self) -> impl Iterator<Item = Self> {
         let changes = self.changes.as_deref().unwrap_or_default().split_ascii_whitespace();
         changes.filter_map(|change| {
-            let (kind, object) = change.split_once(':')?;
-            let kind = Kind::try_from_value(&kind.parse().ok()?).ok()?;
-            Some(Self { kind, object: object.parse().ok()?, changes: None, ..*self })
+            let mut numbers = change.split(':');
+            let kind = Kind::try_from_value(&numbers.next()?.parse().ok()?).ok()?;
+            let object = numbers.next()?.parse().ok()?;
+            let actor = numbers.next().map_or(Some(self.actor), |actor| actor.parse().ok())?;
+            Some(Self { kind, actor, object, changes: None, ..*self })
         })
     }
 }
 
-/// Changes by one actor, as the column `changes` has them.
+/// Changes by the actor of an event, as the column `changes` has them.
 ///
-/// Each is the number of its kind, a colon, and the id of its object.
+/// Each is the number of its kind, a colon, and the id of its object. A part of the table
+/// `event_part` is added with a colon and its own actor when the event is read.
 #[must_use]
 pub fn changes(changes: impl Iterator<Item = (Kind, i64)>) -> String {
     let text = |(kind, object): (Kind, i64)| format!("{}:{object}", kind.into_value());
@@ -86,6 +90,12 @@ pub enum Kind {
     Several = 12,
     /// A count of the post `object` of the actor changed.
     PostCounted = 13,
+    /// The actor reposted a post, as the feed item `object`.
+    Reposted = 14,
+    /// The actor's repost of the post `object` ended.
+    Unreposted = 15,
+    /// The actor's reposts of the posts of the user `object` are hidden, or shown again.
+    RepostsHidden = 16,
     /// The actor's account was deleted, with all its posts and follows.
     ///
     /// This kind and all later ones concern every timeline: replays read them by an index of their
@@ -116,5 +126,12 @@ pub fn columns_sql() -> String {
     let known = Kind::iter().map(|kind| kind.into_value().to_string()).collect::<Vec<_>>();
     let (known, unknown) = (known.join(", "), Kind::ManyChanged.into_value());
     let kind = format!("CASE WHEN kind IN ({known}) THEN kind ELSE {unknown} END");
-    format!("txn, CAST({kind} AS smallint) AS kind, actor, object, at, changes")
+    format!(
+        "txn, CAST({kind} AS smallint) AS kind, actor, object, at, \
+         coalesce(changes || ' ', '') || coalesce(({PARTS}), '') AS changes"
+    )
 }
+
+/// The parts of an event in the table `event_part`.
+const PARTS: &str = "SELECT string_agg(part.kind || ':' || part.object || ':' || part.actor, ' ') \
+    FROM event_part AS part WHERE part.txn = event.txn";

@@ -7,6 +7,7 @@ pub mod block;
 pub mod bookmark;
 pub mod dismissal;
 pub mod event;
+pub mod event_part;
 pub mod feed_item;
 pub mod follow;
 pub mod follow_request;

@@ -23,6 +23,7 @@ pub mod mute;
 mod pair;
 pub mod post;
 pub mod profile;
+pub mod repost;
 pub mod suggestion;
 mod target_post;
 pub mod user;
@@ -36,7 +37,7 @@ use sea_orm::{ActiveEnum as _, ConnectionTrait as _, DatabaseTransaction, DbErr}
 
 use crate::auth::{Passwords, Viewer};
 use crate::clock;
-use crate::database::{Database, WriteTransaction};
+use crate::database::{Database, Engine, WriteTransaction};
 use crate::error::Error;
 use crate::ids::IdGenerator;
 use crate::limits::CredentialThrottle;
@@ -104,6 +105,35 @@ impl Services {
         transaction.execute_raw(self.db.statement(event::INSERT, values)).await.map(drop)
     }
 
+    /// Records an event and its parts, changes that concern other actors.
+    async fn record(
+        &self,
+        transaction: &DatabaseTransaction,
+        event: Change,
+        parts: &[Change],
+    ) -> Result<(), DbErr> {
+        self.record_event(transaction, event.kind, event.actor, event.object).await?;
+        if parts.is_empty() {
+            return Ok(());
+        }
+        // The event that was just inserted is the newest on SQLite, which has one writer.
+        let txn = match self.db.engine() {
+            Engine::Sqlite => "(SELECT max(txn) FROM event)",
+            Engine::Postgres => "pg_current_xact_id()::text::bigint",
+        };
+        let sql = format!(
+            "INSERT INTO event_part (actor, txn, kind, object) \
+             SELECT CAST(part.value ->> 0 AS bigint), {txn}, CAST(part.value ->> 1 AS smallint), \
+               CAST(part.value ->> 2 AS bigint) FROM {} WHERE true ON CONFLICT DO NOTHING",
+            self.db.engine().unnest_json("part")
+        );
+        let rows = parts
+            .iter()
+            .map(|part| serde_json::json!([part.actor, part.kind.into_value(), part.object]));
+        let rows = rows.collect::<serde_json::Value>().to_string();
+        transaction.execute_raw(self.db.statement(&sql, [rows.into()])).await.map(drop)
+    }
+
     /// Records one event for several changes by the same actor.
     async fn record_changes(
         &self,
@@ -131,6 +161,21 @@ impl Services {
         });
         self.db.notifier().notify();
         committed
+    }
+}
+
+/// A change that an event reports.
+#[derive(Clone, Copy, Debug)]
+struct Change {
+    kind: event::Kind,
+    actor: i64,
+    object: i64,
+}
+
+impl Change {
+    /// The change of a count of a post.
+    fn counted(post: &entity::post::Model) -> Self {
+        Self { kind: event::Kind::PostCounted, actor: post.author_id, object: post.id }
     }
 }
 

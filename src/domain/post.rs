@@ -19,7 +19,7 @@ use sea_orm::{
 use super::mention;
 use super::pair::check_contact;
 use super::target_post::{PostArgument, add_to_count, lock_post};
-use super::{PostChange, PostLimits, SECONDS_PER_DAY, Services, day_of, validation};
+use super::{Change, PostChange, PostLimits, SECONDS_PER_DAY, Services, day_of, validation};
 use crate::auth::Viewer;
 use crate::clock;
 use crate::database::Snapshot;
@@ -97,11 +97,13 @@ pub async fn create(services: &Services, viewer: &Viewer, new: NewPost) -> Resul
         actor_id: Set(viewer.id()),
         id: Set(id),
         post_id: Set(id),
-        subject_id: Set(parent.map(|parent| parent.author_id)),
+        subject_id: Set(parent.as_ref().map(|parent| parent.author_id)),
         kind: Set(kind),
     };
     feed_item::Entity::insert(item).exec_without_returning(&transaction).await?;
-    services.record_event(&transaction, event::Kind::PostAdded, viewer.id(), id).await?;
+    let added = Change { kind: event::Kind::PostAdded, actor: viewer.id(), object: id };
+    let counted: Vec<Change> = parent.as_ref().map(Change::counted).into_iter().collect();
+    services.record(&transaction, added, &counted).await?;
     services.commit(transaction, viewer).await?;
     Ok(id)
 }
@@ -214,8 +216,7 @@ async fn lock_parent(
 
 /// Locks a post that the viewer replies to, and counts the reply.
 ///
-/// This and [`uncount_post`] are all changes of the count, except for deleted accounts. They record
-/// no event of the parent: the transaction records that of the reply.
+/// This and [`uncount_post`] are all changes of the count, except for deleted accounts.
 ///
 /// # Errors
 /// [`Error::Expected`] with `NotFound` or `Blocked`; any error of the database.

@@ -27,7 +27,10 @@ pub fn affects_timeline(event: &event::Model, owner: i64, authors: &Authors) -> 
         | Kind::Unblocked
         | Kind::FollowRequested
         | Kind::FollowRequestEnded
-        | Kind::PostCounted => false,
+        | Kind::PostCounted
+        | Kind::Reposted
+        | Kind::Unreposted
+        | Kind::RepostsHidden => false,
         Kind::PostAdded | Kind::PostUpdated | Kind::PostRemoved => authors.shows(event.actor),
         Kind::Followed | Kind::Unfollowed | Kind::Muted | Kind::Unmuted => event.actor == owner,
         Kind::Several => {

@@ -177,7 +177,11 @@ impl SubscriptionRegistry {
             |owner| self.timelines.get(&owner).into_iter().flat_map(|timeline| &timeline.watchers);
         let showing = self.owners_showing(event.actor).flat_map(watchers).copied();
         match event.kind {
-            Kind::LogStarted | Kind::PostCounted => vec![],
+            Kind::LogStarted
+            | Kind::PostCounted
+            | Kind::Reposted
+            | Kind::Unreposted
+            | Kind::RepostsHidden => vec![],
             // The subscribers of users receive its parts.
             Kind::Several => {
                 let owner = self.changed_timelines(event).into_iter().take(1);

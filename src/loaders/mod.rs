@@ -249,6 +249,8 @@ loaders! {
         |db, viewer| UserLists { db, viewer, list: UserList::SentFollowRequests };
     /// Pages of the users who like a post.
     likers: UserLists = |db, viewer| UserLists { db, viewer, list: UserList::Likers };
+    /// Pages of the users who have reposted a post.
+    reposters: UserLists = |db, viewer| UserLists { db, viewer, list: UserList::Reposters };
     /// Pages of filtered followers or followed users.
     follow_pages: FollowPages = |db, viewer| FollowPages { db, sides: follow_side::Sides { viewer } };
     /// Lengths of these lists.
@@ -275,6 +277,8 @@ loaders! {
     bookmarked: PostMarks = |db, viewer| PostMarks { db, viewer, mark: PostMark::Bookmark };
     /// Whether the viewer has liked posts.
     liked: PostMarks = |db, viewer| PostMarks { db, viewer, mark: PostMark::Like };
+    /// Whether the viewer has reposted posts.
+    reposted: PostMarks = |db, viewer| PostMarks { db, viewer, mark: PostMark::Repost };
     /// The viewer's sessions by id.
     sessions: Sessions = |db, viewer| Sessions { db, viewer };
 }

@@ -1,6 +1,7 @@
-//! Loader of the viewer's bookmarks and likes.
+//! Loader of the viewer's bookmarks, likes and reposts.
 //!
-//! It finds out for many posts in one statement whether the viewer has bookmarked or liked them.
+//! It finds out for many posts in one statement whether the viewer has bookmarked, liked or
+//! reposted them.
 //! Bookmarks are private: there is no loader for those of other users.
 
 use std::collections::HashMap;
@@ -16,19 +17,21 @@ use crate::error::Error;
 pub enum PostMark {
     Bookmark,
     Like,
+    Repost,
 }
 
 impl PostMark {
-    /// The table with the user and the post.
-    fn table(self) -> &'static str {
+    /// The rows of the viewer `$2`.
+    fn rows_sql(self) -> &'static str {
         match self {
-            Self::Bookmark => "bookmark",
-            Self::Like => "\"like\"",
+            Self::Bookmark => "bookmark WHERE user_id = $2",
+            Self::Like => "\"like\" WHERE user_id = $2",
+            Self::Repost => "feed_item WHERE actor_id = $2 AND kind = 2",
         }
     }
 }
 
-/// Whether the viewer has bookmarked or liked a post, by post id.
+/// Whether the viewer has bookmarked, liked or reposted a post, by post id.
 ///
 /// The value is `None` if not, or without a viewer.
 pub struct PostMarks {
@@ -51,8 +54,8 @@ impl Batch for PostMarks {
             return Ok(HashMap::new());
         };
         let engine = self.db.engine();
-        let (table, is_requested) = (self.mark.table(), engine.in_list_sql("post_id", 1));
-        let sql = format!("SELECT post_id FROM {table} WHERE {is_requested} AND user_id = $2");
+        let (rows, is_requested) = (self.mark.rows_sql(), engine.in_list_sql("post_id", 1));
+        let sql = format!("SELECT post_id FROM {rows} AND {is_requested}");
         let values = [engine.bind_ids(keys.iter().copied()), viewer.into()];
         let posts: Vec<MarkedPost> = self.db.all(keys.len(), &sql, values).await?;
         Ok(posts.into_iter().map(|post| (post.post_id, ())).collect())

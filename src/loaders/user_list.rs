@@ -32,6 +32,8 @@ pub enum UserList {
     SentFollowRequests,
     /// The users who like the owner, a post that the viewer may see.
     Likers,
+    /// The users who have reposted the post.
+    Reposters,
 }
 
 impl UserList {
@@ -45,10 +47,16 @@ impl UserList {
             Self::FollowRequests => ("follow_request", "target_id", "requester_id"),
             Self::SentFollowRequests => ("follow_request", "requester_id", "target_id"),
             Self::Likers => ("\"like\"", "post_id", "user_id"),
+            Self::Reposters => ("feed_item", "post_id", "actor_id"),
         };
-        let parent = if self == Self::Likers { "post" } else { USERS };
+        let is_of_post = matches!(self, Self::Likers | Self::Reposters);
+        let parent = if is_of_post { "post" } else { USERS };
         let is_active = "AND (expires_at IS NULL OR expires_at > $5)";
-        let condition = if self == Self::Muted { is_active } else { "" };
+        let condition = match self {
+            Self::Muted => is_active,
+            Self::Reposters => "AND kind = 2",
+            _ => "",
+        };
         let viewer = matches!(self, Self::Followers | Self::Following).then_some("$5");
         (OwnedRows { parent, table, owner, condition, viewer }, user)
     }
@@ -58,9 +66,11 @@ impl UserList {
         match self {
             Self::Followers | Self::Following => vec![viewer.value()],
             Self::Muted => vec![clock::now().into()],
-            Self::Blocked | Self::FollowRequests | Self::SentFollowRequests | Self::Likers => {
-                vec![]
-            }
+            Self::Blocked
+            | Self::FollowRequests
+            | Self::SentFollowRequests
+            | Self::Likers
+            | Self::Reposters => vec![],
         }
     }
 }

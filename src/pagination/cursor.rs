@@ -32,6 +32,7 @@ pub enum CursorKind {
     KnownFollowers = 13,
     Likes = 14,
     Likers = 15,
+    Reposters = 16,
     Replies = 20,
 }
 

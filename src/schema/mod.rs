@@ -29,6 +29,7 @@ mod rate_limit;
 mod reaction;
 mod relationship;
 mod reply;
+mod repost;
 mod scalar;
 mod subscription;
 mod suggestion;
@@ -82,6 +83,7 @@ pub struct Mutation(
     post::PostMutation,
     bookmark::BookmarkMutation,
     like::LikeMutation,
+    repost::RepostMutation,
 );
 
 /// A schema to which the executor adds its data.

@@ -354,7 +354,11 @@ fn timeline_event(owner: i64, item: StreamItem) -> Option<TimelineEvent> {
     let DeliveredEvent { event, position, post, .. } = &*delivered;
     let (cursor, occurred_at) = (stream_cursor(position), DateTime(event.at));
     Some(match event.kind {
-        Kind::LogStarted | Kind::PostCounted => return None,
+        Kind::LogStarted
+        | Kind::PostCounted
+        | Kind::Reposted
+        | Kind::Unreposted
+        | Kind::RepostsHidden => return None,
         Kind::PostAdded => {
             let edge = TimelineEdge::new(owner, post.as_ref()?, CursorKind::Timeline.into());
             TimelineEvent::Added(TimelinePostAdded { cursor, occurred_at, edge })

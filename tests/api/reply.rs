@@ -1,4 +1,4 @@
-//! Replies: conversations in both directions, counts, visibility, blocks, deletions.
+//! Replies: conversations in both directions, counts, visibility, deletions.
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
