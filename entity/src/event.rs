@@ -48,6 +48,16 @@ impl Model {
     }
 }
 
+impl Model {
+    /// The event and its parts, in this order.
+    ///
+    /// The parts of a [`Kind::Several`] belong to it and are left out.
+    pub fn with_parts(&self) -> impl Iterator<Item = Self> {
+        let parts = self.parts().filter(|_| self.kind != Kind::Several);
+        std::iter::once(self.clone()).chain(parts)
+    }
+}
+
 /// Changes by the actor of an event, as the column `changes` has them.
 ///
 /// Each is the number of its kind, a colon, and the id of its object. A part of the table
@@ -116,7 +126,7 @@ pub const INSERT: &str = "INSERT INTO event (kind, actor, object, at) VALUES ($1
 pub const INSERT_CHANGES: &str =
     "INSERT INTO event (kind, actor, object, at, changes) VALUES ($1, $2, $3, $4, $5)";
 
-/// The columns of an event, as a select list.
+/// The columns of the table or the query `event`, as a select list.
 ///
 /// A kind that this version does not know may have changed anything, so it is read as
 /// [`Kind::ManyChanged`], which makes subscribers read their pages again. A replay finds such an

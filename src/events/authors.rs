@@ -11,6 +11,8 @@ pub struct Authors {
     pub followed: HashSet<i64>,
     /// Users whom the owner mutes, whether followed or not.
     pub muted: HashSet<i64>,
+    /// Users whom the owner blocks, or who block the owner.
+    pub blocked: HashSet<i64>,
 }
 
 impl Authors {
@@ -18,25 +20,32 @@ impl Authors {
     pub fn shows(&self, author: i64) -> bool {
         self.followed.contains(&author) && !self.muted.contains(&author)
     }
+
+    /// Whether the timeline shows reposts of the posts of this user, who is not protected.
+    ///
+    /// The owner is one of the followed users.
+    pub fn shows_reposts_of(&self, author: i64) -> bool {
+        let hides = [&self.followed, &self.muted, &self.blocked];
+        !hides.iter().any(|users| users.contains(&author))
+    }
 }
 
 /// Whether an event changes the owner's timeline while it shows `authors`.
 pub fn affects_timeline(event: &event::Model, owner: i64, authors: &Authors) -> bool {
     match event.kind {
-        Kind::LogStarted
-        | Kind::Unblocked
-        | Kind::FollowRequested
-        | Kind::FollowRequestEnded
+        Kind::LogStarted | Kind::FollowRequested | Kind::FollowRequestEnded => false,
+        Kind::PostAdded
+        | Kind::PostUpdated
+        | Kind::PostRemoved
         | Kind::PostCounted
         | Kind::Reposted
         | Kind::Unreposted
-        | Kind::RepostsHidden => false,
-        Kind::PostAdded | Kind::PostUpdated | Kind::PostRemoved => authors.shows(event.actor),
+        | Kind::RepostsHidden => authors.shows(event.actor),
         Kind::Followed | Kind::Unfollowed | Kind::Muted | Kind::Unmuted => event.actor == owner,
         Kind::Several => {
             event.actor == owner && event.parts().any(|part| part.kind == Kind::Followed)
         }
-        Kind::Blocked => event.actor == owner || event.object == owner,
+        Kind::Blocked | Kind::Unblocked => event.actor == owner || event.object == owner,
         // The outbox does not have the followers of a deleted account.
         Kind::UserRemoved | Kind::ManyChanged => true,
     }

@@ -14,8 +14,10 @@ use std::time::Duration;
 use entity::event::{self, Kind};
 use futures_util::FutureExt as _;
 use sea_orm::FromQueryResult;
+use tokio::time::Instant;
 
 use super::authors::Authors;
+use super::dispatch_counted::{Reposters, reposters};
 use super::registry::SubscriptionRegistry;
 use super::{DeliveredEvent, EventHub, HubMessage, Topic, carries_post, outbox};
 use crate::clock;
@@ -34,7 +36,8 @@ const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// Ids of the rows that are read to dispatch a batch of events.
 struct Lookups {
-    posts: Vec<i64>,
+    /// Feed items.
+    items: Vec<i64>,
     users: Vec<i64>,
     /// Sessions of the recipients.
     sessions: HashSet<i64>,
@@ -56,6 +59,8 @@ impl EventHub {
         while Arc::strong_count(&self.0) > 1 {
             let is_idle = self.subscribers() == 0;
             let interval = if is_idle { IDLE_POLL_INTERVAL } else { self.0.config.poll_interval };
+            let next_counted = self.registry().counted.next_due(Instant::now());
+            let interval = next_counted.map_or(interval, |due| due.min(interval));
             self.0.db.notifier().notified(interval).await;
             if self.poll(&mut position).await.is_err() {
                 self.drop_stale();
@@ -98,6 +103,7 @@ impl EventHub {
                 break;
             }
         }
+        self.dispatch_counted(&snapshot, &current).await?;
         self.join(&snapshot, &current, joining).await
     }
 
@@ -122,70 +128,87 @@ impl EventHub {
         start: &StreamPosition,
         batch: &outbox::EventBatch,
     ) -> Result<(), Error> {
-        let Lookups { posts, users: user_ids, sessions } = self.lookups(&batch.events);
-        let posts = timeline_rows(snapshot, &posts).await?;
+        let updated = of_kind(&batch.events, Kind::PostUpdated).map(|event| event.object);
+        let reposters = reposters(snapshot, &updated.collect::<Vec<_>>()).await?;
+        let Lookups { items, users: user_ids, sessions } = self.lookups(&batch.events, &reposters);
+        let rows = timeline_rows(snapshot, &items).await?;
         let users = Arc::new(users(snapshot, &user_ids).await?);
         let open = open_sessions(snapshot, &sessions).await?;
         // Nothing below can fail, so the retry of a failed poll dispatches no event twice.
         let mut registry = self.registry();
-        let send = |registry: &mut SubscriptionRegistry, event: &event::Model, to: Vec<u64>| {
-            if to.is_empty() {
-                return;
-            }
-            let delivered = Arc::new(DeliveredEvent {
-                event: event.clone(),
-                position: start.advance_to(event.into(), &batch.position),
-                post: posts.get(&event.object).filter(|_| carries_post(event)).cloned(),
-                users: Arc::clone(&users),
-            });
-            for id in to {
-                let Some(subscriber) = registry.subscribers.get(&id) else { continue };
-                if subscriber.session.is_none_or(|session| open.contains(&session)) {
-                    subscriber.send(HubMessage::Event(Arc::clone(&delivered)));
-                } else if let Some(subscriber) = registry.remove(id) {
-                    subscriber.send(HubMessage::SessionEnded);
-                }
-            }
-        };
         for event in &batch.events {
-            let recipients = registry.recipients(event);
-            registry.apply_event(event);
-            send(&mut registry, event, recipients);
-            for part in event.parts() {
-                let recipients = registry.subscribers_of_users(&part).into_iter().collect();
-                send(&mut registry, &part, recipients);
+            let position = start.advance_to(event.into(), &batch.position);
+            let deliver = |registry: &mut SubscriptionRegistry, event: &event::Model, to| {
+                let post = rows.get(&event.object).filter(|_| carries_post(event)).cloned();
+                let (position, users) = (position.clone(), Arc::clone(&users));
+                let delivered = DeliveredEvent { event: event.clone(), position, post, users };
+                deliver(registry, delivered, to, &open);
+            };
+            for change in event.with_parts() {
+                let mut to = registry.recipients(&change);
+                let row = rows.get(&change.object);
+                match (change.kind, row) {
+                    (Kind::PostCounted, _) => registry.counted.add(change.clone()),
+                    (Kind::Reposted, Some(row)) if row.author.is_protected => to.clear(),
+                    (Kind::Reposted, Some(row)) => {
+                        to = registry.watchers_of_reposts(change.actor, row.author.id).collect();
+                    }
+                    (Kind::PostUpdated, _) => {
+                        let shown = reposters.get(&change.object).into_iter().flatten();
+                        to.extend(shown.flat_map(|reposter| {
+                            registry.watchers_of_reposts(*reposter, change.actor)
+                        }));
+                        to.sort_unstable();
+                        to.dedup();
+                    }
+                    _ => {}
+                }
+                registry.apply_event(&change);
+                deliver(&mut registry, &change, to);
+            }
+            for part in event.parts().filter(|_| event.kind == Kind::Several) {
+                let to = registry.subscribers_of_users(&part).into_iter().collect();
+                deliver(&mut registry, &part, to);
             }
         }
         Ok(())
     }
 
     /// Collects the ids of the rows that any recipient of `events` may need.
-    fn lookups(&self, events: &[event::Model]) -> Lookups {
+    fn lookups(&self, events: &[event::Model], reposters: &Reposters) -> Lookups {
         let registry = self.registry();
-        let parts: Vec<event::Model> = events.iter().flat_map(event::Model::parts).collect();
+        let changes: Vec<event::Model> = events.iter().flat_map(event::Model::with_parts).collect();
+        let parts: Vec<event::Model> =
+            of_kind(events, Kind::Several).flat_map(event::Model::parts).collect();
         // An event in this batch may add an author to a timeline before the author's next post.
-        let followed: HashSet<i64> = events
+        let followed: HashSet<i64> = changes
             .iter()
             .chain(&parts)
             .filter(|event| matches!(event.kind, Kind::Followed | Kind::Unmuted))
             .map(|event| event.object)
             .collect();
-        let may_be_shown = |author| registry.is_shown(author) || followed.contains(&author);
-        let posts = events.iter().filter(|event| carries_post(event) && may_be_shown(event.actor));
-        let authors = posts.clone().map(|event| event.actor);
-        let mut users: HashSet<i64> = authors.collect();
+        let may_be_shown = |event: &event::Model| {
+            let by = reposters.get(&event.object).into_iter().flatten().chain([&event.actor]);
+            by.into_iter().any(|user| registry.is_shown(*user) || followed.contains(user))
+        };
+        let with_post = changes.iter().filter(|event| carries_post(event) && may_be_shown(event));
+        // Counted posts are read when they are due.
+        let with_post = with_post.filter(|event| event.kind != Kind::PostCounted);
+        let mut users: HashSet<i64> = with_post.clone().map(|event| event.actor).collect();
         // With their rows, subscribers of counts see whether these have changed.
         let blocks =
-            events.iter().filter(|event| matches!(event.kind, Kind::Blocked | Kind::Unblocked));
+            changes.iter().filter(|event| matches!(event.kind, Kind::Blocked | Kind::Unblocked));
         users.extend(blocks.flat_map(|event| [event.actor, event.object]));
-        if events.iter().any(|event| event.kind == Kind::UserRemoved) {
+        if changes.iter().any(|event| event.kind == Kind::UserRemoved) {
             users.extend(registry.subscribed_users());
         }
-        let posts = posts.map(|event| event.object).collect();
+        let items = with_post.map(|event| event.object).collect();
         let of_parts = parts.iter().flat_map(|part| registry.subscribers_of_users(part));
-        let recipients = events.iter().flat_map(|event| registry.recipients(event)).chain(of_parts);
+        let by_repost = reposters.values().flatten().flat_map(|user| registry.watchers_of(*user));
+        let recipients = changes.iter().flat_map(|event| registry.recipients(event));
+        let recipients = recipients.chain(of_parts).chain(by_repost);
         let sessions = recipients.filter_map(|id| registry.subscribers.get(&id)?.session);
-        Lookups { posts, users: users.into_iter().collect(), sessions: sessions.collect() }
+        Lookups { items, users: users.into_iter().collect(), sessions: sessions.collect() }
     }
 
     /// Adds the subscribers `joining` at `position`, and reloads stale timelines.
@@ -253,6 +276,29 @@ impl EventHub {
     }
 }
 
+/// The events of a kind.
+fn of_kind(events: &[event::Model], kind: Kind) -> impl Iterator<Item = &event::Model> {
+    events.iter().filter(move |event| event.kind == kind)
+}
+
+/// Sends an event to subscribers, and removes those whose session is not `open`.
+pub fn deliver(
+    registry: &mut SubscriptionRegistry,
+    delivered: DeliveredEvent,
+    to: Vec<u64>,
+    open: &HashSet<i64>,
+) {
+    let delivered = Arc::new(delivered);
+    for id in to {
+        let Some(subscriber) = registry.subscribers.get(&id) else { continue };
+        if subscriber.session.is_none_or(|session| open.contains(&session)) {
+            subscriber.send(HubMessage::Event(Arc::clone(&delivered)));
+        } else if let Some(subscriber) = registry.remove(id) {
+            subscriber.send(HubMessage::SessionEnded);
+        }
+    }
+}
+
 /// The sessions that have neither ended nor expired, of those given.
 pub async fn open_sessions(
     snapshot: &Snapshot,
@@ -276,7 +322,7 @@ pub async fn open_sessions(
 /// The authors of the timelines of `owners`, by owner.
 ///
 /// The followed users of an owner are a single row, so that they are not transferred and decoded
-/// one by one; so are the muted users.
+/// one by one; so are the muted users and those of blocks.
 async fn authors(
     snapshot: &Snapshot,
     owners: &HashSet<i64>,
@@ -292,6 +338,11 @@ async fn authors(
         }
         for (owner, muted) in lists(snapshot, "mute", ["muter_id", "muted_id"], chunk).await? {
             authors.entry(owner).or_default().muted.extend(muted);
+        }
+        for columns in [["blocker_id", "blocked_id"], ["blocked_id", "blocker_id"]] {
+            for (owner, blocked) in lists(snapshot, "block", columns, chunk).await? {
+                authors.entry(owner).or_default().blocked.extend(blocked);
+            }
         }
     }
     Ok(authors)

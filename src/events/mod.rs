@@ -12,6 +12,8 @@
 //! receives the events it missed, from the table.
 
 mod authors;
+mod counted;
+mod dispatch_counted;
 mod hub;
 mod outbox;
 mod registry;
@@ -50,7 +52,7 @@ pub struct DeliveredEvent {
     pub event: event::Model,
     /// The position in the event stream directly after this event.
     pub position: StreamPosition,
-    /// The post that was added or updated, in its current state.
+    /// The feed item of the post that was added, updated or reposted, in its current state.
     ///
     /// `None` if it has been deleted, and for events of other kinds.
     pub post: Option<TimelineRow>,
@@ -219,5 +221,6 @@ impl EventHub {
 
 /// Whether the event is delivered with its post.
 fn carries_post(event: &event::Model) -> bool {
-    matches!(event.kind, event::Kind::PostAdded | event::Kind::PostUpdated)
+    use event::Kind::{PostAdded, PostCounted, PostUpdated, Reposted};
+    matches!(event.kind, PostAdded | PostUpdated | PostCounted | Reposted)
 }

@@ -6,7 +6,7 @@
 //! order of their ids. A read therefore returns the events after the highest id of a position, and
 //! those of transactions that were in progress at that position.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -14,6 +14,8 @@ use chrono::{DateTime, Utc};
 use entity::event;
 use sea_orm::{ActiveEnum as _, ConnectionTrait as _, FromQueryResult};
 
+use super::authors::Authors;
+use super::counted::REPLAY_LOOKBACK;
 use crate::clock;
 use crate::database::{Database, Engine, Snapshot, StreamPosition};
 use crate::error::Error;
@@ -22,6 +24,8 @@ use crate::error::Error;
 pub const BATCH_SIZE: usize = 1_000;
 /// Maximum number of missed events of one timeline's authors that are replayed.
 pub const MAX_REPLAYED: usize = 1_000;
+/// Maximum number of events of one author that a replay looks at on PostgreSQL.
+const MAX_SCANNED: usize = 10_000;
 /// Number of the oldest events that one transaction considers for deletion.
 const MAX_PRUNED: usize = 10_000;
 
@@ -56,7 +60,7 @@ pub async fn read_after(
     let sql = format!(
         "SELECT {columns} FROM (SELECT * FROM event WHERE {} \
          UNION ALL SELECT * FROM (SELECT * FROM event WHERE txn >= $2 \
-           ORDER BY txn LIMIT {BATCH_SIZE}) AS later) AS unseen ORDER BY txn",
+           ORDER BY txn LIMIT {BATCH_SIZE}) AS later) AS event ORDER BY txn",
         engine.in_list_sql("txn", 1)
     );
     let in_progress = engine.bind_ids(position.in_progress().iter().copied());
@@ -72,8 +76,8 @@ pub async fn read_after(
 
 /// The changes of the authors of a timeline after `position`, in order.
 ///
-/// They are the owner's follows, blocks and mutes, and blocks of the owner. `None` if there are
-/// more than [`MAX_REPLAYED`] events by or blocks of the owner.
+/// They are the owner's follows, blocks and mutes, and blocks of the owner and their ends. `None`
+/// if there are more than [`MAX_REPLAYED`] events by or blocks of the owner.
 pub async fn author_changes_after(
     snapshot: &Snapshot,
     position: &StreamPosition,
@@ -83,28 +87,39 @@ pub async fn author_changes_after(
     let columns = &*EVENT_COLUMNS;
     let limit = MAX_REPLAYED + 1;
     let later = events_of_actor(engine, "$3", limit);
-    let is_block = format!("object = $3 AND kind = {}", event::Kind::Blocked.into_value());
+    let [blocked, unblocked, followed, unfollowed] = {
+        use event::Kind::{Blocked, Followed, Unblocked, Unfollowed};
+        [Blocked, Unblocked, Followed, Unfollowed].map(|kind| kind.into_value())
+    };
+    let is_block = format!("object = $3 AND kind IN ({blocked}, {unblocked})");
+    let is_follow = format!("{followed}, {unfollowed}");
     let sql = format!(
-        "SELECT {columns} FROM ({later}) AS later \
+        "SELECT {columns} FROM ({later}) AS event \
          UNION ALL SELECT {columns} FROM event WHERE {is_block} AND txn >= $2 \
+         UNION ALL SELECT {columns} FROM event WHERE txn IN ( \
+           SELECT txn FROM event_part WHERE actor = $3 AND txn >= $2 AND kind IN ({is_follow})) \
          UNION ALL SELECT {columns} FROM event WHERE {} AND (actor = $3 OR {is_block}) \
          ORDER BY txn LIMIT {limit}",
         engine.in_list_sql("txn", 1)
     );
     let in_progress = engine.bind_ids(position.in_progress().iter().copied());
     let values = [in_progress, position.next_txn().into(), owner.into()];
-    let mut events: Vec<event::Model> = snapshot.all(2, &sql, values).await?;
+    let events: Vec<event::Model> = snapshot.all(2, &sql, values).await?;
     snapshot.charge_read(events.len());
     let is_complete = events.len() <= MAX_REPLAYED;
-    let is_change = |kind| {
-        use event::Kind::{Blocked, Followed, Muted, Several, Unfollowed, Unmuted};
-        matches!(kind, Followed | Unfollowed | Blocked | Muted | Unmuted | Several)
+    let is_change = |change: &event::Model| {
+        use event::Kind::{Blocked, Followed, Muted, Several, Unblocked, Unfollowed, Unmuted};
+        match change.kind {
+            Followed | Unfollowed | Muted | Unmuted | Several => change.actor == owner,
+            Blocked | Unblocked => true,
+            _ => false,
+        }
     };
-    events.retain(|event| is_change(event.kind));
-    Ok(is_complete.then_some(events))
+    let changes = events.iter().flat_map(event::Model::with_parts);
+    Ok(is_complete.then(|| changes.filter(is_change).collect()))
 }
 
-/// A query for the first events of an actor from transaction `$2` on.
+/// A query for the first events of an actor from transaction `$2` on, without counts.
 ///
 /// On PostgreSQL it compares pairs, which only the index `event_actor` can order. Given `actor =`
 /// and `ORDER BY txn`, the planner reads the events of all actors if few of them cause many.
@@ -116,7 +131,101 @@ fn events_of_actor(engine: Engine, actor: &str, limit: usize) -> String {
             ("", format!("(actor, txn) >= ({actor}, $2) AND (actor, txn) < ({actor}, {end})"))
         }
     };
-    format!("SELECT * FROM event {index} WHERE {range} ORDER BY actor, txn LIMIT {limit}")
+    format!(
+        "SELECT * FROM event {index} WHERE {range} AND kind <> {COUNTED} \
+         ORDER BY actor, txn LIMIT {limit}"
+    )
+}
+
+/// The number of [`event::Kind::PostCounted`]. Replays read these events apart.
+const COUNTED: i16 = event::Kind::PostCounted as i16;
+
+/// The ids of the users whose events may concern a timeline, from `$3` and `$4`.
+fn users_sql(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Sqlite => {
+            "SELECT value FROM json_each($3) UNION ALL SELECT $4 \
+             UNION ALL SELECT followed_id FROM follow WHERE follower_id = $4"
+        }
+        Engine::Postgres => {
+            "SELECT unnest($3::bigint[]) UNION SELECT $4 \
+             UNION SELECT followed_id FROM follow WHERE follower_id = $4"
+        }
+    }
+}
+
+/// A query for rows of `event` or `event_part` by the users of [`users_sql`] from `first` on.
+///
+/// `first` is an expression with a transaction.
+fn by_users(engine: Engine, table: &str, first: &str, condition: &str) -> String {
+    let users = users_sql(engine);
+    match engine {
+        Engine::Sqlite => {
+            let index = if table == "event" { "INDEXED BY event_actor" } else { "" };
+            format!(
+                "SELECT * FROM {table} {index} \
+                 WHERE txn >= {first} AND actor IN ({users}) AND {condition}"
+            )
+        }
+        Engine::Postgres => {
+            let end = i64::MAX;
+            format!(
+                "SELECT later.* FROM ({users}) AS source (id) CROSS JOIN LATERAL ( \
+                   SELECT * FROM {table} WHERE (actor, txn) >= (source.id, {first}) \
+                   AND (actor, txn) < (source.id, {end}) AND {condition} \
+                   ORDER BY actor, txn LIMIT {MAX_SCANNED}) AS later"
+            )
+        }
+    }
+}
+
+/// The posts of the users whose counts have changed since shortly before `position`.
+///
+/// They are events of the kind [`event::Kind::PostCounted`], one for each post, with the position's
+/// transaction. `None` if there are more than [`MAX_REPLAYED`].
+pub async fn read_counted(
+    snapshot: &Snapshot,
+    position: &StreamPosition,
+    users: &TimelineUsers,
+) -> Result<Option<Vec<event::Model>>, Error> {
+    #[derive(FromQueryResult)]
+    struct Counted {
+        actor: i64,
+        object: i64,
+        number: i64,
+    }
+    let TimelineUsers { owner, followed, others } = users;
+    let (engine, last) = (snapshot.engine(), position.last());
+    let at = DateTime::from_timestamp_micros(last.at).unwrap_or_default();
+    let is_counted = format!("kind = {COUNTED}");
+    let first = "(SELECT coalesce(max(txn), 0) FROM (SELECT txn FROM event \
+        WHERE txn < $1 AND at < $2 ORDER BY txn DESC LIMIT 1) AS earlier)";
+    let (events, parts) = (
+        by_users(engine, "event", first, &is_counted),
+        by_users(engine, "event_part", first, &is_counted),
+    );
+    let limit = MAX_REPLAYED + 1;
+    let sql = format!(
+        "SELECT max(actor) AS actor, object, count(*) AS number FROM ( \
+           SELECT actor, object FROM ({events}) AS events \
+           UNION ALL SELECT actor, object FROM ({parts}) AS parts) AS counted \
+         GROUP BY object LIMIT {limit}"
+    );
+    let values = [
+        position.next_txn().into(),
+        (at - REPLAY_LOOKBACK).into(),
+        engine.bind_ids(others.iter().copied()),
+        (*owner).into(),
+    ];
+    let counted: Vec<Counted> = snapshot.all(1 + followed + others.len(), &sql, values).await?;
+    let read: i64 = counted.iter().map(|post| post.number).sum();
+    snapshot.charge_read(usize::try_from(read).unwrap_or_default());
+    let (txn, kind) = (last.txn, event::Kind::PostCounted);
+    let event = |post: Counted| {
+        let Counted { actor, object, .. } = post;
+        event::Model { txn, kind, actor, object, at, changes: None }
+    };
+    Ok((counted.len() <= MAX_REPLAYED).then(|| counted.into_iter().map(event).collect()))
 }
 
 /// The events after `position` that may concern a timeline.
@@ -138,23 +247,15 @@ pub async fn read_for_timeline(
     let columns = &*EVENT_COLUMNS;
     let of_all = event::Kind::UserRemoved.into_value();
     let limit = MAX_REPLAYED + 1;
-    let followed = "SELECT followed_id FROM follow WHERE follower_id = $4";
-    let by_actors = match engine {
-        Engine::Sqlite => format!(
-            "SELECT * FROM event INDEXED BY event_actor WHERE txn >= $2 AND actor IN ( \
-               SELECT value FROM json_each($3) UNION ALL SELECT $4 UNION ALL {followed})"
-        ),
-        Engine::Postgres => format!(
-            "SELECT later.* FROM (SELECT unnest($3::bigint[]) UNION SELECT $4 UNION {followed}) \
-               AS source (id) \
-             CROSS JOIN LATERAL ({}) AS later",
-            events_of_actor(engine, "source.id", limit)
-        ),
-    };
+    let is_other = format!("kind <> {COUNTED}");
+    let by_actors = by_users(engine, "event", "$2", &is_other);
+    let parts = by_users(engine, "event_part", "$2", &is_other);
     let sql = format!(
         "SELECT {columns} FROM event WHERE {} \
          UNION ALL SELECT {columns} FROM event WHERE kind >= {of_all} AND txn >= $2 \
-         UNION ALL SELECT {columns} FROM ({by_actors}) AS by_actors WHERE kind < {of_all} \
+         UNION ALL SELECT {columns} FROM ({by_actors}) AS event WHERE kind < {of_all} \
+         UNION ALL SELECT {columns} FROM event \
+           WHERE kind < {of_all} AND txn IN (SELECT txn FROM ({parts}) AS parts) \
          LIMIT {limit}",
         engine.in_list_sql("txn", 1)
     );
@@ -165,6 +266,37 @@ pub async fn read_for_timeline(
     snapshot.charge_read(events.len());
     let by_txn = |event: event::Model| (event.txn, event);
     Ok((events.len() <= MAX_REPLAYED).then(|| events.into_iter().map(by_txn).collect()))
+}
+
+/// Leaves out the events of reposts that a timeline with these authors does not show.
+pub async fn retain_shown_reposts(
+    snapshot: &Snapshot,
+    events: &mut VecDeque<event::Model>,
+    authors: &Authors,
+) -> Result<(), Error> {
+    #[derive(FromQueryResult)]
+    struct Repost {
+        id: i64,
+        subject_id: i64,
+    }
+    let is_repost = |event: &event::Model| event.kind == event::Kind::Reposted;
+    let items: Vec<i64> =
+        events.iter().filter(|event| is_repost(event)).map(|event| event.object).collect();
+    if items.is_empty() {
+        return Ok(());
+    }
+    let (engine, rows) = (snapshot.engine(), 2 * items.len());
+    let sql = format!(
+        "SELECT item.id, item.subject_id FROM feed_item AS item \
+         JOIN \"user\" AS subject ON subject.id = item.subject_id \
+         WHERE {} AND NOT subject.is_protected",
+        engine.in_list_sql("item.id", 1)
+    );
+    let found: Vec<Repost> = snapshot.all(rows, &sql, [engine.bind_ids(items)]).await?;
+    let shown = found.into_iter().filter(|repost| authors.shows_reposts_of(repost.subject_id));
+    let shown: HashSet<i64> = shown.map(|repost| repost.id).collect();
+    events.retain(|event| !is_repost(event) || shown.contains(&event.object));
+    Ok(())
 }
 
 /// Whether the outbox still has every event after `position`.
@@ -228,6 +360,8 @@ pub async fn prune(db: &Database, retention: Duration) -> Result<bool, Error> {
     let transaction = db.begin().await?;
     let sql = "DELETE FROM event WHERE txn < (SELECT max(txn) FROM event WHERE txn <= $1)";
     let pruned = transaction.execute_raw(db.statement(sql, [mark.into()])).await?;
+    let parts = "DELETE FROM event_part WHERE txn < (SELECT min(txn) FROM event)";
+    transaction.execute_unprepared(parts).await?;
     transaction.commit().await?;
     Ok(pruned.rows_affected() + 1 >= MAX_PRUNED as u64)
 }

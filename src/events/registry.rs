@@ -16,6 +16,7 @@ use smallvec::SmallVec;
 use tokio::sync::mpsc;
 
 use super::authors::Authors;
+use super::counted::CountedPosts;
 use super::{HubMessage, Topic};
 
 /// The hub's end of one subscription.
@@ -54,6 +55,8 @@ pub struct WatchedTimeline {
     followed: Vec<i64>,
     /// Users whom the owner mutes, sorted.
     muted: Vec<i64>,
+    /// Users whom the owner blocks, or who block the owner, sorted.
+    blocked: Vec<i64>,
     /// Ids of its subscribers.
     pub watchers: HashSet<u64>,
 }
@@ -69,7 +72,17 @@ impl WatchedTimeline {
 
     pub fn authors(&self) -> Authors {
         let set = |ids: &[i64]| ids.iter().copied().collect();
-        Authors { followed: set(&self.followed), muted: set(&self.muted) }
+        Authors {
+            followed: set(&self.followed),
+            muted: set(&self.muted),
+            blocked: set(&self.blocked),
+        }
+    }
+
+    /// Whether the timeline shows reposts of the posts of this user, who is not protected.
+    fn shows_reposts_of(&self, author: i64) -> bool {
+        let hides = [&self.followed, &self.muted, &self.blocked];
+        !hides.iter().any(|users| users.binary_search(&author).is_ok())
     }
 
     /// Users whose posts the timeline shows.
@@ -95,6 +108,8 @@ pub struct SubscriptionRegistry {
     pub pending: HashMap<u64, Subscriber>,
     /// Owners of watched timelines whose authors have to be read again.
     pub stale: HashSet<i64>,
+    /// Posts whose counts have changed.
+    pub counted: CountedPosts,
 }
 
 impl SubscriptionRegistry {
@@ -148,6 +163,7 @@ impl SubscriptionRegistry {
         timeline.watchers.clone_from(&previous.watchers);
         timeline.followed = sorted(authors.followed);
         timeline.muted = sorted(authors.muted);
+        timeline.blocked = sorted(authors.blocked);
         for author in previous.shown().filter(|author| !timeline.shows(*author)) {
             hide(&mut self.owners_by_author, author, owner);
         }
@@ -177,17 +193,19 @@ impl SubscriptionRegistry {
             |owner| self.timelines.get(&owner).into_iter().flat_map(|timeline| &timeline.watchers);
         let showing = self.owners_showing(event.actor).flat_map(watchers).copied();
         match event.kind {
-            Kind::LogStarted
-            | Kind::PostCounted
-            | Kind::Reposted
-            | Kind::Unreposted
-            | Kind::RepostsHidden => vec![],
+            // The subscribers of a counted post receive it later, and not for each change.
+            Kind::LogStarted | Kind::PostCounted => vec![],
             // The subscribers of users receive its parts.
             Kind::Several => {
                 let owner = self.changed_timelines(event).into_iter().take(1);
                 owner.flat_map(watchers).copied().collect()
             }
-            Kind::PostAdded | Kind::PostUpdated | Kind::PostRemoved => showing.collect(),
+            Kind::PostAdded
+            | Kind::PostUpdated
+            | Kind::PostRemoved
+            | Kind::Reposted
+            | Kind::Unreposted
+            | Kind::RepostsHidden => showing.collect(),
             Kind::Followed
             | Kind::Unfollowed
             | Kind::Blocked
@@ -205,6 +223,20 @@ impl SubscriptionRegistry {
             }
             Kind::ManyChanged => self.subscribers.keys().copied().collect(),
         }
+    }
+
+    /// Ids of the subscribers whose timelines show the posts of a user.
+    pub fn watchers_of(&self, author: i64) -> impl Iterator<Item = u64> {
+        let timelines = self.owners_showing(author).filter_map(|owner| self.timelines.get(&owner));
+        timelines.flat_map(|timeline| &timeline.watchers).copied()
+    }
+
+    /// Ids of the subscribers whose timelines show reposts by a user of the posts of `author`.
+    pub fn watchers_of_reposts(&self, reposter: i64, author: i64) -> impl Iterator<Item = u64> {
+        let timelines =
+            self.owners_showing(reposter).filter_map(|owner| self.timelines.get(&owner));
+        let shown = timelines.filter(move |timeline| timeline.shows_reposts_of(author));
+        shown.flat_map(|timeline| &timeline.watchers).copied()
     }
 
     /// Ids of the subscribers of the two users of an event who are to be informed.
@@ -228,25 +260,18 @@ impl SubscriptionRegistry {
     /// The owners whose timelines an event changes.
     fn changed_timelines(&self, event: &event::Model) -> Vec<i64> {
         let (actor, object) = (event.actor, event.object);
-        let follows = |owner, author| {
-            let timeline: Option<&WatchedTimeline> = self.timelines.get(&owner);
-            timeline.is_some_and(|timeline| timeline.follows(author))
-        };
         match event.kind {
-            Kind::Followed | Kind::Unfollowed => vec![actor],
+            Kind::Followed | Kind::Unfollowed | Kind::Muted | Kind::Unmuted => vec![actor],
             Kind::Several => event.parts().flat_map(|part| self.changed_timelines(&part)).collect(),
-            Kind::Blocked => {
-                let pairs = [(actor, object), (object, actor)].into_iter();
-                pairs.filter(|pair| follows(pair.0, pair.1)).map(|pair| pair.0).collect()
-            }
-            Kind::Muted | Kind::Unmuted if follows(actor, object) => vec![actor],
+            Kind::Blocked | Kind::Unblocked => vec![actor, object],
             _ => vec![],
         }
     }
 
     /// Updates the authors of timelines after an event of two users.
     ///
-    /// After [`Kind::ManyChanged`], marks all watched timelines stale. Other events change nothing.
+    /// After [`Kind::ManyChanged`], marks all watched timelines stale, and after
+    /// [`Kind::Unblocked`] those of both users. Other events change nothing.
     pub fn apply_event(&mut self, event: &event::Model) {
         let (actor, object) = (event.actor, event.object);
         match event.kind {
@@ -264,9 +289,16 @@ impl SubscriptionRegistry {
                 for (owner, author) in [(actor, object), (object, actor)] {
                     let unfollow = |timeline: &mut WatchedTimeline| {
                         remove_sorted(&mut timeline.followed, author);
+                        insert_sorted(&mut timeline.blocked, author);
                     };
                     self.change(owner, author, unfollow);
                 }
+            }
+            // The other user may still block. Both receive a reset in any case.
+            Kind::Unblocked => {
+                let watched =
+                    [actor, object].into_iter().filter(|o| self.timelines.contains_key(o));
+                self.stale.extend(watched.collect::<Vec<_>>());
             }
             Kind::Muted => {
                 self.change(actor, object, |timeline| insert_sorted(&mut timeline.muted, object));

@@ -171,8 +171,8 @@ impl EventStream {
         }
         let events: Vec<_> = self.to_load.drain(..REPLAY_BATCH.min(self.to_load.len())).collect();
         let with_post = events.iter().filter(|event| carries_post(event));
-        let posts: Vec<i64> = with_post.map(|event| event.object).collect();
-        let posts = timeline_rows(&snapshot, &posts).await?;
+        let items: Vec<i64> = with_post.map(|event| event.object).collect();
+        let posts = timeline_rows(&snapshot, &items).await?;
         let authors: HashSet<i64> = posts.values().map(|row| row.author.id).collect();
         let authors: Vec<i64> = authors.into_iter().collect();
         let users = Arc::new(users(&snapshot, &authors).await?);
@@ -342,7 +342,8 @@ impl EventStream {
         };
         changes.retain(precedes_join);
         let is_reset = |change: &event::Model| {
-            !matches!(change.kind, Kind::Followed | Kind::Unfollowed | Kind::Several)
+            use Kind::{Blocked, ManyChanged, Muted, Unblocked, Unmuted, UserRemoved};
+            matches!(change.kind, Blocked | Unblocked | Muted | Unmuted | ManyChanged | UserRemoved)
         };
         if let Some(reset) = changes.iter().rposition(is_reset) {
             changes.drain(..reset);
@@ -354,13 +355,25 @@ impl EventStream {
             apply_follow(&mut authors.followed, change, Kind::Unfollowed);
         }
         let mut missed = VecDeque::new();
-        for event in found.into_values().filter(precedes_join) {
-            let is_shown = affects_timeline(&event, owner, &authors);
-            if event.actor == owner {
-                apply_follow(&mut authors.followed, &event, Kind::Followed);
+        for change in
+            found.values().filter(|event| precedes_join(event)).flat_map(event::Model::with_parts)
+        {
+            let is_shown = affects_timeline(&change, owner, &authors);
+            if change.actor == owner {
+                apply_follow(&mut authors.followed, &change, Kind::Followed);
             }
-            missed.extend(is_shown.then_some(event));
+            missed.extend(is_shown.then_some(change));
         }
+        let Some(counted) = outbox::read_counted(snapshot, after, &users).await? else {
+            return Ok(None);
+        };
+        // The client reads its timeline again after a reset.
+        if !missed.iter().any(|event| is_reset(event)) {
+            for event in counted.into_iter().filter(|event| authors.shows(event.actor)) {
+                missed.push_front(event);
+            }
+        }
+        outbox::retain_shown_reposts(snapshot, &mut missed, &authors).await?;
         Ok(Some(missed))
     }
 }

@@ -35,6 +35,7 @@ mod subscription;
 mod suggestion;
 mod text;
 mod timeline;
+mod timeline_event;
 mod user;
 mod user_list;
 mod viewer;
@@ -96,7 +97,7 @@ pub fn builder<Q: Default + ObjectType + 'static>() -> SchemaBuilder<Q, Mutation
         .limit_recursive_depth(usize::MAX)
         .register_output_type::<node::Node>()
         .register_output_type::<error::UserErrorInterface>()
-        .register_output_type::<subscription::StreamEvent>()
+        .register_output_type::<timeline_event::StreamEvent>()
 }
 
 /// The schema in the Schema Definition Language, as checked in at `schema.graphql`.

@@ -4,141 +4,23 @@
 //! between it holds its [`EventSource`] only: no database connection, no document and no response.
 //! `timelineEvents` can be resumed by the cursor of an event; docs/live.md has the rules.
 
-use async_graphql::{ComplexObject, Context, ID, Interface, SimpleObject, Subscription, Union};
-use entity::event::Kind;
+use async_graphql::{Context, ID, SimpleObject, Subscription};
 use futures_util::stream::{self, Stream};
 
 use super::event_source::{EventSource, Filter, follow_counts_of, other_user};
-use super::post::Post;
 use super::relationship::Relationship;
 use super::scalar::DateTime;
-use super::timeline::TimelineEdge;
+use super::timeline_event::{TimelineEvent, timeline_event};
 use super::user::User;
 use super::{events, loaders, request, viewer};
-use crate::clock;
 use crate::database::StreamPosition;
 use crate::error::Error;
-use crate::events::{DeliveredEvent, EventStream, StreamItem};
+use crate::events::{EventStream, StreamItem};
 use crate::ids::GlobalId;
-use crate::pagination::{CursorKind, decode_cursor_bytes, encode_cursor_bytes};
+use crate::pagination::{CursorKind, decode_cursor_bytes};
 
 /// Maximum number of `userIds` of `relationshipEvents`.
 const MAX_USERS: usize = 100;
-
-/// The cursor of a stream position, for `timelineEvents(after:)`.
-pub fn stream_cursor(position: &StreamPosition) -> String {
-    encode_cursor_bytes(CursorKind::Stream, &position.to_bytes())
-}
-
-/// An event of a resumable stream.
-#[derive(Interface)]
-#[graphql(
-    field(
-        name = "cursor",
-        ty = "&String",
-        desc = "Cursor for `timelineEvents(after:)` that resumes after this event."
-    ),
-    field(name = "occurred_at", ty = "&DateTime", desc = "When the event occurred.")
-)]
-pub enum StreamEvent {
-    Added(TimelinePostAdded),
-    Updated(TimelinePostUpdated),
-    Removed(TimelinePostRemoved),
-    Reset(TimelineReset),
-    Lagged(StreamLagged),
-}
-
-/// An event of `timelineEvents`.
-#[derive(Union)]
-pub enum TimelineEvent {
-    Added(TimelinePostAdded),
-    Updated(TimelinePostUpdated),
-    Removed(TimelinePostRemoved),
-    Reset(TimelineReset),
-    Lagged(StreamLagged),
-}
-
-/// A post was added to the timeline.
-///
-/// Not sent if the post was deleted, or hidden from the viewer, before delivery.
-#[derive(SimpleObject)]
-pub struct TimelinePostAdded {
-    /// Cursor for `timelineEvents(after:)` that resumes after this event.
-    cursor: String,
-    /// When the event occurred.
-    occurred_at: DateTime,
-    /// The new entry. Timelines are ordered by `createdAt`, newest first.
-    edge: TimelineEdge,
-}
-
-/// A post in the timeline was edited.
-///
-/// Not sent if the post was deleted, or hidden from the viewer, before delivery.
-#[derive(SimpleObject)]
-pub struct TimelinePostUpdated {
-    /// Cursor for `timelineEvents(after:)` that resumes after this event.
-    cursor: String,
-    /// When the event occurred.
-    occurred_at: DateTime,
-    /// The post at the time of delivery. It can contain later edits.
-    post: Post,
-}
-
-/// A post in the timeline was deleted.
-#[derive(SimpleObject)]
-pub struct TimelinePostRemoved {
-    /// Cursor for `timelineEvents(after:)` that resumes after this event.
-    cursor: String,
-    /// When the event occurred.
-    occurred_at: DateTime,
-    /// The id of the deleted post.
-    post_id: ID,
-}
-
-/// The set of posts in the timeline changed, older posts included.
-///
-/// The client must read the timeline again.
-#[derive(SimpleObject)]
-#[graphql(complex)]
-pub struct TimelineReset {
-    /// Cursor for `timelineEvents(after:)` that resumes after this event.
-    cursor: String,
-    /// When the event occurred.
-    occurred_at: DateTime,
-    #[graphql(skip)]
-    user: Option<i64>,
-}
-
-#[ComplexObject]
-impl TimelineReset {
-    /// The other user of the follow, unfollow, block or mute.
-    ///
-    /// Null after `followMany`, if an account was deleted, if a command of the operator changed the
-    /// data, or if the user no longer exists.
-    async fn user(&self, ctx: &Context<'_>) -> Result<Option<User>, Error> {
-        let Some(user) = self.user else { return Ok(None) };
-        Ok(loaders(ctx).users.load(user).await?.map(User::from))
-    }
-}
-
-/// Sent when the client fell behind, resumed too late or reached its rate limit.
-///
-/// Also sent when the fields of an event could not be read because the server was overloaded. The
-/// stream ends after it.
-#[derive(SimpleObject)]
-pub struct StreamLagged {
-    /// The same as `resumeAfter`. Empty if that is null.
-    cursor: String,
-    /// When the stream ended.
-    occurred_at: DateTime,
-    /// Number of events dropped because the client read too slowly. Null if unknown.
-    missed: Option<i32>,
-    /// Cursor for `timelineEvents(after:)` that resumes without a gap.
-    ///
-    /// Null if the missed events are no longer available, or too many to replay. The client must
-    /// then read the timeline again and subscribe with its `streamCursor`.
-    resume_after: Option<String>,
-}
 
 /// The relationship between the viewer and another user has changed.
 #[derive(SimpleObject)]
@@ -333,57 +215,4 @@ fn parse_user_ids(ids: &[ID]) -> Result<Vec<i64>, Error> {
         return Err(Error::OutOfRange { argument: "userIds", min: 0, max: 100 });
     }
     ids.iter().map(|id| GlobalId::user(id)).collect()
-}
-
-/// The item as an event of the timeline of `owner`.
-///
-/// `None` if its post was deleted since, or if it is `Kind::LogStarted`.
-fn timeline_event(owner: i64, item: StreamItem) -> Option<TimelineEvent> {
-    let delivered = match item {
-        StreamItem::Event(delivered) => delivered,
-        StreamItem::Lagged { missed, resume_after } => {
-            let resume_after = resume_after.as_ref().map(stream_cursor);
-            return Some(TimelineEvent::Lagged(StreamLagged {
-                cursor: resume_after.clone().unwrap_or_default(),
-                occurred_at: DateTime(clock::now()),
-                missed: missed.map(|missed| i32::try_from(missed).unwrap_or(i32::MAX)),
-                resume_after,
-            }));
-        }
-    };
-    let DeliveredEvent { event, position, post, .. } = &*delivered;
-    let (cursor, occurred_at) = (stream_cursor(position), DateTime(event.at));
-    Some(match event.kind {
-        Kind::LogStarted
-        | Kind::PostCounted
-        | Kind::Reposted
-        | Kind::Unreposted
-        | Kind::RepostsHidden => return None,
-        Kind::PostAdded => {
-            let edge = TimelineEdge::new(owner, post.as_ref()?, CursorKind::Timeline.into());
-            TimelineEvent::Added(TimelinePostAdded { cursor, occurred_at, edge })
-        }
-        Kind::PostUpdated => {
-            let post = Post::from(post.as_ref()?);
-            TimelineEvent::Updated(TimelinePostUpdated { cursor, occurred_at, post })
-        }
-        Kind::PostRemoved => {
-            let post_id = GlobalId::Post(event.object).encode().into();
-            TimelineEvent::Removed(TimelinePostRemoved { cursor, occurred_at, post_id })
-        }
-        Kind::Followed
-        | Kind::Unfollowed
-        | Kind::Blocked
-        | Kind::Unblocked
-        | Kind::Muted
-        | Kind::Unmuted
-        | Kind::FollowRequested
-        | Kind::FollowRequestEnded => {
-            let user = Some(other_user(event, owner));
-            TimelineEvent::Reset(TimelineReset { cursor, occurred_at, user })
-        }
-        Kind::Several | Kind::UserRemoved | Kind::ManyChanged => {
-            TimelineEvent::Reset(TimelineReset { cursor, occurred_at, user: None })
-        }
-    })
 }

@@ -130,6 +130,7 @@ async fn a_batch_of_events_shows_no_text_that_is_newer_than_the_follow() {
             "INSERT INTO post (id, author_id, body, created_at, is_public)
              VALUES (1, {susan_id}, 'secret', '2026-01-01T00:00:00+00:00', false)"
         ),
+        format!("INSERT INTO feed_item (actor_id, id, post_id, kind) VALUES ({susan_id}, 1, 1, 0)"),
         format!(
             "INSERT INTO event (kind, actor, object, at)
              VALUES (1, {susan_id}, 1, '2026-01-01T00:00:00+00:00')"
