@@ -40,6 +40,7 @@ mod queries;
 mod relationship;
 mod replica;
 mod reply;
+mod repost;
 mod schema;
 mod suggestion;
 mod support;

@@ -13,7 +13,7 @@ use crate::support::app::TestApp;
 ///
 /// In the document, `PAGE` stands for the arguments of the connection, and `BODY` for its
 /// selection. The field names a node.
-const CONNECTIONS: [(&str, &str, &str); 15] = [
+const CONNECTIONS: [(&str, &str, &str); 16] = [
     ("/users", "{ users(PAGE) { BODY } }", "username"),
     ("/posts", "{ posts(PAGE) { BODY } }", "body"),
     ("/user/posts", "{ user(by: {username: \"john\"}) { posts(PAGE) { BODY } } }", "body"),
@@ -31,8 +31,13 @@ const CONNECTIONS: [(&str, &str, &str); 15] = [
     ("/viewer/bookmarks", "{ viewer { bookmarks(PAGE) { BODY } } }", "body"),
     ("/viewer/likes", "{ viewer { likes(PAGE) { BODY } } }", "body"),
     (
-        "/posts/nodes/0/likers",
-        "{ posts(first: 1) { nodes { likers(PAGE) { BODY } } } }",
+        "/viewer/user/posts/nodes/0/likers",
+        "{ viewer { user { posts(first: 1) { nodes { likers(PAGE) { BODY } } } } } }",
+        "username",
+    ),
+    (
+        "/viewer/user/posts/nodes/0/reposters",
+        "{ viewer { user { posts(first: 1) { nodes { reposters(PAGE) { BODY } } } } } }",
         "username",
     ),
     ("/viewer/blockedUsers", "{ viewer { blockedUsers(PAGE) { BODY } } }", "username"),
@@ -86,10 +91,14 @@ async fn fill(app: &TestApp) -> Actor<'_> {
         app.imported(&format!("friend_{n}")).await.reply(&newest, &format!("reply {n}")).await;
     }
     let star = app.register("star").await;
+    let stars = star.write("star's post").await;
     for n in 0..7 {
         let friend = app.imported(&format!("friend_{n}")).await;
         friend.follow(&star).await;
         friend.mutate(&format!("like(postId: \"{newest}\") {{ changed }}")).await;
+        for post in [&newest, &stars] {
+            friend.mutate(&format!("repost(postId: \"{post}\") {{ changed }}")).await;
+        }
     }
     // Requests to follow john outlast his protection.
     john.protect(true).await;

@@ -34,7 +34,7 @@ struct Graph<'a> {
     post: String,
 }
 
-/// Creates the graph. `former` has followed `secret`, bookmarked and liked a post.
+/// Creates the graph. `former` has followed `secret`, bookmarked, liked and reposted a post.
 async fn graph(app: &TestApp) -> Graph<'_> {
     let secret = app.register("secret").await;
     let follower = app.register("follower").await;
@@ -57,7 +57,7 @@ async fn graph(app: &TestApp) -> Graph<'_> {
         follower.write(&format!("open {n}")).await;
     }
     for user in [&follower, &former] {
-        for verb in ["bookmark", "like"] {
+        for verb in ["bookmark", "like", "repost"] {
             user.mutate(&format!("{verb}(postId: \"{post}\") {{ changed }}")).await;
         }
     }
@@ -199,7 +199,8 @@ fn reveals(value: &Value) -> bool {
 fn samples(graph: &Graph<'_>) -> [Samples; 3] {
     let sample = |user: &str, id: &str, filter: Value| {
         let samples = json!({
-            "filter": filter, "posts.filter": { "replies": false }, "orderBy": { "field": "USERNAME", "direction": "ASC" },
+            "filter": filter, "posts.filter": { "replies": false },
+            "timeline.filter": { "replies": "TO_FOLLOWED" }, "orderBy": { "field": "USERNAME", "direction": "ASC" },
             "UserBy": { "username": user }, "id": id, "ids": [id, graph.post, graph.secret.id],
             "first": 3, "userIds": [graph.secret.id],
         });

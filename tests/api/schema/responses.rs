@@ -21,7 +21,9 @@ const UNCOVERED_TYPES: [&str; 2] = ["TooManyRequestsError", "FollowLimitError"];
 async fn samples(john: &Actor<'_>, susan: &Actor<'_>) -> Samples {
     let johns_post = john.write("John's.").await;
     let susans_post = susan.write("Susan's, for @john.").await;
-    john.mutate(&format!("like(postId: \"{susans_post}\") {{ changed }}")).await;
+    for verb in ["like", "repost"] {
+        john.mutate(&format!("{verb}(postId: \"{susans_post}\") {{ changed }}")).await;
+    }
     let deleted_post = john.write("Deleted.").await;
     john.mutate(&format!("deletePost(id: \"{deleted_post}\") {{ changed }}")).await;
     // A reply of a protected user is not in `posts`, so the first post there has a reply.
@@ -38,7 +40,7 @@ async fn samples(john: &Actor<'_>, susan: &Actor<'_>) -> Samples {
         "acceptFollowRequest.user": { "username": "requester" },
         "rejectFollowRequest.user": { "username": "requester" },
         "userIds": [susan.id, john.id], "maxLength": 3, "filter": { "viewerFollows": true },
-        "posts.filter": { "replies": false },
+        "posts.filter": { "replies": false }, "timeline.filter": { "replies": "TO_FOLLOWED" },
         "orderBy": { "field": "USERNAME", "direction": "ASC" },
         "suggestions.first": 5, "first": 2, "last": 2, "cap": 2, "size": 64, "usernamePrefix": "s", "UserBy": { "username": "susan" },
         "id": susan.id, "ids": [susan.id, johns_post, deleted_post, session, relationship],

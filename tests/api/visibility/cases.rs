@@ -18,7 +18,7 @@ async fn writes_treat_a_hidden_post_as_missing() {
     );
     let delete = format!("deletePost(id: \"{post}\") {{ changed userErrors {{ code }} }}");
     for (what, viewer) in &graph.others[1..] {
-        for verb in ["bookmark", "unbookmark", "like", "unlike"] {
+        for verb in ["bookmark", "unbookmark", "like", "unlike", "repost", "unrepost"] {
             let field = format!(
                 "{verb}(postId: \"{post}\") {{ changed post {{ id }} userErrors {{ code }} }}"
             );
