@@ -19,8 +19,8 @@ use sea_orm::{
 };
 use secrecy::SecretString;
 
-use super::target_post::{subtract_from_counts, uncount_replies};
-use super::{Services, validation};
+use super::target_post::{end_reposts, subtract_from_counts, uncount_replies};
+use super::{Change, Services, validation};
 use crate::auth::{Client, IssuedSession, MAX_SESSIONS, SessionSpec, Viewer, open_session};
 use crate::clock;
 use crate::database::Snapshot;
@@ -216,7 +216,7 @@ pub async fn change_password(
 /// Deletes the viewer's account with all rows that refer to it.
 ///
 /// Returns the id of the user. The same transaction updates the counts of other users, and those of
-/// the posts that the user liked.
+/// the posts that the user liked or reposted.
 ///
 /// # Errors
 /// [`Error::Expected`] with `InvalidCredentials` or `TooManyRequests`; [`Error::Unauthenticated`]
@@ -252,12 +252,13 @@ pub async fn delete(
             .exec(&transaction)
             .await?;
     }
-    // The locks above do not exclude likes of the user. This one waits for those that are being
-    // written, and prevents any more.
+    // The locks above do not exclude likes and reposts by the user. This one waits for those that
+    // are being written, and prevents any more.
     user::Entity::find_by_id(id).lock(LockType::Update).one(&transaction).await?;
     let liked = neighbours("like", "post_id", "user_id", id);
     subtract_from_counts(&transaction, liked, post::Column::LikesCount).await?;
     uncount_replies(services, &transaction, id).await?;
+    let reposts = end_reposts(&transaction, id).await?;
     let posts = Query::select()
         .column(post::Column::Id)
         .from(post::Entity)
@@ -280,7 +281,8 @@ pub async fn delete(
         .exec(&transaction)
         .await?;
     user::Entity::delete_by_id(id).exec(&transaction).await?;
-    services.record_event(&transaction, event::Kind::UserRemoved, id, 0).await?;
+    let removed = Change { kind: event::Kind::UserRemoved, actor: id, object: 0 };
+    services.record(&transaction, removed, &reposts).await?;
     services.commit(transaction, viewer).await?;
     Ok(id)
 }

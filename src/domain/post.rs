@@ -18,7 +18,7 @@ use sea_orm::{
 
 use super::mention;
 use super::pair::check_contact;
-use super::target_post::{PostArgument, add_to_count, lock_post};
+use super::target_post::{PostArgument, add_to_count, delete_reposts, lock_post};
 use super::{Change, PostChange, PostLimits, SECONDS_PER_DAY, Services, day_of, validation};
 use crate::auth::Viewer;
 use crate::clock;
@@ -143,7 +143,7 @@ pub async fn edit(
     Ok(PostChange { changed: true, post: id })
 }
 
-/// Deletes a post of the viewer with its bookmarks and likes.
+/// Deletes a post of the viewer with its bookmarks, likes and reposts.
 ///
 /// Returns whether it existed.
 ///
@@ -164,9 +164,12 @@ pub async fn delete(services: &Services, viewer: &Viewer, id: i64) -> Result<boo
         .await?;
     like::Entity::delete_many().filter(like::Column::PostId.eq(post.id)).exec(&transaction).await?;
     feed_item::Entity::delete_by_id((viewer.id(), post.id)).exec(&transaction).await?;
+    let is_of_post = feed_item::Column::PostId.eq(post.id);
+    let reposts = delete_reposts(&transaction, is_of_post).await?;
     post::Entity::delete_by_id(post.id).exec(&transaction).await?;
     uncount_post(&transaction, &post).await?;
-    services.record_event(&transaction, event::Kind::PostRemoved, viewer.id(), id).await?;
+    let removed = Change { kind: event::Kind::PostRemoved, actor: viewer.id(), object: id };
+    services.record(&transaction, removed, &reposts).await?;
     services.commit(transaction, viewer).await?;
     Ok(true)
 }

@@ -2,17 +2,18 @@
 //!
 //! The rules are in the files of these writes. Here is what they share: the post is locked until
 //! the end of the transaction, after all users and before any other post, and a post that the
-//! viewer may not see does not exist for them.
+//! viewer may not see does not exist for them. Here is also what the deletion of a post or of an
+//! account changes in the reposts and counts of other users.
 
-use entity::post;
 use entity::user::visible_to_sql;
+use entity::{event, feed_item, post};
 use sea_orm::sea_query::{Expr, ExprTrait as _, LockType, Query, SelectStatement};
 use sea_orm::{
-    ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, DbErr, EntityTrait as _,
-    QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    ColumnTrait as _, Condition, ConnectionTrait as _, DatabaseTransaction, DbErr,
+    EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
 
-use super::Services;
+use super::{Change, Services};
 use crate::auth::Viewer;
 use crate::error::{Error, UserErrorKind};
 
@@ -128,4 +129,71 @@ pub async fn uncount_replies(
         [author.into()],
     );
     transaction.execute_raw(statement).await.map(drop)
+}
+
+/// The condition that a feed item is a repost.
+///
+/// The number is part of the statement, and no parameter, so that the indexes of reposts are used.
+fn is_repost() -> Expr {
+    Expr::cust("kind = 2")
+}
+
+/// Deletes the reposts with the given condition on their posts.
+///
+/// Returns a change for each, by the user who reposted. The posts are locked, so that none of them
+/// is reposted meanwhile.
+///
+/// # Errors
+/// Any error of the database.
+pub(super) async fn delete_reposts(
+    transaction: &DatabaseTransaction,
+    is_of_posts: Expr,
+) -> Result<Vec<Change>, DbErr> {
+    let is_deleted = Condition::all().add(is_of_posts).add(is_repost());
+    let reposts: Vec<(i64, i64)> = feed_item::Entity::find()
+        .select_only()
+        .column(feed_item::Column::ActorId)
+        .column(feed_item::Column::PostId)
+        .filter(is_deleted.clone())
+        .into_tuple()
+        .all(transaction)
+        .await?;
+    if !reposts.is_empty() {
+        feed_item::Entity::delete_many().filter(is_deleted).exec(transaction).await?;
+    }
+    let change = |(actor, object)| Change { kind: event::Kind::Unreposted, actor, object };
+    Ok(reposts.into_iter().map(change).collect())
+}
+
+/// Ends the reposts by a user, and those of the user's posts.
+///
+/// Subtracts the former from the counts of posts, and deletes the latter. For the deletion of the
+/// account, whose user is locked. Returns the changes of [`delete_reposts`]. The reposts by the
+/// user are deleted with the user. Posts are locked in the order of their ids, first those that the
+/// user has reposted and then those of the user.
+///
+/// # Errors
+/// Any error of the database.
+pub(super) async fn end_reposts(
+    transaction: &DatabaseTransaction,
+    user: i64,
+) -> Result<Vec<Change>, DbErr> {
+    let reposted = Query::select()
+        .column(feed_item::Column::PostId)
+        .from(feed_item::Entity)
+        .and_where(feed_item::Column::ActorId.eq(user))
+        .and_where(is_repost())
+        .to_owned();
+    subtract_from_counts(transaction, reposted, post::Column::RepostsCount).await?;
+    let is_own = post::Column::AuthorId.eq(user);
+    let locked = post::Entity::find()
+        .select_only()
+        .column(post::Column::Id)
+        .filter(is_own.clone())
+        .order_by_asc(post::Column::Id)
+        .lock(LockType::Update);
+    let _: Vec<i64> = locked.into_tuple().all(transaction).await?;
+    let own =
+        Query::select().column(post::Column::Id).from(post::Entity).and_where(is_own).to_owned();
+    delete_reposts(transaction, feed_item::Column::PostId.in_subquery(own)).await
 }

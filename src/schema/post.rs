@@ -323,7 +323,7 @@ impl PostMutation {
         Ok(PostPayload(run_mutation(ctx, write).await?))
     }
 
-    /// Deletes a post of the viewer and all bookmarks and likes of the post.
+    /// Deletes a post of the viewer and all bookmarks, likes and reposts of the post.
     ///
     /// Replies to the post stay.
     ///

@@ -1,7 +1,8 @@
 //! Reposts: idempotent writes, exact counts, lists, blocks, protection and visibility.
 //!
-//! `timeline` has the entries of reposts in timelines.
+//! `timeline` has the entries of reposts in timelines, and `deletion` what ends reposts.
 
+mod deletion;
 mod timeline;
 
 use futures_util::future::join_all;
