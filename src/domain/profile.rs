@@ -3,14 +3,14 @@
 //! An update is atomic: if one field is invalid, no field is changed, and the errors of all invalid
 //! fields are returned together.
 
-use entity::{post, user};
+use entity::{event, post, user};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveModelTrait as _, ActiveValue, ColumnTrait as _, EntityTrait as _, NotSet,
-    QueryFilter as _, Set, Value,
+    ActiveModelTrait as _, ActiveValue, ColumnTrait as _, DatabaseTransaction, DbErr,
+    EntityTrait as _, FromQueryResult, NotSet, QueryFilter as _, Set, Value,
 };
 
-use super::{Services, validation};
+use super::{Change, Services, validation};
 use crate::auth::{Client, Viewer};
 use crate::error;
 use crate::error::{Error, UserError, UserErrorKind};
@@ -30,7 +30,7 @@ pub struct Profile {
 
 /// Updates the viewer's profile.
 ///
-/// Returns the number of posts whose visibility has changed.
+/// Returns the number of posts, and of their reposts by others, whose visibility has changed.
 ///
 /// # Errors
 /// [`Error::Expected`] with `InvalidInput`, `UsernameTaken`, `EmailTaken` or `TooManyRequests`;
@@ -73,19 +73,56 @@ pub async fn update(
     let transaction = services.db.begin().await?;
     let changes_visibility = user.is_protected.is_set();
     let user = user.update(&transaction).await.map_err(error::from_unique_violation)?;
-    let mut changed_posts = 0;
+    let mut changed_rows = 0;
     if changes_visibility {
         // The user is locked, so no post is added meanwhile.
-        changed_posts = post::Entity::update_many()
+        changed_rows = post::Entity::update_many()
             .col_expr(post::Column::IsPublic, Expr::value(!user.is_protected))
             .filter(post::Column::AuthorId.eq(user.id))
             .filter(post::Column::IsPublic.eq(user.is_protected))
             .exec(&transaction)
             .await?
             .rows_affected;
+        if changed_rows > 0 {
+            changed_rows += record_reposters(services, &transaction, user.id).await?;
+        }
     }
     services.commit(transaction, viewer).await?;
-    Ok(changed_posts)
+    Ok(changed_rows)
+}
+
+/// A user who has reposted posts of another one.
+#[derive(FromQueryResult)]
+struct Reposter {
+    id: i64,
+    /// Number of these reposts.
+    reposts: i64,
+}
+
+/// Records that timelines hide or show others' reposts of a user's posts.
+///
+/// Returns the number of these reposts. The posts were written in the transaction, so none of them
+/// is reposted meanwhile.
+async fn record_reposters(
+    services: &Services,
+    transaction: &DatabaseTransaction,
+    author: i64,
+) -> Result<u64, DbErr> {
+    let statement = services.db.statement(
+        "SELECT item.actor_id AS id, count(*) AS reposts \
+         FROM post JOIN feed_item AS item ON item.post_id = post.id \
+         WHERE post.author_id = $1 AND post.reposts_count > 0 \
+         AND item.kind = 2 AND item.actor_id <> $1 GROUP BY item.actor_id",
+        [author.into()],
+    );
+    let reposters = Reposter::find_by_statement(statement).all(transaction).await?;
+    if reposters.is_empty() {
+        return Ok(0);
+    }
+    let hidden = |actor| Change { kind: event::Kind::RepostsHidden, actor, object: author };
+    let parts: Vec<Change> = reposters.iter().map(|reposter| hidden(reposter.id)).collect();
+    services.record(transaction, hidden(author), &parts).await?;
+    Ok(reposters.iter().map(|reposter| reposter.reposts.unsigned_abs()).sum())
 }
 
 /// The column value of a change, or `NotSet` if there is none or it is invalid.

@@ -64,7 +64,7 @@ impl UpdateProfilePayload {
     }
 }
 
-/// Work of writing a post when the protection of its author changes, in rows.
+/// Work for a post or a repost when the protection of the author changes, in rows.
 const ROWS_PER_POST: usize = 10;
 
 #[derive(Default)]
@@ -91,10 +91,10 @@ impl ProfileMutation {
         let viewer = viewer(ctx)?;
         let client = &request(ctx).client;
         let write = || domain::profile::update(services(ctx), &viewer, client, profile.clone());
-        let changed_posts = run_mutation(ctx, write).await?;
-        // A change of the protection writes all posts of the viewer.
-        let rows = usize::try_from(changed_posts.as_ref().map_or(0, |posts| *posts)).unwrap_or(0);
+        let changed_rows = run_mutation(ctx, write).await?;
+        // A change of the protection writes all posts of the viewer, and reads their reposts.
+        let rows = usize::try_from(changed_rows.as_ref().map_or(0, |rows| *rows)).unwrap_or(0);
         loaders(ctx).snapshot.charge_read(ROWS_PER_POST * rows);
-        Ok(UpdateProfilePayload(changed_posts.map(drop)))
+        Ok(UpdateProfilePayload(changed_rows.map(drop)))
     }
 }

@@ -5,7 +5,9 @@
 mod deletion;
 mod timeline;
 
+use entity::event::Kind;
 use futures_util::future::join_all;
+use sea_orm::{ActiveEnum as _, ConnectionTrait as _};
 use serde_json::{Value, json};
 
 use crate::support::actors::{Actor, texts};
@@ -46,6 +48,19 @@ async fn reposters(viewer: &Actor<'_>, post: &str) -> Vec<String> {
     assert_eq!(post["repostsCount"], names.len(), "{post}");
     assert_eq!(post["reposters"]["totalCount"], names.len(), "{post}");
     names
+}
+
+/// The users of the parts of the newest event of a kind, of parts of another kind.
+///
+/// In the order of their ids.
+async fn parts(app: &TestApp, event: Kind, part: Kind) -> Vec<String> {
+    let sql = "SELECT \"user\".username FROM event_part JOIN \"user\" ON \"user\".id = actor \
+        WHERE txn = (SELECT max(txn) FROM event WHERE kind = $1) AND kind = $2 \
+        ORDER BY \"user\".id, object";
+    let values = [event.into_value().into(), part.into_value().into()];
+    let statement = app.database().statement(sql, values);
+    let rows = app.database().writer().query_all_raw(statement).await.unwrap();
+    rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
 }
 
 #[tokio::test]
@@ -255,4 +270,28 @@ async fn concurrent_reposts_are_counted_exactly() {
     assert_eq!(repeated, vec![false; 25]);
     assert_eq!(reposters(&author, &post).await.len(), 25);
     assert_eq!(app.doctor_report().await, "no problems found\n");
+}
+
+/// Timelines hide reposts of a protected user's posts, so the event names who has reposted them.
+#[tokio::test]
+async fn a_change_of_the_protection_is_an_event_with_a_part_for_each_reposter() {
+    let app = TestApp::new().await;
+    let actors = app.actors().await;
+    let (john, susan, mary, david) = (&actors.john, &actors.susan, &actors.mary, &actors.david);
+    let (one, two) = (susan.write("one").await, susan.write("two").await);
+    david.write("without reposts").await;
+    for (user, post) in [(mary, &two), (john, &one), (john, &two), (susan, &one)] {
+        assert!(change("repost", user, post).await);
+    }
+    let events = app.event_count().await;
+    for (n, is_protected) in [(1, true), (2, false), (3, true)] {
+        susan.protect(is_protected).await;
+        susan.protect(is_protected).await;
+        let informed = parts(&app, Kind::RepostsHidden, Kind::RepostsHidden).await;
+        assert_eq!(informed, ["john", "mary"], "once for each other user");
+        assert_eq!(app.event_count().await, events + n, "one event for each change");
+    }
+    david.protect(true).await;
+    susan.mutate("updateProfile(input: {displayName: \"Susan\"}) { user { id } }").await;
+    assert_eq!(app.event_count().await, events + 3, "there is nothing to hide");
 }

@@ -2,10 +2,9 @@
 
 use entity::event::Kind;
 use futures_util::future::join_all;
-use sea_orm::{ActiveEnum as _, ConnectionTrait as _};
 use serde_json::json;
 
-use super::{change, field, reposters};
+use super::{change, field, parts, reposters};
 use crate::support::actors::Actor;
 use crate::support::app::{PASSWORD, TestApp};
 
@@ -17,19 +16,6 @@ async fn delete_post(author: &Actor<'_>, post: &str) {
 async fn delete_account(user: &Actor<'_>) {
     let field = format!("deleteAccount(input: {{password: \"{PASSWORD}\"}}) {{ changed }}");
     assert_eq!(user.mutate(&field).await["changed"], true);
-}
-
-/// The users of the parts of the newest event of a kind, of parts of another kind.
-///
-/// In the order of their ids.
-async fn parts(app: &TestApp, event: Kind, part: Kind) -> Vec<String> {
-    let sql = "SELECT \"user\".username FROM event_part JOIN \"user\" ON \"user\".id = actor \
-        WHERE txn = (SELECT max(txn) FROM event WHERE kind = $1) AND kind = $2 \
-        ORDER BY \"user\".id, object";
-    let values = [event.into_value().into(), part.into_value().into()];
-    let statement = app.database().statement(sql, values);
-    let rows = app.database().writer().query_all_raw(statement).await.unwrap();
-    rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
 }
 
 #[tokio::test]
