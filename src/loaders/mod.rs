@@ -8,6 +8,7 @@
 //! panics fails all of its keys. A batch that is cancelled, because the future of its leading key
 //! was dropped, is retried.
 
+mod feed;
 mod follow;
 mod follow_filter;
 mod follow_list;
@@ -44,6 +45,7 @@ use crate::pagination::{Direction, PageRequest};
 use crate::retry::{immediately, with_retries};
 use scheduler::BatchScheduler;
 
+pub use feed::{FeedPages, ListedPost, RepostCounts, feed_sql, repost_count_sql};
 pub use follow::FollowExists;
 pub use follow_filter::{FollowFilter, FollowList, Side};
 pub use follow_list::{FilteredList, FollowCounts, FollowPage, FollowPages};
@@ -259,6 +261,10 @@ loaders! {
     follow_exists: FollowExists = |db, viewer| FollowExists(db);
     /// Pages of a user's posts.
     post_pages: PostPages = |db, viewer| PostPages { db, viewer };
+    /// Pages of what a user posts and reposts.
+    feed_pages: FeedPages = |db, viewer| FeedPages { db, viewer };
+    /// Numbers of a user's reposts that the viewer may see.
+    repost_counts: RepostCounts = |db, viewer| RepostCounts { db, viewer };
     /// Ancestors of posts that reply to others.
     ancestors: Ancestors = |db, viewer| Ancestors { db, viewer };
     /// Mentions in the texts of posts.

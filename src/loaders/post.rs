@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use entity::post;
 use entity::user::visible_to_sql;
+use sea_orm::FromQueryResult;
 
+use super::feed::ListedPost;
 use super::{Batch, OWNER_LOOKUPS, PageKey, ViewerId, pages};
 use crate::database::{Engine, Snapshot};
 use crate::error::Error;
@@ -53,7 +55,7 @@ impl PostPageKey {
     /// Estimated number of posts that are read for the page.
     ///
     /// Posts that do not pass the filter are read too. They are assumed to be evenly distributed.
-    fn rows(&self) -> usize {
+    pub(super) fn rows(&self) -> usize {
         let rows = self.page.page.rows();
         if self.replies {
             return rows;
@@ -75,30 +77,55 @@ pub struct PostPages {
 
 impl Batch for PostPages {
     type Key = PostPageKey;
-    type Value = Arc<Page<post::Model>>;
+    type Value = Arc<Page<ListedPost>>;
 
     async fn load(&self, keys: &[PostPageKey]) -> Result<HashMap<PostPageKey, Self::Value>, Error> {
-        let mut found = HashMap::with_capacity(keys.len());
-        for replies in [true, false] {
-            let keys: Vec<&PostPageKey> =
-                keys.iter().filter(|key| key.replies == replies).collect();
-            let rows: HashMap<&PageKey, usize> =
-                keys.iter().map(|key| (&key.page, key.rows() + OWNER_LOOKUPS)).collect();
-            let page_keys: Vec<PageKey> = rows.keys().copied().cloned().collect();
-            let pages = pages(
-                &self.db,
-                &page_keys,
-                (|engine, direction| posts_sql(engine, replies, direction), &[self.viewer.value()]),
-                |request, posts| Arc::new(Page::new(request, posts, |post: &post::Model| post.id)),
-                |post: &post::Model| post.author_id,
-                |key| rows[key],
-            )
-            .await?;
-            let page = |key: &PostPageKey| Some((key.clone(), pages.get(&key.page).cloned()?));
-            found.extend(keys.into_iter().filter_map(page));
-        }
-        Ok(found)
+        load_pages(
+            &self.db,
+            keys,
+            (posts_sql, &self.viewer),
+            |post: &post::Model| post.author_id,
+            ListedPost::from,
+            |key| key.rows() + OWNER_LOOKUPS,
+        )
+        .await
     }
+}
+
+/// Loads pages of posts of users.
+///
+/// Lists with and without replies take a statement each, with the parameters of [`page_sql`] and
+/// then the viewer. `rows` is the number of rows that it looks up for a key.
+pub(super) async fn load_pages<R: FromQueryResult>(
+    db: &Snapshot,
+    keys: &[PostPageKey],
+    (sql, viewer): (impl Fn(Engine, bool, Direction) -> String, &ViewerId),
+    owner: impl Fn(&R) -> i64,
+    listed: impl Fn(R) -> ListedPost,
+    rows: impl Fn(&PostPageKey) -> usize,
+) -> Result<HashMap<PostPageKey, Arc<Page<ListedPost>>>, Error> {
+    let mut found = HashMap::with_capacity(keys.len());
+    for replies in [true, false] {
+        let keys: Vec<&PostPageKey> = keys.iter().filter(|key| key.replies == replies).collect();
+        let lookups: HashMap<&PageKey, usize> =
+            keys.iter().map(|key| (&key.page, rows(key))).collect();
+        let page_keys: Vec<PageKey> = lookups.keys().copied().cloned().collect();
+        let pages = pages(
+            db,
+            &page_keys,
+            (|engine, direction| sql(engine, replies, direction), &[viewer.value()]),
+            |request, rows: Vec<R>| {
+                let rows = rows.into_iter().map(&listed).collect();
+                Arc::new(Page::new(request, rows, ListedPost::position))
+            },
+            &owner,
+            |key| lookups[key],
+        )
+        .await?;
+        let page = |key: &PostPageKey| Some((key.clone(), pages.get(&key.page).cloned()?));
+        found.extend(keys.into_iter().filter_map(page));
+    }
+    Ok(found)
 }
 
 /// The statement for pages of posts.

@@ -10,6 +10,7 @@ use entity::post;
 use entity::user::visible_to_sql;
 use sea_orm::FromQueryResult;
 
+use super::feed::ListedPost;
 use super::{Batch, OWNER_LOOKUPS, PageKey, ViewerId, pages};
 use crate::database::{Engine, Snapshot};
 use crate::error::Error;
@@ -85,14 +86,17 @@ pub struct ReplyPages {
 
 impl Batch for ReplyPages {
     type Key = PageKey;
-    type Value = Arc<Page<post::Model>>;
+    type Value = Arc<Page<ListedPost>>;
 
     async fn load(&self, keys: &[PageKey]) -> Result<HashMap<PageKey, Self::Value>, Error> {
         pages(
             &self.db,
             keys,
             (replies_sql, &[self.viewer.value()]),
-            |request, posts| Arc::new(Page::new(request, posts, |post: &post::Model| post.id)),
+            |request, posts: Vec<post::Model>| {
+                let rows = posts.into_iter().map(ListedPost::from).collect();
+                Arc::new(Page::new(request, rows, ListedPost::position))
+            },
             |post: &post::Model| post.in_reply_to_id.unwrap_or_default(),
             |key| LOOKUPS * key.page.rows(),
         )

@@ -134,6 +134,13 @@ impl<T> Page<T> {
         }
     }
 
+    /// The page with each of its rows converted.
+    #[must_use]
+    pub fn map<U>(self, convert: impl FnMut(T) -> U) -> Page<U> {
+        let Self { rows, has_previous, has_next } = self;
+        Page { rows: rows.into_iter().map(convert).collect(), has_previous, has_next }
+    }
+
     /// The same page of the list in the opposite order.
     #[must_use]
     pub fn reversed(mut self) -> Self {

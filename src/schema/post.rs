@@ -23,7 +23,7 @@ use crate::domain::PostChange;
 use crate::domain::post::{MAX_MENTIONS, NewPost};
 use crate::error::Error;
 use crate::ids::GlobalId;
-use crate::loaders::TimelineRow;
+use crate::loaders::{ListedPost, TimelineRow};
 use crate::pagination::CursorKind;
 
 /// A post of a user. It is public unless its author is protected.
@@ -130,34 +130,41 @@ pub struct PostEdge {
     /// The cursor of this entry.
     cursor: String,
     #[graphql(skip)]
-    post: post::Model,
+    listed: ListedPost,
 }
 
 #[ComplexObject]
 impl PostEdge {
     /// The post.
     async fn node(&self) -> Post {
-        Post::from(self.post.clone())
+        Post::from(self.listed.post.clone())
+    }
+
+    /// When the user of the list reposted the post.
+    ///
+    /// Null unless the entry is a repost, as in `User.posts` with `filter: {reposts: true}`.
+    async fn reposted_at(&self) -> Option<DateTime> {
+        self.listed.repost.map(DateTime::from_id)
     }
 }
 
 impl Edge for PostEdge {
     const CONNECTION: &'static str = "PostConnection";
-    type Row = post::Model;
+    type Row = ListedPost;
     type Node = Post;
     type Key = i64;
     type CountSource = PostCount;
 
-    fn new(row: &post::Model, cursor: String) -> Self {
-        Self { cursor, post: row.clone() }
+    fn new(row: &ListedPost, cursor: String) -> Self {
+        Self { cursor, listed: row.clone() }
     }
 
-    fn key(row: &post::Model) -> i64 {
-        row.id
+    fn key(row: &ListedPost) -> i64 {
+        row.position()
     }
 
-    async fn load(row: &post::Model, _: &Context<'_>) -> Result<Post, Error> {
-        Ok(Post::from(row.clone()))
+    async fn load(row: &ListedPost, _: &Context<'_>) -> Result<Post, Error> {
+        Ok(Post::from(row.post.clone()))
     }
 
     async fn count(source: &PostCount, ctx: &Context<'_>) -> Result<i32, Error> {
@@ -185,7 +192,8 @@ impl PostQuery {
         #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
     ) -> Result<Connection<PostEdge>, Error> {
         let page = PageArgs { first, after, last, before }.parse(CursorKind::Posts)?;
-        let page = domain::post::newest(&loaders(ctx).snapshot, &page).await?.into();
+        let page = domain::post::newest(&loaders(ctx).snapshot, &page).await?;
+        let page = page.map(ListedPost::from).into();
         let count_source = PostCount::Public;
         Ok(Connection { order: CursorKind::Posts.into(), page, count_source })
     }
@@ -243,7 +251,7 @@ impl CreatePostPayload {
 
 pub struct PostPayload(pub Outcome<PostChange>);
 
-/// Payload of `editPost`, `bookmark`, `unbookmark`, `like` and `unlike`.
+/// Payload of `editPost`, and of `bookmark`, `like`, `repost` and their opposites.
 #[Object]
 impl PostPayload {
     /// True if anything changed. False if nothing had to change, and on failure.

@@ -7,7 +7,8 @@ use rookery::database::{Database, Engine};
 use rookery::domain::{follow_path, suggestion};
 use rookery::loaders::{
     FollowFilter, FollowList, ItemFilter, ShownReplies, Side, TimelineFilter, UserList,
-    ancestors_sql, merge_heads, replies_sql, reply_count_sql, scan_recent, user_list_sql,
+    ancestors_sql, feed_sql, merge_heads, replies_sql, reply_count_sql, repost_count_sql,
+    scan_recent, user_list_sql,
 };
 use rookery::pagination::{Direction, all_pages_sql};
 use sea_orm::ConnectionTrait as _;
@@ -102,6 +103,7 @@ fn statements(engine: Engine) -> Vec<(String, String, &'static str)> {
             UserList::FollowRequests,
             UserList::SentFollowRequests,
             UserList::Likers,
+            UserList::Reposters,
         ];
         for list in without_viewer {
             let sql = user_list_sql(engine, list, direction);
@@ -134,9 +136,13 @@ fn statements(engine: Engine) -> Vec<(String, String, &'static str)> {
     all.push(("numbers of replies".into(), reply_count_sql(engine), "bigint[], bigint"));
     for direction in [Direction::Forward, Direction::Backward] {
         let name = format!("replies {direction:?}");
-        let types = "bigint[], bigint, bigint, bigint, bigint";
-        all.push((name, replies_sql(engine, direction), types));
+        all.push((name, replies_sql(engine, direction), LIST));
+        for replies in [true, false] {
+            let name = format!("posts and reposts, replies: {replies}, {direction:?}");
+            all.push((name, feed_sql(engine, replies, direction), LIST));
+        }
     }
+    all.push(("numbers of reposts".into(), repost_count_sql(engine), "bigint[], bigint"));
     all
 }
 

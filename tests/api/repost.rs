@@ -1,8 +1,10 @@
-//! Reposts: idempotent writes, exact counts, lists, blocks, protection and visibility.
+//! Reposts: idempotent writes, exact counts, blocks, protection and visibility.
 //!
-//! `timeline` has the entries of reposts in timelines, and `deletion` what ends reposts.
+//! `timeline` has the entries of reposts in timelines, `lists` those in the posts of a user, and
+//! `deletion` what ends reposts.
 
 mod deletion;
+mod lists;
 mod timeline;
 
 use entity::event::Kind;
@@ -272,7 +274,7 @@ async fn concurrent_reposts_are_counted_exactly() {
     assert_eq!(app.doctor_report().await, "no problems found\n");
 }
 
-/// Timelines hide reposts of a protected user's posts, so the event names who has reposted them.
+/// Timelines hide these reposts, so the event names their users.
 #[tokio::test]
 async fn a_change_of_the_protection_is_an_event_with_a_part_for_each_reposter() {
     let app = TestApp::new().await;

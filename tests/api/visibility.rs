@@ -34,7 +34,9 @@ struct Graph<'a> {
     post: String,
 }
 
-/// Creates the graph. `former` has followed `secret`, bookmarked, liked and reposted a post.
+/// Creates the graph.
+///
+/// `former` has followed `secret`, and bookmarked, liked and reposted a post.
 async fn graph(app: &TestApp) -> Graph<'_> {
     let secret = app.register("secret").await;
     let follower = app.register("follower").await;
@@ -199,7 +201,7 @@ fn reveals(value: &Value) -> bool {
 fn samples(graph: &Graph<'_>) -> [Samples; 3] {
     let sample = |user: &str, id: &str, filter: Value| {
         let samples = json!({
-            "filter": filter, "posts.filter": { "replies": false },
+            "filter": filter, "posts.filter": { "replies": false, "reposts": true },
             "timeline.filter": { "replies": "TO_FOLLOWED" }, "orderBy": { "field": "USERNAME", "direction": "ASC" },
             "UserBy": { "username": user }, "id": id, "ids": [id, graph.post, graph.secret.id],
             "first": 3, "userIds": [graph.secret.id],

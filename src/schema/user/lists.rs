@@ -54,7 +54,7 @@ impl Lists {
 impl Lists {
     /// The posts of this user, newest first. Empty if `viewerCanSee` is false.
     ///
-    /// With a filter, `totalCount` is the number of posts that pass it. A cursor belongs to its
+    /// With a filter, `totalCount` is the number of entries that pass it. A cursor belongs to its
     /// filter.
     ///
     /// Errors: `PAGE_SIZE_OUT_OF_RANGE`, `INVALID_CURSOR`.
@@ -68,7 +68,7 @@ impl Lists {
         #[graphql(desc = "Number of last entries: 1 to 100. Cannot be combined with `first`.")]
         last: Option<i32>,
         #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
-        #[graphql(desc = "Only posts that pass the filter. Default: all.")] filter: Option<
+        #[graphql(desc = "What the list has. Default: all posts, and no reposts.")] filter: Option<
             UserPostFilter,
         >,
     ) -> Result<Connection<PostEdge>, Error> {
