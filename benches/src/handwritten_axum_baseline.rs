@@ -292,6 +292,8 @@ async fn create(
     let created = rookery::ids::snowflake::timestamp_of(id);
     let values = [id.into(), viewer.id().into(), body.into(), created.into()];
     post::Model::find_by_statement(database.statement(sql, values)).one(&transaction).await?;
+    let sql = "INSERT INTO feed_item (actor_id, id, post_id, kind) VALUES ($1, $2, $2, 0)";
+    transaction.execute_raw(database.statement(sql, [viewer.id().into(), id.into()])).await?;
     insert_event(&state, &transaction, event::Kind::PostAdded, (viewer.id(), id)).await?;
     transaction.commit().await?;
     Ok(StatusCode::NO_CONTENT)

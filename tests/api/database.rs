@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use entity::{TABLES, event, for_each_table};
+use entity::{TABLES, event, event_part, for_each_table};
 use migration::{Migrator, MigratorTrait as _};
 use rookery::app::App;
 use rookery::command::migrate::{Migrate, migrate};
@@ -149,7 +149,10 @@ async fn migrated_tables_have_the_columns_of_the_entities() {
     migrated.migrate().await.unwrap();
     migrate(&described, &Migrate::Down { steps: 100 }).await.unwrap();
     let schema = Schema::new(described.writer().get_database_backend());
-    let mut entities = vec![schema.create_table_from_entity(event::Entity)];
+    let mut entities = vec![
+        schema.create_table_from_entity(event::Entity),
+        schema.create_table_from_entity(event_part::Entity),
+    ];
     for_each_table!(E, _table => { entities.push(schema.create_table_from_entity(E::default())); });
     for table in entities {
         described.writer().execute(&table).await.unwrap();

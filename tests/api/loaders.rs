@@ -37,6 +37,11 @@ async fn fill(app: &TestApp) -> Actor<'_> {
         SELECT 1000 + n, n % 100 + 1, 'x', '2026-01-01T00:00:00+00:00' FROM n"
         .into())
     .await;
+    run(
+        "INSERT INTO feed_item (actor_id, id, post_id, kind) SELECT author_id, id, id, 0 FROM post"
+            .into(),
+    )
+    .await;
     run("INSERT INTO \"like\" (id, user_id, post_id) SELECT 7000 + id, author_id, id FROM post"
         .into())
     .await;
