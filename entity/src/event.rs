@@ -104,8 +104,16 @@ pub enum Kind {
     Reposted = 14,
     /// The actor's repost of the post `object` ended.
     Unreposted = 15,
-    /// The actor's reposts of the posts of the user `object` are hidden, or shown again.
+    /// The actor's reposts of posts of the user `object` are hidden or shown again.
     RepostsHidden = 16,
+    /// The actor received the notification `object`.
+    ///
+    /// It is a part of the event that caused the notification.
+    Notified = 20,
+    /// The notification `object` of the actor was withdrawn, as a part of an event.
+    NotificationWithdrawn = 21,
+    /// The actor has read all notifications up to and with `object`.
+    NotificationsRead = 22,
     /// The actor's account was deleted, with all its posts and follows.
     ///
     /// This kind and all later ones concern every timeline: replays read them by an index of their

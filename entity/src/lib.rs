@@ -14,6 +14,7 @@ pub mod follow_request;
 pub mod like;
 pub mod mention;
 pub mod mute;
+pub mod notification;
 pub mod post;
 pub mod secret;
 pub mod session;

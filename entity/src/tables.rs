@@ -141,6 +141,11 @@ tables! {
         counts: [],
         local_columns: [],
     }
+    notification {
+        references: ["user_id" -> "user", "actor_id" -> "user", "post_id" -> "post"],
+        counts: [],
+        local_columns: [],
+    }
     bookmark {
         references: ["user_id" -> "user", "post_id" -> "post"],
         counts: [],

@@ -46,6 +46,8 @@ pub struct Model {
     pub replies_count: i32,
     /// Number of users whom this user mutes, including mutes that have just expired.
     pub mutes_count: i32,
+    /// Id of the newest notification that the user has read, or 0.
+    pub notifications_read_id: i64,
     /// Whether follows need the user's consent, and only followers see posts and lists.
     pub is_protected: bool,
     /// The day of the user's last follow, in days since 1970-01-01 UTC.

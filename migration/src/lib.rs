@@ -27,6 +27,7 @@ mod m20261202_000017_reply;
 mod m20261202_000018_feed_item;
 mod m20261202_000019_mention;
 mod m20261202_000023_event_part;
+mod m20261202_000024_notification;
 
 /// The list of all migrations, in order.
 pub struct Migrator;
@@ -55,6 +56,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261202_000018_feed_item::Migration),
             Box::new(m20261202_000019_mention::Migration),
             Box::new(m20261202_000023_event_part::Migration),
+            Box::new(m20261202_000024_notification::Migration),
         ]
     }
 }

@@ -1,4 +1,4 @@
-//! Creates the table `event_part`: changes of a transaction that concern further users.
+//! Creates the table `event_part`, for changes that concern further users.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;

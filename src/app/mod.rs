@@ -33,6 +33,10 @@ const EVICTION_INTERVAL: Duration = Duration::from_mins(1);
 const MUTE_EXPIRY_INTERVAL: Duration = Duration::from_secs(2);
 /// Number of these intervals between two searches when there are no subscribers.
 const IDLE_PASSES: u64 = 30;
+/// Interval between two searches for old notifications.
+const NOTIFICATION_PRUNE_INTERVAL: Duration = Duration::from_hours(1);
+/// Delay of the first of these searches after the start.
+const NOTIFICATION_PRUNE_DELAY: Duration = Duration::from_mins(1);
 
 /// One instance of the application. Clones share it.
 #[derive(Clone)]
@@ -68,6 +72,10 @@ impl App {
         let engine = Arc::new(engine);
         spawn_eviction(Arc::downgrade(&throttle), Arc::downgrade(&engine.cost_limiter));
         spawn_mute_expiry(Arc::downgrade(&engine), events.clone());
+        if config.notification_retention_days > 0 {
+            let retention = TimeDelta::days(config.notification_retention_days.into());
+            spawn_notification_pruning(Arc::downgrade(&engine), retention);
+        }
         metrics.register_collector(ServerCollector {
             database: database.clone(),
             passwords: passwords.clone(),
@@ -162,6 +170,21 @@ fn spawn_mute_expiry(engine: Weak<GraphqlEngine>, events: EventHub) {
             // An error, such as an outage of the database, is logged where it occurs. The next pass
             // tries again.
             while domain::mute::end_expired(&engine.services).await.unwrap_or_default() {}
+        }
+    });
+}
+
+/// Deletes old notifications in batches, for as long as the application exists.
+fn spawn_notification_pruning(engine: Weak<GraphqlEngine>, retention: TimeDelta) {
+    tokio::spawn(async move {
+        let first = tokio::time::Instant::now() + NOTIFICATION_PRUNE_DELAY;
+        let mut interval = tokio::time::interval_at(first, NOTIFICATION_PRUNE_INTERVAL);
+        loop {
+            interval.tick().await;
+            let Some(engine) = engine.upgrade() else { return };
+            // An error is logged where it occurs. The next pass tries again.
+            let db = &engine.services.db;
+            while domain::notification::prune(db, retention).await.unwrap_or_default() {}
         }
     });
 }

@@ -46,6 +46,14 @@ pub struct Config {
           help_heading = "Database")]
     pub demo: bool,
 
+    /// Days that notifications are kept; 0 keeps all
+    ///
+    /// Older ones are deleted once an hour.
+    #[arg(long, env = "ROOKERY_NOTIFICATION_RETENTION_DAYS", default_value_t = 90,
+          value_name = "DAYS", value_parser = clap::value_parser!(u32).range(0..=36_500),
+          help_heading = "Database")]
+    pub notification_retention_days: u32,
+
     #[command(flatten)]
     pub http: HttpConfig,
     #[command(flatten)]

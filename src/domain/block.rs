@@ -8,15 +8,17 @@ use sea_orm::{
     ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
 };
 
+use super::notification::withdraw_between;
 use super::pair::{Pair, delete_follow, delete_request};
-use super::{RelationshipChange, Services};
+use super::{Change, RelationshipChange, Services};
 use crate::auth::Viewer;
 use crate::database::Snapshot;
 use crate::error::Error;
 
 /// Blocks `target` for the viewer.
 ///
-/// The follows between the two users end in both directions, and so do requests.
+/// The follows between the two users end in both directions, and so do requests. Notifications that
+/// they have of each other are deleted.
 ///
 /// # Errors
 /// [`Error::Expected`] with `NotFound` or `SelfTarget`; [`Error::Unauthenticated`] when the
@@ -40,7 +42,9 @@ pub async fn block(
         changed |= delete_request(&transaction, follower, followed).await?;
     }
     if changed {
-        services.record_event(&transaction, event::Kind::Blocked, blocker, blocked).await?;
+        let parts = withdraw_between(services, &transaction, (blocker, blocked)).await?;
+        let event = Change { kind: event::Kind::Blocked, actor: blocker, object: blocked };
+        services.record(&transaction, event, &parts).await?;
     }
     services.commit(transaction, viewer).await?;
     Ok(RelationshipChange { changed, user: blocked })

@@ -7,10 +7,11 @@
 
 use entity::{event, user};
 
+use super::notification::{self, Notice};
 use super::pair::{
     FollowCause, Pair, add_follow, add_request, delete_follow, delete_request, follow_exists,
 };
-use super::{RelationshipChange, Services};
+use super::{Change, RelationshipChange, Services};
 use crate::auth::Viewer;
 use crate::error::Error;
 
@@ -41,18 +42,24 @@ pub async fn follow(
     let (follower, followed) = (pair.viewer.id, pair.target.id);
     let needs_consent =
         pair.target.is_protected && !follow_exists(&transaction, follower, followed).await?;
-    let (changed, kind) = if needs_consent {
+    let request = Notice::of_request(follower, followed);
+    let mut parts = Vec::new();
+    let (changed, kind, notice) = if needs_consent {
         let is_new = add_request(services, &transaction, &pair.viewer, followed).await?;
-        (is_new, event::Kind::FollowRequested)
+        (is_new, event::Kind::FollowRequested, request)
     } else {
         // The user may have ended the protection after a request.
-        delete_request(&transaction, follower, followed).await?;
+        if delete_request(&transaction, follower, followed).await? {
+            parts = notification::withdraw(services, &transaction, &[request]).await?;
+        }
         let follow = (&pair.viewer, followed);
         let is_new = add_follow(services, &transaction, follow, FollowCause::Follower).await?;
-        (is_new, event::Kind::Followed)
+        (is_new, event::Kind::Followed, Notice::of_follow(follower, followed))
     };
     if changed {
-        services.record_event(&transaction, kind, follower, followed).await?;
+        parts.extend(notification::notify(services, &transaction, &[notice]).await?);
+        let event = Change { kind, actor: follower, object: followed };
+        services.record(&transaction, event, &parts).await?;
     }
     services.commit(transaction, viewer).await?;
     Ok(FollowChange { changed, follower, followed })
@@ -72,13 +79,17 @@ pub async fn unfollow(
     let pair = Pair::lock(&transaction, viewer, target).await?;
     let (follower, followed) = (pair.viewer.id, pair.target.id);
     let mut kind = event::Kind::Unfollowed;
+    let mut notices = Notice::of_ended_follow(follower, followed).to_vec();
     let mut changed = delete_follow(&transaction, follower, followed).await?;
     if !changed {
         kind = event::Kind::FollowRequestEnded;
+        notices = vec![Notice::of_request(follower, followed)];
         changed = delete_request(&transaction, follower, followed).await?;
     }
     if changed {
-        services.record_event(&transaction, kind, follower, followed).await?;
+        let parts = notification::withdraw(services, &transaction, &notices).await?;
+        let event = Change { kind, actor: follower, object: followed };
+        services.record(&transaction, event, &parts).await?;
     }
     services.commit(transaction, viewer).await?;
     Ok(FollowChange { changed, follower, followed })
@@ -99,7 +110,10 @@ pub async fn remove_follower(
     let (followed, follower) = (pair.viewer.id, pair.target.id);
     let changed = delete_follow(&transaction, follower, followed).await?;
     if changed {
-        services.record_event(&transaction, event::Kind::Unfollowed, follower, followed).await?;
+        let notices = Notice::of_ended_follow(follower, followed);
+        let parts = notification::withdraw(services, &transaction, &notices).await?;
+        let event = Change { kind: event::Kind::Unfollowed, actor: follower, object: followed };
+        services.record(&transaction, event, &parts).await?;
     }
     services.commit(transaction, viewer).await?;
     Ok(RelationshipChange { changed, user: follower })

@@ -13,6 +13,7 @@ use sea_orm::{
 };
 
 use super::Services;
+use super::notification::{self, Notice};
 use super::pair::{check_total, count_today};
 use crate::auth::Viewer;
 use crate::clock;
@@ -179,14 +180,20 @@ impl Plan {
             requester_id: Set(viewer),
             target_id: Set(*target),
         });
+        let mut parts = Vec::new();
         if !self.follows.is_empty() {
             follow::Entity::insert_many(follows).exec_without_returning(transaction).await?;
             // These users may have ended their protection after a request.
-            follow_request::Entity::delete_many()
+            let ended = follow_request::Entity::delete_many()
                 .filter(follow_request::Column::RequesterId.eq(viewer))
                 .filter(follow_request::Column::TargetId.is_in(self.follows.iter().copied()))
                 .exec(transaction)
                 .await?;
+            if ended.rows_affected > 0 {
+                let requests = self.follows.iter().map(|user| Notice::of_request(viewer, *user));
+                let requests: Vec<Notice> = requests.collect();
+                parts = notification::withdraw(services, transaction, &requests).await?;
+            }
             let count = user::Column::FollowersCount;
             user::Entity::update_many()
                 .col_expr(count, Expr::col(count).add(1))
@@ -206,8 +213,12 @@ impl Plan {
             .filter(user::Column::Id.eq(viewer))
             .exec(transaction)
             .await?;
+        let follows = self.follows.iter().map(|user| Notice::of_follow(viewer, *user));
+        let requests = self.requests.iter().map(|user| Notice::of_request(viewer, *user));
+        let notices: Vec<Notice> = follows.chain(requests).collect();
+        parts.extend(notification::notify(services, transaction, &notices).await?);
         let follows = self.follows.iter().map(|user| (event::Kind::Followed, *user));
         let requests = self.requests.iter().map(|user| (event::Kind::FollowRequested, *user));
-        services.record_changes(transaction, viewer, follows.chain(requests)).await
+        services.record_changes(transaction, viewer, follows.chain(requests), &parts).await
     }
 }

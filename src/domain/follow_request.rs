@@ -5,8 +5,9 @@
 use entity::{event, follow_request, user};
 use sea_orm::{ColumnTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilter as _};
 
+use super::notification::{self, Notice};
 use super::pair::{FollowCause, Pair, add_follow, delete_request, follow_exists};
-use super::{RelationshipChange, Services};
+use super::{Change, RelationshipChange, Services};
 use crate::auth::Viewer;
 use crate::database::Snapshot;
 use crate::error::{Error, UserErrorKind};
@@ -30,7 +31,12 @@ pub async fn accept(
     if changed {
         let follow = (&pair.target, followed);
         add_follow(services, &transaction, follow, FollowCause::Acceptance).await?;
-        services.record_event(&transaction, event::Kind::Followed, follower, followed).await?;
+        let request = Notice::of_request(follower, followed);
+        let mut parts = notification::withdraw(services, &transaction, &[request]).await?;
+        let accepted = Notice::of_acceptance(follower, followed);
+        parts.extend(notification::notify(services, &transaction, &[accepted]).await?);
+        let event = Change { kind: event::Kind::Followed, actor: follower, object: followed };
+        services.record(&transaction, event, &parts).await?;
     } else if !follow_exists(&transaction, follower, followed).await? {
         let message = "This user has not asked to follow you.";
         return Err(UserErrorKind::NotFound.at(&["user"], message).into());
@@ -54,8 +60,11 @@ pub async fn reject(
     let (requester, target) = (pair.target.id, pair.viewer.id);
     let changed = delete_request(&transaction, requester, target).await?;
     if changed {
+        let request = Notice::of_request(requester, target);
+        let parts = notification::withdraw(services, &transaction, &[request]).await?;
         let kind = event::Kind::FollowRequestEnded;
-        services.record_event(&transaction, kind, target, requester).await?;
+        let event = Change { kind, actor: target, object: requester };
+        services.record(&transaction, event, &parts).await?;
     }
     services.commit(transaction, viewer).await?;
     Ok(RelationshipChange { changed, user: requester })

@@ -3,17 +3,18 @@
 //! A like is public: each viewer of the post sees it. A write keeps the post's `likes_count` equal
 //! to the number of likes. The list of all posts that a user likes is private.
 
+use entity::notification::Kind;
 use entity::user::visible_to_sql;
-use entity::{event, like, post, user};
+use entity::{like, post};
 use sea_orm::sea_query::LockType;
 use sea_orm::{
-    ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, DbErr, EntityTrait as _,
-    PaginatorTrait as _, QueryFilter as _, QuerySelect as _,
+    ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
 };
 
+use super::notification::{self, Notice};
 use super::pair::check_contact;
-use super::target_post::{PostArgument, add_to_count, lock_post};
-use super::{PostChange, Services};
+use super::target_post::{PostArgument, add_to_count, lock_post, lock_users};
+use super::{Change, PostChange, Services};
 use crate::auth::Viewer;
 use crate::database::Snapshot;
 use crate::error::Error;
@@ -70,9 +71,7 @@ pub async fn count(snapshot: &Snapshot, viewer: &Viewer) -> Result<u64, Error> {
 /// was deleted; any error of the database.
 pub async fn like(services: &Services, viewer: &Viewer, post: i64) -> Result<PostChange, Error> {
     let transaction = services.db.begin().await?;
-    // Users are locked before posts, and the insert locks the user in this way.
-    let user = user::Entity::find_by_id(viewer.id()).lock(LockType::KeyShare);
-    user.one(&transaction).await?.ok_or_else(Error::account_changed)?;
+    lock_users(&transaction, viewer, post).await?;
     let target = PostArgument { id: post, path: PATH };
     let target = lock_post(services, &transaction, viewer, target, LockType::NoKeyUpdate).await?;
     let statement = services.db.statement(
@@ -83,7 +82,10 @@ pub async fn like(services: &Services, viewer: &Viewer, post: i64) -> Result<Pos
     let changed = transaction.execute_raw(statement).await?.rows_affected() > 0;
     if changed {
         check_contact(&transaction, (viewer.id(), target.author_id), PATH).await?;
-        count_like(services, &transaction, &target, 1).await?;
+        let notice = notice(viewer, &target);
+        let parts = notification::notify(services, &transaction, &[notice]).await?;
+        add_to_count(&transaction, post, post::Column::LikesCount, 1).await?;
+        services.record(&transaction, Change::counted(&target), &parts).await?;
     }
     services.commit(transaction, viewer).await?;
     Ok(PostChange { changed, post })
@@ -106,19 +108,17 @@ pub async fn unlike(services: &Services, viewer: &Viewer, post: i64) -> Result<P
         .await?;
     let changed = deleted.rows_affected > 0;
     if changed {
-        count_like(services, &transaction, &target, -1).await?;
+        let notice = notice(viewer, &target);
+        let parts = notification::withdraw(services, &transaction, &[notice]).await?;
+        add_to_count(&transaction, post, post::Column::LikesCount, -1).await?;
+        services.record(&transaction, Change::counted(&target), &parts).await?;
     }
     services.commit(transaction, viewer).await?;
     Ok(PostChange { changed, post })
 }
 
-/// Adds `difference` to the number of likes of a post, and records the event.
-async fn count_like(
-    services: &Services,
-    transaction: &DatabaseTransaction,
-    post: &post::Model,
-    difference: i32,
-) -> Result<(), DbErr> {
-    add_to_count(transaction, post.id, post::Column::LikesCount, difference).await?;
-    services.record_event(transaction, event::Kind::PostCounted, post.author_id, post.id).await
+/// The notice of a like of a post.
+fn notice(viewer: &Viewer, post: &post::Model) -> Notice {
+    let (recipient, actor) = (post.author_id, viewer.id());
+    Notice { recipient, kind: Kind::Like, actor, post: Some(post.id) }
 }

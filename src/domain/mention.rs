@@ -1,16 +1,17 @@
 //! Mentions: users who are named as `@username` in the text of a post.
 //!
 //! A part of the writes of posts. They resolve the names of a text when it is written, so that a
-//! mention outlives a change of the username.
+//! mention outlives a change of the username. Users are notified when a text first mentions them.
 
-use entity::{mention, user};
-use sea_orm::{
-    ColumnTrait as _, DatabaseTransaction, DbErr, EntityTrait as _, FromQueryResult,
-    QueryFilter as _, Set,
-};
+use std::collections::BTreeSet;
 
-use super::Services;
+use entity::notification::Kind;
+use entity::{mention, post, user};
+use sea_orm::{DatabaseTransaction, DbErr, EntityTrait as _, FromQueryResult, Set};
+
+use super::notification::{self, Notice};
 use super::validation::USERNAME;
+use super::{Change, Services};
 use crate::database::Engine;
 
 /// Maximum number of names of a text that are looked up.
@@ -137,17 +138,44 @@ pub async fn insert(
 
 /// Replaces the mentions of a post whose text has changed.
 ///
+/// Users who are mentioned newly are notified, and the notifications of those who are not mentioned
+/// any more are withdrawn. Returns these changes.
+///
 /// # Errors
 /// Any error of the database.
-pub async fn replace(
+pub(super) async fn replace(
     services: &Services,
     transaction: &DatabaseTransaction,
-    post: i64,
+    post: &post::Model,
     mentioned: &[Mentioned],
-) -> Result<(), DbErr> {
-    let old = mention::Entity::delete_many().filter(mention::Column::PostId.eq(post));
-    old.exec(transaction).await?;
-    insert(services, transaction, post, mentioned).await
+) -> Result<Vec<Change>, DbErr> {
+    #[derive(FromQueryResult)]
+    struct Deleted {
+        user_id: i64,
+    }
+    let delete = "DELETE FROM mention WHERE post_id = $1 RETURNING user_id";
+    let delete = services.db.statement(delete, [post.id.into()]);
+    let old = Deleted::find_by_statement(delete).all(transaction).await?;
+    let old: BTreeSet<i64> = old.into_iter().map(|row| row.user_id).collect();
+    insert(services, transaction, post.id, mentioned).await?;
+    let new: BTreeSet<i64> = mentioned.iter().map(|mentioned| mentioned.user).collect();
+    let post = (post.author_id, post.id);
+    let ended = notices(post, old.difference(&new).copied());
+    let added = notices(post, new.difference(&old).copied());
+    let mut changes = notification::withdraw(services, transaction, &ended).await?;
+    changes.extend(notification::notify(services, transaction, &added).await?);
+    Ok(changes)
+}
+
+/// The notices of the mentions in a new post. Users who are named twice get one.
+pub(super) fn notices_of_new(author: i64, post: i64, mentioned: &[Mentioned]) -> Vec<Notice> {
+    let users: BTreeSet<i64> = mentioned.iter().map(|mentioned| mentioned.user).collect();
+    notices((author, post), users)
+}
+
+fn notices((actor, post): (i64, i64), users: impl IntoIterator<Item = i64>) -> Vec<Notice> {
+    let notice = |recipient| Notice { recipient, kind: Kind::Mention, actor, post: Some(post) };
+    users.into_iter().map(notice).collect()
 }
 
 #[cfg(test)]

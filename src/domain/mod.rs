@@ -8,7 +8,7 @@
 //! Each write is one transaction that keeps counts equal to the rows that they count. It first
 //! locks the users whose counts it changes, in the order of their ids, then the posts, and may be
 //! retried after [`Error::Conflict`]. The files do not import each other, except for `mention`,
-//! `pair`, `target_post` and `validation`, which are shared parts of writes.
+//! `notification`, `pair`, `target_post` and `validation`, which have shared parts of writes.
 
 pub mod account;
 pub mod block;
@@ -20,6 +20,7 @@ pub mod follow_request;
 pub mod like;
 mod mention;
 pub mod mute;
+pub mod notification;
 mod pair;
 pub mod post;
 pub mod profile;
@@ -113,6 +114,15 @@ impl Services {
         parts: &[Change],
     ) -> Result<(), DbErr> {
         self.record_event(transaction, event.kind, event.actor, event.object).await?;
+        self.record_parts(transaction, parts).await
+    }
+
+    /// Records the parts of the event of a transaction, which was recorded before.
+    async fn record_parts(
+        &self,
+        transaction: &DatabaseTransaction,
+        parts: &[Change],
+    ) -> Result<(), DbErr> {
         if parts.is_empty() {
             return Ok(());
         }
@@ -134,18 +144,20 @@ impl Services {
         transaction.execute_raw(self.db.statement(&sql, [rows.into()])).await.map(drop)
     }
 
-    /// Records one event for several changes by the same actor.
+    /// Records one event for several changes by the same actor, and its parts.
     async fn record_changes(
         &self,
         transaction: &DatabaseTransaction,
         actor: i64,
         changes: impl Iterator<Item = (event::Kind, i64)>,
+        parts: &[Change],
     ) -> Result<(), DbErr> {
         let (kind, now) = (event::Kind::Several.into_value(), clock::now().trunc_subsecs(3));
         let values =
             [kind.into(), actor.into(), 0i64.into(), now.into(), event::changes(changes).into()];
         let statement = self.db.statement(event::INSERT_CHANGES, values);
-        transaction.execute_raw(statement).await.map(drop)
+        transaction.execute_raw(statement).await?;
+        self.record_parts(transaction, parts).await
     }
 
     /// Commits a transaction of the viewer and notifies the event hub.

@@ -17,8 +17,9 @@ use sea_orm::{
 };
 
 use super::mention;
+use super::notification::{self, Notice};
 use super::pair::check_contact;
-use super::target_post::{PostArgument, add_to_count, delete_reposts, lock_post};
+use super::target_post::{PostArgument, add_to_count, delete_reposts, lock_post, lock_users};
 use super::{Change, PostChange, PostLimits, SECONDS_PER_DAY, Services, day_of, validation};
 use crate::auth::Viewer;
 use crate::clock;
@@ -102,8 +103,15 @@ pub async fn create(services: &Services, viewer: &Viewer, new: NewPost) -> Resul
     };
     feed_item::Entity::insert(item).exec_without_returning(&transaction).await?;
     let added = Change { kind: event::Kind::PostAdded, actor: viewer.id(), object: id };
-    let counted: Vec<Change> = parent.as_ref().map(Change::counted).into_iter().collect();
-    services.record(&transaction, added, &counted).await?;
+    let mut parts: Vec<Change> = parent.as_ref().map(Change::counted).into_iter().collect();
+    let mut notices = mention::notices_of_new(viewer.id(), id, &mentioned);
+    notices.extend(parent.as_ref().map(|parent| {
+        let (recipient, kind) = (parent.author_id, entity::notification::Kind::Reply);
+        Notice { recipient, kind, actor: viewer.id(), post: Some(id) }
+    }));
+    // After the feed item, by which the author of the parent gets no notification of a mention.
+    parts.extend(notification::notify(services, &transaction, &notices).await?);
+    services.record(&transaction, added, &parts).await?;
     services.commit(transaction, viewer).await?;
     Ok(id)
 }
@@ -136,14 +144,15 @@ pub async fn edit(
     let mut post: post::ActiveModel = post.into();
     post.body = Set(body);
     post.edited_at = Set(Some(clock::now().trunc_subsecs(3)));
-    post.update(&transaction).await?;
-    mention::replace(services, &transaction, id, &mentioned).await?;
-    services.record_event(&transaction, event::Kind::PostUpdated, viewer.id(), id).await?;
+    let post = post.update(&transaction).await?;
+    let parts = mention::replace(services, &transaction, &post, &mentioned).await?;
+    let edited = Change { kind: event::Kind::PostUpdated, actor: viewer.id(), object: id };
+    services.record(&transaction, edited, &parts).await?;
     services.commit(transaction, viewer).await?;
     Ok(PostChange { changed: true, post: id })
 }
 
-/// Deletes a post of the viewer with its bookmarks, likes and reposts.
+/// Deletes a post of the viewer with all rows that refer to it.
 ///
 /// Returns whether it existed.
 ///
@@ -230,6 +239,7 @@ async fn count_reply(
     id: i64,
 ) -> Result<post::Model, Error> {
     let argument = PostArgument { id, path: &["input", "inReplyToId"] };
+    lock_users(transaction, viewer, id).await?;
     let parent = lock_post(services, transaction, viewer, argument, LockType::NoKeyUpdate).await?;
     // Blocks lock both users, so none is made until the reply is committed.
     check_contact(transaction, (viewer.id(), parent.author_id), argument.path).await?;

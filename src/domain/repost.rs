@@ -4,15 +4,16 @@
 //! to the number of these items, and records an event for the subscribers of timelines.
 
 use entity::feed_item::{self, Kind};
-use entity::{event, post, user};
+use entity::{event, post};
 use sea_orm::sea_query::LockType;
 use sea_orm::{
     ActiveEnum as _, ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, ModelTrait as _,
-    QueryFilter as _, QuerySelect as _,
+    QueryFilter as _,
 };
 
+use super::notification::{self, Notice};
 use super::pair::check_contact;
-use super::target_post::{PostArgument, add_to_count, lock_post};
+use super::target_post::{PostArgument, add_to_count, lock_post, lock_users};
 use super::{Change, PostChange, Services};
 use crate::auth::Viewer;
 use crate::error::{Error, UserErrorKind};
@@ -30,9 +31,7 @@ const PATH: &[&str] = &["postId"];
 /// when the account was deleted; any error of the database.
 pub async fn repost(services: &Services, viewer: &Viewer, post: i64) -> Result<PostChange, Error> {
     let transaction = services.db.begin().await?;
-    // Users are locked before posts, and the insert locks the user in this way.
-    let user = user::Entity::find_by_id(viewer.id()).lock(LockType::KeyShare);
-    user.one(&transaction).await?.ok_or_else(Error::account_changed)?;
+    lock_users(&transaction, viewer, post).await?;
     let target = PostArgument { id: post, path: PATH };
     let target = lock_post(services, &transaction, viewer, target, LockType::NoKeyUpdate).await?;
     let (item, kind) = (services.ids.next(), Kind::Repost.into_value());
@@ -50,8 +49,10 @@ pub async fn repost(services: &Services, viewer: &Viewer, post: i64) -> Result<P
         }
         add_to_count(&transaction, post, post::Column::RepostsCount, 1).await?;
         let reposted = Change { kind: event::Kind::Reposted, actor: viewer.id(), object: item };
-        let counted = Change::counted(&target);
-        services.record(&transaction, reposted, &[counted]).await?;
+        let mut parts = vec![Change::counted(&target)];
+        let notice = notice(viewer, &target);
+        parts.extend(notification::notify(services, &transaction, &[notice]).await?);
+        services.record(&transaction, reposted, &parts).await?;
     }
     services.commit(transaction, viewer).await?;
     Ok(PostChange { changed, post })
@@ -82,9 +83,17 @@ pub async fn unrepost(
         item.delete(&transaction).await?;
         add_to_count(&transaction, post, post::Column::RepostsCount, -1).await?;
         let withdrawn = Change { kind: event::Kind::Unreposted, actor: viewer.id(), object: post };
-        let counted = Change::counted(&target);
-        services.record(&transaction, withdrawn, &[counted]).await?;
+        let mut parts = vec![Change::counted(&target)];
+        let notice = notice(viewer, &target);
+        parts.extend(notification::withdraw(services, &transaction, &[notice]).await?);
+        services.record(&transaction, withdrawn, &parts).await?;
     }
     services.commit(transaction, viewer).await?;
     Ok(PostChange { changed, post })
+}
+
+/// The notice of a repost of a post.
+fn notice(viewer: &Viewer, post: &post::Model) -> Notice {
+    let (recipient, kind) = (post.author_id, entity::notification::Kind::Repost);
+    Notice { recipient, kind, actor: viewer.id(), post: Some(post.id) }
 }

@@ -6,8 +6,8 @@
 //! account changes in the reposts and counts of other users.
 
 use entity::user::visible_to_sql;
-use entity::{event, feed_item, post};
-use sea_orm::sea_query::{Expr, ExprTrait as _, LockType, Query, SelectStatement};
+use entity::{event, feed_item, post, user};
+use sea_orm::sea_query::{Expr, ExprTrait as _, LockType, Query, SelectStatement, UnionType};
 use sea_orm::{
     ColumnTrait as _, Condition, ConnectionTrait as _, DatabaseTransaction, DbErr,
     EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
@@ -22,6 +22,37 @@ use crate::error::{Error, UserErrorKind};
 pub struct PostArgument {
     pub id: i64,
     pub path: &'static [&'static str],
+}
+
+/// Prevents the deletion of the viewer and of the author of a post.
+///
+/// The lock lasts until the end of the transaction. It comes before that of the post, and is the
+/// one that inserts of rows about these users take.
+///
+/// # Errors
+/// [`Error::Unauthenticated`] when the viewer's account was deleted; any error of the database.
+pub async fn lock_users(
+    transaction: &DatabaseTransaction,
+    viewer: &Viewer,
+    post: i64,
+) -> Result<(), Error> {
+    let author = Query::select()
+        .column(post::Column::AuthorId)
+        .from(post::Entity)
+        .and_where(post::Column::Id.eq(post))
+        .to_owned();
+    let ids =
+        Query::select().expr(Expr::val(viewer.id())).union(UnionType::Distinct, author).to_owned();
+    let locked: Vec<i64> = user::Entity::find()
+        .select_only()
+        .column(user::Column::Id)
+        .filter(user::Column::Id.in_subquery(ids))
+        .order_by_asc(user::Column::Id)
+        .lock(LockType::KeyShare)
+        .into_tuple()
+        .all(transaction)
+        .await?;
+    if locked.contains(&viewer.id()) { Ok(()) } else { Err(Error::account_changed()) }
 }
 
 /// Finds a post and locks it until the end of the transaction.

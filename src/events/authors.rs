@@ -21,7 +21,7 @@ impl Authors {
         self.followed.contains(&author) && !self.muted.contains(&author)
     }
 
-    /// Whether the timeline shows reposts of the posts of this user, who is not protected.
+    /// Whether the timeline shows reposts of posts of this unprotected user.
     ///
     /// The owner is one of the followed users.
     pub fn shows_reposts_of(&self, author: i64) -> bool {
@@ -33,7 +33,12 @@ impl Authors {
 /// Whether an event changes the owner's timeline while it shows `authors`.
 pub fn affects_timeline(event: &event::Model, owner: i64, authors: &Authors) -> bool {
     match event.kind {
-        Kind::LogStarted | Kind::FollowRequested | Kind::FollowRequestEnded => false,
+        Kind::LogStarted
+        | Kind::FollowRequested
+        | Kind::FollowRequestEnded
+        | Kind::Notified
+        | Kind::NotificationWithdrawn
+        | Kind::NotificationsRead => false,
         Kind::PostAdded
         | Kind::PostUpdated
         | Kind::PostRemoved

@@ -1,4 +1,4 @@
-//! The dispatch of posts whose counts have changed, and of edits to timelines with reposts.
+//! The dispatch of posts with changed counts, and the timelines that show reposts.
 //!
 //! A subscriber sees a post because its timeline shows the author, or a user who has reposted it.
 
@@ -18,7 +18,7 @@ use crate::loaders::{timeline_rows, users};
 const MAX_REPOSTERS: usize = 10_000;
 
 impl EventHub {
-    /// Sends the posts whose counts have changed, and which are due, to their subscribers.
+    /// Sends the posts with changed counts that are due to their subscribers.
     pub(super) async fn dispatch_counted(
         &self,
         snapshot: &Snapshot,

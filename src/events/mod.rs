@@ -52,7 +52,7 @@ pub struct DeliveredEvent {
     pub event: event::Model,
     /// The position in the event stream directly after this event.
     pub position: StreamPosition,
-    /// The feed item of the post that was added, updated or reposted, in its current state.
+    /// The feed item of the added, updated or reposted post, in its current state.
     ///
     /// `None` if it has been deleted, and for events of other kinds.
     pub post: Option<TimelineRow>,

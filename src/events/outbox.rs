@@ -119,7 +119,9 @@ pub async fn author_changes_after(
     Ok(is_complete.then(|| changes.filter(is_change).collect()))
 }
 
-/// A query for the first events of an actor from transaction `$2` on, without counts.
+/// A query for the first events of an actor from transaction `$2` on.
+///
+/// Events that concern no timeline and changed counts are left out.
 ///
 /// On PostgreSQL it compares pairs, which only the index `event_actor` can order. Given `actor =`
 /// and `ORDER BY txn`, the planner reads the events of all actors if few of them cause many.
@@ -132,13 +134,22 @@ fn events_of_actor(engine: Engine, actor: &str, limit: usize) -> String {
         }
     };
     format!(
-        "SELECT * FROM event {index} WHERE {range} AND kind <> {COUNTED} \
-         ORDER BY actor, txn LIMIT {limit}"
+        "SELECT * FROM event {index} WHERE {range} AND {} \
+         ORDER BY actor, txn LIMIT {limit}",
+        *CONCERNS_TIMELINES
     )
 }
 
 /// The number of [`event::Kind::PostCounted`]. Replays read these events apart.
 const COUNTED: i16 = event::Kind::PostCounted as i16;
+
+/// The condition that an event can concern a timeline, except for changed counts.
+static CONCERNS_TIMELINES: LazyLock<String> = LazyLock::new(|| {
+    use event::Kind::{NotificationWithdrawn, NotificationsRead, Notified, PostCounted};
+    let others = [PostCounted, Notified, NotificationWithdrawn, NotificationsRead];
+    let others = others.map(|kind| kind.into_value().to_string()).join(", ");
+    format!("kind NOT IN ({others})")
+});
 
 /// The ids of the users whose events may concern a timeline, from `$3` and `$4`.
 fn users_sql(engine: Engine) -> &'static str {
@@ -154,9 +165,9 @@ fn users_sql(engine: Engine) -> &'static str {
     }
 }
 
-/// A query for rows of `event` or `event_part` by the users of [`users_sql`] from `first` on.
+/// A query for rows of `event` or `event_part` by the users of [`users_sql`].
 ///
-/// `first` is an expression with a transaction.
+/// `first` is an expression with the first transaction.
 fn by_users(engine: Engine, table: &str, first: &str, condition: &str) -> String {
     let users = users_sql(engine);
     match engine {
@@ -179,7 +190,7 @@ fn by_users(engine: Engine, table: &str, first: &str, condition: &str) -> String
     }
 }
 
-/// The posts of the users whose counts have changed since shortly before `position`.
+/// The posts whose counts have changed since shortly before `position`.
 ///
 /// They are events of the kind [`event::Kind::PostCounted`], one for each post, with the position's
 /// transaction. `None` if there are more than [`MAX_REPLAYED`].
@@ -247,9 +258,8 @@ pub async fn read_for_timeline(
     let columns = &*EVENT_COLUMNS;
     let of_all = event::Kind::UserRemoved.into_value();
     let limit = MAX_REPLAYED + 1;
-    let is_other = format!("kind <> {COUNTED}");
-    let by_actors = by_users(engine, "event", "$2", &is_other);
-    let parts = by_users(engine, "event_part", "$2", &is_other);
+    let by_actors = by_users(engine, "event", "$2", &CONCERNS_TIMELINES);
+    let parts = by_users(engine, "event_part", "$2", &CONCERNS_TIMELINES);
     let sql = format!(
         "SELECT {columns} FROM event WHERE {} \
          UNION ALL SELECT {columns} FROM event WHERE kind >= {of_all} AND txn >= $2 \
@@ -268,7 +278,7 @@ pub async fn read_for_timeline(
     Ok((events.len() <= MAX_REPLAYED).then(|| events.into_iter().map(by_txn).collect()))
 }
 
-/// Leaves out the events of reposts that a timeline with these authors does not show.
+/// Leaves out reposts that a timeline with these authors does not show.
 pub async fn retain_shown_reposts(
     snapshot: &Snapshot,
     events: &mut VecDeque<event::Model>,

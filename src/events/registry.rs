@@ -79,7 +79,7 @@ impl WatchedTimeline {
         }
     }
 
-    /// Whether the timeline shows reposts of the posts of this user, who is not protected.
+    /// Whether the timeline shows reposts of posts of this unprotected user.
     fn shows_reposts_of(&self, author: i64) -> bool {
         let hides = [&self.followed, &self.muted, &self.blocked];
         !hides.iter().any(|users| users.binary_search(&author).is_ok())
@@ -194,7 +194,11 @@ impl SubscriptionRegistry {
         let showing = self.owners_showing(event.actor).flat_map(watchers).copied();
         match event.kind {
             // The subscribers of a counted post receive it later, and not for each change.
-            Kind::LogStarted | Kind::PostCounted => vec![],
+            Kind::LogStarted
+            | Kind::PostCounted
+            | Kind::Notified
+            | Kind::NotificationWithdrawn
+            | Kind::NotificationsRead => vec![],
             // The subscribers of users receive its parts.
             Kind::Several => {
                 let owner = self.changed_timelines(event).into_iter().take(1);
@@ -231,7 +235,7 @@ impl SubscriptionRegistry {
         timelines.flat_map(|timeline| &timeline.watchers).copied()
     }
 
-    /// Ids of the subscribers whose timelines show reposts by a user of the posts of `author`.
+    /// Ids of the subscribers whose timelines show a user's reposts of an author.
     pub fn watchers_of_reposts(&self, reposter: i64, author: i64) -> impl Iterator<Item = u64> {
         let timelines =
             self.owners_showing(reposter).filter_map(|owner| self.timelines.get(&owner));
@@ -243,6 +247,10 @@ impl SubscriptionRegistry {
     ///
     /// A subscriber of both users is there once.
     pub fn subscribers_of_users(&self, event: &event::Model) -> HashSet<u64> {
+        if matches!(event.kind, Kind::Notified | Kind::NotificationWithdrawn) {
+            // A part, whose object is no user.
+            return HashSet::new();
+        }
         let users = [event.actor, event.object];
         let is_private = matches!(event.kind, Kind::Muted | Kind::Unmuted);
         let informed = if is_private { &users[..1] } else { &users };

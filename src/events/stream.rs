@@ -331,8 +331,9 @@ impl EventStream {
         let Some(mut changes) = changes else { return Ok(None) };
         // The snapshot is newer than the join. A user whom the owner has unfollowed since the join
         // is no longer in the table of follows, so changes after the join are included here.
-        let parts = changes.iter().flat_map(event::Model::parts).map(|part| part.object);
-        let others = changes.iter().map(|change| change.object).chain(parts).collect();
+        let parts = changes.iter().flat_map(event::Model::parts);
+        let followed = parts.filter(|part| part.kind == Kind::Followed).map(|part| part.object);
+        let others = changes.iter().map(|change| change.object).chain(followed).collect();
         let users = outbox::TimelineUsers { owner, followed: authors.followed.len(), others };
         let mut found = match outbox::read_for_timeline(snapshot, after, &users).await {
             Ok(Some(found)) => found,

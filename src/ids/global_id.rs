@@ -15,6 +15,7 @@ pub enum GlobalId {
     User(i64),
     Post(i64),
     Session(i64),
+    Notification(i64),
     /// The relationship of a viewer to another user, which has no row of its own.
     Relationship {
         viewer: i64,
@@ -31,6 +32,7 @@ impl GlobalId {
             Self::User(id) => (b'U', [Some(id), None]),
             Self::Post(id) => (b'P', [Some(id), None]),
             Self::Session(id) => (b'S', [Some(id), None]),
+            Self::Notification(id) => (b'N', [Some(id), None]),
             Self::Relationship { viewer, user } => (b'R', [Some(viewer), Some(user)]),
         };
         bytes.push(tag);
@@ -55,6 +57,7 @@ impl GlobalId {
             (b'U', &[id], 0) => Ok(Self::User(id)),
             (b'P', &[id], 0) => Ok(Self::Post(id)),
             (b'S', &[id], 0) => Ok(Self::Session(id)),
+            (b'N', &[id], 0) => Ok(Self::Notification(id)),
             (b'R', &[viewer, user], 0) => Ok(Self::Relationship { viewer, user }),
             _ => Err(Error::InvalidId),
         }
@@ -67,6 +70,17 @@ impl GlobalId {
     pub fn session(text: &str) -> Result<i64, Error> {
         match Self::decode(text)? {
             Self::Session(id) => Ok(id),
+            _ => Err(Error::InvalidId),
+        }
+    }
+
+    /// The row id of a notification's global id.
+    ///
+    /// # Errors
+    /// [`Error::InvalidId`] when the text is not the global id of a notification.
+    pub fn notification(text: &str) -> Result<i64, Error> {
+        match Self::decode(text)? {
+            Self::Notification(id) => Ok(id),
             _ => Err(Error::InvalidId),
         }
     }
@@ -107,6 +121,7 @@ mod tests {
                 GlobalId::User(user),
                 GlobalId::Post(user),
                 GlobalId::Session(user),
+                GlobalId::Notification(user),
                 GlobalId::Relationship { viewer, user },
             ] {
                 prop_assert_eq!(GlobalId::decode(&id.encode()).unwrap(), id);

@@ -59,6 +59,12 @@ pub fn timestamp_of(id: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_millis(millis(id)).unwrap_or_default()
 }
 
+/// The smallest id of the given time, for comparisons.
+#[must_use]
+pub fn first_id_at(time: DateTime<Utc>) -> i64 {
+    time.timestamp_millis().clamp(0, (1 << 42) - 1) << (INSTANCE_BITS + SEQUENCE_BITS)
+}
+
 /// The id that a command assigns for the given time.
 ///
 /// The caller chooses different values of `sequence` (0 to 8191) for the ids of one millisecond.

@@ -14,6 +14,7 @@ mod follow_filter;
 mod follow_list;
 mod follow_side;
 mod mention;
+mod notification;
 mod post;
 mod post_mark;
 mod relationship;
@@ -50,6 +51,7 @@ pub use follow::FollowExists;
 pub use follow_filter::{FollowFilter, FollowList, Side};
 pub use follow_list::{FilteredList, FollowCounts, FollowPage, FollowPages};
 pub use mention::Mentions;
+pub use notification::Notifications;
 pub use post::{PostPageKey, PostPages, Posts};
 pub use post_mark::{PostMark, PostMarks};
 pub use relationship::{Relationship, Relationships};
@@ -287,6 +289,8 @@ loaders! {
     reposted: PostMarks = |db, viewer| PostMarks { db, viewer, mark: PostMark::Repost };
     /// The viewer's sessions by id.
     sessions: Sessions = |db, viewer| Sessions { db, viewer };
+    /// The viewer's notifications by id.
+    notifications: Notifications = |db, viewer| Notifications { db, viewer };
 }
 
 impl Loaders {

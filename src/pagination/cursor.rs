@@ -34,6 +34,7 @@ pub enum CursorKind {
     Likers = 15,
     Reposters = 16,
     Replies = 20,
+    Notifications = 22,
 }
 
 /// The list that a cursor belongs to: its kind, and its filter and order.

@@ -38,7 +38,8 @@ impl BlockMutation {
     ///
     /// Follows between the two users and requests to follow end in both directions. While the
     /// block exists, neither can follow the other or like a post of the other. Likes that exist
-    /// remain. Public data of each stays readable for the other.
+    /// remain, and notifications of each other are deleted. Public data of each stays readable for
+    /// the other.
     ///
     /// User errors: `NOT_FOUND`, `SELF_TARGET`. Errors: `UNAUTHENTICATED`, `INVALID_ID`.
     async fn block(

@@ -22,6 +22,7 @@ mod mention;
 mod mutation;
 mod mute;
 mod node;
+mod notification;
 mod post;
 mod post_list;
 mod profile;
@@ -85,6 +86,7 @@ pub struct Mutation(
     bookmark::BookmarkMutation,
     like::LikeMutation,
     repost::RepostMutation,
+    notification::NotificationMutation,
 );
 
 /// A schema to which the executor adds its data.

@@ -56,7 +56,10 @@ impl MuteMutation {
         #[graphql(desc = "Seconds until the mute ends by itself: 1 to 315360000, which is 10 \
                           years. Default: it does not end by itself.")]
         expires_in_seconds: Option<i32>,
-        #[graphql(default = true, desc = "Whether notifications about the user are hidden, too.")]
+        #[graphql(
+            default = true,
+            desc = "Whether the viewer gets no new notifications about the user, too."
+        )]
         notifications: bool,
     ) -> Result<RelationshipPayload, Error> {
         let (viewer, by) = (viewer(ctx)?, user.resolve()?);

@@ -1,13 +1,14 @@
 //! Global object identification: interface `Node`, queries `node` and `nodes`.
 //!
-//! Every object with an `id` can be fetched by it. Sessions and relationships are visible to their
-//! viewer only. See <https://relay.dev/graphql/objectidentification.htm>.
+//! Every object with an `id` can be fetched by it. Sessions, relationships and notifications are
+//! visible to their viewer only. See <https://relay.dev/graphql/objectidentification.htm>.
 
 use async_graphql::{Context, ID, Interface, Object};
 use futures_util::future::try_join_all;
 
 use super::account::Session;
 use super::connection::{multiply_cost, to_graphql_int};
+use super::notification::Notification;
 use super::post::Post;
 use super::relationship::Relationship;
 use super::user::User;
@@ -30,6 +31,7 @@ pub enum Node {
     Post(Post),
     Relationship(Relationship),
     Session(Box<Session>),
+    Notification(Notification),
 }
 
 #[derive(Default)]
@@ -89,6 +91,10 @@ pub async fn load(ctx: &Context<'_>, id: GlobalId) -> Result<Option<Node>, Error
         GlobalId::Session(id) => {
             let session = loaders.sessions.load(id).await?;
             session.map(|session| Node::Session(Box::new(Session(session))))
+        }
+        GlobalId::Notification(id) => {
+            let notification = loaders.notifications.load(id).await?;
+            notification.map(|row| Node::Notification(Notification(row)))
         }
     })
 }

@@ -125,7 +125,8 @@ pub struct TimelineReset {
 impl TimelineReset {
     /// The other user of the follow, unfollow, block or mute.
     ///
-    /// Null after `followMany`, if an author of reposted posts changed `isProtected`, if an account was deleted, if a command of the operator changed the
+    /// Null after `followMany`, if an author of reposted posts changed `isProtected`, if an account
+    /// was deleted, if a command of the operator changed the
     /// data, or if the user no longer exists.
     async fn user(&self, ctx: &Context<'_>) -> Result<Option<User>, Error> {
         let Some(user) = self.user else { return Ok(None) };
@@ -171,7 +172,10 @@ pub fn timeline_event(owner: i64, item: StreamItem) -> Option<TimelineEvent> {
     let DeliveredEvent { event, position, post, .. } = &*delivered;
     let (cursor, occurred_at) = (stream_cursor(position), DateTime(event.at));
     Some(match event.kind {
-        Kind::LogStarted => return None,
+        Kind::LogStarted
+        | Kind::Notified
+        | Kind::NotificationWithdrawn
+        | Kind::NotificationsRead => return None,
         Kind::PostAdded | Kind::Reposted => {
             let edge = TimelineEdge::new(owner, post.as_ref()?, CursorKind::Timeline.into());
             TimelineEvent::Added(TimelinePostAdded { cursor, occurred_at, edge })

@@ -13,6 +13,7 @@ use super::connection::{
 use super::follow_request::FollowRequestEdge;
 use super::like::LikedPostEdge;
 use super::mute::MutedUserEdge;
+use super::notification::{NotificationConnection, NotificationType};
 use super::suggestion::Suggestion;
 use super::text::ShortText;
 use super::user::User;
@@ -96,6 +97,41 @@ impl Viewer {
         let page = PageArgs { first, after, last, before }.parse(CursorKind::Likes)?;
         let page = domain::like::page(&loaders(ctx).snapshot, &self.0, &page).await?;
         Ok(Connection { order: CursorKind::Likes.into(), page: page.into(), count_source: () })
+    }
+
+    /// What other users did that concerns the viewer, newest first.
+    ///
+    /// Only the viewer can read it. Notifications of posts that the viewer may not see any more are
+    /// left out, as are those whose cause was undone. The operator may delete old ones, by default
+    /// after 90 days.
+    ///
+    /// Errors: `PAGE_SIZE_OUT_OF_RANGE`, `INVALID_CURSOR`, `ARGUMENT_OUT_OF_RANGE`.
+    #[graphql(complexity = "cost_of_posts(first, last, child_complexity)")]
+    async fn notifications(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Number of first entries: 1 to 100. Default: 20 unless `last` is set.")]
+        first: Option<i32>,
+        #[graphql(desc = "Only entries after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Number of last entries: 1 to 100. Cannot be combined with `first`.")]
+        last: Option<i32>,
+        #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
+        #[graphql(desc = "Only notifications of these types, 1 to 7. Default: all types.")]
+        types: Option<Vec<NotificationType>>,
+    ) -> Result<NotificationConnection, Error> {
+        let page = PageArgs { first, after, last, before };
+        NotificationConnection::load(ctx, &self.0, page, types).await
+    }
+
+    /// Number of `notifications` that the viewer has not read. Counting stops at `cap`.
+    ///
+    /// Errors: `ARGUMENT_OUT_OF_RANGE`.
+    async fn unread_notifications_count(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(default = 100, desc = "Maximum of the count: 1 to 1000.")] cap: i32,
+    ) -> Result<i32, Error> {
+        domain::notification::count_unread(&loaders(ctx).snapshot, &self.0, cap).await
     }
 
     /// The users whom the viewer blocks, newest block first.

@@ -28,6 +28,7 @@ mod mention;
 mod model;
 mod mute;
 mod node;
+mod notification;
 mod outage;
 mod pages;
 mod payload;

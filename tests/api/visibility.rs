@@ -55,7 +55,7 @@ async fn graph(app: &TestApp) -> Graph<'_> {
     }
     let post = secret.write("secret 1").await;
     for n in 2..4 {
-        secret.write(&format!("secret {n}")).await;
+        secret.write(&format!("secret {n} for @former and @stranger")).await;
         follower.write(&format!("open {n}")).await;
     }
     for user in [&follower, &former] {

@@ -45,7 +45,7 @@ function newCache(): InMemoryCache {
     possibleTypes: possible.possibleTypes,
     typePolicies: {
       Query: { fields: { posts: relayStylePagination(), users: relayStylePagination(['usernamePrefix']) } },
-      Viewer: { keyFields: [], fields: { bookmarks: relayStylePagination(), likes: relayStylePagination() } },
+      Viewer: { keyFields: [], fields: { bookmarks: relayStylePagination(), likes: relayStylePagination(), notifications: relayStylePagination(['types']) } },
       Post: { fields: { likers: relayStylePagination() } },
       User: {
         fields: {

@@ -1,6 +1,6 @@
 //! A copy has the same rows as its source, or none.
 
-use entity::{bookmark, follow, like, post, session, user};
+use entity::{bookmark, follow, like, notification, post, session, user};
 use indicatif::ProgressBar;
 use sea_orm::{EntityTrait, QueryOrder as _};
 
@@ -35,7 +35,11 @@ async fn fill(database: TestDatabase) -> TestDatabase {
                 SELECT id, author_id, id FROM post;
             INSERT INTO "like" (id, user_id, post_id)
                 SELECT id, author_id, id FROM post;
-            UPDATE post SET likes_count = 1"#,
+            UPDATE post SET likes_count = 1;
+            INSERT INTO notification (id, user_id, kind, actor_id, post_id)
+                SELECT id, author_id, 3, (SELECT min(id) FROM "user"), id FROM post;
+            UPDATE notification SET post_id = NULL WHERE id = (SELECT max(id) FROM notification);
+            UPDATE "user" SET notifications_read_id = id"#,
         )
         .await;
     database
@@ -54,6 +58,7 @@ async fn copy_and_copy_back_keep_every_row() {
         ("post", 2_416),
         ("bookmark", 2_416),
         ("like", 2_416),
+        ("notification", 2_416),
     ] {
         assert_eq!(summary.rows(table), rows, "{table}");
     }
@@ -80,6 +85,9 @@ async fn copy_and_copy_back_keep_every_row() {
             rows::<like::Entity>(&source, key).await,
             rows::<like::Entity>(copied, key).await
         );
+        let key = notification::Column::Id;
+        let notifications = rows::<notification::Entity>(&source, key).await;
+        assert_eq!(notifications, rows::<notification::Entity>(copied, key).await);
         let key = session::Column::Id;
         let mut sessions = rows::<session::Entity>(&source, key).await;
         assert_eq!(sessions[0].lsn.take(), Some(77));

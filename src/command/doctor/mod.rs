@@ -126,7 +126,10 @@ fn orphans() -> String {
 /// The SQL condition that a row of `table` has this reference to a missing row.
 fn is_dangling(table: &Table, Reference { column, table: parent }: &Reference) -> String {
     let table = table.quoted();
-    format!(r#"NOT EXISTS (SELECT 1 FROM "{parent}" AS parent WHERE parent.id = {table}.{column})"#)
+    format!(
+        r#"{table}.{column} IS NOT NULL
+        AND NOT EXISTS (SELECT 1 FROM "{parent}" AS parent WHERE parent.id = {table}.{column})"#
+    )
 }
 
 /// All references of all tables.

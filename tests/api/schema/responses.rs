@@ -31,11 +31,12 @@ async fn samples(john: &Actor<'_>, susan: &Actor<'_>) -> Samples {
     john.follow(&replier).await;
     replier.protect(true).await;
     replier.reply(&susans_post, "A reply.").await;
-    let query = "{ viewer { sessions { id } }
+    let query = "{ viewer { sessions { id } notifications(first: 1) { nodes { id } } }
         user(by: {username: \"susan\"}) { viewerRelationship { id } } }";
     let data = john.query(query).await;
     let (session, relationship) =
         (&data["viewer"]["sessions"][0]["id"], &data["user"]["viewerRelationship"]["id"]);
+    let notification = &data["viewer"]["notifications"]["nodes"][0]["id"];
     let samples = json!({
         "acceptFollowRequest.user": { "username": "requester" },
         "rejectFollowRequest.user": { "username": "requester" },
@@ -44,7 +45,8 @@ async fn samples(john: &Actor<'_>, susan: &Actor<'_>) -> Samples {
         "timeline.filter": { "replies": "TO_FOLLOWED" },
         "orderBy": { "field": "USERNAME", "direction": "ASC" },
         "suggestions.first": 5, "first": 2, "last": 2, "cap": 2, "size": 64, "usernamePrefix": "s", "UserBy": { "username": "susan" },
-        "id": susan.id, "ids": [susan.id, johns_post, deleted_post, session, relationship],
+        "id": susan.id, "types": ["FOLLOW", "MENTION"], "upTo": notification,
+        "ids": [susan.id, johns_post, deleted_post, session, relationship, notification],
         "postId": susans_post, "revokeSession.id": session, "deletePost.id": johns_post,
         "EditPostInput.id": johns_post, "body": "A post.", "inReplyToId": susans_post,
         "username": "newcomer", "LoginInput.username": "john", "email": "newcomer@example.com",

@@ -1,0 +1,316 @@
+//! Notifications: create, withdraw, list, count, mark as read and prune them.
+//!
+//! They inform users of what others do that concerns them.
+//! [`notify`] and [`withdraw`] are parts of the writes that cause a notification or undo its cause.
+//! They return the changes for the event of that write.
+//!
+//! Users get no notification of themselves, of users whom they block or who block them, of users
+//! whom they mute with notifications, and of posts that they may not see. These rules apply when
+//! the cause occurs: a mute hides no notification that exists, a block deletes those between both
+//! users. The author of a post gets a notification of a reply, and none of a mention in it.
+//!
+//! The deletion of a post or of an account deletes its notifications by foreign keys.
+
+use chrono::TimeDelta;
+use entity::notification::{self, Kind};
+use entity::{event, user};
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ActiveEnum as _, ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, DbErr,
+    EntityTrait as _, FromQueryResult, QueryFilter as _, QueryOrder as _, Value,
+};
+
+use super::{Change, Services};
+use crate::auth::Viewer;
+use crate::clock;
+use crate::database::{Database, Engine, Snapshot};
+use crate::error::{Error, UserErrorKind};
+use crate::ids::snowflake;
+use crate::pagination::{OwnedRows, Page, PageRequest, USERS, page_sql};
+
+/// Look-ups for a notification: its row, the post, the author, and a follow.
+const LOOKUPS: usize = 4;
+/// Maximum of the number of unread notifications that is counted.
+pub const MAX_CAP: i32 = 1_000;
+/// Number of all kinds of notifications.
+pub const MAX_TYPES: i32 = 7;
+/// Maximum number of notifications that one transaction prunes.
+const MAX_PRUNED: u64 = 1_000;
+
+/// What a notification reports, and to whom.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Notice {
+    /// The user who gets the notification.
+    ///
+    /// The user cannot be deleted until the end of the transaction.
+    pub recipient: i64,
+    pub kind: Kind,
+    /// The user who caused it.
+    pub actor: i64,
+    /// The post that it is about; `None` for follows and requests.
+    pub post: Option<i64>,
+}
+
+impl Notice {
+    /// The notice of a new follow.
+    pub fn of_follow(follower: i64, followed: i64) -> Self {
+        Self { recipient: followed, kind: Kind::Follow, actor: follower, post: None }
+    }
+
+    /// The notice of a request to follow.
+    pub fn of_request(requester: i64, target: i64) -> Self {
+        Self { recipient: target, kind: Kind::FollowRequest, actor: requester, post: None }
+    }
+
+    /// The notice of an accepted request to follow.
+    ///
+    /// The user who accepts gets none of the follow.
+    pub fn of_acceptance(requester: i64, target: i64) -> Self {
+        Self { recipient: requester, kind: Kind::RequestAccepted, actor: target, post: None }
+    }
+
+    /// The notices that a follow may have caused, which its end withdraws.
+    pub fn of_ended_follow(follower: i64, followed: i64) -> [Self; 2] {
+        [Self::of_follow(follower, followed), Self::of_acceptance(follower, followed)]
+    }
+}
+
+/// A notification that a statement has inserted or deleted.
+#[derive(FromQueryResult)]
+struct ChangedRow {
+    id: i64,
+    user_id: i64,
+}
+
+/// Adds the notifications of a write.
+///
+/// Those that the rules forbid or that exist are left out. It is one statement for all of them.
+///
+/// # Errors
+/// Any error of the database.
+pub(super) async fn notify(
+    services: &Services,
+    transaction: &DatabaseTransaction,
+    notices: &[Notice],
+) -> Result<Vec<Change>, DbErr> {
+    let is_visible = notification::visible_to_sql("notice", "notice.user_id");
+    let mention = Kind::Mention.into_value();
+    let notice = rows_sql(services.db.engine());
+    let sql = format!(
+        "INSERT INTO notification (id, user_id, kind, actor_id, post_id) \
+         SELECT notice.id, notice.user_id, notice.kind, notice.actor_id, notice.post_id \
+         FROM {notice} WHERE (SELECT 1 FROM block \
+           WHERE blocker_id = notice.user_id AND blocked_id = notice.actor_id) IS NULL \
+         AND (SELECT 1 FROM block \
+           WHERE blocker_id = notice.actor_id AND blocked_id = notice.user_id) IS NULL \
+         AND (SELECT 1 FROM mute WHERE muter_id = notice.user_id AND muted_id = notice.actor_id \
+           AND hides_notifications AND (expires_at IS NULL OR expires_at > $2)) IS NULL \
+         AND {is_visible} \
+         AND (notice.kind <> {mention} OR (SELECT 1 FROM feed_item AS reply \
+           WHERE reply.actor_id = notice.actor_id AND reply.id = notice.post_id \
+           AND reply.subject_id = notice.user_id) IS NULL) \
+         ON CONFLICT DO NOTHING RETURNING id, user_id"
+    );
+    let now = clock::now().into();
+    change(services, transaction, (&sql, vec![now]), (event::Kind::Notified, notices)).await
+}
+
+/// Deletes the notifications of causes that a write undoes.
+///
+/// # Errors
+/// Any error of the database.
+pub(super) async fn withdraw(
+    services: &Services,
+    transaction: &DatabaseTransaction,
+    notices: &[Notice],
+) -> Result<Vec<Change>, DbErr> {
+    let notice = rows_sql(services.db.engine());
+    let sql = format!(
+        "DELETE FROM notification WHERE id IN (SELECT old.id FROM {notice} \
+           CROSS JOIN notification AS old \
+           WHERE old.user_id = notice.user_id AND old.kind = notice.kind \
+           AND old.actor_id = notice.actor_id \
+           AND coalesce(old.post_id, 0) = coalesce(notice.post_id, 0)) \
+         RETURNING id, user_id"
+    );
+    let kind = event::Kind::NotificationWithdrawn;
+    change(services, transaction, (&sql, vec![]), (kind, notices)).await
+}
+
+/// Deletes all notifications that two users have of each other.
+///
+/// # Errors
+/// Any error of the database.
+pub(super) async fn withdraw_between(
+    services: &Services,
+    transaction: &DatabaseTransaction,
+    (one, other): (i64, i64),
+) -> Result<Vec<Change>, DbErr> {
+    let sql = "DELETE FROM notification WHERE (actor_id = $1 AND user_id = $2) \
+        OR (actor_id = $2 AND user_id = $1) RETURNING id, user_id";
+    let statement = services.db.statement(sql, [one.into(), other.into()]);
+    let rows = ChangedRow::find_by_statement(statement).all(transaction).await?;
+    Ok(changes(event::Kind::NotificationWithdrawn, rows))
+}
+
+/// The notices bound to `$1`, as the table `notice`.
+fn rows_sql(engine: Engine) -> String {
+    let notices = engine.unnest_json("entry");
+    format!(
+        "(SELECT CAST(entry.value ->> 0 AS bigint) AS id, \
+           CAST(entry.value ->> 1 AS bigint) AS user_id, \
+           CAST(entry.value ->> 2 AS smallint) AS kind, \
+           CAST(entry.value ->> 3 AS bigint) AS actor_id, \
+           CAST(entry.value ->> 4 AS bigint) AS post_id FROM {notices}) AS notice"
+    )
+}
+
+/// Executes a statement about notices, and returns its changes.
+///
+/// The notices are its first parameter. Users have no notifications of themselves.
+async fn change(
+    services: &Services,
+    transaction: &DatabaseTransaction,
+    (sql, further_values): (&str, Vec<Value>),
+    (kind, notices): (event::Kind, &[Notice]),
+) -> Result<Vec<Change>, DbErr> {
+    let of_others = notices.iter().filter(|notice| notice.recipient != notice.actor);
+    let rows: Vec<serde_json::Value> = of_others
+        .map(|notice| {
+            let Notice { recipient, kind, actor, post } = *notice;
+            serde_json::json!([services.ids.next(), recipient, kind.into_value(), actor, post])
+        })
+        .collect();
+    if rows.is_empty() {
+        return Ok(vec![]);
+    }
+    let rows: Value = serde_json::Value::from(rows).to_string().into();
+    let values = std::iter::once(rows).chain(further_values);
+    let statement = services.db.statement(sql, values);
+    let rows = ChangedRow::find_by_statement(statement).all(transaction).await?;
+    Ok(changes(kind, rows))
+}
+
+fn changes(kind: event::Kind, rows: Vec<ChangedRow>) -> Vec<Change> {
+    let change = |row: ChangedRow| Change { kind, actor: row.user_id, object: row.id };
+    rows.into_iter().map(change).collect()
+}
+
+/// A page of the viewer's notifications of some kinds, newest first.
+///
+/// `None` selects all kinds. Notifications of posts that the viewer may not see any more are left
+/// out.
+///
+/// # Errors
+/// [`Error::OutOfRange`] when there are no kinds, or more than [`MAX_TYPES`]; any error of the
+/// database.
+pub async fn page(
+    snapshot: &Snapshot,
+    viewer: &Viewer,
+    kinds: Option<&[Kind]>,
+    request: &PageRequest<i64>,
+) -> Result<Page<notification::Model>, Error> {
+    let engine = snapshot.engine();
+    let is_visible = notification::visible_to_sql("notification", "$5");
+    let mut condition = format!("AND {is_visible}");
+    let (start, end) = request.bounds();
+    let (owner, limit) = (engine.bind_ids([viewer.id()]), request.limit());
+    let mut values = vec![owner, start.into(), end.into(), limit.into(), viewer.id().into()];
+    if let Some(kinds) = kinds {
+        if !i32::try_from(kinds.len()).is_ok_and(|count| (1..=MAX_TYPES).contains(&count)) {
+            return Err(Error::OutOfRange { argument: "types", min: 1, max: MAX_TYPES });
+        }
+        condition = format!("{condition} AND {}", engine.in_list_sql("kind", 6));
+        values.push(engine.bind_ids(kinds.iter().map(|kind| i64::from(kind.into_value()))));
+    }
+    let (table, condition) = ("notification", condition.as_str());
+    let list = OwnedRows { parent: USERS, table, owner: "user_id", condition, viewer: None };
+    let sql = format!("SELECT notification.* FROM {}", page_sql(engine, list, request.direction));
+    let rows = snapshot.all(LOOKUPS * request.rows(), &sql, values).await?;
+    Ok(Page::new(request, rows, |row: &notification::Model| row.id))
+}
+
+/// Number of the viewer's unread notifications, up to `cap`.
+///
+/// They are those that [`page`] lists.
+///
+/// # Errors
+/// [`Error::OutOfRange`] when `cap` is not from 1 to [`MAX_CAP`]; any error of the database.
+pub async fn count_unread(snapshot: &Snapshot, viewer: &Viewer, cap: i32) -> Result<i32, Error> {
+    #[derive(FromQueryResult)]
+    struct Unread {
+        number: i64,
+    }
+    if !(1..=MAX_CAP).contains(&cap) {
+        return Err(Error::OutOfRange { argument: "cap", min: 1, max: MAX_CAP });
+    }
+    let sql = format!(
+        "SELECT count(*) AS number FROM (SELECT notification.id FROM notification \
+           WHERE notification.user_id = $1 AND notification.id > ( \
+             SELECT notifications_read_id FROM \"user\" WHERE \"user\".id = $1) \
+           AND {} LIMIT $2) AS unread",
+        notification::visible_to_sql("notification", "$1")
+    );
+    let rows: Vec<Unread> =
+        snapshot.all(1, &sql, [viewer.id().into(), i64::from(cap).into()]).await?;
+    let number = rows.first().map_or(0, |unread| i32::try_from(unread.number).unwrap_or(cap));
+    snapshot.charge_read(LOOKUPS * usize::try_from(number).unwrap_or_default());
+    Ok(number)
+}
+
+/// Marks the viewer's notifications as read, up to and with one of them, or all.
+///
+/// Returns whether further notifications are read now. A notification never becomes unread again.
+///
+/// # Errors
+/// [`Error::Expected`] with `NotFound` when the viewer has no such notification;
+/// [`Error::Unauthenticated`] when the account was deleted; any error of the database.
+pub async fn mark_read(
+    services: &Services,
+    viewer: &Viewer,
+    up_to: Option<i64>,
+) -> Result<bool, Error> {
+    let transaction = services.db.begin().await?;
+    let user = user::Entity::find_for_update(user::Column::Id.eq(viewer.id()));
+    let user = user.one(&transaction).await?.ok_or_else(Error::account_changed)?;
+    let own = notification::Entity::find().filter(notification::Column::UserId.eq(viewer.id()));
+    let last = match up_to {
+        Some(id) => own.filter(notification::Column::Id.eq(id)),
+        None => own.order_by_desc(notification::Column::Id),
+    };
+    let last = last.one(&transaction).await?.map(|last| last.id);
+    if up_to.is_some() && last.is_none() {
+        let message = "There is no such notification.";
+        return Err(UserErrorKind::NotFound.at(&["upTo"], message).into());
+    }
+    let Some(last) = last.filter(|last| *last > user.notifications_read_id) else {
+        return Ok(false);
+    };
+    user::Entity::update_many()
+        .col_expr(user::Column::NotificationsReadId, Expr::value(last))
+        .filter(user::Column::Id.eq(viewer.id()))
+        .exec(&transaction)
+        .await?;
+    let kind = event::Kind::NotificationsRead;
+    services.record_event(&transaction, kind, viewer.id(), last).await?;
+    services.commit(transaction, viewer).await?;
+    Ok(true)
+}
+
+/// Deletes a batch of notifications that are older than `retention`.
+///
+/// Returns whether there may be more of them. It records no event: old entries of a list disappear.
+///
+/// # Errors
+/// Any error of the database.
+pub async fn prune(db: &Database, retention: TimeDelta) -> Result<bool, Error> {
+    let oldest = snowflake::first_id_at(clock::now() - retention);
+    let transaction = db.begin().await?;
+    let sql = format!(
+        "DELETE FROM notification WHERE id IN ( \
+           SELECT id FROM notification WHERE id < $1 ORDER BY id LIMIT {MAX_PRUNED})"
+    );
+    let pruned = transaction.execute_raw(db.statement(&sql, [oldest.into()])).await?;
+    transaction.commit().await?;
+    Ok(pruned.rows_affected() == MAX_PRUNED)
+}
