@@ -60,6 +60,10 @@ pub struct Model {
     pub posts_made: i32,
     /// Bytes of the texts of posts and edits made on `posts_day`.
     pub post_bytes_made: i64,
+    /// The position up to which the user has read their timeline, the id of an entry.
+    ///
+    /// `None` until the user has marked one. The entry may have been deleted.
+    pub timeline_marker: Option<i64>,
     #[sea_orm(has_many)]
     pub posts: HasMany<super::post::Entity>,
     #[sea_orm(has_many)]

@@ -87,6 +87,7 @@ pub async fn register(
         post_bytes_made: Set(0),
         mutes_count: Set(0),
         is_protected: Set(false),
+        timeline_marker: Set(None),
         ..Default::default()
     };
     let user = user.insert(&transaction).await.map_err(error::from_unique_violation)?;

@@ -27,6 +27,7 @@ pub mod profile;
 pub mod repost;
 pub mod suggestion;
 mod target_post;
+pub mod timeline_marker;
 pub mod user;
 pub mod validation;
 

@@ -126,6 +126,9 @@ mod tests {
         let time = DateTime::parse_from_rfc3339("2001-02-03T04:05:06.789Z").unwrap();
         let id = command_id_at(time.to_utc(), 7).unwrap();
         assert_eq!(timestamp_of(id), time);
+        let first = first_id_at(time.to_utc());
+        assert_eq!(timestamp_of(first), time);
+        assert!(timestamp_of(first - 1) < time);
         assert!(command_id_at(time.to_utc(), 8).unwrap() > id);
         assert_eq!(command_id_at(DateTime::UNIX_EPOCH - chrono::TimeDelta::seconds(1), 0), None);
         assert_eq!(command_id_at(time.to_utc(), 8192), None);

@@ -37,6 +37,7 @@ mod suggestion;
 mod text;
 mod timeline;
 mod timeline_event;
+mod timeline_marker;
 mod user;
 mod user_list;
 mod viewer;
@@ -87,6 +88,7 @@ pub struct Mutation(
     like::LikeMutation,
     repost::RepostMutation,
     notification::NotificationMutation,
+    timeline_marker::TimelineMarkerMutation,
 );
 
 /// A schema to which the executor adds its data.

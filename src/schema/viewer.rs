@@ -16,6 +16,7 @@ use super::mute::MutedUserEdge;
 use super::notification::{NotificationConnection, NotificationType};
 use super::suggestion::Suggestion;
 use super::text::ShortText;
+use super::timeline_marker::marker_cursor;
 use super::user::User;
 use super::{loaders, request};
 use crate::domain::follow_request::Side;
@@ -249,6 +250,15 @@ impl Viewer {
     ) -> Result<Vec<Suggestion>, Error> {
         let found = domain::suggestion::list(&loaders(ctx).snapshot, &self.0, first).await?;
         Ok(found.into_iter().map(Suggestion).collect())
+    }
+
+    /// The cursor up to which the viewer has read their timeline.
+    ///
+    /// Null until `markTimelineRead` has set it. The entry at this position may have been deleted.
+    /// Only the viewer can read it.
+    async fn timeline_marker(&self, ctx: &Context<'_>) -> Result<Option<ShortText<'_>>, Error> {
+        let marker = self.user(ctx).await?.full_row(ctx).await?.timeline_marker;
+        Ok(marker.map(|marker| marker_cursor(marker).into()))
     }
 }
 

@@ -47,5 +47,6 @@ mod suggestion;
 mod support;
 mod text;
 mod timeline;
+mod timeline_marker;
 mod user;
 mod visibility;
