@@ -96,6 +96,8 @@ pub enum UserErrorKind {
     FollowLimit { limit: i32 },
     /// Too many attempts; another one can succeed after `retry_after`.
     TooManyRequests { retry_after: Duration },
+    /// The viewer used the idempotency key with another input.
+    IdempotencyMismatch,
 }
 
 impl UserErrorKind {

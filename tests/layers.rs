@@ -213,7 +213,8 @@ fn rooms_import_exactly_the_listed_rooms() {
 }
 
 /// Files of the domain with parts of several writes, or of those of another noun.
-const SHARED_PARTS: [&str; 5] = ["mention", "notification", "pair", "target_post", "validation"];
+const SHARED_PARTS: [&str; 6] =
+    ["idempotency", "mention", "notification", "pair", "target_post", "validation"];
 
 #[test]
 fn files_of_the_domain_do_not_import_each_other() {

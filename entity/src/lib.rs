@@ -11,6 +11,7 @@ pub mod event_part;
 pub mod feed_item;
 pub mod follow;
 pub mod follow_request;
+pub mod idempotency_key;
 pub mod like;
 pub mod mention;
 pub mod mute;

@@ -151,4 +151,9 @@ tables! {
         counts: [],
         local_columns: [],
     }
+    idempotency_key {
+        references: ["user_id" -> "user"],
+        counts: [],
+        local_columns: [],
+    }
 }

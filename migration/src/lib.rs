@@ -27,6 +27,7 @@ mod m20261202_000017_reply;
 mod m20261202_000018_feed_item;
 mod m20261202_000019_mention;
 mod m20261202_000021_timeline_marker;
+mod m20261202_000022_idempotency_key;
 mod m20261202_000023_event_part;
 mod m20261202_000024_notification;
 
@@ -56,9 +57,10 @@ impl MigratorTrait for Migrator {
             Box::new(m20261202_000017_reply::Migration),
             Box::new(m20261202_000018_feed_item::Migration),
             Box::new(m20261202_000019_mention::Migration),
+            Box::new(m20261202_000021_timeline_marker::Migration),
+            Box::new(m20261202_000022_idempotency_key::Migration),
             Box::new(m20261202_000023_event_part::Migration),
             Box::new(m20261202_000024_notification::Migration),
-            Box::new(m20261202_000021_timeline_marker::Migration),
         ]
     }
 }

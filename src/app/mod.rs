@@ -37,6 +37,8 @@ const IDLE_PASSES: u64 = 30;
 const NOTIFICATION_PRUNE_INTERVAL: Duration = Duration::from_hours(1);
 /// Delay of the first of these searches after the start.
 const NOTIFICATION_PRUNE_DELAY: Duration = Duration::from_mins(1);
+/// Interval between deletions of idempotency keys that have expired.
+const KEY_EXPIRY_INTERVAL: Duration = Duration::from_mins(10);
 
 /// One instance of the application. Clones share it.
 #[derive(Clone)]
@@ -76,6 +78,7 @@ impl App {
             let retention = TimeDelta::days(config.notification_retention_days.into());
             spawn_notification_pruning(Arc::downgrade(&engine), retention);
         }
+        spawn_key_expiry(Arc::downgrade(&engine));
         metrics.register_collector(ServerCollector {
             database: database.clone(),
             passwords: passwords.clone(),
@@ -185,6 +188,19 @@ fn spawn_notification_pruning(engine: Weak<GraphqlEngine>, retention: TimeDelta)
             // An error is logged where it occurs. The next pass tries again.
             let db = &engine.services.db;
             while domain::notification::prune(db, retention).await.unwrap_or_default() {}
+        }
+    });
+}
+
+/// Deletes expired idempotency keys, for as long as the application exists.
+fn spawn_key_expiry(engine: Weak<GraphqlEngine>) {
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(KEY_EXPIRY_INTERVAL).await;
+            let Some(engine) = engine.upgrade() else { return };
+            let db = &engine.services.db;
+            // An error is logged where it occurs. The next pass tries again.
+            while domain::idempotency::delete_expired(db).await.unwrap_or_default() {}
         }
     });
 }

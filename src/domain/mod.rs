@@ -7,8 +7,9 @@
 //!
 //! Each write is one transaction that keeps counts equal to the rows that they count. It first
 //! locks the users whose counts it changes, in the order of their ids, then the posts, and may be
-//! retried after [`Error::Conflict`]. The files do not import each other, except for `mention`,
-//! `notification`, `pair`, `target_post` and `validation`, which have shared parts of writes.
+//! retried after [`Error::Conflict`]. The files do not import each other, except for
+//! `idempotency`, `mention`, `notification`, `pair`, `target_post` and `validation`, which have
+//! shared parts of writes.
 
 pub mod account;
 pub mod block;
@@ -17,6 +18,7 @@ pub mod follow;
 pub mod follow_many;
 pub mod follow_path;
 pub mod follow_request;
+pub mod idempotency;
 pub mod like;
 mod mention;
 pub mod mute;

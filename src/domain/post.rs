@@ -16,6 +16,7 @@ use sea_orm::{
     PaginatorTrait as _, QueryFilter as _, QuerySelect as _, Set,
 };
 
+use super::idempotency::IdempotencyKey;
 use super::mention;
 use super::notification::{self, Notice};
 use super::pair::check_contact;
@@ -61,16 +62,31 @@ pub struct NewPost {
     pub body: String,
     /// The post that it replies to; `None` if it replies to none.
     pub in_reply_to: Option<i64>,
+    /// A key that makes a repetition of the request return the first post.
+    pub idempotency_key: Option<String>,
 }
 
 /// Creates a post of the viewer, and returns its id.
 ///
+/// If the viewer has used the idempotency key before, it returns the id of the first post, which
+/// may have been deleted.
+///
 /// # Errors
-/// [`Error::Expected`] with `InvalidInput` or `TooManyRequests`, and for a reply with `NotFound` or
-/// `Blocked`; [`Error::Unauthenticated`] when the account was deleted; any error of the database.
+/// [`Error::Expected`] with `InvalidInput`, `IdempotencyMismatch` or `TooManyRequests`, and for a
+/// reply with `NotFound` or `Blocked`; [`Error::Unauthenticated`] when the account was deleted; any
+/// error of the database.
 pub async fn create(services: &Services, viewer: &Viewer, new: NewPost) -> Result<i64, Error> {
     let body = validation::body(new.body, &["input", "body"])?;
+    let parent = new.in_reply_to.map(i64::to_be_bytes);
+    let input = [body.as_bytes(), parent.as_ref().map_or(&[][..], |id| &id[..])];
+    let key = new.idempotency_key.map(|key| IdempotencyKey::new(key, &input)).transpose()?;
     let transaction = services.db.begin().await?;
+    // Before all other checks: the first request has passed them.
+    if let Some(key) = &key
+        && let Some(first) = key.claim(services, &transaction, viewer).await?
+    {
+        return Ok(first);
+    }
     let added = Added { posts: 1, replies: i32::from(new.in_reply_to.is_some()) };
     let author = count_text(services, &transaction, viewer, &body, added).await?;
     let mentioned = mention::resolve(services, &transaction, viewer.id(), &body).await?;
@@ -102,6 +118,9 @@ pub async fn create(services: &Services, viewer: &Viewer, new: NewPost) -> Resul
         kind: Set(kind),
     };
     feed_item::Entity::insert(item).exec_without_returning(&transaction).await?;
+    if let Some(key) = &key {
+        key.record(&transaction, viewer, id).await?;
+    }
     let added = Change { kind: event::Kind::PostAdded, actor: viewer.id(), object: id };
     let mut parts: Vec<Change> = parent.as_ref().map(Change::counted).into_iter().collect();
     let mut notices = mention::notices_of_new(viewer.id(), id, &mentioned);

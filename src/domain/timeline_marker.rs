@@ -5,7 +5,7 @@
 //! event, because only the viewer sees it.
 
 use entity::user;
-use sea_orm::sea_query::{Expr, ExprTrait as _};
+use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _};
 
 use super::Services;
@@ -36,7 +36,7 @@ pub async fn advance(
     // The marker never moves back, so a cursor from the future would disable it. The clocks of
     // other instances may be ahead a little.
     let latest = snowflake::first_id_at(clock::now() + clock::MAX_STEP);
-    if position > latest.max(services.ids.next()) {
+    if position > Ord::max(latest, services.ids.next()) {
         return Err(Error::InvalidCursor);
     }
     let transaction = services.db.begin().await?;

@@ -28,6 +28,9 @@ pub const DISPLAY_NAME: RangeInclusive<usize> = 1..=50;
 /// Length of a profile's `aboutMe`, in characters.
 pub const ABOUT_ME: RangeInclusive<usize> = 1..=500;
 
+/// Length of an idempotency key, in characters.
+pub const IDEMPOTENCY_KEY: RangeInclusive<usize> = 1..=100;
+
 /// The path of an argument, from the mutation's arguments down.
 type Path = &'static [&'static str];
 
@@ -121,6 +124,14 @@ pub fn display_name(text: &str, path: Path) -> Result<String, UserError> {
 /// Validates a profile's `aboutMe`.
 pub fn about_me(text: String, path: Path) -> Result<String, UserError> {
     validate_text(text, &ABOUT_ME, path)
+}
+
+/// Validates an idempotency key, of which every character must be visible.
+pub fn idempotency_key(text: String, path: Path) -> Result<String, UserError> {
+    if IDEMPOTENCY_KEY.contains(&text.chars().count()) && text.chars().all(is_visible) {
+        return Ok(text);
+    }
+    Err(invalid(path, "A key must consist of 1 to 100 visible characters, without spaces."))
 }
 
 /// Validates a text of the given length, and returns it with line ends as `\n`.

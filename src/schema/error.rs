@@ -177,6 +177,8 @@ pub enum UserErrorCode {
     EmailTaken,
     /// The password is wrong, or there is no such user.
     InvalidCredentials,
+    /// The viewer used the idempotency key with another input in the last 24 hours.
+    IdempotencyMismatch,
 }
 
 /// An expected failure of a mutation.
@@ -203,6 +205,7 @@ pub enum UserErrorInterface {
     Credentials(CredentialsError),
     FollowLimit(FollowLimitError),
     TooManyRequests(TooManyRequestsError),
+    Idempotency(IdempotencyError),
 }
 
 macro_rules! user_errors {
@@ -250,6 +253,8 @@ user_errors! {
         /// Seconds to wait before the next attempt.
         retry_after_seconds: i32
     }
+    /// The viewer used the idempotency key with another input. Nothing was changed.
+    IdempotencyError {}
 }
 
 impl From<&UserErrorKind> for UserErrorCode {
@@ -264,6 +269,7 @@ impl From<&UserErrorKind> for UserErrorCode {
             UserErrorKind::InvalidCredentials => Self::InvalidCredentials,
             UserErrorKind::FollowLimit { .. } => Self::FollowLimitReached,
             UserErrorKind::TooManyRequests { .. } => Self::TooManyRequests,
+            UserErrorKind::IdempotencyMismatch => Self::IdempotencyMismatch,
         }
     }
 }
@@ -301,6 +307,7 @@ impl From<&UserError> for UserErrorInterface {
             UserErrorKind::FollowLimit { limit } => {
                 variant!(FollowLimit(FollowLimitError), limit: limit)
             }
+            UserErrorKind::IdempotencyMismatch => variant!(Idempotency(IdempotencyError)),
             UserErrorKind::TooManyRequests { retry_after } => variant!(
                 TooManyRequests(TooManyRequestsError),
                 retry_after_seconds: i32::try_from(retry_after.as_secs()).unwrap_or(i32::MAX)

@@ -211,6 +211,12 @@ pub struct CreatePostInput {
     ///
     /// The viewer may reply to their own posts, too.
     in_reply_to_id: Option<ID>,
+    /// A key that the client chooses, 1 to 100 visible characters without spaces.
+    ///
+    /// With the key of an earlier request of the viewer within 24 hours, and with the same input,
+    /// the mutation creates no post and returns the first one. A request that failed leaves no
+    /// key.
+    idempotency_key: Option<String>,
 }
 
 /// Input of `editPost`.
@@ -301,9 +307,9 @@ pub struct PostMutation;
 impl PostMutation {
     /// Publishes a post. It appears in the timelines of the viewer and all followers.
     ///
-    /// User errors: `INVALID_INPUT`, `TOO_MANY_REQUESTS`. For a reply also `NOT_FOUND` if there is
-    /// no such post or the viewer may not see it, and `BLOCKED` if the viewer or its author blocks
-    /// the other. Errors: `UNAUTHENTICATED`, `INVALID_ID`.
+    /// User errors: `INVALID_INPUT`, `TOO_MANY_REQUESTS`, `IDEMPOTENCY_MISMATCH`. For a reply also
+    /// `NOT_FOUND` if there is no such post or the viewer may not see it, and `BLOCKED` if the viewer
+    /// or its author blocks the other. Errors: `UNAUTHENTICATED`, `INVALID_ID`.
     async fn create_post(
         &self,
         ctx: &Context<'_>,
@@ -311,7 +317,7 @@ impl PostMutation {
     ) -> Result<CreatePostPayload, Error> {
         let viewer = viewer(ctx)?;
         let in_reply_to = input.in_reply_to_id.map(|id| GlobalId::post(&id)).transpose()?;
-        let new = NewPost { body: input.body, in_reply_to };
+        let new = NewPost { body: input.body, in_reply_to, idempotency_key: input.idempotency_key };
         let write = || domain::post::create(services(ctx), &viewer, new.clone());
         Ok(CreatePostPayload(run_mutation(ctx, write).await?))
     }

@@ -19,6 +19,7 @@ mod follow_list;
 mod follow_many;
 mod follow_request;
 mod http;
+mod idempotency;
 mod instances;
 mod like;
 mod limits;

@@ -100,6 +100,7 @@ pub enum UserErrorCode {
     UsernameTaken,
     EmailTaken,
     InvalidCredentials,
+    IdempotencyMismatch,
 }
 
 // register

@@ -27,6 +27,7 @@ export function explain(masked: FragmentType<typeof Problem>): string {
     case 'BlockedError':
     case 'FollowLimitError':
     case 'CredentialsError':
+    case 'IdempotencyError':
       return message
     default:
       problem satisfies never

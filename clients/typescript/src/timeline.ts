@@ -157,15 +157,20 @@ const TimelineEvents = graphql(`
   }
 `)
 
-/** With `inReplyToId`, the post replies to that post. */
+/**
+ * Creates a post, with `inReplyToId` a reply to that post. If the outcome is unknown, as after a lost
+ * connection or `OUTCOME_UNKNOWN`, call it again with the same key: within 24 hours the server
+ * creates one post for a key.
+ */
 export async function createPost(
   client: ApolloClient,
   body: string,
+  idempotencyKey: string = crypto.randomUUID(),
   inReplyToId?: string,
 ): Promise<CreatePostMutation['createPost']> {
   const { data } = await client.mutate({
     mutation: CreatePost,
-    variables: { input: { body, inReplyToId } },
+    variables: { input: { body, idempotencyKey, inReplyToId } },
     update(cache, { data }) {
       if (data?.createPost.post && data.createPost.timelineEdge)
         insert(cache, data.createPost.post.author.id, data.createPost.timelineEdge)

@@ -158,6 +158,22 @@ test('timeline', async (t) => {
   })
 })
 
+test('a repeated post', async (t) => {
+  const ida = await newUser('ida')
+  const key = crypto.randomUUID()
+  const { post } = await createPost(ida.client, 'once', key)
+  assert(post)
+  await t.test('the same key and text return the first post', async () => {
+    const repeated = await createPost(ida.client, 'once', key)
+    assert.deepEqual([repeated.post?.id, repeated.post?.author.postsCount], [post.id, 1])
+  })
+  await t.test('the same key with another text is a user error', async () => {
+    const { userErrors } = await createPost(ida.client, 'twice', key)
+    const [problem] = getFragmentData(Problem, userErrors)
+    assert.equal(problem?.__typename, 'IdempotencyError')
+  })
+})
+
 test('live timeline', async (t) => {
   const { userId, streamCursor } = await readTimeline(john.client)
   await createPost(susan.client, 'before the subscription')

@@ -133,7 +133,7 @@ fn missing_events() -> Check {
 /// Tables, their unique keys, and whether a repair deletes duplicates.
 ///
 /// The oldest row stays.
-const DUPLICATES: [(&str, &str, bool); 12] = [
+const DUPLICATES: [(&str, &str, bool); 13] = [
     ("user", "lower(username)", false),
     ("user", "email", false),
     ("session", "token_hash", true),
@@ -146,6 +146,7 @@ const DUPLICATES: [(&str, &str, bool); 12] = [
     ("like", "user_id, post_id", true),
     ("mention", "post_id, start", true),
     ("notification", "user_id, kind, actor_id, coalesce(post_id, 0)", true),
+    ("idempotency_key", "user_id, key", true),
 ];
 
 /// The condition that one of two users blocks the other.
