@@ -308,8 +308,8 @@ impl PostMutation {
     /// Publishes a post. It appears in the timelines of the viewer and all followers.
     ///
     /// User errors: `INVALID_INPUT`, `TOO_MANY_REQUESTS`, `IDEMPOTENCY_MISMATCH`. For a reply also
-    /// `NOT_FOUND` if there is no such post or the viewer may not see it, and `BLOCKED` if the viewer
-    /// or its author blocks the other. Errors: `UNAUTHENTICATED`, `INVALID_ID`.
+    /// `NOT_FOUND` if there is no such post or the viewer may not see it, and `BLOCKED` if the
+    /// viewer or its author blocks the other. Errors: `UNAUTHENTICATED`, `INVALID_ID`.
     async fn create_post(
         &self,
         ctx: &Context<'_>,
