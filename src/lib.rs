@@ -28,3 +28,4 @@ pub mod pagination;
 pub mod retry;
 pub mod schema;
 pub mod telemetry;
+pub mod words;

@@ -10,19 +10,20 @@ use std::path::{Path, PathBuf};
 /// Each room, and the rooms that it imports: all of these and no others.
 ///
 /// A file imports only from its own room and from rooms listed before it.
-const ROOMS: [(&str, &str); 20] = [
+const ROOMS: [(&str, &str); 21] = [
     ("clock", ""),
     ("error", ""),
     ("retry", ""),
+    ("words", ""),
     ("ids", "clock error"),
     ("config", ""),
     ("telemetry", "config"),
     ("limits", "config error"),
-    ("database", "config error ids limits retry telemetry"),
+    ("database", "config error ids limits retry telemetry words"),
     ("pagination", "database error"),
     ("auth", "clock database error ids limits"),
     ("loaders", "clock database error ids pagination retry"),
-    ("domain", "auth clock database error ids limits pagination"),
+    ("domain", "auth clock database error ids limits pagination words"),
     ("events", "auth clock database error loaders"),
     (
         "schema",

@@ -26,6 +26,7 @@ mod m20261202_000016_like;
 mod m20261202_000017_reply;
 mod m20261202_000018_feed_item;
 mod m20261202_000019_mention;
+mod m20261202_000020_search;
 mod m20261202_000021_timeline_marker;
 mod m20261202_000022_idempotency_key;
 mod m20261202_000023_event_part;
@@ -57,6 +58,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261202_000017_reply::Migration),
             Box::new(m20261202_000018_feed_item::Migration),
             Box::new(m20261202_000019_mention::Migration),
+            Box::new(m20261202_000020_search::Migration),
             Box::new(m20261202_000021_timeline_marker::Migration),
             Box::new(m20261202_000022_idempotency_key::Migration),
             Box::new(m20261202_000023_event_part::Migration),

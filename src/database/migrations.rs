@@ -26,6 +26,8 @@ impl Database {
         // Without pending migrations, the role of PostgreSQL needs no right to create tables.
         if self.pending().await? > 0 {
             Migrator::up(&*transaction, None).await.context("cannot migrate the database")?;
+            let indexed = self.index_missing(&*transaction).await;
+            indexed.context("cannot fill the search indexes")?;
         }
         transaction.commit().await.map_err(cannot_write)
     }

@@ -23,7 +23,7 @@ use super::target_post::{end_reposts, subtract_from_counts, uncount_replies};
 use super::{Change, Services, validation};
 use crate::auth::{Client, IssuedSession, MAX_SESSIONS, SessionSpec, Viewer, open_session};
 use crate::clock;
-use crate::database::Snapshot;
+use crate::database::{SearchIndex, Snapshot};
 use crate::error;
 use crate::error::{Error, UserError, UserErrorKind};
 use crate::ids::snowflake;
@@ -91,6 +91,8 @@ pub async fn register(
         ..Default::default()
     };
     let user = user.insert(&transaction).await.map_err(error::from_unique_violation)?;
+    let names = SearchIndex::names(&user.username, user.display_name.as_deref());
+    services.db.index_words(&*transaction, SearchIndex::Users, id, &names).await?;
     let issued = open_session(&transaction, user, session_spec(services), client).await?;
     services.commit(transaction, &issued.viewer).await?;
     Ok(issued)

@@ -27,6 +27,7 @@ mod pair;
 pub mod post;
 pub mod profile;
 pub mod repost;
+pub mod search;
 pub mod suggestion;
 mod target_post;
 pub mod timeline_marker;

@@ -24,7 +24,7 @@ use super::target_post::{PostArgument, add_to_count, delete_reposts, lock_post, 
 use super::{Change, PostChange, PostLimits, SECONDS_PER_DAY, Services, day_of, validation};
 use crate::auth::Viewer;
 use crate::clock;
-use crate::database::Snapshot;
+use crate::database::{SearchIndex, Snapshot};
 use crate::error::{Error, UserErrorKind};
 use crate::ids::snowflake;
 use crate::pagination::{Page, PageRequest, all_pages_sql};
@@ -99,7 +99,7 @@ pub async fn create(services: &Services, viewer: &Viewer, new: NewPost) -> Resul
     let post = post::ActiveModel {
         id: Set(id),
         author_id: Set(viewer.id()),
-        body: Set(body),
+        body: Set(body.clone()),
         created_at: Set(snowflake::timestamp_of(id)),
         edited_at: Set(None),
         is_public: Set(!author.is_protected),
@@ -110,6 +110,7 @@ pub async fn create(services: &Services, viewer: &Viewer, new: NewPost) -> Resul
     };
     post::Entity::insert(post).exec_without_returning(&transaction).await?;
     mention::insert(services, &transaction, id, &mentioned).await?;
+    services.db.index_words(&*transaction, SearchIndex::Posts, id, &body).await?;
     let item = feed_item::ActiveModel {
         actor_id: Set(viewer.id()),
         id: Set(id),
@@ -164,6 +165,7 @@ pub async fn edit(
     post.body = Set(body);
     post.edited_at = Set(Some(clock::now().trunc_subsecs(3)));
     let post = post.update(&transaction).await?;
+    services.db.index_words(&*transaction, SearchIndex::Posts, id, &post.body).await?;
     let parts = mention::replace(services, &transaction, &post, &mentioned).await?;
     let edited = Change { kind: event::Kind::PostUpdated, actor: viewer.id(), object: id };
     services.record(&transaction, edited, &parts).await?;

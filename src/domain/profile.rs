@@ -12,6 +12,7 @@ use sea_orm::{
 
 use super::{Change, Services, validation};
 use crate::auth::{Client, Viewer};
+use crate::database::SearchIndex;
 use crate::error;
 use crate::error::{Error, UserError, UserErrorKind};
 
@@ -72,7 +73,12 @@ pub async fn update(
     }
     let transaction = services.db.begin().await?;
     let changes_visibility = user.is_protected.is_set();
+    let changes_names = user.username.is_set() || user.display_name.is_set();
     let user = user.update(&transaction).await.map_err(error::from_unique_violation)?;
+    if changes_names {
+        let names = SearchIndex::names(&user.username, user.display_name.as_deref());
+        services.db.index_words(&*transaction, SearchIndex::Users, user.id, &names).await?;
+    }
     let mut changed_rows = 0;
     if changes_visibility {
         // The user is locked, so no post is added meanwhile.

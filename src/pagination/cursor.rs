@@ -33,8 +33,9 @@ pub enum CursorKind {
     Likes = 14,
     Likers = 15,
     Reposters = 16,
-    Replies = 20,
-    Notifications = 22,
+    Replies = 17,
+    Notifications = 18,
+    SearchedPosts = 19,
 }
 
 /// The list that a cursor belongs to: its kind, and its filter and order.

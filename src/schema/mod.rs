@@ -32,6 +32,7 @@ mod relationship;
 mod reply;
 mod repost;
 mod scalar;
+mod search;
 mod subscription;
 mod suggestion;
 mod text;
@@ -65,6 +66,7 @@ pub struct Query(
     relationship::RelationshipQuery,
     post::PostQuery,
     rate_limit::RateLimitQuery,
+    search::SearchQuery,
 );
 
 /// Write operations.

@@ -90,7 +90,9 @@ type Columns = BTreeMap<String, (String, bool, bool)>;
 
 async fn tables(database: &Database) -> BTreeMap<String, Columns> {
     let mut tables = BTreeMap::new();
-    for table in column::<String>(database, table_names_sql(database.engine()), "name").await {
+    let names = column::<String>(database, table_names_sql(database.engine()), "name").await;
+    // The search indexes have no entities.
+    for table in names.into_iter().filter(|name| !name.contains("_search")) {
         let columns = match database.engine() {
             Engine::Sqlite => sqlite_columns(database, &table).await,
             Engine::Postgres => postgres_columns(database, &table).await,

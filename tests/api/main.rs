@@ -44,6 +44,7 @@ mod replica;
 mod reply;
 mod repost;
 mod schema;
+mod search;
 mod suggestion;
 mod support;
 mod text;

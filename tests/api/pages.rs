@@ -13,9 +13,10 @@ use crate::support::app::TestApp;
 ///
 /// In the document, `PAGE` stands for the arguments of the connection, and `BODY` for its
 /// selection. The field names a node.
-const CONNECTIONS: [(&str, &str, &str); 17] = [
+const CONNECTIONS: [(&str, &str, &str); 18] = [
     ("/users", "{ users(PAGE) { BODY } }", "username"),
     ("/posts", "{ posts(PAGE) { BODY } }", "body"),
+    ("/searchPosts", "{ searchPosts(query: \"post\", PAGE) { BODY } }", "body"),
     ("/user/posts", "{ user(by: {username: \"john\"}) { posts(PAGE) { BODY } } }", "body"),
     (
         "/user/followers",

@@ -204,7 +204,7 @@ fn samples(graph: &Graph<'_>) -> [Samples; 3] {
             "filter": filter, "posts.filter": { "replies": false, "reposts": true },
             "timeline.filter": { "replies": "TO_FOLLOWED" }, "orderBy": { "field": "USERNAME", "direction": "ASC" },
             "UserBy": { "username": user }, "id": id, "ids": [id, graph.post, graph.secret.id],
-            "first": 3, "userIds": [graph.secret.id],
+            "first": 3, "userIds": [graph.secret.id], "query": "secret",
         });
         serde_json::from_value(samples).unwrap()
     };

@@ -103,9 +103,9 @@ impl<'a> Bulk<'a> {
         Ok(bulk)
     }
 
-    /// Records an event of the kind `ManyChanged`, and commits.
+    /// Fills the search indexes, records an event, and commits.
     ///
-    /// The event makes clients read their pages again.
+    /// The event is of the kind `ManyChanged`. It makes clients read their pages again.
     ///
     /// # Errors
     /// Any error of the database.
@@ -114,10 +114,17 @@ impl<'a> Bulk<'a> {
         let kind = event::Kind::ManyChanged.into_value();
         let values = [kind.into(), 0i64.into(), 0i64.into(), now.into()];
         self.execute(event::INSERT, values).await?;
+        let indexed = self.db.index_missing(&*self.transaction).await;
+        indexed.context("cannot fill the search indexes")?;
         if let Some(size) = self.old_cache_size {
             self.set_cache_size(size).await?;
         }
         self.transaction.commit().await.context("cannot commit the rows")
+    }
+
+    /// Empties damaged search indexes, which [`Self::commit`] fills again.
+    pub async fn empty_damaged_indexes(&self) -> Result<(), DbErr> {
+        self.db.empty_damaged_indexes(&*self.transaction).await
     }
 
     pub fn engine(&self) -> Engine {

@@ -1,4 +1,4 @@
-//! The definitions of tables, columns, indexes and constraints.
+//! The definitions of tables, columns, indexes, constraints and triggers.
 //!
 //! The migrations are run in an empty database in memory, or on PostgreSQL in a schema that is
 //! rolled back. Their result is compared with the database. What an operator has added is ignored.
@@ -105,10 +105,11 @@ async fn read(connection: &impl ConnectionTrait, engine: Engine) -> Result<Vec<D
 fn definitions_sql(engine: Engine) -> &'static str {
     match engine {
         Engine::Sqlite => {
-            r#"SELECT 'index ' || name AS name, sql AS "create",
+            r#"SELECT type || ' ' || name AS name, sql AS "create",
                 lower(replace(replace(replace(sql, '"', ''), ' ', ''), char(10), '')) AS content
             FROM sqlite_schema
-            WHERE type = 'index' AND sql IS NOT NULL AND tbl_name <> 'seaql_migrations'
+            WHERE type IN ('index', 'trigger') AND sql IS NOT NULL
+                AND tbl_name <> 'seaql_migrations'
             UNION ALL SELECT 'column ' || sqlite_schema.name || '.' || "column".name, NULL,
                 concat_ws(' ', lower("column".type), iif("column"."notnull", 'not null', 'null'),
                     'default ' || dflt_value, iif(pk, 'primary key', NULL))
@@ -132,6 +133,17 @@ fn definitions_sql(engine: Engine) -> &'static str {
             FROM pg_indexes WHERE schemaname = current_schema()
                 AND tablename <> 'seaql_migrations'
                 AND indexname NOT IN (SELECT name FROM constraints)
+            UNION ALL SELECT 'function ' || proname, prosrc,
+                replace(pg_get_functiondef(oid), quote_ident(current_schema()) || '.', '')
+            FROM pg_proc WHERE pronamespace = current_schema()::regnamespace
+                AND prorettype = 'trigger'::regtype
+            UNION ALL SELECT 'trigger ' || tgname,
+                replace(pg_get_triggerdef(pg_trigger.oid),
+                    quote_ident(current_schema()) || '.', ''),
+                replace(pg_get_triggerdef(pg_trigger.oid),
+                    quote_ident(current_schema()) || '.', '')
+            FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
+            WHERE relnamespace = current_schema()::regnamespace AND NOT tgisinternal
             UNION ALL SELECT 'column ' || table_name || '.' || column_name,
                 concat_ws(' ', data_type, is_nullable, collation_name, column_default), NULL
             FROM information_schema.columns

@@ -7,7 +7,7 @@ use entity::TABLES;
 
 use crate::clock;
 use crate::command::bulk::REQUEST_OF_FOLLOW;
-use crate::database::Engine;
+use crate::database::{Engine, SearchIndex};
 use crate::domain::validation::{ABOUT_ME, BODY, DISPLAY_NAME, MAX_EMAIL_BYTES, USERNAME};
 
 /// A check of rows.
@@ -44,9 +44,30 @@ pub fn all(engine: Engine) -> Vec<Check> {
     let is_public = Repair::Set("is_public = NOT is_public");
     checks.push(rows("posts have the wrong visibility", "post", WRONG_VISIBILITY, is_public));
     checks.extend(feed_items());
+    checks.extend(SearchIndex::ALL.into_iter().flat_map(|index| search_index(engine, index)));
     checks.extend(times(engine));
     checks.extend(texts(engine));
     checks
+}
+
+/// Checks that a search index has exactly the rows of its table.
+///
+/// A repair, like each bulk write, indexes the missing rows at its end.
+fn search_index(engine: Engine, index: SearchIndex) -> [Check; 2] {
+    let name = "the search index is incomplete";
+    let missing = rows(name, index.source(), &index.is_missing_sql(engine), Repair::None);
+    let (table, key, source, ids) =
+        (index.table(), index.key(engine), index.source(), index.ids(engine));
+    let surplus = format!(
+        r#"FROM {ids} AS indexed
+        WHERE NOT EXISTS (SELECT 1 FROM "{source}" AS source WHERE source.id = indexed.id)"#
+    );
+    let sql = format!(
+        "SELECT '{source} ' || indexed.id AS line, count(*) OVER () AS total {surplus}
+        ORDER BY indexed.id"
+    );
+    let repair = Some(format!("DELETE FROM {table} WHERE {key} IN (SELECT indexed.id {surplus})"));
+    [missing, Check { name: "the search index has deleted rows", sql, repair }]
 }
 
 /// Checks of feed items: one for each post, and at most one repost by a user.

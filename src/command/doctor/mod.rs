@@ -194,6 +194,7 @@ async fn repair_database(db: &Database) -> Result<()> {
 
 async fn repair_rows(db: &Database) -> Result<()> {
     let bulk = Bulk::begin(db).await?;
+    bulk.empty_damaged_indexes().await?;
     for repair in invariants::all(db.engine()).into_iter().filter_map(|check| check.repair) {
         bulk.execute(&repair, []).await?;
     }

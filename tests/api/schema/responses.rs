@@ -43,7 +43,8 @@ async fn samples(john: &Actor<'_>, susan: &Actor<'_>) -> Samples {
     let samples = json!({
         "acceptFollowRequest.user": { "username": "requester" },
         "rejectFollowRequest.user": { "username": "requester" },
-        "userIds": [susan.id, john.id], "maxLength": 3, "filter": { "viewerFollows": true },
+        "userIds": [susan.id, john.id], "maxLength": 3, "searchPosts.query": "hello",
+        "searchUsers.query": "s", "searchUsers.first": 5, "filter": { "viewerFollows": true },
         "posts.filter": { "replies": false, "reposts": true },
         "timeline.filter": { "replies": "TO_FOLLOWED" },
         "orderBy": { "field": "USERNAME", "direction": "ASC" },
