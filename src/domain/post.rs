@@ -184,7 +184,7 @@ pub async fn edit(
 pub async fn delete(services: &Services, viewer: &Viewer, id: i64) -> Result<bool, Error> {
     let transaction = services.db.begin().await?;
     user::Entity::find_for_update(user::Column::Id.eq(viewer.id())).one(&transaction).await?;
-    lock_parent(&transaction, viewer, id).await?;
+    let parent = lock_parent(&transaction, viewer, id).await?;
     let Some(post) = find_own(services, &transaction, viewer, id).await? else {
         return Ok(false);
     };
@@ -195,11 +195,12 @@ pub async fn delete(services: &Services, viewer: &Viewer, id: i64) -> Result<boo
     like::Entity::delete_many().filter(like::Column::PostId.eq(post.id)).exec(&transaction).await?;
     feed_item::Entity::delete_by_id((viewer.id(), post.id)).exec(&transaction).await?;
     let is_of_post = feed_item::Column::PostId.eq(post.id);
-    let reposts = delete_reposts(&transaction, is_of_post).await?;
+    let mut parts = delete_reposts(&transaction, is_of_post).await?;
+    parts.extend(parent.as_ref().map(Change::counted));
     post::Entity::delete_by_id(post.id).exec(&transaction).await?;
     uncount_post(&transaction, &post).await?;
     let removed = Change { kind: event::Kind::PostRemoved, actor: viewer.id(), object: id };
-    services.record(&transaction, removed, &reposts).await?;
+    services.record(&transaction, removed, &parts).await?;
     services.commit(transaction, viewer).await?;
     Ok(true)
 }
@@ -229,14 +230,14 @@ async fn find_own(
     Ok(post)
 }
 
-/// Locks the post that a post of the viewer replies to, which is older.
+/// Locks and returns the post that a post of the viewer replies to, which is older.
 ///
 /// Posts are locked in the order of their ids, so it comes before the reply.
 async fn lock_parent(
     transaction: &DatabaseTransaction,
     viewer: &Viewer,
     reply: i64,
-) -> Result<(), DbErr> {
+) -> Result<Option<post::Model>, DbErr> {
     let parent = Query::select()
         .column(post::Column::InReplyToId)
         .from(post::Entity)
@@ -244,7 +245,7 @@ async fn lock_parent(
         .and_where(post::Column::AuthorId.eq(viewer.id()))
         .to_owned();
     let parent = post::Entity::find().filter(post::Column::Id.in_subquery(parent));
-    parent.lock(LockType::NoKeyUpdate).one(transaction).await.map(drop)
+    parent.lock(LockType::NoKeyUpdate).one(transaction).await
 }
 
 /// Locks a post that the viewer replies to, and counts the reply.

@@ -7,9 +7,14 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta};
 use entity::event;
+use sea_orm::FromQueryResult;
 use tokio::time::Instant;
+
+use super::outbox::{MAX_REPLAYED, MAX_SCANNED, TimelineUsers, by_users};
+use crate::database::{Snapshot, StreamPosition};
+use crate::error::Error;
 
 /// Minimum interval between two dispatches of the same post.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -17,7 +22,10 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// The time before its position of which a replay repeats changed counts.
 ///
 /// It exceeds [`INTERVAL`] by the time of a poll.
-pub const REPLAY_LOOKBACK: TimeDelta = TimeDelta::seconds(5);
+const REPLAY_LOOKBACK: TimeDelta = TimeDelta::seconds(5);
+
+/// The number of [`event::Kind::PostCounted`]. Replays read these events apart.
+const COUNTED: i16 = event::Kind::PostCounted as i16;
 
 /// The posts with changed counts, by id.
 #[derive(Default)]
@@ -72,6 +80,64 @@ impl CountedPosts {
         }
         self.0.retain(|_, post| post.is_pending || post.due_at(now) > now);
     }
+}
+
+/// The posts whose counts have changed since shortly before `position`.
+///
+/// They are events of the kind [`event::Kind::PostCounted`], one for each post. Their transaction
+/// is 0, which precedes all events: the client has not received any other missed event before
+/// them. `None` if there are more than [`MAX_REPLAYED`] posts or [`MAX_SCANNED`] changes.
+pub async fn read_counted(
+    snapshot: &Snapshot,
+    position: &StreamPosition,
+    users: &TimelineUsers,
+) -> Result<Option<Vec<event::Model>>, Error> {
+    #[derive(FromQueryResult)]
+    struct Counted {
+        actor: i64,
+        object: i64,
+        number: i64,
+    }
+    let TimelineUsers { owner, followed, others } = users;
+    let (engine, last) = (snapshot.engine(), position.last());
+    let at = DateTime::from_timestamp_micros(last.at).unwrap_or_default();
+    let is_counted = format!("kind = {COUNTED}");
+    let first = "(SELECT coalesce(max(txn), 0) FROM (SELECT txn FROM event \
+        WHERE txn < $1 AND at < $2 ORDER BY txn DESC LIMIT 1) AS earlier)";
+    let (events, parts) = (
+        by_users(engine, "event", first, &is_counted),
+        by_users(engine, "event_part", first, &is_counted),
+    );
+    let limit = MAX_REPLAYED + 1;
+    // A transaction in progress may have begun before the first one that is looked at.
+    let in_progress = format!("{is_counted} AND {}", engine.in_list_sql("txn", 5));
+    let sql = format!(
+        "SELECT max(actor) AS actor, object, count(*) AS number FROM ( \
+           SELECT actor, object FROM ({events}) AS events \
+           UNION ALL SELECT actor, object FROM ({parts}) AS parts \
+           UNION ALL SELECT actor, object FROM event WHERE {in_progress} \
+           UNION ALL SELECT actor, object FROM event_part WHERE {in_progress} \
+           LIMIT {MAX_SCANNED}) AS counted \
+         GROUP BY object LIMIT {limit}"
+    );
+    let values = [
+        position.next_txn().into(),
+        (at - REPLAY_LOOKBACK).into(),
+        engine.bind_ids(others.iter().copied()),
+        (*owner).into(),
+        engine.bind_ids(position.in_progress().iter().copied()),
+    ];
+    let counted: Vec<Counted> = snapshot.all(1 + followed + others.len(), &sql, values).await?;
+    let read: i64 = counted.iter().map(|post| post.number).sum();
+    let read = usize::try_from(read).unwrap_or_default();
+    snapshot.charge_read(read);
+    let (txn, kind) = (0, event::Kind::PostCounted);
+    let event = |post: Counted| {
+        let Counted { actor, object, .. } = post;
+        event::Model { txn, kind, actor, object, at, changes: None }
+    };
+    let is_complete = counted.len() <= MAX_REPLAYED && read < MAX_SCANNED;
+    Ok(is_complete.then(|| counted.into_iter().map(event).collect()))
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use sea_orm::FromQueryResult;
 use tokio::time::Instant;
 
-use super::hub::{deliver, open_sessions};
+use super::delivery::deliver;
+use super::hub::open_sessions;
 use super::{DeliveredEvent, EventHub};
 use crate::database::{Snapshot, StreamPosition};
 use crate::error::Error;

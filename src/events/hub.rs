@@ -17,6 +17,8 @@ use sea_orm::FromQueryResult;
 use tokio::time::Instant;
 
 use super::authors::Authors;
+use super::counted::CountedPosts;
+use super::delivery::{Deliveries, deliver};
 use super::dispatch_counted::{Reposters, reposters};
 use super::registry::SubscriptionRegistry;
 use super::{DeliveredEvent, EventHub, HubMessage, Topic, carries_post, outbox};
@@ -76,6 +78,7 @@ impl EventHub {
     async fn poll(&self, position: &mut Option<StreamPosition>) -> Result<(), Error> {
         if self.subscribers() == 0 {
             *position = None;
+            self.registry().counted = CountedPosts::default();
             return Ok(());
         }
         // Chosen before the snapshot: a subscriber that comes later may resume from a position that
@@ -136,14 +139,9 @@ impl EventHub {
         let open = open_sessions(snapshot, &sessions).await?;
         // Nothing below can fail, so the retry of a failed poll dispatches no event twice.
         let mut registry = self.registry();
+        let mut before = start.clone();
         for event in &batch.events {
-            let position = start.advance_to(event.into(), &batch.position);
-            let deliver = |registry: &mut SubscriptionRegistry, event: &event::Model, to| {
-                let post = rows.get(&event.object).filter(|_| carries_post(event)).cloned();
-                let (position, users) = (position.clone(), Arc::clone(&users));
-                let delivered = DeliveredEvent { event: event.clone(), position, post, users };
-                deliver(registry, delivered, to, &open);
-            };
+            let mut deliveries = Deliveries::default();
             for change in event.with_parts() {
                 let mut to = registry.recipients(&change);
                 let row = rows.get(&change.object);
@@ -164,12 +162,21 @@ impl EventHub {
                     _ => {}
                 }
                 registry.apply_event(&change);
-                deliver(&mut registry, &change, to);
+                deliveries.add(change, to);
             }
             for part in event.parts().filter(|_| event.kind == Kind::Several) {
                 let to = registry.subscribers_of_users(&part).into_iter().collect();
-                deliver(&mut registry, &part, to);
+                deliveries.add(part, to);
             }
+            let after = start.advance_to(event.into(), &batch.position);
+            for (change, to, is_last) in deliveries.in_order() {
+                let post = rows.get(&change.object).filter(|_| carries_post(&change)).cloned();
+                let position = if is_last { &after } else { &before };
+                let (position, users) = (position.clone(), Arc::clone(&users));
+                let delivered = DeliveredEvent { event: change, position, post, users };
+                deliver(&mut registry, delivered, to, &open);
+            }
+            before = after;
         }
         Ok(())
     }
@@ -279,24 +286,6 @@ impl EventHub {
 /// The events of a kind.
 fn of_kind(events: &[event::Model], kind: Kind) -> impl Iterator<Item = &event::Model> {
     events.iter().filter(move |event| event.kind == kind)
-}
-
-/// Sends an event to subscribers, and removes those whose session is not `open`.
-pub fn deliver(
-    registry: &mut SubscriptionRegistry,
-    delivered: DeliveredEvent,
-    to: Vec<u64>,
-    open: &HashSet<i64>,
-) {
-    let delivered = Arc::new(delivered);
-    for id in to {
-        let Some(subscriber) = registry.subscribers.get(&id) else { continue };
-        if subscriber.session.is_none_or(|session| open.contains(&session)) {
-            subscriber.send(HubMessage::Event(Arc::clone(&delivered)));
-        } else if let Some(subscriber) = registry.remove(id) {
-            subscriber.send(HubMessage::SessionEnded);
-        }
-    }
 }
 
 /// The sessions that have neither ended nor expired, of those given.

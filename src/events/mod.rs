@@ -13,6 +13,7 @@
 
 mod authors;
 mod counted;
+mod delivery;
 mod dispatch_counted;
 mod hub;
 mod outbox;
@@ -36,7 +37,7 @@ use crate::loaders::TimelineRow;
 use authors::Authors;
 use registry::{Subscriber, SubscriptionRegistry};
 
-pub use stream::{EventStream, StreamItem};
+pub use stream::EventStream;
 
 /// Capacity of a subscriber's buffer, in events.
 ///
@@ -64,6 +65,39 @@ pub struct DeliveredEvent {
 }
 
 type Users = HashMap<i64, Arc<user::Model>>;
+
+/// An item of an [`EventStream`].
+#[derive(Debug)]
+pub enum StreamItem {
+    Event(Arc<DeliveredEvent>),
+    /// The last item of a stream that could not deliver all events.
+    Lagged {
+        /// Number of events that were dropped, if known.
+        missed: Option<u64>,
+        /// The position from which a client resumes without a gap.
+        ///
+        /// `None` if the events after its last position are no longer available or are too many.
+        resume_after: Option<StreamPosition>,
+    },
+}
+
+impl StreamItem {
+    /// The post of the event, if it has one.
+    pub fn post(&self) -> Option<&TimelineRow> {
+        match self {
+            Self::Event(delivered) => delivered.post.as_ref(),
+            Self::Lagged { .. } => None,
+        }
+    }
+
+    /// The row of the event's actor, if it was loaded with the event.
+    pub fn actor(&self) -> Option<Arc<user::Model>> {
+        match self {
+            Self::Event(delivered) => delivered.users.get(&delivered.event.actor).cloned(),
+            Self::Lagged { .. } => None,
+        }
+    }
+}
 
 /// Settings of the event hub.
 #[derive(Clone, Copy, Debug)]

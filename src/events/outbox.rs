@@ -15,7 +15,6 @@ use entity::event;
 use sea_orm::{ActiveEnum as _, ConnectionTrait as _, FromQueryResult};
 
 use super::authors::Authors;
-use super::counted::REPLAY_LOOKBACK;
 use crate::clock;
 use crate::database::{Database, Engine, Snapshot, StreamPosition};
 use crate::error::Error;
@@ -24,8 +23,10 @@ use crate::error::Error;
 pub const BATCH_SIZE: usize = 1_000;
 /// Maximum number of missed events of one timeline's authors that are replayed.
 pub const MAX_REPLAYED: usize = 1_000;
-/// Maximum number of events of one author that a replay looks at on PostgreSQL.
-const MAX_SCANNED: usize = 10_000;
+/// Maximum number of changed counts that a replay looks at.
+///
+/// On PostgreSQL also that of events of one author.
+pub const MAX_SCANNED: usize = 10_000;
 /// Number of the oldest events that one transaction considers for deletion.
 const MAX_PRUNED: usize = 10_000;
 
@@ -140,9 +141,6 @@ fn events_of_actor(engine: Engine, actor: &str, limit: usize) -> String {
     )
 }
 
-/// The number of [`event::Kind::PostCounted`]. Replays read these events apart.
-const COUNTED: i16 = event::Kind::PostCounted as i16;
-
 /// The condition that an event can concern a timeline, except for changed counts.
 static CONCERNS_TIMELINES: LazyLock<String> = LazyLock::new(|| {
     use event::Kind::{NotificationWithdrawn, NotificationsRead, Notified, PostCounted};
@@ -168,7 +166,7 @@ fn users_sql(engine: Engine) -> &'static str {
 /// A query for rows of `event` or `event_part` by the users of [`users_sql`].
 ///
 /// `first` is an expression with the first transaction.
-fn by_users(engine: Engine, table: &str, first: &str, condition: &str) -> String {
+pub fn by_users(engine: Engine, table: &str, first: &str, condition: &str) -> String {
     let users = users_sql(engine);
     match engine {
         Engine::Sqlite => {
@@ -188,55 +186,6 @@ fn by_users(engine: Engine, table: &str, first: &str, condition: &str) -> String
             )
         }
     }
-}
-
-/// The posts whose counts have changed since shortly before `position`.
-///
-/// They are events of the kind [`event::Kind::PostCounted`], one for each post, with the position's
-/// transaction. `None` if there are more than [`MAX_REPLAYED`].
-pub async fn read_counted(
-    snapshot: &Snapshot,
-    position: &StreamPosition,
-    users: &TimelineUsers,
-) -> Result<Option<Vec<event::Model>>, Error> {
-    #[derive(FromQueryResult)]
-    struct Counted {
-        actor: i64,
-        object: i64,
-        number: i64,
-    }
-    let TimelineUsers { owner, followed, others } = users;
-    let (engine, last) = (snapshot.engine(), position.last());
-    let at = DateTime::from_timestamp_micros(last.at).unwrap_or_default();
-    let is_counted = format!("kind = {COUNTED}");
-    let first = "(SELECT coalesce(max(txn), 0) FROM (SELECT txn FROM event \
-        WHERE txn < $1 AND at < $2 ORDER BY txn DESC LIMIT 1) AS earlier)";
-    let (events, parts) = (
-        by_users(engine, "event", first, &is_counted),
-        by_users(engine, "event_part", first, &is_counted),
-    );
-    let limit = MAX_REPLAYED + 1;
-    let sql = format!(
-        "SELECT max(actor) AS actor, object, count(*) AS number FROM ( \
-           SELECT actor, object FROM ({events}) AS events \
-           UNION ALL SELECT actor, object FROM ({parts}) AS parts) AS counted \
-         GROUP BY object LIMIT {limit}"
-    );
-    let values = [
-        position.next_txn().into(),
-        (at - REPLAY_LOOKBACK).into(),
-        engine.bind_ids(others.iter().copied()),
-        (*owner).into(),
-    ];
-    let counted: Vec<Counted> = snapshot.all(1 + followed + others.len(), &sql, values).await?;
-    let read: i64 = counted.iter().map(|post| post.number).sum();
-    snapshot.charge_read(usize::try_from(read).unwrap_or_default());
-    let (txn, kind) = (last.txn, event::Kind::PostCounted);
-    let event = |post: Counted| {
-        let Counted { actor, object, .. } = post;
-        event::Model { txn, kind, actor, object, at, changes: None }
-    };
-    Ok((counted.len() <= MAX_REPLAYED).then(|| counted.into_iter().map(event).collect()))
 }
 
 /// The events after `position` that may concern a timeline.

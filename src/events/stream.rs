@@ -14,17 +14,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use entity::event::{self, Kind};
-use entity::user;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::authors::{Authors, affects_timeline, apply_follow};
+use super::counted::read_counted;
 use super::hub::open_sessions;
 use super::registry::Subscriber;
-use super::{DeliveredEvent, EventHub, HubMessage, Topic, carries_post, outbox};
+use super::{DeliveredEvent, EventHub, HubMessage, StreamItem, Topic, carries_post, outbox};
 use crate::database::{Snapshot, StreamPosition};
 use crate::error::Error;
-use crate::loaders::{TimelineRow, timeline_rows, users};
+use crate::loaders::{timeline_rows, users};
 
 /// Rows that a replay reserves beside those of its events.
 ///
@@ -39,39 +39,6 @@ const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// The last item for a client that has no position to resume from.
 const UNRESUMABLE: StreamItem = StreamItem::Lagged { missed: None, resume_after: None };
 
-/// An item of an [`EventStream`].
-#[derive(Debug)]
-pub enum StreamItem {
-    Event(Arc<DeliveredEvent>),
-    /// The last item of a stream that could not deliver all events.
-    Lagged {
-        /// Number of events that were dropped, if known.
-        missed: Option<u64>,
-        /// The position from which a client resumes without a gap.
-        ///
-        /// `None` if the events after its last position are no longer available or are too many.
-        resume_after: Option<StreamPosition>,
-    },
-}
-
-impl StreamItem {
-    /// The post of the event, if it has one.
-    pub fn post(&self) -> Option<&TimelineRow> {
-        match self {
-            Self::Event(delivered) => delivered.post.as_ref(),
-            Self::Lagged { .. } => None,
-        }
-    }
-
-    /// The row of the event's actor, if it was loaded with the event.
-    pub fn actor(&self) -> Option<Arc<user::Model>> {
-        match self {
-            Self::Event(delivered) => delivered.users.get(&delivered.event.actor).cloned(),
-            Self::Lagged { .. } => None,
-        }
-    }
-}
-
 /// The receiving end of a subscription, which ends when it is dropped.
 pub struct EventStream {
     hub: EventHub,
@@ -83,6 +50,8 @@ pub struct EventStream {
     dropped: Arc<AtomicU64>,
     /// The position that the client resumes from.
     resumed_from: StreamPosition,
+    /// The position after the missed events that have been loaded.
+    replayed: StreamPosition,
     /// Missed events whose posts and authors are not loaded yet.
     to_load: VecDeque<event::Model>,
     /// Reads the missed events on behalf of the client. `None` when they are loaded.
@@ -122,6 +91,7 @@ impl EventStream {
             messages,
             dropped: Arc::clone(&subscriber.dropped),
             resumed_from: StreamPosition::default(),
+            replayed: StreamPosition::default(),
             to_load: VecDeque::new(),
             snapshot: None,
             replay: VecDeque::new(),
@@ -152,7 +122,10 @@ impl EventStream {
         };
         if let (Some((after, snapshot)), Topic::Timeline(owner)) = (after, self.topic) {
             match self.events_missed_since(owner, &after, &snapshot, authors).await? {
-                Some(missed) => (self.to_load, self.resumed_from) = (missed, after),
+                Some(missed) => {
+                    (self.to_load, self.resumed_from, self.replayed) =
+                        (missed, after.clone(), after);
+                }
                 None => self.replay.push_back(UNRESUMABLE),
             }
             snapshot.reset().await;
@@ -179,12 +152,20 @@ impl EventStream {
         snapshot.reset().await;
         // No event of the hub has been taken yet, so `last` is still the position of the join.
         let (start, joined) = (&self.resumed_from, &self.last);
-        self.replay.extend(events.into_iter().map(|event| {
-            let position = start.advance_to((&event).into(), joined);
+        let mut events = events.into_iter().peekable();
+        while let Some(event) = events.next() {
+            match events.peek().or(self.to_load.front()) {
+                // A client that resumes before the last part receives the parts again.
+                Some(next) if next.txn == event.txn => {}
+                Some(_) => self.replayed = start.advance_to((&event).into(), joined),
+                None => self.replayed.clone_from(joined),
+            }
+            let position = self.replayed.clone();
             let post = posts.get(&event.object).filter(|_| carries_post(&event)).cloned();
             let users = Arc::clone(&users);
-            StreamItem::Event(Arc::new(DeliveredEvent { event, position, post, users }))
-        }));
+            let delivered = DeliveredEvent { event, position, post, users };
+            self.replay.push_back(StreamItem::Event(Arc::new(delivered)));
+        }
         Ok(())
     }
 
@@ -363,10 +344,20 @@ impl EventStream {
             if change.actor == owner {
                 apply_follow(&mut authors.followed, &change, Kind::Followed);
             }
-            missed.extend(is_shown.then_some(change));
+            // Changed counts are read below, once for each post.
+            let is_added = is_shown && change.kind != Kind::PostCounted;
+            // One reset for all reposts that a protection hides.
+            let is_repeated = |last: &event::Model| {
+                last.txn == change.txn && [last.kind, change.kind] == [Kind::RepostsHidden; 2]
+            };
+            if is_added && !missed.back().is_some_and(is_repeated) {
+                missed.push_back(change);
+            }
         }
-        let Some(counted) = outbox::read_counted(snapshot, after, &users).await? else {
-            return Ok(None);
+        let counted = match read_counted(snapshot, after, &users).await {
+            Ok(Some(counted)) => counted,
+            Ok(None) | Err(Error::TooMuchWork { .. }) => return Ok(None),
+            Err(error) => return Err(error),
         };
         // The client reads its timeline again after a reset.
         if !missed.iter().any(|event| is_reset(event)) {
