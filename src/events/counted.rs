@@ -102,7 +102,7 @@ pub async fn read_counted(
     let (engine, last) = (snapshot.engine(), position.last());
     let at = DateTime::from_timestamp_micros(last.at).unwrap_or_default();
     let is_counted = format!("kind = {COUNTED}");
-    let first = "(SELECT coalesce(max(txn), 0) FROM (SELECT txn FROM event \
+    let first = "(SELECT coalesce(max(txn), 0) + 1 FROM (SELECT txn FROM event \
         WHERE txn < $1 AND at < $2 ORDER BY txn DESC LIMIT 1) AS earlier)";
     let (events, parts) = (
         by_users(engine, "event", first, &is_counted),

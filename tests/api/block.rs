@@ -159,19 +159,26 @@ async fn a_block_resets_the_timelines_that_it_changes_live_and_in_a_replay() {
     assert_eq!(of_john.next().await["relationship"], expected);
     let expected = json!({ "blocking": true, "blockedBy": false, "user": { "username": "john" } });
     assert_eq!(of_susan.next().await["relationship"], expected);
-    // Ending a block changes the relationship, and no timeline.
+    // The end of a block changes timelines too: they may show reposts again.
     change("unblock", susan, john).await;
     assert_eq!(of_john.next().await["relationship"]["blockedBy"], false);
-    // Nor does a block between users who do not follow each other.
+    assert_eq!(summary(&timelines[0].next().await), "!susan");
+    assert_eq!(summary(&timelines[1].next().await), "!john");
+    // So does a block between users who do not follow each other.
     change("block", mary, susan).await;
+    assert_eq!(summary(&timelines[2].next().await), "!susan");
+    assert_eq!(summary(&timelines[1].next().await), "!mary");
+    mary.write("last").await;
+    assert_eq!(summary(&timelines[2].next().await), "+last");
     john.unfollow(mary).await;
+    assert_eq!(summary(&timelines[0].next().await), "+last");
     assert_eq!(summary(&timelines[0].next().await), "!mary");
     for timeline in &mut timelines {
         timeline.assert_idle().await;
     }
 
-    // The replay begins with the block. From each of its cursors the rest follows.
-    let rest = ["!susan", "+not for susan", "+after", "!mary"];
+    // The replay begins with the end of the block. From each of its cursors the rest follows.
+    let rest = ["!susan", "+last", "!mary"];
     let mut after = start;
     for received in 0..=rest.len() {
         let mut resumed = john.subscribe(TIMELINE, json!({ "after": after })).await;

@@ -218,7 +218,7 @@ async fn deleting_a_post_or_an_account_deletes_its_likes_and_corrects_counts() {
 }
 
 #[tokio::test]
-async fn a_like_is_no_event_of_a_timeline() {
+async fn a_like_updates_the_post_in_timelines() {
     let app = TestApp::new().await;
     let (john, susan) = (app.register("john").await, app.register("susan").await);
     john.follow(&susan).await;
@@ -226,14 +226,21 @@ async fn a_like_is_no_event_of_a_timeline() {
     let cursor = "{ viewer { user { timeline { streamCursor } } } }";
     let after = john.query(cursor).await["viewer"]["user"]["timeline"]["streamCursor"].take();
     let mut live = john.subscribe_and_join(TIMELINE, json!({})).await;
-    assert!(change("like", &john, &post).await);
-    assert!(change("like", &susan, &post).await);
-    susan.write("two").await;
-    let mut resumed = john.subscribe(TIMELINE, json!({ "after": after })).await;
-    for events in [&mut live, &mut resumed] {
-        assert_eq!(summary(&events.next().await), "+two");
-        events.assert_idle().await;
+    for (n, user) in [(1, &john), (2, &susan)] {
+        assert!(change("like", user, &post).await);
+        let event = live.next().await;
+        assert_eq!((summary(&event), &event["post"]["likesCount"]), ("=one".to_owned(), &json!(n)));
     }
+    assert!(!change("like", &john, &post).await);
+    susan.write("two").await;
+    assert_eq!(summary(&live.next().await), "+two", "an unchanged count is no event");
+    live.assert_idle().await;
+    // A replay has both likes as one event, before the others.
+    let mut resumed = john.subscribe(TIMELINE, json!({ "after": after })).await;
+    let event = resumed.next().await;
+    assert_eq!((summary(&event), &event["post"]["likesCount"]), ("=one".to_owned(), &json!(2)));
+    assert_eq!(summary(&resumed.next().await), "+two");
+    resumed.assert_idle().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -242,7 +249,10 @@ async fn concurrent_likes_are_counted_exactly() {
     let author = app.register("author").await;
     let post = author.write("popular").await;
     let names: Vec<String> = (0..50).map(|n| format!("user{n}")).collect();
-    let users = join_all(names.iter().map(|name| app.register(name))).await;
+    let mut users = Vec::new();
+    for name in &names {
+        users.push(app.register(name).await);
+    }
     let changed = join_all(users.iter().map(|user| change("like", user, &post))).await;
     assert_eq!(changed, vec![true; 50]);
     assert_eq!(likers(&author, &post).await.len(), 50);

@@ -1,12 +1,16 @@
 //! Subscriptions: delivery, resuming after a cursor, lag, sign-out and limits.
 //!
-//! The submodules compare streams with a model and with a client-side cache, inject faults, count
-//! SQL statements, and test the WebSocket protocol.
+//! The submodules compare streams with a model and with a client-side cache, test the events of
+//! reposts and of changed counts, inject faults, count SQL statements, and test the WebSocket
+//! protocol. `documents` has the subscriptions.
 
 mod client_cache;
+mod counts;
 mod credentials;
+mod documents;
 mod faults;
 mod model;
+mod reposts;
 mod socket;
 mod socket_limits;
 mod statement_counts;
@@ -23,36 +27,7 @@ use crate::support::actors::{Actor, texts};
 use crate::support::app::{PASSWORD, TestApp};
 use crate::support::stream_client::EventClient;
 
-/// A subscription to the viewer's timeline.
-pub const TIMELINE: &str = "subscription ($after: String) { timelineEvents(after: $after) {
-    __typename
-    ... on StreamEvent { cursor occurredAt }
-    ... on TimelinePostAdded { edge { cursor reason node { id body author { username } } } }
-    ... on TimelinePostUpdated { post { id body editedAt } }
-    ... on TimelinePostRemoved { postId }
-    ... on TimelineReset { user { username } }
-    ... on StreamLagged { missed resumeAfter }
-} }";
-
-/// A subscription to the viewer's relationships.
-pub const FOLLOWS: &str = "subscription ($userIds: [ID!]) { relationshipEvents(userIds: $userIds) {
-    occurredAt relationship { followState followedBy user { username } } } }";
-
-/// A subscription to the counts of a user.
-pub const COUNTS: &str = "subscription ($userId: ID!) { followCounts(userId: $userId) {
-    username followersCount followingCount } }";
-
-/// An event as a short text, such as `+body` for an added post.
-pub fn summary(event: &Value) -> String {
-    let text = |value: &Value| value.as_str().unwrap_or("null").to_owned();
-    match event["__typename"].as_str().unwrap() {
-        "TimelinePostAdded" => format!("+{}", text(&event["edge"]["node"]["body"])),
-        "TimelinePostUpdated" => format!("={}", text(&event["post"]["body"])),
-        "TimelinePostRemoved" => format!("-{}", text(&event["postId"])),
-        "TimelineReset" => format!("!{}", text(&event["user"]["username"])),
-        other => other.to_owned(),
-    }
-}
+pub use documents::{COUNTS, FOLLOWS, TIMELINE, summary};
 
 /// The next `count` events as short texts.
 async fn summaries(events: &mut EventClient, count: usize) -> Vec<String> {
@@ -95,7 +70,7 @@ async fn timeline_events_follow_posts_edits_deletes_and_follows() {
     );
 
     // The edge of the event equals that of the timeline.
-    let query = "{ viewer { user { timeline(first: 1) { edges { cursor reason node { id body author { username } } } } } } }";
+    let query = "{ viewer { user { timeline(first: 1) { edges { cursor reason repostedBy { id username } node { id body author { username } } } } } } }";
     let data = john.query(query).await;
     assert_eq!(data["viewer"]["user"]["timeline"]["edges"][0], event["edge"]);
 

@@ -178,9 +178,12 @@ async fn streams_leave_out_muted_users_and_only_the_muter_is_informed() {
     for expected in ["!susan", "+after"] {
         assert_eq!(summary(&resumed.next().await), expected);
     }
-    // A mute of a user who is not followed changes no timeline.
+    // A mute of a user who is not followed hides reposts of this user's posts.
     mute(john, &actors.david, "").await;
-    timeline.assert_idle().await;
+    for stream in [&mut timeline, &mut joined, &mut resumed] {
+        assert_eq!(summary(&stream.next().await), "!david");
+        stream.assert_idle().await;
+    }
 }
 
 #[tokio::test]

@@ -256,7 +256,10 @@ async fn concurrent_reposts_are_counted_exactly() {
     let author = app.register("author").await;
     let post = author.write("popular").await;
     let names: Vec<String> = (0..50).map(|n| format!("user{n}")).collect();
-    let users = join_all(names.iter().map(|name| app.register(name))).await;
+    let mut users = Vec::new();
+    for name in &names {
+        users.push(app.register(name).await);
+    }
     let changed = join_all(users.iter().map(|user| change("repost", user, &post))).await;
     assert_eq!(changed, vec![true; 50]);
     assert_eq!(reposters(&author, &post).await.len(), 50);

@@ -125,6 +125,7 @@ fn to_event(event: &Value) -> Event {
         "TimelinePostAdded" => ('+', text(&event["edge"]["node"]["id"])),
         "TimelinePostUpdated" => ('=', text(&event["post"]["id"])),
         "TimelinePostRemoved" => ('-', text(&event["postId"])),
+        "TimelineRepostRemoved" => ('~', text(&event["postId"])),
         "TimelineReset" => ('!', text(&event["user"]["username"])),
         other => panic!("{other}"),
     }

@@ -46,6 +46,51 @@ async fn statement_count_of_a_post_event_is_independent_of_the_number_of_subscri
     assert_eq!(counts, [counts[0]; 3], "for 1, 10 and 30");
 }
 
+/// The timelines show the post by its repost, with which a count of it changes.
+#[tokio::test]
+async fn statement_count_of_a_repost_event_is_independent_of_the_number_of_subscribers() {
+    let app = TestApp::new().await;
+    let (susan, mary) = (app.register("susan").await, app.register("mary").await);
+    let post = mary.write("a post").await;
+    let names: Vec<String> = (0..30).map(|n| format!("user{n}")).collect();
+    let mut all = Vec::new();
+    for name in &names {
+        let user = app.register(name).await;
+        user.follow(&susan).await;
+        all.push(user);
+    }
+    let react = async |verb: &str| {
+        let payload = susan.mutate(&format!("{verb}(postId: \"{post}\") {{ changed }}")).await;
+        assert_eq!(payload["changed"], true);
+    };
+    let mut streams = Vec::new();
+    let mut counts = Vec::new();
+    for subscribers in [1, 10, 30] {
+        while streams.len() < subscribers {
+            streams.push(all[streams.len()].subscribe_and_join(TIMELINE, json!({})).await);
+        }
+        // A poll of the hub may add statements to some of the measurements.
+        let mut least = u64::MAX;
+        for _ in 0..3 {
+            let repost = async {
+                react("repost").await;
+                let received = streams.iter_mut().map(|events| async {
+                    [summary(&events.next().await), summary(&events.next().await)]
+                });
+                let expected = vec![["+a post by susan", "=a post"]; subscribers];
+                assert_eq!(join_all(received).await, expected);
+            };
+            least = least.min(app.count_statements(repost).await.1);
+            react("unrepost").await;
+            for events in &mut streams {
+                assert_eq!(events.next().await["__typename"], "TimelineRepostRemoved");
+            }
+        }
+        counts.push(least);
+    }
+    assert_eq!(counts, [counts[0]; 3], "for 1, 10 and 30");
+}
+
 /// A deletion may change the counts of any user.
 ///
 /// All subscribed users are therefore read at once.

@@ -7,6 +7,8 @@ use crate::support::actors::Actor;
 use crate::support::stream_client::EventClient;
 
 /// The id and the body of a post.
+///
+/// The id of a repost is that of the post, a space, and the id of the user who reposted it.
 pub type Entry = (String, String);
 
 /// An open stream of timeline events, and the posts that the client shows.
@@ -54,18 +56,22 @@ impl Watcher {
         let posts = &mut self.saved.posts;
         match event["__typename"].as_str().unwrap() {
             "TimelinePostAdded" => {
-                let (id, body) = entry(&event["edge"]["node"]);
+                let (id, body) = entry(&event["edge"]);
                 if posts.iter().all(|post| post.0 != id) {
                     posts.insert(0, (id, body));
                 }
             }
             "TimelinePostUpdated" => {
-                let (id, body) = entry(&event["post"]);
-                if let Some(post) = posts.iter_mut().find(|post| post.0 == id) {
-                    post.1 = body;
+                let (id, body) = (text(&event["post"]["id"]), text(&event["post"]["body"]));
+                for post in posts.iter_mut().filter(|post| post_of(post) == id) {
+                    post.1.clone_from(&body);
                 }
             }
-            "TimelinePostRemoved" => posts.retain(|post| event["postId"] != post.0.as_str()),
+            "TimelinePostRemoved" => posts.retain(|post| event["postId"] != post_of(post)),
+            "TimelineRepostRemoved" => {
+                let id = format!("{} {}", text(&event["postId"]), text(&event["repostedById"]));
+                posts.retain(|post| post.0 != id);
+            }
             "TimelineReset" => *posts = read(client).await.posts,
             _ => panic!("{} for {}", summary(event), client.username),
         }
@@ -77,12 +83,20 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap().to_owned()
 }
 
-fn entry(post: &Value) -> Entry {
-    (text(&post["id"]), text(&post["body"]))
+fn entry(edge: &Value) -> Entry {
+    let (id, body) = (text(&edge["node"]["id"]), text(&edge["node"]["body"]));
+    let reposter = edge["repostedBy"]["id"].as_str();
+    (reposter.map_or(id.clone(), |user| format!("{id} {user}")), body)
+}
+
+/// The id of the post of an entry.
+fn post_of(entry: &Entry) -> &str {
+    entry.0.split_once(' ').map_or(&*entry.0, |(post, _)| post)
 }
 
 const PAGE: &str = "query ($after: String) { viewer { user { timeline(first: 100, after: $after) {
-    streamCursor nodes { id body } pageInfo { hasNextPage endCursor } } } } }";
+    streamCursor edges { repostedBy { id } node { id body } }
+    pageInfo { hasNextPage endCursor } } } } }";
 
 /// All pages of the timeline, and the `streamCursor` of the first one.
 async fn read(client: &Actor<'_>) -> Saved {
@@ -94,7 +108,7 @@ async fn read(client: &Actor<'_>) -> Saved {
         if saved.cursor.is_empty() {
             saved.cursor = text(&timeline["streamCursor"]);
         }
-        saved.posts.extend(timeline["nodes"].as_array().unwrap().iter().map(entry));
+        saved.posts.extend(timeline["edges"].as_array().unwrap().iter().map(entry));
         if timeline["pageInfo"]["hasNextPage"] == false {
             return saved;
         }
