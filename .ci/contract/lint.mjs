@@ -26,7 +26,7 @@ const EXCEPTIONS = [
   ],
   [
     "strict-id-in-types",
-    /type "(RelationshipEvent|StreamLagged|Timeline(Post(Added|Updated|Removed)|Reset))"/,
+    /type "(RelationshipEvent|StreamLagged|Timeline(Post(Added|Updated|Removed)|RepostRemoved|Reset))"/,
     "the type is an event, not an object; its position is its cursor, if it has one",
   ],
   [

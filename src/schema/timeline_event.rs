@@ -62,7 +62,9 @@ pub struct TimelinePostAdded {
     cursor: String,
     /// When the event occurred.
     occurred_at: DateTime,
-    /// The new entry. Timelines are ordered by `createdAt`, newest first.
+    /// The new entry, which its `cursor` identifies.
+    ///
+    /// Timelines are ordered by `repostedAt`, or `createdAt` without it, newest first.
     edge: TimelineEdge,
 }
 
@@ -94,7 +96,8 @@ pub struct TimelinePostRemoved {
 
 /// A repost in the timeline ended: it was withdrawn, or its post was deleted.
 ///
-/// The entry of this repost is gone. Other entries of the same post are not.
+/// The entry of this repost is gone. Other entries of the same post are not. Also sent if the
+/// timeline did not show the repost.
 #[derive(SimpleObject)]
 pub struct TimelineRepostRemoved {
     /// Cursor for `timelineEvents(after:)` that resumes after this event.
@@ -126,8 +129,7 @@ impl TimelineReset {
     /// The other user of the follow, unfollow, block or mute.
     ///
     /// Null after `followMany`, if an author of reposted posts changed `isProtected`, if an account
-    /// was deleted, if a command of the operator changed the
-    /// data, or if the user no longer exists.
+    /// was deleted, if a command of the operator changed the data, or if the user no longer exists.
     async fn user(&self, ctx: &Context<'_>) -> Result<Option<User>, Error> {
         let Some(user) = self.user else { return Ok(None) };
         Ok(loaders(ctx).users.load(user).await?.map(User::from))

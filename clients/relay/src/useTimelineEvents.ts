@@ -30,6 +30,10 @@ const subscription = graphql`
       ... on TimelinePostRemoved {
         postId @deleteEdge(connections: $connections)
       }
+      ... on TimelineRepostRemoved {
+        postId
+        repostedById
+      }
       ... on TimelineReset {
         user {
           ...UserCard_user
@@ -72,7 +76,9 @@ export function useTimelineEvents(connection: string, streamCursor: string, onRe
         // Without `resumeAfter` the stream starts at the present. The page that is read again has
         // the missed posts.
         after = __typename === "StreamLagged" ? resumeAfter : cursor;
-        if (__typename === "TimelineReset" || after == null) onReset();
+        // Relay keeps one entry of a post. After the end of a repost another one may be shown.
+        const isChanged = __typename === "TimelineReset" || __typename === "TimelineRepostRemoved";
+        if (isChanged || after == null) onReset();
       },
       onError: resume,
       onCompleted: resume,

@@ -275,6 +275,7 @@ pub struct TimelineEdge {
 pub enum TimelineReason {
     Own,
     Following,
+    Repost,
 }
 
 // The timeline, live
@@ -300,6 +301,7 @@ pub enum TimelineEvent {
     TimelinePostAdded(TimelinePostAdded),
     TimelinePostUpdated(TimelinePostUpdated),
     TimelinePostRemoved(TimelinePostRemoved),
+    TimelineRepostRemoved(TimelineRepostRemoved),
     TimelineReset(TimelineReset),
     StreamLagged(StreamLagged),
     #[cynic(fallback)]
@@ -322,6 +324,13 @@ pub struct TimelinePostUpdated {
 pub struct TimelinePostRemoved {
     pub cursor: String,
     pub post_id: Id,
+}
+
+#[derive(QueryFragment, Debug)]
+pub struct TimelineRepostRemoved {
+    pub cursor: String,
+    pub post_id: Id,
+    pub reposted_by_id: Id,
 }
 
 #[derive(QueryFragment, Debug)]

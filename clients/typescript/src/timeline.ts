@@ -34,6 +34,11 @@ export const TimelinePage = graphql(`
       edges {
         cursor
         reason
+        repostedAt
+        repostedBy {
+          id
+          username
+        }
         node {
           id
           createdAt
@@ -77,6 +82,11 @@ const CreatePost = graphql(`
       timelineEdge {
         cursor
         reason
+        repostedAt
+        repostedBy {
+          id
+          username
+        }
         node {
           id
           createdAt
@@ -126,6 +136,11 @@ const TimelineEvents = graphql(`
         edge {
           cursor
           reason
+          repostedAt
+          repostedBy {
+            id
+            username
+          }
           node {
             id
             createdAt
@@ -141,6 +156,10 @@ const TimelineEvents = graphql(`
       }
       ... on TimelinePostRemoved {
         postId
+      }
+      ... on TimelineRepostRemoved {
+        postId
+        repostedById
       }
       ... on TimelineReset {
         user {
@@ -239,6 +258,9 @@ async function apply(client: ApolloClient, userId: string, event: TimelineEvent)
     case 'TimelinePostRemoved':
       removePost(cache, event.postId)
       return event.cursor
+    case 'TimelineRepostRemoved':
+      removeRepost(cache, userId, event.postId, event.repostedById)
+      return event.cursor
     case 'StreamLagged':
       return event.resumeAfter ?? (await readTimeline(client)).streamCursor
     case 'TimelineReset':
@@ -248,17 +270,36 @@ async function apply(client: ApolloClient, userId: string, event: TimelineEvent)
   }
 }
 
-/** Inserts a post once, newest first. The viewer's own posts arrive by mutation and by stream. */
+/**
+ * Inserts an entry once, newest first. The viewer's own posts arrive by mutation and by stream. The
+ * cursor tells entries apart: several users can repost the same post.
+ */
 function insert(cache: ApolloCache, userId: string, edge: Edge): void {
   const user = { __typename: 'User', id: userId }
   cache.updateFragment({ from: user, fragment: TimelinePage, fragmentName: 'TimelinePage' }, (cached) => {
     if (!cached) return null
     const page = cached.timeline
-    const others = page.edges.filter(({ node }) => node.id !== edge.node.id)
-    const edges = [edge, ...others].sort((a, b) => b.node.createdAt.localeCompare(a.node.createdAt))
-    // A post that is older than the cached pages arrives with the next page.
+    const others = page.edges.filter(({ cursor }) => cursor !== edge.cursor)
+    const edges = [edge, ...others].sort((a, b) => timeOf(b).localeCompare(timeOf(a)))
+    // An entry that is older than the cached pages arrives with the next page.
     if (page.pageInfo.hasNextPage && edges.at(-1) === edge) return null
     return { ...cached, timeline: withEdges(page, edges) }
+  })
+}
+
+/** A repost is in the timeline at the place of its own time. */
+function timeOf(edge: Edge): string {
+  return edge.repostedAt ?? edge.node.createdAt
+}
+
+/** Removes the entry of one repost. Other entries of the post stay. */
+function removeRepost(cache: ApolloCache, userId: string, postId: string, reposterId: string): void {
+  const user = { __typename: 'User', id: userId }
+  cache.updateFragment({ from: user, fragment: TimelinePage, fragmentName: 'TimelinePage' }, (cached) => {
+    if (!cached) return null
+    const page = cached.timeline
+    const edges = page.edges.filter(({ node, repostedBy }) => node.id !== postId || repostedBy?.id !== reposterId)
+    return edges.length === page.edges.length ? null : { ...cached, timeline: withEdges(page, edges) }
   })
 }
 
