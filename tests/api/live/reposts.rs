@@ -278,11 +278,10 @@ async fn a_change_of_the_protection_of_a_reposted_author_resets_the_timeline_onc
     mary.protect(true).await;
     expect(&mut live, &["!null"]).await;
     assert_eq!(john.timeline().await, Vec::<String>::new());
-    // A protected author's text reaches no timeline that shows the reposts otherwise.
+    // An edit by the protected author is no event here, not even an update of the post.
     let edit = format!("editPost(input: {{id: \"{post}\", body: \"secret\"}}) {{ changed }}");
     mary.mutate(&edit).await;
     susan.write("protected").await;
-    // Here an update would be an error, too.
     assert_eq!(summary(&live.next().await), "+protected");
     mary.protect(false).await;
     expect(&mut live, &["!null"]).await;
