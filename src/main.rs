@@ -135,7 +135,8 @@ enum Import {
     /// Import posts of existing users from a JSON Lines file, plain or gzip
     ///
     /// A line is an object such as {"author": "susan", "body": "...", "createdAt":
-    /// "2026-11-23T18:30:00Z"}.
+    /// "2026-11-23T18:30:00Z"}. A line may have an "id", and a later line may refer to it with
+    /// "inReplyTo", or with "repostOf" in place of a body.
     Posts {
         /// Path of the JSON Lines file
         file: PathBuf,
@@ -300,7 +301,11 @@ async fn import(db: &Database, source: &Import) -> Result<()> {
             let done = posts::run(db, file, &progress).await?;
             progress.finish_and_clear();
             let (posts, added, existing) = (done.posts_read, done.posts_added, done.existing);
-            Ok(print(format_args!("{posts} posts read: {added} added, {existing} existing\n"))?)
+            print(format_args!("{posts} posts read: {added} added, {existing} existing\n"))?;
+            if done.reposts_added > 0 {
+                print(format_args!("{} reposts added\n", done.reposts_added))?;
+            }
+            Ok(())
         }
     }
 }

@@ -4,9 +4,10 @@
 //! for any number of rows. Only [`Bulk::add`], for rows of any table, binds each value. The
 //! transaction excludes other writers (`Database::begin_exclusive`), so that the counts that it
 //! stores are those at its commit. `pairs` has the statements about follows, requests, blocks and
-//! mutes.
+//! mutes, and `reactions` those about reposts and the counts of posts.
 
 mod pairs;
+mod reactions;
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
@@ -24,6 +25,7 @@ use crate::ids::snowflake;
 
 pub(super) use pairs::REQUEST_OF_FOLLOW;
 pub use pairs::{Pair, PairTable};
+pub use reactions::{Author, Reaction};
 
 /// Maximum number of rows of one statement.
 pub const ROWS_PER_STATEMENT: usize = 4096;
@@ -35,6 +37,9 @@ const CACHE_SIZE: i64 = -64 * 1024;
 
 /// The largest sequence number of an id, 8191: sequence numbers have 13 bits.
 const MAX_SEQUENCE: u16 = (1 << 13) - 1;
+
+/// The tables that share their ids: the feed item of a post has the id of the post.
+const SHARED_IDS: [&str; 2] = ["post", "feed_item"];
 
 /// All stored counts of the rows of a table, with the tables whose rows they count.
 pub(super) fn counts_of(table: &str) -> impl Iterator<Item = (&'static Table, &'static Count)> {
@@ -77,6 +82,8 @@ pub struct Post<'a> {
     pub id: i64,
     pub author: i64,
     pub body: &'a str,
+    /// The post that it replies to, which exists or is added by the same statement.
+    pub in_reply_to: Option<i64>,
 }
 
 /// The transaction of a command, rolled back if dropped before [`Bulk::commit`].
@@ -165,19 +172,23 @@ impl<'a> Bulk<'a> {
 
     pub async fn add_posts(&self, posts: &[Post<'_>]) -> Result<(), DbErr> {
         let add = format!(
-            r#"INSERT INTO post (id, author_id, body, created_at, is_public)
-            SELECT CAST(value ->> 0 AS bigint), "user".id, value ->> 2, {}, NOT is_protected
+            r#"INSERT INTO post (id, author_id, body, created_at, is_public, in_reply_to_id)
+            SELECT CAST(value ->> 0 AS bigint), "user".id, value ->> 2, {}, NOT is_protected,
+                CAST(value ->> 4 AS bigint)
             FROM {} CROSS JOIN "user" WHERE "user".id = CAST(value ->> 1 AS bigint)"#,
             self.engine().timestamp_expr("value ->> 3"),
             self.engine().unnest_json("item")
         );
-        let rows = json(
-            posts.iter().map(|post| (post.id, post.author, post.body, timestamp_text(post.id))),
-        )?;
+        let rows = json(posts.iter().map(|post| {
+            (post.id, post.author, post.body, timestamp_text(post.id), post.in_reply_to)
+        }))?;
         self.execute(&add, [rows]).await?;
         let add_items = format!(
-            "INSERT INTO feed_item (actor_id, id, post_id, kind)
-            SELECT author_id, id, id, 0 FROM post WHERE {}",
+            "INSERT INTO feed_item (actor_id, id, post_id, subject_id, kind)
+            SELECT author_id, id, id,
+                (SELECT parent.author_id FROM post AS parent WHERE parent.id = post.in_reply_to_id),
+                CASE WHEN in_reply_to_id IS NULL THEN 0 ELSE 1 END
+            FROM post WHERE {}",
             self.engine().in_list_sql("id", 1)
         );
         let ids = self.engine().bind_ids(posts.iter().map(|post| post.id));
@@ -248,7 +259,8 @@ impl<'a> Bulk<'a> {
 
     /// For each time, the unused command ids of its millisecond.
     ///
-    /// They are above the largest id of that millisecond in `table`.
+    /// They are above the largest id of that millisecond in `table`. Posts and feed items share
+    /// their ids, so those of both tables are considered.
     ///
     /// # Errors
     /// When a time is before 1970 or after 2109; any error of the database.
@@ -263,16 +275,19 @@ impl<'a> Bulk<'a> {
             place: i64,
             last: i64,
         }
-        let find = format!(
-            "SELECT place, last FROM (
-                SELECT span.key AS place, (
+        let tables = if SHARED_IDS.contains(&table) { SHARED_IDS.to_vec() } else { vec![table] };
+        let used = tables.iter().map(|table| {
+            format!(
+                "SELECT span.key AS place, (
                     SELECT max(id) FROM {table}
                     WHERE id BETWEEN CAST(span.value ->> 0 AS bigint)
                         AND CAST(span.value ->> 1 AS bigint)
-                ) AS last FROM {}
-            ) AS used WHERE last IS NOT NULL",
-            self.engine().unnest_json("span")
-        );
+                ) AS last FROM {}",
+                self.engine().unnest_json("span")
+            )
+        });
+        let used = used.collect::<Vec<_>>().join(" UNION ALL ");
+        let find = format!("SELECT place, last FROM ({used}) AS used WHERE last IS NOT NULL");
         let spans = times.iter().map(|time| {
             let span = snowflake::command_id_at(*time, 0).zip(last_id_at(*time));
             span.with_context(|| format!("the time {time} is before 1970 or after 2109"))
@@ -281,8 +296,8 @@ impl<'a> Bulk<'a> {
         let used = self.rows::<Used>(&find, [json(&spans)?]).await?;
         let mut free: Vec<_> = spans.into_iter().map(|(first, last)| first..=last).collect();
         for used in used {
-            let index = usize::try_from(used.place)?;
-            free[index] = used.last + 1..=*free[index].end();
+            let ids = &mut free[usize::try_from(used.place)?];
+            *ids = (used.last + 1).max(*ids.start())..=*ids.end();
         }
         Ok(free)
     }

@@ -1,25 +1,26 @@
 //! `rookery import posts`: imports posts of existing users from a JSON Lines file.
 //!
 //! A line is an object `{"author": ..., "body": ..., "createdAt": ...}`. Bodies must obey the rules
-//! of new posts. A post keeps its time, to the millisecond. A post that exists already, with the
-//! same author, body and millisecond, is skipped. So importing the same file again adds nothing.
+//! of new posts. A post keeps its time, to the millisecond. A line with an `id` can be referred to
+//! by later lines: a post that has it as `inReplyTo` is a reply, and a line that has it as
+//! `repostOf`, in place of a body, is a repost. The ids of the file are not stored. A post or a
+//! repost that exists already is skipped, as `existing_posts` defines it. So importing the same
+//! file again adds nothing.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use indicatif::ProgressBar;
-use sea_orm::FromQueryResult;
-use serde::Deserialize;
 
+use super::existing_posts::{Reference, ResolvedLine, Target, find_targets};
 use super::lines::{Lines, Problems};
+use super::post_line::{Content, PostLine};
 use crate::clock;
-use crate::command::bulk;
-use crate::command::bulk::{Bulk, Post, ROWS_PER_STATEMENT};
+use crate::command::bulk::{Author, Bulk, Post, ROWS_PER_STATEMENT, Reaction};
 use crate::database::Database;
-use crate::domain::validation;
-use crate::error::UserError;
 
 /// Size of the bodies from which a statement is full, in bytes.
 const MAX_STATEMENT_BYTES: usize = 4 * 1024 * 1024;
@@ -27,10 +28,11 @@ const MAX_STATEMENT_BYTES: usize = 4 * 1024 * 1024;
 /// Numbers of posts of an import.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Lines with a post: those that are not blank.
+    /// Lines with a post or a repost: those that are not blank.
     pub posts_read: u64,
     pub posts_added: u64,
-    /// Posts that an earlier line of the file or the database has.
+    pub reposts_added: u64,
+    /// Posts and reposts that an earlier line of the file or the database has.
     pub existing: u64,
 }
 
@@ -44,74 +46,41 @@ pub async fn run(db: &Database, path: &Path, progress: &ProgressBar) -> Result<S
     let mut import = Import::begin(db).await?;
     let now = clock::now();
     while let Some(line) = lines.read()? {
-        match line.text.and_then(|text| parse(text, now)) {
-            Ok(Some((author, body, time))) => {
-                import.add(PostLine { line: line.number, author, body, time }).await?;
-            }
+        let number = line.number;
+        let parsed = line.text.and_then(|text| PostLine::parse(number, text, now));
+        match parsed.and_then(|post| post.map(|post| import.check(post)).transpose()) {
+            Ok(Some(post)) => import.add(post).await?,
             Ok(None) => {}
-            Err(problem) => import.problems.add(line.number, problem),
+            Err(problem) => import.problems.add(number, problem),
         }
     }
     progress.set_message("counts");
     import.finish(path).await
 }
 
-/// A post and the number of its line.
-struct PostLine {
+/// A line that has an id.
+struct NamedLine {
     line: u64,
     /// The author's username in lower case.
     author: String,
-    body: String,
     time: DateTime<Utc>,
-}
-
-/// A line of the file.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct JsonPost {
-    author: String,
-    body: String,
-    created_at: String,
-}
-
-/// Parses a line; `None` for a blank line. An error is the problem of the line.
-fn parse(
-    line: &str,
-    now: DateTime<Utc>,
-) -> Result<Option<(String, String, DateTime<Utc>)>, String> {
-    if line.trim().is_empty() {
-        return Ok(None);
-    }
-    let post: JsonPost =
-        serde_json::from_str(line).map_err(|error| format!("is not a post in JSON: {error}"))?;
-    let invalid = |error: UserError| format!("has an invalid body: {}", error.message);
-    let body = validation::body(post.body, &["body"]).map_err(invalid)?;
-    let time = parse_time(&post.created_at, now)?;
-    Ok(Some((post.author.to_ascii_lowercase(), body, time)))
-}
-
-fn parse_time(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, String> {
-    let not_a_time = || format!("has a createdAt that is not RFC 3339: {text:?}");
-    let time = DateTime::parse_from_rfc3339(text).map_err(|_| not_a_time())?;
-    // Ids have a resolution of a millisecond.
-    let time = DateTime::from_timestamp_millis(time.timestamp_millis()).ok_or_else(not_a_time)?;
-    if time < DateTime::UNIX_EPOCH {
-        Err(format!("has a createdAt before 1970: {text}"))
-    } else if time > now {
-        Err(format!("has a createdAt in the future: {text}"))
-    } else {
-        Ok(time)
-    }
+    is_repost: bool,
+    /// The id of the post; `None` until the line is written.
+    post: Option<i64>,
 }
 
 struct Import<'a> {
     bulk: Bulk<'a>,
-    /// The ids of the authors so far, by username in lower case.
-    authors: HashMap<String, i64>,
-    /// Posts that are not written yet.
+    /// The authors so far, by username in lower case.
+    authors: HashMap<String, Author>,
+    /// The lines so far that have an id, by it.
+    named: HashMap<String, NamedLine>,
+    /// Lines that are not written yet.
     pending: Vec<PostLine>,
     /// Size of the bodies of `pending`.
     bytes: usize,
+    /// The posts with new replies or reposts.
+    counted: HashSet<i64>,
     problems: Problems,
     summary: Summary,
 }
@@ -121,15 +90,52 @@ impl<'a> Import<'a> {
         Ok(Self {
             bulk: Bulk::begin(db).await?,
             authors: HashMap::new(),
+            named: HashMap::new(),
             pending: Vec::with_capacity(ROWS_PER_STATEMENT),
             bytes: 0,
+            counted: HashSet::new(),
             problems: Problems::default(),
             summary: Summary::default(),
         })
     }
 
+    /// Checks the reference of a line, and registers its id.
+    fn check(&mut self, post: PostLine) -> Result<PostLine, String> {
+        if let Some(reference) = post.reference() {
+            let (field, verb) = if post.is_repost() {
+                ("a repostOf", "reposts")
+            } else {
+                ("an inReplyTo", "replies to")
+            };
+            let Some(earlier) = self.named.get(reference) else {
+                return Err(format!("has {field} that no earlier line has as id: {reference:?}"));
+            };
+            if earlier.is_repost {
+                return Err(format!("has {field} that is a repost: {reference:?}"));
+            }
+            if post.time < earlier.time {
+                return Err(format!("is older than the post that it {verb}: {reference:?}"));
+            }
+        }
+        if let Some(id) = &post.id {
+            match self.named.entry(id.clone()) {
+                Entry::Occupied(first) => {
+                    return Err(format!("has the id of line {}: {id:?}", first.get().line));
+                }
+                Entry::Vacant(entry) => entry.insert(NamedLine {
+                    line: post.line,
+                    author: post.author.clone(),
+                    time: post.time,
+                    is_repost: post.is_repost(),
+                    post: None,
+                }),
+            };
+        }
+        Ok(post)
+    }
+
     async fn add(&mut self, post: PostLine) -> Result<()> {
-        self.bytes += post.body.len();
+        self.bytes += post.bytes();
         self.pending.push(post);
         if self.pending.len() == ROWS_PER_STATEMENT || self.bytes > MAX_STATEMENT_BYTES {
             self.write().await?;
@@ -137,21 +143,37 @@ impl<'a> Import<'a> {
         Ok(())
     }
 
-    /// Writes the pending posts, unless there are problems.
+    /// Writes the pending lines, unless there are problems.
     async fn write(&mut self) -> Result<()> {
         let pending = std::mem::take(&mut self.pending);
         self.bytes = 0;
         self.resolve_authors(&pending).await?;
+        self.check_reposts(&pending);
         if !self.problems.is_empty() {
             return Ok(());
         }
-        let new = self.without_existing(&pending).await?;
-        let posts = self.with_ids(&new).await?;
+        let lines: Vec<_> =
+            pending.iter().filter_map(|post| self.resolve(post, &pending)).collect();
+        let targets = find_targets(&self.bulk, &lines).await?;
+        let ids = self.assign_ids(&lines, &targets).await?;
+        let (posts, reposts) = new_rows(&lines, &targets, &ids);
         self.bulk.add_posts(&posts).await.context("cannot add the posts")?;
-        let (read, added) = (pending.len() as u64, posts.len() as u64);
+        self.bulk.add_reposts(&reposts).await.context("cannot add the reposts")?;
+        self.counted.extend(posts.iter().filter_map(|post| post.in_reply_to));
+        self.counted.extend(reposts.iter().map(|repost| repost.post));
+        let (read, posts, reposts) =
+            (pending.len() as u64, posts.len() as u64, reposts.len() as u64);
         self.summary.posts_read += read;
-        self.summary.posts_added += added;
-        self.summary.existing += read - added;
+        self.summary.posts_added += posts;
+        self.summary.reposts_added += reposts;
+        self.summary.existing += read - posts - reposts;
+        for (post, id) in pending.iter().zip(ids) {
+            if let Some(name) = &post.id
+                && let Some(named) = self.named.get_mut(name)
+            {
+                named.post = Some(id);
+            }
+        }
         Ok(())
     }
 
@@ -161,7 +183,7 @@ impl<'a> Import<'a> {
         let mut new: Vec<&str> = names.filter(|name| !self.authors.contains_key(*name)).collect();
         new.sort_unstable();
         new.dedup();
-        let found = self.bulk.users_named(&new).await.context("cannot look up the authors")?;
+        let found = self.bulk.authors_named(&new).await.context("cannot look up the authors")?;
         self.authors.extend(found);
         for post in posts {
             if !self.authors.contains_key(&post.author) {
@@ -172,77 +194,95 @@ impl<'a> Import<'a> {
         Ok(())
     }
 
-    /// The posts that are new, with the ids of their authors.
-    ///
-    /// A post is new if neither the database nor an earlier entry of the list has it.
-    async fn without_existing<'p>(
-        &self,
-        posts: &'p [PostLine],
-    ) -> Result<Vec<(i64, &'p PostLine)>> {
-        let mut seen = HashSet::new();
-        let mut new: Vec<(i64, &PostLine)> = posts
-            .iter()
-            .filter_map(|post| Some((*self.authors.get(&post.author)?, post)))
-            .filter(|(author, post)| seen.insert((*author, post.time, &post.body)))
-            .collect();
-        let existing = self.find_existing(&new).await.context("cannot look up the posts")?;
-        let mut index = 0;
-        new.retain(|_| {
-            index += 1;
-            !existing.contains(&(index - 1))
-        });
-        Ok(new)
-    }
-
-    /// The indexes of the posts that exist in the database.
-    async fn find_existing(&self, posts: &[(i64, &PostLine)]) -> Result<HashSet<i64>> {
-        #[derive(FromQueryResult)]
-        struct Existing {
-            /// Index of the post.
-            place: i64,
+    /// Only the author can repost a post of a protected user.
+    fn check_reposts(&mut self, posts: &[PostLine]) {
+        for post in posts {
+            let Content::Repost { post: reposted } = &post.content else { continue };
+            let Some(named) = self.named.get(reposted) else { continue };
+            let author = self.authors.get(&named.author);
+            if named.author != post.author && author.is_some_and(|author| author.is_protected) {
+                let problem = format!("reposts a post of a protected user: {reposted:?}");
+                self.problems.add(post.line, problem);
+            }
         }
-        let find = format!(
-            "SELECT wanted.key AS place FROM {}
-            WHERE EXISTS (
-                SELECT 1 FROM post WHERE author_id = CAST(wanted.value ->> 0 AS bigint)
-                AND id BETWEEN CAST(wanted.value ->> 1 AS bigint)
-                    AND CAST(wanted.value ->> 2 AS bigint)
-                AND body = wanted.value ->> 3)",
-            self.bulk.engine().unnest_json("wanted")
-        );
-        let wanted = bulk::json(posts.iter().map(|(author, post)| {
-            // All ids of the millisecond, of any instance.
-            let last_before = bulk::last_id_at(post.time - TimeDelta::milliseconds(1));
-            let first = last_before.unwrap_or(-1) + 1;
-            (author, first, bulk::last_id_at(post.time), &post.body)
-        }))?;
-        let existing = self.bulk.rows::<Existing>(&find, [wanted]).await?;
-        Ok(existing.into_iter().map(|row| row.place).collect())
     }
 
-    /// The posts with ids. Within a millisecond, ids have the order of the file.
-    async fn with_ids<'p>(&self, new: &[(i64, &'p PostLine)]) -> Result<Vec<Post<'p>>> {
-        let mut times: Vec<DateTime<Utc>> = new.iter().map(|(_, post)| post.time).collect();
+    /// A line with the ids of its author and of the post to which it refers.
+    fn resolve<'p>(&self, post: &'p PostLine, pending: &[PostLine]) -> Option<ResolvedLine<'p>> {
+        let author = self.authors.get(&post.author)?.id;
+        let reference = post.reference().and_then(|reference| self.named.get(reference));
+        let reference = reference.and_then(|named| match named.post {
+            Some(id) => Some(Reference::Stored(id)),
+            // Lines are in the order of their numbers.
+            None => {
+                let index = pending.binary_search_by_key(&named.line, |post| post.line);
+                index.ok().map(Reference::Line)
+            }
+        });
+        Some(ResolvedLine { line: post, author, reference })
+    }
+
+    /// The id of each line. Within a millisecond, new ids have the order of the file.
+    async fn assign_ids(&self, lines: &[ResolvedLine<'_>], targets: &[Target]) -> Result<Vec<i64>> {
+        let is_new = |index: &usize| targets[*index] == Target::New(*index);
+        let new: Vec<usize> = (0..lines.len()).filter(is_new).collect();
+        let mut times: Vec<_> = new.iter().map(|index| lines[*index].line.time).collect();
         times.sort_unstable();
         times.dedup();
         let free = self.bulk.free_ids("post", &times).await?;
         let mut free: HashMap<_, _> = times.into_iter().zip(free).collect();
-        new.iter()
-            .map(|(author, post)| {
-                let id = free.get_mut(&post.time).and_then(Iterator::next).with_context(|| {
-                    format!("line {}: all ids of its millisecond are in use", post.line)
-                })?;
-                Ok(Post { id, author: *author, body: &post.body })
-            })
-            .collect()
+        let mut new_ids = HashMap::new();
+        for index in new {
+            let post = lines[index].line;
+            let id = free.get_mut(&post.time).and_then(Iterator::next).with_context(|| {
+                format!("line {}: all ids of its millisecond are in use", post.line)
+            })?;
+            new_ids.insert(index, id);
+        }
+        let id = |target: &Target| match target {
+            Target::Stored(id) => Some(*id),
+            Target::New(first) => new_ids.get(first).copied(),
+        };
+        targets.iter().map(id).collect::<Option<_>>().context("a line has no id")
     }
 
     async fn finish(mut self, path: &Path) -> Result<Summary> {
         self.write().await?;
         self.problems.check(path)?;
-        let authors: Vec<i64> = self.authors.into_values().collect();
+        let authors: Vec<i64> = self.authors.into_values().map(|author| author.id).collect();
         self.bulk.recount(&authors).await.context("cannot set the users' counts")?;
+        let posts: Vec<i64> = self.counted.into_iter().collect();
+        self.bulk.recount_posts(&posts).await.context("cannot set the posts' counts")?;
         self.bulk.commit().await?;
         Ok(self.summary)
     }
+}
+
+/// The posts and the reposts that are new. `ids` are those of the lines.
+fn new_rows<'p>(
+    lines: &[ResolvedLine<'p>],
+    targets: &[Target],
+    ids: &[i64],
+) -> (Vec<Post<'p>>, Vec<Reaction>) {
+    let (mut posts, mut reposts) = (Vec::new(), Vec::new());
+    for (index, line) in lines.iter().enumerate() {
+        if targets[index] != Target::New(index) {
+            continue;
+        }
+        let (id, author) = (ids[index], line.author);
+        let subject = line.reference.map(|reference| match reference {
+            Reference::Stored(id) => id,
+            Reference::Line(earlier) => ids[earlier],
+        });
+        match (&line.line.content, subject) {
+            (Content::Post { body, .. }, in_reply_to) => {
+                posts.push(Post { id, author, body, in_reply_to });
+            }
+            (Content::Repost { .. }, Some(post)) => {
+                reposts.push(Reaction { id, actor: author, post });
+            }
+            (Content::Repost { .. }, None) => {}
+        }
+    }
+    (posts, reposts)
 }

@@ -131,7 +131,7 @@ async fn add_cast(bulk: &Bulk<'_>, password_hash: &str) -> Result<Vec<i64>> {
     let created_at = minutes_before(clock::now(), bodies.len());
     let posts: Vec<Post<'_>> = zip(bulk.ids_at("post", &created_at).await?, bodies)
         .zip(ids.iter().cycle())
-        .map(|((id, body), author)| Post { id, author: *author, body })
+        .map(|((id, body), author)| Post { id, author: *author, body, in_reply_to: None })
         .collect();
     bulk.add_posts(&posts).await.context("cannot add the cast's posts")?;
     Ok(ids)

@@ -31,7 +31,12 @@ pub async fn add(
             times.iter().map(|_| (authors.pick(rng), text(rng))).collect();
         let ids = bulk.ids_at("post", &times).await?;
         let posts: Vec<Post<'_>> = zip(ids, &texts)
-            .map(|(id, (author, body))| Post { id, author: users[*author as usize], body })
+            .map(|(id, (author, body))| Post {
+                id,
+                author: users[*author as usize],
+                body,
+                in_reply_to: None,
+            })
             .collect();
         bulk.add_posts(&posts).await.context("cannot add the posts")?;
         progress.inc(posts.len() as u64);

@@ -1,6 +1,7 @@
 //! Tests of all imports: added rows, rejected lines, and idempotence.
 
 mod blocks_and_mutes;
+mod conversations;
 mod posts;
 
 use std::io::Write as _;
