@@ -63,9 +63,9 @@ enum Command {
         #[arg(long, env = "ROOKERY_FEDERATION", value_parser = FalseyValueParser::new())]
         federation: bool,
     },
-    /// Add generated users, their posts and relationships in one transaction
+    /// Add generated users, their posts, reactions and relationships in one transaction
     ///
-    /// Follows and posts are distributed as in real networks: few users have many of them.
+    /// Follows, posts and likes are distributed as in real networks: few users have many of them.
     Seed {
         #[command(flatten)]
         database: DatabaseConfig,

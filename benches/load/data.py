@@ -138,7 +138,8 @@ def prepare(database, rookery, sizes):
     users, follows, posts = map(str, sizes)
     database.create(lambda url: subprocess.run(
         [rookery, "seed", "--database-url", url, "--users", users, "--follows-per-user", follows,
-         "--posts-per-user", posts, "--protected-percent", "0", "--blocks-per-100-users", "0",
+         "--posts-per-user", posts, "--replies-percent", "0", "--likes-per-post", "0",
+         "--reposts-per-100-posts", "0", "--protected-percent", "0", "--blocks-per-100-users", "0",
          "--requests-per-100-users", "0", "--mutes-per-100-users", "0", "--rng-seed", "1"],
         check=True, stdout=subprocess.DEVNULL))
 

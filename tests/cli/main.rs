@@ -143,8 +143,8 @@ fn imports_and_seeds_print_what_they_added() {
         assert_eq!(printed(&folder, &["import", kind, "edges"]), expected);
     }
     let seed = ["seed", "--users", "50", "--follows-per-user", "2", "--posts-per-user", "1"];
-    let expected = "50 users (1 protected), 100 follows, 50 posts, 10 blocks, 10 follow requests, \
-        25 mutes\n";
+    let expected = "50 users (1 protected), 100 follows, 50 posts (15 replies), 250 likes, \
+        5 reposts, 10 blocks, 10 follow requests, 25 mutes\n";
     assert_eq!(printed(&folder, &seed), expected);
     assert_eq!(printed(&folder, &["doctor"]), "no problems found\n");
 }

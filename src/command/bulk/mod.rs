@@ -4,7 +4,7 @@
 //! for any number of rows. Only [`Bulk::add`], for rows of any table, binds each value. The
 //! transaction excludes other writers (`Database::begin_exclusive`), so that the counts that it
 //! stores are those at its commit. `pairs` has the statements about follows, requests, blocks and
-//! mutes, and `reactions` those about reposts and the counts of posts.
+//! mutes, and `reactions` those about likes, reposts and the counts of posts.
 
 mod pairs;
 mod reactions;

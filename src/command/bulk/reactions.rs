@@ -1,7 +1,9 @@
-//! Bulk writes of reposts, and the counts of posts.
+//! Bulk writes of likes and reposts, and the counts of posts.
 
 use std::collections::HashMap;
 
+use anyhow::{Context as _, Result};
+use chrono::{DateTime, Utc};
 use sea_orm::{DbErr, FromQueryResult, Value};
 
 use super::{Bulk, ROWS_PER_STATEMENT, json, set_counts_sql};
@@ -13,7 +15,7 @@ pub struct Author {
     pub is_protected: bool,
 }
 
-/// A repost to add: `actor` reposts `post`.
+/// A like or a repost to add: `actor` likes or reposts `post`.
 #[derive(Clone, Copy, Debug)]
 pub struct Reaction {
     pub id: i64,
@@ -40,6 +42,17 @@ impl Bulk<'_> {
         Ok(found.into_iter().map(author).collect())
     }
 
+    pub async fn add_likes(&self, likes: &[Reaction]) -> Result<(), DbErr> {
+        let add = format!(
+            r#"INSERT INTO "like" (id, user_id, post_id)
+            SELECT CAST(value ->> 0 AS bigint), CAST(value ->> 1 AS bigint),
+                CAST(value ->> 2 AS bigint)
+            FROM {}"#,
+            self.engine().unnest_json("item")
+        );
+        self.execute(&add, [rows(likes)?]).await.map(drop)
+    }
+
     pub async fn add_reposts(&self, reposts: &[Reaction]) -> Result<(), DbErr> {
         let add = format!(
             "INSERT INTO feed_item (actor_id, id, post_id, subject_id, kind)
@@ -58,6 +71,26 @@ impl Bulk<'_> {
             self.execute(&update, [self.engine().bind_ids(posts.iter().copied())]).await?;
         }
         Ok(())
+    }
+
+    /// A free id of `table` for each time. Several times may share a millisecond.
+    ///
+    /// Within a millisecond, ids have the order of the list.
+    ///
+    /// # Errors
+    /// When all ids of a millisecond are in use; any error of the database.
+    pub async fn ids_in_order(
+        &self,
+        table: &'static str,
+        times: &[DateTime<Utc>],
+    ) -> Result<Vec<i64>> {
+        let mut distinct = times.to_vec();
+        distinct.sort_unstable();
+        distinct.dedup();
+        let free = self.free_ids(table, &distinct).await?;
+        let mut free: HashMap<_, _> = distinct.into_iter().zip(free).collect();
+        let ids = times.iter().map(|time| free.get_mut(time).and_then(Iterator::next));
+        ids.collect::<Option<_>>().context("all ids of a millisecond are in use")
     }
 }
 

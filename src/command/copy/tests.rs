@@ -33,6 +33,7 @@ async fn fill(database: TestDatabase) -> TestDatabase {
                 WHERE id = (SELECT max(id) FROM post);
             INSERT INTO bookmark (id, user_id, post_id)
                 SELECT id, author_id, id FROM post;
+            DELETE FROM "like";
             INSERT INTO "like" (id, user_id, post_id)
                 SELECT id, author_id, id FROM post;
             UPDATE post SET likes_count = 1;

@@ -1,5 +1,7 @@
 //! The demo data of `serve --demo`: four named users, and 300 generated ones.
 //!
+//! The named users reply to each other, like posts of each other, and repost one.
+//!
 //! The graph is always the same, so that the documentation and the playground can name its users.
 //! Only the four named users have a password.
 
@@ -15,8 +17,9 @@ use rand::seq::SliceRandom as _;
 use super::graph::Ranking;
 use super::{YEAR, graph, people, writing};
 use crate::clock;
-use crate::command::bulk::{Bulk, Pair, PairTable, Post, User};
+use crate::command::bulk::{Bulk, Pair, PairTable, Post, Reaction, User};
 use crate::database::Database;
+use crate::ids::snowflake;
 
 /// Numbers of generated users, and of their follows and posts.
 const EXTRA_USERS: u32 = 300;
@@ -48,7 +51,7 @@ const CAST: [Actor; 4] = [
         posts: [
             "New microphone, old hedge, eleven species in ten minutes.",
             "A jackdaw has learned the ringtone of my telephone.",
-            "Tonight: two hours of owls, one minute of which is usable.",
+            "Record them, then count the caws. That is how I count owls.",
             "Post from Susan: the dawn chorus started at 4:12 today.",
         ],
     },
@@ -68,7 +71,7 @@ const CAST: [Actor; 4] = [
         posts: [
             "The winter map is done: every roost within a day's walk.",
             "Walked the ridge to check a dot on the map. The dot was a scarecrow.",
-            "If you see a crow with a white feather in its left wing, tell me where.",
+            "Keep a slice for me: I bring the maps on Saturday.",
             "Post from David: the spring map begins today.",
         ],
     },
@@ -76,6 +79,30 @@ const CAST: [Actor; 4] = [
 
 /// The follows among the cast: indexes of the follower and the followed user.
 const CAST_FOLLOWS: [(usize, usize); 4] = [(0, 1), (0, 3), (1, 2), (2, 3)];
+
+/// The replies among the cast: indexes of the reply and of its parent.
+///
+/// The posts of the cast are in rounds: a post of each actor, then the next post of each.
+const CAST_REPLIES: [(usize, usize); 3] = [(8, 4), (9, 4), (11, 6)];
+
+/// The likes among the cast: indexes of the user and of the post.
+const CAST_LIKES: [(usize, usize); 12] = [
+    (1, 0),
+    (2, 0),
+    (3, 0),
+    (0, 1),
+    (2, 4),
+    (0, 6),
+    (1, 6),
+    (0, 9),
+    (2, 11),
+    (1, 12),
+    (3, 12),
+    (0, 15),
+];
+
+/// The reposts among the cast: indexes of the user and of the post.
+const CAST_REPOSTS: [(usize, usize); 1] = [(1, 2)];
 
 /// Adds the demo data to a database without users.
 ///
@@ -92,7 +119,9 @@ pub async fn demo(db: &Database, password_hash: &str) -> Result<bool> {
     }
     let mut rng = ChaCha8Rng::seed_from_u64(RNG_SEED);
     let progress = ProgressBar::hidden();
-    let mut users = add_cast(&bulk, password_hash).await?;
+    let actors = add_cast(&bulk, password_hash).await?;
+    add_reactions(&bulk, &actors).await?;
+    let mut users = actors.users.clone();
     users.extend(people::add(&bulk, EXTRA_USERS, &mut rng, &progress).await?);
     let cast = u32::try_from(CAST.len())?;
     let mut extras: Vec<u32> = (cast..cast + EXTRA_USERS).collect();
@@ -102,16 +131,18 @@ pub async fn demo(db: &Database, password_hash: &str) -> Result<bool> {
     let active = Ranking::shuffled(&extras, graph::ACTIVITY, &mut rng)?;
     let follows = graph::follows(&active, &popular, EXTRA_FOLLOWS, &mut rng);
     graph::add(&bulk, PairTable::Follow, &users, &follows, &mut rng, &progress).await?;
-    writing::add(&bulk, &users, &active, EXTRA_POSTS, &mut rng, &progress).await?;
+    let authors = (&active, EXTRA_POSTS);
+    writing::add(&bulk, &users, authors, |_, _| None, &mut rng, &progress).await?;
     bulk.recount(&users).await.context("cannot set the users' counts")?;
+    bulk.recount_posts(&actors.posts).await.context("cannot set the posts' counts")?;
     bulk.commit().await?;
     Ok(true)
 }
 
-/// Adds the named users with their follows and posts, and returns the users' ids.
+/// Adds the named users with their follows and posts.
 ///
 /// The users are registered before all others.
-async fn add_cast(bulk: &Bulk<'_>, password_hash: &str) -> Result<Vec<i64>> {
+async fn add_cast(bulk: &Bulk<'_>, password_hash: &str) -> Result<Cast> {
     let registered_at = minutes_before(clock::now() - YEAR * 2, CAST.len());
     let ids = bulk.ids_at(r#""user""#, &registered_at).await?;
     let users: Vec<User> =
@@ -129,12 +160,57 @@ async fn add_cast(bulk: &Bulk<'_>, password_hash: &str) -> Result<Vec<i64>> {
     let round = |index: usize| CAST.iter().map(move |actor| actor.posts[index]);
     let bodies: Vec<&str> = (0..CAST[0].posts.len()).flat_map(round).collect();
     let created_at = minutes_before(clock::now(), bodies.len());
-    let posts: Vec<Post<'_>> = zip(bulk.ids_at("post", &created_at).await?, bodies)
+    let post_ids = bulk.ids_at("post", &created_at).await?;
+    let parent = |post: usize| {
+        let reply = CAST_REPLIES.iter().find(|(reply, _)| *reply == post);
+        reply.map(|(_, parent)| post_ids[*parent])
+    };
+    let posts: Vec<Post<'_>> = zip(&post_ids, bodies)
         .zip(ids.iter().cycle())
-        .map(|((id, body), author)| Post { id, author: *author, body, in_reply_to: None })
+        .enumerate()
+        .map(|(index, ((id, body), author))| Post {
+            id: *id,
+            author: *author,
+            body,
+            in_reply_to: parent(index),
+        })
         .collect();
     bulk.add_posts(&posts).await.context("cannot add the cast's posts")?;
-    Ok(ids)
+    Ok(Cast { users: ids, posts: post_ids })
+}
+
+/// Adds the likes and reposts among the cast.
+async fn add_reactions(bulk: &Bulk<'_>, cast: &Cast) -> Result<()> {
+    let likes = bulk.ids_in_order(r#""like""#, &cast.times(&CAST_LIKES)).await?;
+    let likes = cast.reactions(likes, &CAST_LIKES);
+    bulk.add_likes(&likes).await.context("cannot add the cast's likes")?;
+    let reposts = bulk.ids_in_order("feed_item", &cast.times(&CAST_REPOSTS)).await?;
+    let reposts = cast.reactions(reposts, &CAST_REPOSTS);
+    bulk.add_reposts(&reposts).await.context("cannot add the cast's reposts")
+}
+
+/// The ids of the named users and of their posts.
+struct Cast {
+    users: Vec<i64>,
+    posts: Vec<i64>,
+}
+
+impl Cast {
+    /// The times of reactions: half a minute after the posts.
+    fn times(&self, pairs: &[(usize, usize)]) -> Vec<DateTime<Utc>> {
+        let time = |post: usize| snowflake::timestamp_of(self.posts[post]);
+        pairs.iter().map(|(_, post)| time(*post) + TimeDelta::seconds(30)).collect()
+    }
+
+    /// The reactions with these ids.
+    fn reactions(&self, ids: Vec<i64>, pairs: &[(usize, usize)]) -> Vec<Reaction> {
+        let reaction = |(id, (user, post)): (i64, &(usize, usize))| Reaction {
+            id,
+            actor: self.users[*user],
+            post: self.posts[*post],
+        };
+        zip(ids, pairs).map(reaction).collect()
+    }
 }
 
 /// `count` times at intervals of a minute, the last one a minute before `end`.

@@ -78,7 +78,7 @@ pub fn follows(
     let max = followed.users.len().saturating_sub(1);
     let mut follows = Vec::with_capacity(usize::try_from(count).unwrap_or_default());
     for (follower, degree) in followers.users.iter().zip(degrees(followers, max, count, rng)) {
-        let others = pick_others(*follower, degree, followed, rng);
+        let others = pick_others((*follower, degree), followed, rng, |_| true);
         follows.extend(others.into_iter().map(|other| (*follower, other)));
     }
     follows.shuffle(rng);
@@ -106,20 +106,27 @@ fn degrees(ranking: &Ranking, max: usize, count: u64, rng: &mut ChaCha8Rng) -> V
     degrees
 }
 
-/// `count` different random users other than `user`.
-fn pick_others(user: u32, count: usize, ranking: &Ranking, rng: &mut ChaCha8Rng) -> Vec<u32> {
+/// `count` different random users other than `user` who are allowed.
+///
+/// There are fewer if fewer are allowed.
+pub fn pick_others(
+    (user, count): (u32, usize),
+    ranking: &Ranking,
+    rng: &mut ChaCha8Rng,
+    is_allowed: impl Fn(u32) -> bool,
+) -> Vec<u32> {
     let mut excluded = HashSet::from([user]);
     let mut others = Vec::with_capacity(count);
     let mut tries = 8 * count;
     while others.len() < count && tries > 0 {
         tries -= 1;
         let other = ranking.pick(rng);
-        if excluded.insert(other) {
+        if is_allowed(other) && excluded.insert(other) {
             others.push(other);
         }
     }
     // If `count` is close to all users, random picks would repeat the same users for too long.
-    let rest = ranking.users.iter().filter(|other| excluded.insert(**other));
+    let rest = ranking.users.iter().filter(|other| is_allowed(**other) && excluded.insert(**other));
     let missing = count - others.len();
     others.extend(rest.take(missing));
     others

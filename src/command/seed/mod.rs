@@ -1,15 +1,18 @@
-//! `rookery seed`: adds generated users, their posts and relationships.
+//! `rookery seed`: adds generated users, their posts, reactions and relationships.
 //!
-//! Followers and posts are distributed as in real networks: few users have most of them. The same
-//! options, including the seed of the random number generator, generate the same graph; only its
-//! times are relative to now. Users are registered in the year before last, and everything else is
-//! of the last year, so each user is older than its follows and posts. The database need not be
+//! Followers, posts and likes are distributed as in real networks: few users have most of them. The
+//! same options, including the seed of the random number generator, generate the same graph; only
+//! its times are relative to now. Users are registered in the year before last, and everything else
+//! is of the last year, so each user is older than its follows and posts. The database need not be
 //! empty: generated usernames avoid existing ones.
 
+mod contacts;
 mod demo;
 mod graph;
 mod people;
+mod reactions;
 mod relationships;
+mod replies;
 #[cfg(test)]
 mod tests;
 mod writing;
@@ -29,7 +32,10 @@ use crate::command::indexes::IndexSet;
 use crate::command::{indexes, progress};
 use crate::database::Database;
 
+use contacts::Contacts;
+use reactions::{ReactionKind, Reactions};
 use relationships::Network;
+use replies::Replies;
 
 pub use demo::demo;
 
@@ -41,6 +47,10 @@ const YEAR: TimeDelta = TimeDelta::days(365);
 
 /// The stream of random numbers for relationships other than follows.
 const RELATIONSHIP_STREAM: u64 = 1;
+/// The streams of random numbers for replies, likes and reposts.
+const REPLY_STREAM: u64 = 2;
+const LIKE_STREAM: u64 = 3;
+const REPOST_STREAM: u64 = 4;
 
 /// The size of the generated graph.
 #[derive(Args, Clone, Copy, Debug)]
@@ -56,6 +66,23 @@ pub struct SeedOptions {
     /// Average number of posts of each user
     #[arg(long, env = "ROOKERY_SEED_POSTS_PER_USER", default_value_t = 20, value_name = "N")]
     pub posts_per_user: u32,
+
+    /// Percentage of the posts that are replies
+    #[arg(long, env = "ROOKERY_SEED_REPLIES_PERCENT", default_value_t = 30, value_name = "N")]
+    pub replies_percent: u32,
+
+    /// Average number of likes of each post
+    #[arg(long, env = "ROOKERY_SEED_LIKES_PER_POST", default_value_t = 5, value_name = "N")]
+    pub likes_per_post: u32,
+
+    /// Number of reposts for 100 posts
+    #[arg(
+        long,
+        env = "ROOKERY_SEED_REPOSTS_PER_100_POSTS",
+        default_value_t = 10,
+        value_name = "N"
+    )]
+    pub reposts_per_100_posts: u32,
 
     /// Percentage of the users whose account is protected
     #[arg(long, env = "ROOKERY_SEED_PROTECTED_PERCENT", default_value_t = 3, value_name = "N")]
@@ -91,6 +118,10 @@ pub struct Summary {
     pub protected_users: u64,
     pub follows: u64,
     pub posts: u64,
+    /// Those of the posts that are replies.
+    pub replies: u64,
+    pub likes: u64,
+    pub reposts: u64,
     pub blocks: u64,
     pub requests: u64,
     pub mutes: u64,
@@ -98,22 +129,25 @@ pub struct Summary {
 
 impl Summary {
     fn rows(&self) -> u64 {
-        self.users + self.follows + self.posts + self.blocks + self.requests + self.mutes
+        let relationships = self.follows + self.blocks + self.requests + self.mutes;
+        self.users + relationships + self.posts + self.likes + self.reposts
     }
 }
 
 impl fmt::Display for Summary {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { users, protected_users, follows, posts, blocks, requests, mutes } = self;
+        let Self { users, protected_users, follows, posts, replies, .. } = self;
+        let Self { likes, reposts, blocks, requests, mutes, .. } = self;
         write!(out, "{users} users ({protected_users} protected), {follows} follows, ")?;
-        write!(out, "{posts} posts, {blocks} blocks, {requests} follow requests, {mutes} mutes")
+        write!(out, "{posts} posts ({replies} replies), {likes} likes, {reposts} reposts, ")?;
+        write!(out, "{blocks} blocks, {requests} follow requests, {mutes} mutes")
     }
 }
 
 /// Adds a generated graph in one transaction.
 ///
-/// If too few pairs of users allow a block, a request or a mute, there are fewer than the options
-/// say.
+/// If too few users or posts allow a relationship, a reply, a like or a repost, there are fewer
+/// than the options say.
 ///
 /// # Errors
 /// When the options are out of range; any error of the database.
@@ -122,8 +156,7 @@ pub async fn run(db: &Database, options: &SeedOptions, progress: &ProgressBar) -
     progress::rows(progress, planned.rows());
     let mut rng = ChaCha8Rng::seed_from_u64(options.rng_seed);
     // A second generator, so that the numbers of other relationships do not change the follows.
-    let mut second_rng = ChaCha8Rng::seed_from_u64(options.rng_seed);
-    second_rng.set_stream(RELATIONSHIP_STREAM);
+    let mut second_rng = options.rng(RELATIONSHIP_STREAM);
     let bulk = Bulk::begin(db).await?;
     progress.set_message("users");
     let users = people::add(&bulk, options.users, &mut rng, progress).await?;
@@ -137,20 +170,53 @@ pub async fn run(db: &Database, options: &SeedOptions, progress: &ProgressBar) -
     let indexes = indexes::drop_indexes(&bulk, "follow", IndexSet::All, planned.follows).await?;
     graph::add(&bulk, PairTable::Follow, &users, &follows, &mut rng, progress).await?;
     indexes.recreate(&bulk).await.context("cannot create the indexes of the follows")?;
+    let network = Network::new(&active, &popular, protected.clone(), follows)?;
+    let chosen = network.choose(&planned, &mut second_rng);
+    let contacts = Contacts::new(users.len(), &protected, network.follows(), &chosen.blocks);
     progress.set_message("posts");
     let indexes = indexes::drop_indexes(&bulk, "post", IndexSet::All, planned.posts).await?;
-    writing::add(&bulk, &users, &active, planned.posts, &mut rng, progress).await?;
+    let mut replies = Replies {
+        popular: &popular,
+        contacts: &contacts,
+        rng: options.rng(REPLY_STREAM),
+        posts: planned.posts,
+        missing: planned.replies,
+    };
+    let choose_parent = |posts: &writing::Posts, author| replies.choose_parent(posts, author);
+    let authors = (&active, planned.posts);
+    let posts = writing::add(&bulk, &users, authors, choose_parent, &mut rng, progress).await?;
     indexes.recreate(&bulk).await.context("cannot create the indexes of the posts")?;
+    let missing_replies = replies.missing;
+    let graph = Reactions {
+        users: &users,
+        posts: &posts,
+        popular: &popular,
+        active: &active,
+        contacts: &contacts,
+    };
+    progress.set_message("likes");
+    let indexes = indexes::drop_indexes(&bulk, "like", IndexSet::All, planned.likes).await?;
+    let (kind, mut like_rng) = (ReactionKind::Like, options.rng(LIKE_STREAM));
+    let likes = graph.add(&bulk, (kind, planned.likes), &mut like_rng, progress).await?;
+    indexes.recreate(&bulk).await.context("cannot create the indexes of the likes")?;
+    progress.set_message("reposts");
+    let (kind, mut repost_rng) = (ReactionKind::Repost, options.rng(REPOST_STREAM));
+    let reposts = graph.add(&bulk, (kind, planned.reposts), &mut repost_rng, progress).await?;
     progress.set_message("relationships");
-    let network = Network::new(&active, &popular, protected, follows)?;
-    let chosen = network.choose(&planned, &mut second_rng);
     for (table, pairs) in chosen.tables() {
         graph::add(&bulk, table, &users, pairs, &mut second_rng, progress).await?;
     }
     progress.set_message("counts");
     bulk.recount(&users).await.context("cannot set the users' counts")?;
+    let mut counted = [posts.parents, likes.posts, reposts.posts].concat();
+    counted.sort_unstable();
+    counted.dedup();
+    bulk.recount_posts(&counted).await.context("cannot set the posts' counts")?;
     bulk.commit().await?;
     Ok(Summary {
+        replies: planned.replies - missing_replies,
+        likes: likes.count,
+        reposts: reposts.count,
         blocks: chosen.blocks.len() as u64,
         requests: chosen.requests.len() as u64,
         mutes: chosen.mutes.len() as u64,
@@ -159,6 +225,13 @@ pub async fn run(db: &Database, options: &SeedOptions, progress: &ProgressBar) -
 }
 
 impl SeedOptions {
+    /// The generator of a stream of random numbers.
+    fn rng(&self, stream: u64) -> ChaCha8Rng {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.rng_seed);
+        rng.set_stream(stream);
+        rng
+    }
+
     /// The numbers of rows to add.
     fn plan(&self) -> Result<Summary> {
         ensure!(self.users > 0, "--users must be at least 1");
@@ -169,17 +242,23 @@ impl SeedOptions {
             self.users
         );
         ensure!(self.protected_percent <= 100, "--protected-percent must be at most 100");
+        ensure!(self.replies_percent <= 100, "--replies-percent must be at most 100");
         let users = u64::from(self.users);
         let rows = |kind: &str, rows: u64| {
             ensure!(rows <= MAX_ROWS, "{rows} {kind} exceed the maximum of {MAX_ROWS}");
             Ok(rows)
         };
         let per_user = |number: u32| users * u64::from(number);
+        let posts = per_user(self.posts_per_user);
+        let per_post = |number: u32| posts * u64::from(number);
         Ok(Summary {
             users: rows("users", users)?,
             protected_users: per_user(self.protected_percent) / 100,
             follows: rows("follows", per_user(self.follows_per_user))?,
-            posts: rows("posts", per_user(self.posts_per_user))?,
+            posts: rows("posts", posts)?,
+            replies: per_post(self.replies_percent) / 100,
+            likes: rows("likes", per_post(self.likes_per_post))?,
+            reposts: rows("reposts", per_post(self.reposts_per_100_posts) / 100)?,
             blocks: rows("blocks", per_user(self.blocks_per_100_users) / 100)?,
             requests: rows("follow requests", per_user(self.requests_per_100_users) / 100)?,
             mutes: rows("mutes", per_user(self.mutes_per_100_users) / 100)?,
@@ -208,6 +287,10 @@ impl TimeRange {
     fn year_before_last(rows: u64) -> Self {
         let last = Self::last_year(rows);
         Self { start: last.start - YEAR, ..last }
+    }
+
+    fn end(&self) -> DateTime<Utc> {
+        self.start + YEAR
     }
 
     /// The time of the row with this index.

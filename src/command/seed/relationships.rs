@@ -62,6 +62,11 @@ impl<'a> Network<'a> {
         Ok(Self { active, popular, protected, follows })
     }
 
+    /// All follows, sorted.
+    pub fn follows(&self) -> &[UserPair] {
+        &self.follows
+    }
+
     /// Chooses the planned numbers of relationships, or as many as are found.
     ///
     /// Users of whom one blocks the other have neither a follow nor a request. The target of a
