@@ -84,37 +84,38 @@ pub async fn author_changes_after(
     position: &StreamPosition,
     owner: i64,
 ) -> Result<Option<Vec<event::Model>>, Error> {
+    use event::Kind::{Blocked, Followed, Muted, Several, Unblocked, Unfollowed, Unmuted};
     let engine = snapshot.engine();
     let columns = &*EVENT_COLUMNS;
     let limit = MAX_REPLAYED + 1;
     let later = events_of_actor(engine, "$3", limit);
-    let [blocked, unblocked, followed, unfollowed] = {
-        use event::Kind::{Blocked, Followed, Unblocked, Unfollowed};
-        [Blocked, Unblocked, Followed, Unfollowed].map(|kind| kind.into_value())
+    let is_of_kinds = |kinds: &[event::Kind]| {
+        let kinds: Vec<String> = kinds.iter().map(|kind| kind.into_value().to_string()).collect();
+        format!("kind IN ({})", kinds.join(", "))
     };
-    let is_block = format!("object = $3 AND kind IN ({blocked}, {unblocked})");
-    let is_follow = format!("{followed}, {unfollowed}");
+    let is_block = format!("object = $3 AND {}", is_of_kinds(&[Blocked, Unblocked]));
+    let is_part = [Followed, Unfollowed, Unmuted, Unblocked];
+    let is_part = format!("actor = $3 AND {}", is_of_kinds(&is_part));
+    let in_progress_sql = engine.in_list_sql("txn", 1);
     let sql = format!(
         "SELECT {columns} FROM ({later}) AS event \
          UNION ALL SELECT {columns} FROM event WHERE {is_block} AND txn >= $2 \
          UNION ALL SELECT {columns} FROM event WHERE txn IN ( \
-           SELECT txn FROM event_part WHERE actor = $3 AND txn >= $2 AND kind IN ({is_follow})) \
-         UNION ALL SELECT {columns} FROM event WHERE {} AND (actor = $3 OR {is_block}) \
-         ORDER BY txn LIMIT {limit}",
-        engine.in_list_sql("txn", 1)
+           SELECT txn FROM event_part WHERE {is_part} AND txn >= $2) \
+         UNION ALL SELECT {columns} FROM event WHERE {in_progress_sql} \
+           AND (actor = $3 OR {is_block} OR txn IN ( \
+             SELECT txn FROM event_part WHERE {is_part} AND {in_progress_sql})) \
+         ORDER BY txn LIMIT {limit}"
     );
     let in_progress = engine.bind_ids(position.in_progress().iter().copied());
     let values = [in_progress, position.next_txn().into(), owner.into()];
     let events: Vec<event::Model> = snapshot.all(2, &sql, values).await?;
     snapshot.charge_read(events.len());
     let is_complete = events.len() <= MAX_REPLAYED;
-    let is_change = |change: &event::Model| {
-        use event::Kind::{Blocked, Followed, Muted, Several, Unblocked, Unfollowed, Unmuted};
-        match change.kind {
-            Followed | Unfollowed | Muted | Unmuted | Several => change.actor == owner,
-            Blocked | Unblocked => true,
-            _ => false,
-        }
+    let is_change = |change: &event::Model| match change.kind {
+        Followed | Unfollowed | Muted | Unmuted | Several => change.actor == owner,
+        Blocked | Unblocked => change.actor == owner || change.object == owner,
+        _ => false,
     };
     let changes = events.iter().flat_map(event::Model::with_parts);
     Ok(is_complete.then(|| changes.filter(is_change).collect()))
