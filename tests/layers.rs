@@ -23,7 +23,7 @@ const ROOMS: [(&str, &str); 21] = [
     ("pagination", "database error"),
     ("auth", "clock database error ids limits"),
     ("loaders", "clock database error ids pagination retry"),
-    ("domain", "auth clock database error ids limits pagination words"),
+    ("domain", "auth clock database error ids limits pagination retry words"),
     ("events", "auth clock database error loaders"),
     (
         "schema",
@@ -214,8 +214,8 @@ fn rooms_import_exactly_the_listed_rooms() {
 }
 
 /// Files of the domain with parts of several writes, or of those of another noun.
-const SHARED_PARTS: [&str; 6] =
-    ["idempotency", "mention", "notification", "pair", "target_post", "validation"];
+const SHARED_PARTS: [&str; 7] =
+    ["idempotency", "mention", "notification", "pair", "password", "target_post", "validation"];
 
 #[test]
 fn files_of_the_domain_do_not_import_each_other() {

@@ -105,6 +105,8 @@ pub enum Kind {
     /// The actor's repost of the post `object` ended.
     Unreposted = 15,
     /// The actor's reposts of posts of the user `object` are hidden or shown again.
+    ///
+    /// With the actor as `object`: many posts or reposts of the actor were deleted.
     RepostsHidden = 16,
     /// The actor received the notification `object`.
     ///

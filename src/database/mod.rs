@@ -137,6 +137,15 @@ impl Database {
         Self { consumer: Consumer::Network(network), request, ..self.clone() }
     }
 
+    /// The same database, behind all requests so far of the same consumer.
+    ///
+    /// For work of many transactions that must not delay others.
+    #[must_use]
+    pub fn at_end_of_queue(&self) -> Self {
+        let request = self.next_request.fetch_add(1, Ordering::Relaxed);
+        Self { request, ..self.clone() }
+    }
+
     /// The engine of the database.
     #[must_use]
     pub fn engine(&self) -> Engine {

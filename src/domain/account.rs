@@ -1,33 +1,30 @@
 //! Accounts and their sessions.
 //!
-//! The operations are: register, log in, log out, list and revoke sessions, change the password,
-//! and delete the account.
+//! The operations are: register, log in, log out, list and revoke sessions, and change the
+//! password. `deletion` deletes accounts.
 //!
 //! Every operation that takes a password needs an attempt permit of the credential throttle before
 //! it hashes. Hashing takes place outside of transactions, because it is slow. A transaction that
 //! relies on a verified password therefore locks the user and checks that the hash is still the
 //! same.
 
-use std::collections::HashSet;
-
 use chrono::SubsecRound as _;
-use entity::{bookmark, event, follow, like, post, session, user};
-use sea_orm::sea_query::{Expr, ExprTrait as _, LockType, Query, SelectStatement, UnionType};
+use entity::{session, user};
 use sea_orm::{
-    ActiveModelTrait as _, ColumnTrait as _, Condition, DatabaseTransaction, DbErr,
-    EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select, Set,
+    ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    Set,
 };
 use secrecy::SecretString;
 
-use super::target_post::{end_reposts, subtract_from_counts, uncount_replies};
-use super::{Change, Services, validation};
+use super::password::{count_attempt, lock_and_recheck_password, verify_password, wrong_password};
+use super::{Services, validation};
 use crate::auth::{Client, IssuedSession, MAX_SESSIONS, SessionSpec, Viewer, open_session};
 use crate::clock;
 use crate::database::{SearchIndex, Snapshot};
 use crate::error;
 use crate::error::{Error, UserError, UserErrorKind};
 use crate::ids::snowflake;
-use crate::limits::{AttemptPermit, ThrottleKey};
+use crate::limits::ThrottleKey;
 
 /// The data of a new account.
 #[derive(Clone)]
@@ -216,124 +213,6 @@ pub async fn change_password(
     Ok(issued)
 }
 
-/// Deletes the viewer's account with all rows that refer to it.
-///
-/// Returns the id of the user. The same transaction updates the counts of other users, and those of
-/// the posts that the user liked or reposted.
-///
-/// # Errors
-/// [`Error::Expected`] with `InvalidCredentials` or `TooManyRequests`; [`Error::Unauthenticated`]
-/// when the password was changed or the account deleted in the meantime; any error of the database.
-pub async fn delete(
-    services: &Services,
-    viewer: &Viewer,
-    client: &Client,
-    password: SecretString,
-) -> Result<i64, Error> {
-    let attempt = count_attempt(services, viewer, client)?;
-    if !verify_password(services, viewer, password, &attempt).await? {
-        return Err(wrong_password("password"));
-    }
-    let id = viewer.id();
-    let transaction = services.db.begin().await?;
-    let is_affected = user::Column::Id.in_subquery(user_and_neighbours(id));
-    let locked = ids(&transaction, user::Entity::find_for_update(is_affected.clone())).await?;
-    if lock_and_recheck_password(&transaction, viewer.user().clone()).await?.is_none() {
-        return Err(Error::account_changed());
-    }
-    // Follows committed while this transaction waited for the locks may involve further users.
-    // These are locked here. The lock on the viewer prevents any more follows. This second pass may
-    // lock smaller ids after larger ones; a deadlock is retried as a conflict.
-    let affected = ids(&transaction, user::Entity::find().filter(is_affected)).await?;
-    let is_unlocked = user::Column::Id.is_in(affected.difference(&locked).copied());
-    ids(&transaction, user::Entity::find_for_update(is_unlocked)).await?;
-    for (count, table, neighbour_column, own_column) in NEIGHBOUR_COUNTS {
-        let neighbours = neighbours(table, neighbour_column, own_column, id);
-        user::Entity::update_many()
-            .col_expr(count, Expr::col(count).sub(1))
-            .filter(user::Column::Id.in_subquery(neighbours))
-            .exec(&transaction)
-            .await?;
-    }
-    // The locks above do not exclude likes and reposts by the user. This one waits for those that
-    // are being written, and prevents any more.
-    user::Entity::find_by_id(id).lock(LockType::Update).one(&transaction).await?;
-    let liked = neighbours("like", "post_id", "user_id", id);
-    subtract_from_counts(&transaction, liked, post::Column::LikesCount).await?;
-    uncount_replies(services, &transaction, id).await?;
-    let reposts = end_reposts(&transaction, id).await?;
-    let posts = Query::select()
-        .column(post::Column::Id)
-        .from(post::Entity)
-        .and_where(post::Column::AuthorId.eq(id))
-        .to_owned();
-    for likes in [like::Column::UserId.eq(id), like::Column::PostId.in_subquery(posts.clone())] {
-        like::Entity::delete_many().filter(likes).exec(&transaction).await?;
-    }
-    for bookmarks in [bookmark::Column::UserId.eq(id), bookmark::Column::PostId.in_subquery(posts)]
-    {
-        bookmark::Entity::delete_many().filter(bookmarks).exec(&transaction).await?;
-    }
-    post::Entity::delete_many().filter(post::Column::AuthorId.eq(id)).exec(&transaction).await?;
-    let follows = Condition::any()
-        .add(follow::Column::FollowerId.eq(id))
-        .add(follow::Column::FollowedId.eq(id));
-    follow::Entity::delete_many().filter(follows).exec(&transaction).await?;
-    session::Entity::delete_many()
-        .filter(session::Column::UserId.eq(id))
-        .exec(&transaction)
-        .await?;
-    user::Entity::delete_by_id(id).exec(&transaction).await?;
-    let removed = Change { kind: event::Kind::UserRemoved, actor: id, object: 0 };
-    services.record(&transaction, removed, &reposts).await?;
-    services.commit(transaction, viewer).await?;
-    Ok(id)
-}
-
-/// The counts of other users that the deletion changes.
-///
-/// Each has the table whose rows it counts, the table's column with the other user, and that with
-/// the deleted user.
-const NEIGHBOUR_COUNTS: [(user::Column, &str, &str, &str); 3] = [
-    (user::Column::FollowersCount, "follow", "followed_id", "follower_id"),
-    (user::Column::FollowingCount, "follow", "follower_id", "followed_id"),
-    (user::Column::MutesCount, "mute", "muter_id", "muted_id"),
-];
-
-/// The ids in `neighbour_column` of the rows of `table` for a user.
-///
-/// The user has the `id` in `own_column`.
-fn neighbours(
-    table: &'static str,
-    neighbour_column: &'static str,
-    own_column: &'static str,
-    id: i64,
-) -> SelectStatement {
-    Query::select()
-        .column(neighbour_column)
-        .from(table)
-        .and_where(Expr::col(own_column).eq(id))
-        .to_owned()
-}
-
-/// The ids of a user, and of all users whose counts the deletion changes.
-fn user_and_neighbours(id: i64) -> SelectStatement {
-    let mut ids = Query::select().expr(Expr::val(id)).to_owned();
-    for (_, table, neighbour_column, own_column) in NEIGHBOUR_COUNTS {
-        ids.union(UnionType::Distinct, neighbours(table, neighbour_column, own_column, id));
-    }
-    ids
-}
-
-/// The ids of the users that a query selects. The query may lock them.
-async fn ids(
-    transaction: &DatabaseTransaction,
-    users: Select<user::Entity>,
-) -> Result<HashSet<i64>, DbErr> {
-    let ids = users.select_only().column(user::Column::Id).into_tuple();
-    Ok(ids.all(transaction).await?.into_iter().collect())
-}
-
 /// The viewer's sessions that have not expired, newest first.
 ///
 /// # Errors
@@ -345,54 +224,6 @@ pub async fn sessions(snapshot: &Snapshot, viewer: &Viewer) -> Result<Vec<sessio
         .order_by_desc(session::Column::Id)
         .all(&**snapshot.read(MAX_SESSIONS).await?)
         .await?)
-}
-
-/// Counts an attempt of the viewer to prove the password.
-///
-/// # Errors
-/// [`Error::Expected`] with `TooManyRequests`.
-fn count_attempt(
-    services: &Services,
-    viewer: &Viewer,
-    client: &Client,
-) -> Result<AttemptPermit, Error> {
-    let key = ThrottleKey::Authenticated(viewer.id());
-    services.throttle.check(client.network, Some(key))
-}
-
-/// Whether `password` is the viewer's password.
-///
-/// # Errors
-/// [`Error::Expected`] with `TooManyRequests` when too many passwords are being hashed;
-/// [`Error::Internal`] when hashing fails.
-async fn verify_password(
-    services: &Services,
-    viewer: &Viewer,
-    password: SecretString,
-    attempt: &AttemptPermit,
-) -> Result<bool, Error> {
-    let stored = viewer.user().password_hash.clone();
-    services.passwords.verify(password, stored, attempt).await
-}
-
-/// The user error of a wrong password in an input field.
-fn wrong_password(field: &'static str) -> Error {
-    UserErrorKind::InvalidCredentials.at(&["input", field], "The password is wrong.").into()
-}
-
-/// Locks a user and returns the current row.
-///
-/// `None` if the password was changed or the account deleted since `verified` was read.
-///
-/// # Errors
-/// Any error of the database.
-async fn lock_and_recheck_password(
-    transaction: &DatabaseTransaction,
-    verified: user::Model,
-) -> Result<Option<user::Model>, DbErr> {
-    let current =
-        user::Entity::find_for_update(user::Column::Id.eq(verified.id)).one(transaction).await?;
-    Ok(current.filter(|current| current.password_hash == verified.password_hash))
 }
 
 /// A new session that begins now and lasts for the configured lifetime.

@@ -7,13 +7,14 @@
 //!
 //! Each write is one transaction that keeps counts equal to the rows that they count. It first
 //! locks the users whose counts it changes, in the order of their ids, then the posts, and may be
-//! retried after [`Error::Conflict`]. The files do not import each other, except for
-//! `idempotency`, `mention`, `notification`, `pair`, `target_post` and `validation`, which have
-//! shared parts of writes.
+//! retried after [`Error::Conflict`]. A deletion is a sequence of such transactions. The files do
+//! not import each other, except for `idempotency`, `mention`, `notification`, `pair`, `password`,
+//! `target_post` and `validation`, which have shared parts of writes.
 
 pub mod account;
 pub mod block;
 pub mod bookmark;
+pub mod deletion;
 pub mod follow;
 pub mod follow_many;
 pub mod follow_path;
@@ -24,6 +25,7 @@ mod mention;
 pub mod mute;
 pub mod notification;
 mod pair;
+mod password;
 pub mod post;
 pub mod profile;
 pub mod repost;

@@ -9,7 +9,7 @@
 //! the cause occurs: a mute hides no notification that exists, a block deletes those between both
 //! users. The author of a post gets a notification of a reply, and none of a mention in it.
 //!
-//! The deletion of a post or of an account deletes its notifications by foreign keys.
+//! The deletion of a post or of an account deletes its notifications without events.
 
 use chrono::TimeDelta;
 use entity::notification::{self, Kind};

@@ -1,7 +1,8 @@
-//! Posts: create, edit and delete the viewer's posts, and list all posts.
+//! Posts: create and edit the viewer's posts, and list all posts.
 //!
 //! Only the author may change a post. Each write also keeps the author's counts equal to the
 //! numbers of posts and of replies, and records an event for the subscribers of timelines.
+//! `deletion` deletes posts.
 //!
 //! A reply belongs to its author, and outlives the post that it replies to.
 
@@ -9,18 +10,18 @@ use std::time::Duration;
 
 use chrono::SubsecRound as _;
 use entity::user::visible_to_sql;
-use entity::{bookmark, event, feed_item, like, post, user};
-use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait as _, LockType, Query};
+use entity::{event, feed_item, post, user};
+use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait as _, LockType};
 use sea_orm::{
-    ActiveModelTrait as _, ColumnTrait as _, DatabaseTransaction, DbErr, EntityTrait as _,
-    PaginatorTrait as _, QueryFilter as _, QuerySelect as _, Set,
+    ActiveModelTrait as _, ColumnTrait as _, DatabaseTransaction, EntityTrait as _,
+    PaginatorTrait as _, QueryFilter as _, Set,
 };
 
 use super::idempotency::IdempotencyKey;
 use super::mention;
 use super::notification::{self, Notice};
 use super::pair::check_contact;
-use super::target_post::{PostArgument, add_to_count, delete_reposts, lock_post, lock_users};
+use super::target_post::{PostArgument, add_to_count, find_own, lock_post, lock_users};
 use super::{Change, PostChange, PostLimits, SECONDS_PER_DAY, Services, day_of, validation};
 use crate::auth::Viewer;
 use crate::clock;
@@ -150,7 +151,7 @@ pub async fn edit(
 ) -> Result<PostChange, Error> {
     let body = validation::body(body, &["input", "body"])?;
     let transaction = services.db.begin().await?;
-    // Users are locked before the post, as by `delete`.
+    // Users are locked before the post, as by a deletion.
     user::Entity::find_for_update(user::Column::Id.eq(viewer.id())).one(&transaction).await?;
     let mentioned = mention::resolve(services, &transaction, viewer.id(), &body).await?;
     let Some(post) = find_own(services, &transaction, viewer, id).await? else {
@@ -173,84 +174,9 @@ pub async fn edit(
     Ok(PostChange { changed: true, post: id })
 }
 
-/// Deletes a post of the viewer with all rows that refer to it.
-///
-/// Returns whether it existed.
-///
-/// Its replies stay, and still have its id.
-///
-/// # Errors
-/// [`Error::Forbidden`] when another user wrote the post; any error of the database.
-pub async fn delete(services: &Services, viewer: &Viewer, id: i64) -> Result<bool, Error> {
-    let transaction = services.db.begin().await?;
-    user::Entity::find_for_update(user::Column::Id.eq(viewer.id())).one(&transaction).await?;
-    let parent = lock_parent(&transaction, viewer, id).await?;
-    let Some(post) = find_own(services, &transaction, viewer, id).await? else {
-        return Ok(false);
-    };
-    bookmark::Entity::delete_many()
-        .filter(bookmark::Column::PostId.eq(post.id))
-        .exec(&transaction)
-        .await?;
-    like::Entity::delete_many().filter(like::Column::PostId.eq(post.id)).exec(&transaction).await?;
-    feed_item::Entity::delete_by_id((viewer.id(), post.id)).exec(&transaction).await?;
-    let is_of_post = feed_item::Column::PostId.eq(post.id);
-    let mut parts = delete_reposts(&transaction, is_of_post).await?;
-    parts.extend(parent.as_ref().map(Change::counted));
-    post::Entity::delete_by_id(post.id).exec(&transaction).await?;
-    uncount_post(&transaction, &post).await?;
-    let removed = Change { kind: event::Kind::PostRemoved, actor: viewer.id(), object: id };
-    services.record(&transaction, removed, &parts).await?;
-    services.commit(transaction, viewer).await?;
-    Ok(true)
-}
-
-/// Finds a post of the viewer and locks it until the end of the transaction.
-///
-/// A post that the viewer may not see does not exist for them.
-///
-/// # Errors
-/// [`Error::Forbidden`] when another user wrote the post; any error of the database.
-async fn find_own(
-    services: &Services,
-    transaction: &DatabaseTransaction,
-    viewer: &Viewer,
-    id: i64,
-) -> Result<Option<post::Model>, Error> {
-    let is_visible =
-        services.db.engine().expr(&visible_to_sql("post.author_id", "$1"), viewer.id());
-    let post = post::Entity::find_by_id(id)
-        .filter(is_visible)
-        .lock(LockType::Update)
-        .one(transaction)
-        .await?;
-    if post.as_ref().is_some_and(|post| post.author_id != viewer.id()) {
-        return Err(Error::Forbidden("Only its author may change or delete a post."));
-    }
-    Ok(post)
-}
-
-/// Locks and returns the post that a post of the viewer replies to, which is older.
-///
-/// Posts are locked in the order of their ids, so it comes before the reply.
-async fn lock_parent(
-    transaction: &DatabaseTransaction,
-    viewer: &Viewer,
-    reply: i64,
-) -> Result<Option<post::Model>, DbErr> {
-    let parent = Query::select()
-        .column(post::Column::InReplyToId)
-        .from(post::Entity)
-        .and_where(post::Column::Id.eq(reply))
-        .and_where(post::Column::AuthorId.eq(viewer.id()))
-        .to_owned();
-    let parent = post::Entity::find().filter(post::Column::Id.in_subquery(parent));
-    parent.lock(LockType::NoKeyUpdate).one(transaction).await
-}
-
 /// Locks a post that the viewer replies to, and counts the reply.
 ///
-/// This and [`uncount_post`] are all changes of the count, except for deleted accounts.
+/// This and `deletion` are all that changes the count.
 ///
 /// # Errors
 /// [`Error::Expected`] with `NotFound` or `Blocked`; any error of the database.
@@ -323,22 +249,4 @@ async fn count_text(
     let retry_after = Duration::from_secs(rest_of_day.unsigned_abs());
     let message = "You have reached the limit of posts for today. Try again tomorrow (UTC).";
     Err(UserErrorKind::TooManyRequests { retry_after }.at(&[], message).into())
-}
-
-/// Subtracts a deleted post from the counts of its author and of its parent.
-///
-/// The parent can have been deleted before.
-async fn uncount_post(transaction: &DatabaseTransaction, post: &post::Model) -> Result<(), DbErr> {
-    let (posts, replies) = (user::Column::PostsCount, user::Column::RepliesCount);
-    let deleted_replies = i32::from(post.in_reply_to_id.is_some());
-    user::Entity::update_many()
-        .col_expr(posts, Expr::col(posts).sub(1))
-        .col_expr(replies, Expr::col(replies).sub(deleted_replies))
-        .filter(user::Column::Id.eq(post.author_id))
-        .exec(transaction)
-        .await?;
-    if let Some(parent) = post.in_reply_to_id {
-        add_to_count(transaction, parent, post::Column::RepliesCount, -1).await?;
-    }
-    Ok(())
 }

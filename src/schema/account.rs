@@ -307,8 +307,12 @@ impl AccountMutation {
     /// Deletes the viewer's account. This cannot be undone.
     ///
     /// The account's posts, bookmarks, likes and sessions are deleted with it, and so are follows,
-    /// requests, blocks and mutes in both directions. The same transaction updates the counts of
-    /// other users, and of the posts that the account liked.
+    /// requests, blocks and mutes in both directions. The counts of other users and posts change
+    /// with them.
+    ///
+    /// An account with many rows is deleted in several steps, posts first and the account last.
+    /// After `OUTCOME_UNKNOWN` some rows can be gone while the account exists: send the mutation
+    /// again.
     ///
     /// User errors: `INVALID_CREDENTIALS`, `TOO_MANY_REQUESTS`. Errors: `UNAUTHENTICATED`.
     async fn delete_account(
@@ -319,7 +323,8 @@ impl AccountMutation {
         let viewer = viewer(ctx)?;
         let password = SecretString::from(input.password);
         let client = &request(ctx).client;
-        let write = || domain::account::delete(services(ctx), &viewer, client, password.clone());
+        let write =
+            || domain::deletion::delete_account(services(ctx), &viewer, client, password.clone());
         let outcome = run_mutation(ctx, write).await?;
         if outcome.is_ok() {
             request(ctx).set_viewer(None).await;

@@ -140,7 +140,7 @@ impl From<Error> for async_graphql::Error {
             Error::Timeout => coded(code::TIMEOUT, "A database statement timed out."),
             Error::OutcomeUnknown => coded(
                 code::OUTCOME_UNKNOWN,
-                "The database connection was lost during the commit. Check whether the change was \
+                "The database became unavailable during the write. Check whether the change was \
                  made before you send it again.",
             ),
             // `run_mutation` turns expected failures into data, so one that arrives here is a bug.

@@ -341,6 +341,9 @@ impl PostMutation {
     ///
     /// Replies to the post stay.
     ///
+    /// A post with many of these is deleted in several steps. After `OUTCOME_UNKNOWN` some can be
+    /// gone while the post exists: send the mutation again.
+    ///
     /// Deleting a post that does not exist, or that the viewer may not see, succeeds.
     ///
     /// Errors: `UNAUTHENTICATED`, `INVALID_ID`, `FORBIDDEN` for a post of another user.
@@ -350,7 +353,7 @@ impl PostMutation {
         #[graphql(desc = "The id of the post.")] id: ID,
     ) -> Result<DeletePostPayload, Error> {
         let (viewer, key) = (viewer(ctx)?, GlobalId::post(&id)?);
-        let write = || domain::post::delete(services(ctx), &viewer, key);
+        let write = || domain::deletion::delete_post(services(ctx), &viewer, key);
         Ok(DeletePostPayload { id, outcome: run_mutation(ctx, write).await? })
     }
 }

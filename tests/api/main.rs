@@ -12,6 +12,7 @@ mod clock;
 mod concurrent_commands;
 mod corpus;
 mod database;
+mod deletion;
 mod embedded;
 mod federation;
 mod follow;
