@@ -92,9 +92,11 @@ pub(super) async fn delete_reactions(
     for Reaction { table, user, condition, max, kind } in REACTIONS {
         let limit = max.min(left);
         // The condition is repeated for the feed items of posts, which have the ids of the posts.
+        // The constant limit makes PostgreSQL expect few rows, and find each by its id.
         let sql = format!(
-            "DELETE FROM {table} WHERE id IN (SELECT id FROM {table} \
-               WHERE {is_of_posts} {condition} LIMIT $2) {condition} \
+            "DELETE FROM {table} WHERE id IN (SELECT id FROM ( \
+               SELECT id FROM {table} WHERE {is_of_posts} {condition} LIMIT {max}) AS first \
+               LIMIT $2) {condition} \
              RETURNING {user} AS user_id, post_id"
         );
         let values = [engine.bind_ids(posts.iter().copied()), limit.into()];

@@ -3,6 +3,7 @@
 use entity::event::Kind;
 use sea_orm::{DbErr, FromQueryResult as _};
 
+use super::STEP;
 use super::rows::{AccountDeletion, DeletedRow};
 use crate::domain::Change;
 
@@ -64,9 +65,11 @@ impl AccountDeletion<'_> {
             if left == 0 {
                 return Ok(false);
             }
+            // The constant limit makes PostgreSQL expect few rows, and find each by its id.
             let sql = format!(
-                "DELETE FROM {table} WHERE id IN (SELECT id FROM {table} \
-                   WHERE {own} = $1 LIMIT $2) RETURNING {own} AS own, {other} AS other"
+                "DELETE FROM {table} WHERE id IN (SELECT id FROM ( \
+                   SELECT id FROM {table} WHERE {own} = $1 LIMIT {STEP}) AS first LIMIT $2) \
+                 RETURNING {own} AS own, {other} AS other"
             );
             let statement = self.services.db.statement(&sql, [self.user.into(), left.into()]);
             let rows = DeletedRow::find_by_statement(statement).all(self.transaction).await?;
