@@ -31,6 +31,11 @@ const EXCEPTIONS = [
   ],
   [
     "strict-id-in-types",
+    /type "Notification(Added|Removed|sRead)"/,
+    "the type is an event, not an object; its position is its cursor",
+  ],
+  [
+    "strict-id-in-types",
     /type "(Viewer|RateLimit)"/,
     "each requester has one instance, which the id of the viewer's user identifies",
   ],
@@ -54,6 +59,11 @@ const EXCEPTIONS = [
     "relay-edge-types",
     /^\): \[Suggestion!\]!|^reasons: \[SuggestionReason!\]!/,
     "the list has at most 50 items, and an order in which no cursor could keep its position",
+  ],
+  [
+    "relay-edge-types",
+    /^removedIds: \[ID!\]!/,
+    "the list has what one transaction has withdrawn, and is complete",
   ],
   ["relay-edge-types", /^sessions: \[Session!\]!/, "the list is complete with at most 100 items"],
   [

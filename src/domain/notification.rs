@@ -86,6 +86,9 @@ struct ChangedRow {
 ///
 /// Those that the rules forbid or that exist are left out. It is one statement for all of them.
 ///
+/// A transaction adds at most one notification of a recipient: an event of `notificationEvents` has
+/// one. It may withdraw several.
+///
 /// # Errors
 /// Any error of the database.
 pub(super) async fn notify(

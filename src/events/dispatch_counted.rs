@@ -63,6 +63,7 @@ impl EventHub {
                 event: change.clone(),
                 position: position.clone(),
                 post: Some(row.clone()),
+                notification: None,
                 users: Arc::clone(&users),
             };
             deliver(&mut registry, delivered, to, &open);

@@ -137,6 +137,7 @@ impl EventHub {
         let rows = timeline_rows(snapshot, &items).await?;
         let users = Arc::new(users(snapshot, &user_ids).await?);
         let open = open_sessions(snapshot, &sessions).await?;
+        let notifications = self.load_notifications(snapshot, &batch.events).await?;
         // Nothing below can fail, so the retry of a failed poll dispatches no event twice.
         let mut registry = self.registry();
         let mut before = start.clone();
@@ -173,11 +174,13 @@ impl EventHub {
                 let post = rows.get(&change.object).filter(|_| carries_post(&change)).cloned();
                 let position = if is_last { &after } else { &before };
                 let (position, users) = (position.clone(), Arc::clone(&users));
-                let delivered = DeliveredEvent { event: change, position, post, users };
+                let delivered =
+                    DeliveredEvent { event: change, position, post, notification: None, users };
                 deliver(&mut registry, delivered, to, &open);
             }
             before = after;
         }
+        notifications.deliver(&mut registry, start, &batch.position);
         Ok(())
     }
 
@@ -230,7 +233,7 @@ impl EventHub {
             let pending = || joining.iter().filter_map(|id| registry.pending.get(id));
             let owners = pending().filter_map(|subscriber| match subscriber.topic {
                 Topic::Timeline(owner) => Some(owner),
-                Topic::Relationships(_) | Topic::Counts(_) => None,
+                Topic::Relationships(_) | Topic::Counts(_) | Topic::Notifications(_) => None,
             });
             let owners = owners.chain(registry.stale.iter().copied()).collect();
             (owners, pending().filter_map(|subscriber| subscriber.session).collect())

@@ -4,20 +4,23 @@
 //! own transaction (`crate::domain`). One task per instance, the hub, reads new events whenever
 //! [`Database::notifier`] wakes it, and dispatches each event to the subscribers concerned. A post
 //! goes to the connected subscribers whose timelines show its author, however many other users
-//! follow that author. `outbox` reads the table, `hub` is the task, `registry` maps events to
-//! subscribers, `stream` is the receiving end of one subscriber.
+//! follow that author. A notification goes to those of its recipient. `outbox` reads the table,
+//! `hub` is the task, `registry` maps events to subscribers, `stream` is the receiving end of one
+//! subscriber.
 //!
 //! A position in the event stream is a [`StreamPosition`] and not a number, because transactions
 //! are not committed in the order of their ids. A subscriber that resumes from a position first
-//! receives the events it missed, from the table.
+//! receives the events it missed, from the table (`replay`).
 
 mod authors;
 mod counted;
 mod delivery;
 mod dispatch_counted;
 mod hub;
+mod notifications;
 mod outbox;
 mod registry;
+mod replay;
 mod stream;
 
 use std::collections::HashMap;
@@ -25,7 +28,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use entity::{event, user};
+use entity::{event, notification, user};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::mpsc;
 use tokio::time::interval;
@@ -55,12 +58,17 @@ pub struct DeliveredEvent {
     pub position: StreamPosition,
     /// The feed item of the added, updated or reposted post, in its current state.
     ///
-    /// `None` if it has been deleted, and for events of other kinds.
+    /// For a notification, that of its post. `None` if it has been deleted, and for events of other
+    /// kinds.
     pub post: Option<TimelineRow>,
+    /// The notification that was added.
+    ///
+    /// `None` if it is gone, and for events of other kinds.
+    pub notification: Option<notification::Model>,
     /// Current rows of the posts' authors, read once for all subscribers.
     ///
     /// After a block, also those of both users. After the deletion of an account, also those of all
-    /// users that have subscribers.
+    /// users that have subscribers. For a notification, those of its recipient and its actor.
     pub users: Arc<Users>,
 }
 
@@ -90,12 +98,14 @@ impl StreamItem {
         }
     }
 
-    /// The row of the event's actor, if it was loaded with the event.
-    pub fn actor(&self) -> Option<Arc<user::Model>> {
-        match self {
-            Self::Event(delivered) => delivered.users.get(&delivered.event.actor).cloned(),
-            Self::Lagged { .. } => None,
-        }
+    /// The rows of users that were loaded with the event, if any.
+    ///
+    /// They are those of its actor and, for a notification, of the user who caused it.
+    pub fn users(&self) -> Vec<Arc<user::Model>> {
+        let Self::Event(delivered) = self else { return vec![] };
+        let caused_by = delivered.notification.as_ref().map(|row| row.actor_id);
+        let ids = std::iter::once(delivered.event.actor).chain(caused_by);
+        ids.filter_map(|id| delivered.users.get(&id).cloned()).collect()
     }
 }
 
@@ -130,6 +140,15 @@ enum Topic {
     Relationships(i64),
     /// The counts of this user.
     Counts(i64),
+    /// The notifications of this user.
+    Notifications(i64),
+}
+
+impl Topic {
+    /// Whether a subscriber can resume from a position.
+    fn is_resumable(self) -> bool {
+        matches!(self, Self::Timeline(_) | Self::Notifications(_))
+    }
 }
 
 /// A message from the hub to a subscriber.
@@ -190,6 +209,21 @@ impl EventHub {
         after: Option<(StreamPosition, Snapshot)>,
     ) -> Result<EventStream, Error> {
         let topic = Topic::Timeline(viewer.id());
+        self.subscribe(topic, Some(viewer), after.is_some()).start(after).await
+    }
+
+    /// Subscribes to the changes of the viewer's notifications.
+    ///
+    /// The stream begins after the given position, or now, as that of [`Self::timeline`].
+    ///
+    /// # Errors
+    /// Those of [`Self::timeline`].
+    pub async fn notifications(
+        &self,
+        viewer: &Viewer,
+        after: Option<(StreamPosition, Snapshot)>,
+    ) -> Result<EventStream, Error> {
+        let topic = Topic::Notifications(viewer.id());
         self.subscribe(topic, Some(viewer), after.is_some()).start(after).await
     }
 

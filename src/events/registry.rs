@@ -104,6 +104,8 @@ pub struct SubscriptionRegistry {
     owners_by_author: HashMap<i64, SmallVec<[i64; 2]>>,
     /// Ids of the subscribers of a user's relationships or counts, by user.
     subscribers_by_user: ByUser<u64>,
+    /// Ids of the subscribers of a user's notifications, by user.
+    pub notification_subscribers: ByUser<u64>,
     /// Subscribers that the hub adds at its next poll, by id.
     pub pending: HashMap<u64, Subscriber>,
     /// Owners of watched timelines whose authors have to be read again.
@@ -126,6 +128,9 @@ impl SubscriptionRegistry {
             Topic::Relationships(user) | Topic::Counts(user) => {
                 self.subscribers_by_user.entry(user).or_default().insert(id);
             }
+            Topic::Notifications(user) => {
+                self.notification_subscribers.entry(user).or_default().insert(id);
+            }
         }
         self.subscribers.insert(id, subscriber);
     }
@@ -146,6 +151,9 @@ impl SubscriptionRegistry {
             }
             Topic::Relationships(user) | Topic::Counts(user) => {
                 remove_from(&mut self.subscribers_by_user, user, &id);
+            }
+            Topic::Notifications(user) => {
+                remove_from(&mut self.notification_subscribers, user, &id);
             }
         }
         Some(subscriber)
@@ -193,7 +201,8 @@ impl SubscriptionRegistry {
             |owner| self.timelines.get(&owner).into_iter().flat_map(|timeline| &timeline.watchers);
         let showing = self.owners_showing(event.actor).flat_map(watchers).copied();
         match event.kind {
-            // The subscribers of a counted post receive it later, and not for each change.
+            // The subscribers of a counted post receive it later, and not for each change. Those of
+            // notifications receive all changes of a transaction as one event.
             Kind::LogStarted
             | Kind::PostCounted
             | Kind::Notified
@@ -223,10 +232,26 @@ impl SubscriptionRegistry {
             }
             // The event does not say whose counts the deletion has changed.
             Kind::UserRemoved => {
-                showing.chain(self.subscribers_by_user.values().flatten().copied()).collect()
+                let of_users = self.subscribers_by_user.values().flatten().copied();
+                // The session of the deleted user has ended, and so do the streams.
+                showing
+                    .chain(of_users)
+                    .chain(self.subscribers_of_notifications(event.actor))
+                    .collect()
             }
-            Kind::ManyChanged => self.subscribers.keys().copied().collect(),
+            // Commands change no notifications.
+            Kind::ManyChanged => {
+                let is_concerned =
+                    |subscriber: &Subscriber| !matches!(subscriber.topic, Topic::Notifications(_));
+                let all = self.subscribers.iter();
+                all.filter(|(_, subscriber)| is_concerned(subscriber)).map(|(id, _)| *id).collect()
+            }
         }
+    }
+
+    /// Ids of the subscribers of a user's notifications.
+    pub fn subscribers_of_notifications(&self, user: i64) -> impl Iterator<Item = u64> {
+        self.notification_subscribers.get(&user).into_iter().flatten().copied()
     }
 
     /// Ids of the subscribers whose timelines show the posts of a user.

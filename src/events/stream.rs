@@ -2,34 +2,24 @@
 //!
 //! The hub says at which position the subscriber has joined. Events between the position that the
 //! client resumes from and the join are replayed from the outbox; all later events come from the
-//! hub. Each event therefore arrives exactly once. The authors that the timeline showed at the
-//! resumed position are reconstructed: the owner's follows since then are undone, and reapplied
-//! event by event. A block does not say which follows it ended, and a mute not whether the user was
-//! followed. The replay therefore begins with the last of them: the client reads its timeline again
-//! after it.
+//! hub. Each event therefore arrives exactly once. `replay` finds the missed events.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use entity::event::{self, Kind};
+use entity::event;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::authors::{Authors, affects_timeline, apply_follow};
-use super::counted::read_counted;
 use super::hub::open_sessions;
 use super::registry::Subscriber;
-use super::{DeliveredEvent, EventHub, HubMessage, StreamItem, Topic, carries_post, outbox};
+use super::replay::Replay;
+use super::{DeliveredEvent, EventHub, HubMessage, StreamItem, Topic};
 use crate::database::{Snapshot, StreamPosition};
 use crate::error::Error;
-use crate::loaders::{timeline_rows, users};
 
-/// Rows that a replay reserves beside those of its events.
-///
-/// It executes several statements for few rows.
-const REPLAY_ROWS: usize = 500;
 /// Number of missed events whose rows are loaded together.
 const REPLAY_BATCH: usize = 20;
 
@@ -52,7 +42,7 @@ pub struct EventStream {
     resumed_from: StreamPosition,
     /// The position after the missed events that have been loaded.
     replayed: StreamPosition,
-    /// Missed events whose posts and authors are not loaded yet.
+    /// Missed events whose rows are not loaded yet.
     to_load: VecDeque<event::Model>,
     /// Reads the missed events on behalf of the client. `None` when they are loaded.
     snapshot: Option<Snapshot>,
@@ -120,8 +110,9 @@ impl EventStream {
             Ok(Some(HubMessage::SessionEnded)) => return Err(session_ended()),
             _ => return Err(Error::Unavailable),
         };
-        if let (Some((after, snapshot)), Topic::Timeline(owner)) = (after, self.topic) {
-            match self.events_missed_since(owner, &after, &snapshot, authors).await? {
+        if let Some((after, snapshot)) = after {
+            let replay = Replay { after: &after, joined: &self.last, snapshot: &snapshot };
+            match replay.find(self.topic, authors).await? {
                 Some(missed) => {
                     (self.to_load, self.resumed_from, self.replayed) =
                         (missed, after.clone(), after);
@@ -134,7 +125,7 @@ impl EventStream {
         Ok(self)
     }
 
-    /// Loads the posts and authors of the next missed events.
+    /// Loads the rows of the next missed events.
     async fn load_replay(&mut self) -> Result<(), Error> {
         let Some(snapshot) = self.snapshot.clone() else { return Ok(()) };
         let session: HashSet<i64> = self.session.into_iter().collect();
@@ -143,29 +134,16 @@ impl EventStream {
             return Err(session_ended());
         }
         let events: Vec<_> = self.to_load.drain(..REPLAY_BATCH.min(self.to_load.len())).collect();
-        let with_post = events.iter().filter(|event| carries_post(event));
-        let items: Vec<i64> = with_post.map(|event| event.object).collect();
-        let posts = timeline_rows(&snapshot, &items).await?;
-        let authors: HashSet<i64> = posts.values().map(|row| row.author.id).collect();
-        let authors: Vec<i64> = authors.into_iter().collect();
-        let users = Arc::new(users(&snapshot, &authors).await?);
-        snapshot.reset().await;
         // No event of the hub has been taken yet, so `last` is still the position of the join.
-        let (start, joined) = (&self.resumed_from, &self.last);
-        let mut events = events.into_iter().peekable();
-        while let Some(event) = events.next() {
-            match events.peek().or(self.to_load.front()) {
-                // A client that resumes before the last part receives the parts again.
-                Some(next) if next.txn == event.txn => {}
-                Some(_) => self.replayed = start.advance_to((&event).into(), joined),
-                None => self.replayed.clone_from(joined),
-            }
-            let position = self.replayed.clone();
-            let post = posts.get(&event.object).filter(|_| carries_post(&event)).cloned();
-            let users = Arc::clone(&users);
-            let delivered = DeliveredEvent { event, position, post, users };
-            self.replay.push_back(StreamItem::Event(Arc::new(delivered)));
+        let replay = Replay { after: &self.resumed_from, joined: &self.last, snapshot: &snapshot };
+        let positions = replay.positions(&self.replayed, &events, self.to_load.front());
+        let delivered = replay.load(self.topic, events, positions).await?;
+        snapshot.reset().await;
+        if let Some(last) = delivered.last() {
+            self.replayed.clone_from(&last.position);
         }
+        let items = delivered.into_iter().map(|event| StreamItem::Event(Arc::new(event)));
+        self.replay.extend(items);
         Ok(())
     }
 
@@ -223,7 +201,7 @@ impl EventStream {
     ///
     /// Returns `false` and does nothing if the stream cannot be resumed.
     pub fn lag_next(&mut self) -> bool {
-        let is_resumable = matches!(self.topic, Topic::Timeline(_));
+        let is_resumable = self.topic.is_resumable();
         if is_resumable {
             self.waiting = Some(Ok(Some(self.lag())));
         }
@@ -289,84 +267,6 @@ impl EventStream {
             }
         }
         Ok(())
-    }
-
-    /// The events between `after` and the join that concern the owner's timeline.
-    ///
-    /// `authors` are those that the timeline showed at the join. `None` if the outbox no longer has
-    /// all of the events, or if they exceed [`outbox::MAX_REPLAYED`]. Events of an author who
-    /// deletes the account after the join may be missing: a `TimelineReset` follows.
-    async fn events_missed_since(
-        &self,
-        owner: i64,
-        after: &StreamPosition,
-        snapshot: &Snapshot,
-        mut authors: Authors,
-    ) -> Result<Option<VecDeque<event::Model>>, Error> {
-        snapshot.read(REPLAY_ROWS).await?;
-        if !outbox::retains(snapshot, after).await? {
-            return Ok(None);
-        }
-        let precedes_join = |event: &event::Model| self.last.contains(event.txn);
-        let changes = outbox::author_changes_after(snapshot, after, owner).await?;
-        let Some(mut changes) = changes else { return Ok(None) };
-        // The snapshot is newer than the join. A user whom the owner has unfollowed since the join
-        // is no longer in the table of follows, so changes after the join are included here.
-        let parts = changes.iter().flat_map(event::Model::parts);
-        let followed = parts.filter(|part| part.kind == Kind::Followed).map(|part| part.object);
-        let others = changes.iter().map(|change| change.object).chain(followed).collect();
-        let users = outbox::TimelineUsers { owner, followed: authors.followed.len(), others };
-        let mut found = match outbox::read_for_timeline(snapshot, after, &users).await {
-            Ok(Some(found)) => found,
-            // The timeline has too many authors for the maximum of work.
-            Ok(None) | Err(Error::TooMuchWork { .. }) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        changes.retain(precedes_join);
-        let is_reset = |change: &event::Model| {
-            use Kind::{Blocked, ManyChanged, Muted, Unblocked, Unmuted, UserRemoved};
-            matches!(change.kind, Blocked | Unblocked | Muted | Unmuted | ManyChanged | UserRemoved)
-        };
-        if let Some(reset) = changes.iter().rposition(is_reset) {
-            changes.drain(..reset);
-            found = found.split_off(&changes[0].txn);
-            found.insert(changes[0].txn, changes[0].clone());
-        }
-        // Undoes the owner's follows, newest first. The loop below reapplies them.
-        for change in changes.iter().rev() {
-            apply_follow(&mut authors.followed, change, Kind::Unfollowed);
-        }
-        let mut missed = VecDeque::new();
-        for change in
-            found.values().filter(|event| precedes_join(event)).flat_map(event::Model::with_parts)
-        {
-            let is_shown = affects_timeline(&change, owner, &authors);
-            if change.actor == owner {
-                apply_follow(&mut authors.followed, &change, Kind::Followed);
-            }
-            // Changed counts are read below, once for each post.
-            let is_added = is_shown && change.kind != Kind::PostCounted;
-            // One reset for all reposts that a protection hides.
-            let is_repeated = |last: &event::Model| {
-                last.txn == change.txn && [last.kind, change.kind] == [Kind::RepostsHidden; 2]
-            };
-            if is_added && !missed.back().is_some_and(is_repeated) {
-                missed.push_back(change);
-            }
-        }
-        let counted = match read_counted(snapshot, after, &users).await {
-            Ok(Some(counted)) => counted,
-            Ok(None) | Err(Error::TooMuchWork { .. }) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        // The client reads its timeline again after a reset.
-        if !missed.iter().any(|event| is_reset(event)) {
-            for event in counted.into_iter().filter(|event| authors.shows(event.actor)) {
-                missed.push_front(event);
-            }
-        }
-        outbox::retain_shown_reposts(snapshot, &mut missed, &authors).await?;
-        Ok(Some(missed))
     }
 }
 

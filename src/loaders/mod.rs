@@ -51,7 +51,7 @@ pub use follow::FollowExists;
 pub use follow_filter::{FollowFilter, FollowList, Side};
 pub use follow_list::{FilteredList, FollowCounts, FollowPage, FollowPages};
 pub use mention::Mentions;
-pub use notification::Notifications;
+pub use notification::{Notifications, notifications};
 pub use post::{PostPageKey, PostPages, Posts};
 pub use post_mark::{PostMark, PostMarks};
 pub use relationship::{Relationship, Relationships};

@@ -1,7 +1,7 @@
-//! Loader of the viewer's notifications.
+//! Loader of the viewer's notifications, and the rows for events.
 //!
-//! The statement is restricted to the viewer, so a global id of another user's notification finds
-//! nothing.
+//! The statement of the loader is restricted to the viewer, so a global id of another user's
+//! notification finds nothing.
 
 use std::collections::HashMap;
 
@@ -37,4 +37,23 @@ impl Batch for Notifications {
         let found: Vec<notification::Model> = self.db.all(rows, &sql, values).await?;
         Ok(found.into_iter().map(|row| (row.id, row)).collect())
     }
+}
+
+/// Reads notifications of any recipients by id in one statement.
+///
+/// # Errors
+/// Any error of the database.
+pub async fn notifications(
+    snapshot: &Snapshot,
+    keys: &[i64],
+) -> Result<HashMap<i64, notification::Model>, Error> {
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let engine = snapshot.engine();
+    let is_requested = engine.in_list_sql("notification.id", 1);
+    let sql = format!("SELECT notification.* FROM notification WHERE {is_requested}");
+    let values = [engine.bind_ids(keys.iter().copied())];
+    let found: Vec<notification::Model> = snapshot.all(keys.len(), &sql, values).await?;
+    Ok(found.into_iter().map(|row| (row.id, row)).collect())
 }

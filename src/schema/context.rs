@@ -121,17 +121,17 @@ impl RequestContext {
 
     /// Charges an event and starts its resolution.
     ///
-    /// `user` is a row that was loaded with the event.
+    /// `users` are rows that were loaded with the event.
     ///
     /// # Errors
     /// [`Error::RateLimited`] when the subscriber has not enough points left.
-    pub(super) async fn begin_event(&self, user: Option<Arc<UserRow>>) -> Result<(), Error> {
+    pub(super) async fn begin_event(&self, users: &[Arc<UserRow>]) -> Result<(), Error> {
         self.meter.begin_event()?;
         *self.event_timer.lock() = Some(OperationTimer::start());
         // The viewer's row is as old as the subscription.
         self.loaders.clear().await;
-        if let Some(user) = user {
-            self.loaders.users.prime(user.id, user).await;
+        for user in users {
+            self.loaders.users.prime(user.id, Arc::clone(user)).await;
         }
         Ok(())
     }

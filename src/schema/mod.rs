@@ -23,6 +23,7 @@ mod mutation;
 mod mute;
 mod node;
 mod notification;
+mod notification_event;
 mod post;
 mod post_list;
 mod profile;
@@ -33,6 +34,7 @@ mod reply;
 mod repost;
 mod scalar;
 mod search;
+mod stream_event;
 mod subscription;
 mod suggestion;
 mod text;
@@ -103,7 +105,7 @@ pub fn builder<Q: Default + ObjectType + 'static>() -> SchemaBuilder<Q, Mutation
         .limit_recursive_depth(usize::MAX)
         .register_output_type::<node::Node>()
         .register_output_type::<error::UserErrorInterface>()
-        .register_output_type::<timeline_event::StreamEvent>()
+        .register_output_type::<stream_event::StreamEvent>()
 }
 
 /// The schema in the Schema Definition Language, as checked in at `schema.graphql`.

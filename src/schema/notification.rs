@@ -11,6 +11,8 @@ use super::eager::Eager;
 use super::error::{UserErrorInterface, user_errors};
 use super::post::Post;
 use super::scalar::DateTime;
+use super::stream_event::stream_cursor;
+use super::text::ShortText;
 use super::user::User;
 use super::viewer::Viewer;
 use super::{Outcome, loaders, run_mutation, services, viewer};
@@ -151,6 +153,13 @@ impl NotificationConnection {
     /// The position of this page in the list.
     async fn page_info(&self) -> PageInfo {
         PageInfo::new(&self.page, |row| self.cursor(row))
+    }
+
+    /// The position in the event stream at which this page was read.
+    ///
+    /// `notificationEvents(after:)` resumes there without a gap.
+    async fn stream_cursor(&self, ctx: &Context<'_>) -> Result<ShortText<'_>, Error> {
+        Ok(stream_cursor(&loaders(ctx).snapshot.stream_position().await?).into())
     }
 }
 

@@ -1,19 +1,21 @@
-//! GraphQL subscriptions: timeline events, relationship events and follow counts.
+//! GraphQL subscriptions: timelines, notifications, relationships and counts.
 //!
 //! A subscription is executed once to start, and again for each event of its [`EventStream`]. In
 //! between it holds its [`EventSource`] only: no database connection, no document and no response.
-//! `timelineEvents` can be resumed by the cursor of an event; docs/live.md has the rules.
+//! `timelineEvents` and `notificationEvents` can be resumed by the cursor of an event; docs/live.md
+//! has the rules.
 
 use async_graphql::{Context, ID, SimpleObject, Subscription};
 use futures_util::stream::{self, Stream};
 
 use super::event_source::{EventSource, Filter, follow_counts_of, other_user};
+use super::notification_event::{NotificationEvent, notification_event};
 use super::relationship::Relationship;
 use super::scalar::DateTime;
 use super::timeline_event::{TimelineEvent, timeline_event};
 use super::user::User;
 use super::{events, loaders, request, viewer};
-use crate::database::StreamPosition;
+use crate::database::{Snapshot, StreamPosition};
 use crate::error::Error;
 use crate::events::{EventStream, StreamItem};
 use crate::ids::GlobalId;
@@ -60,9 +62,32 @@ impl Subscription {
         if let Some(source) = request(ctx).take_event_source() {
             return Ok(response(next_timeline_event(ctx, viewer.id(), source).await));
         }
-        let after = after.map(|after| parse_stream_cursor(&after)).transpose()?;
-        let after = after.map(|after| (after, loaders(ctx).snapshot.clone()));
+        let after = resumed_position(ctx, after.as_deref())?;
         let stream = events(ctx).timeline(&viewer, after).await?;
+        request(ctx).keep_event_source(EventSource { stream, filter: Filter::None });
+        Ok(response(Ok(None)))
+    }
+
+    /// Changes of the viewer's notifications.
+    ///
+    /// With `after`, the missed events are replayed first. No event is lost or delivered twice.
+    ///
+    /// Errors: `UNAUTHENTICATED`, `INVALID_CURSOR`, `UNAVAILABLE`, `RATE_LIMITED`.
+    async fn notification_events(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "Cursor to resume after: `streamCursor` of a page of notifications, or `cursor` \
+                    of an event. Default: new events only."
+        )]
+        after: Option<String>,
+    ) -> Result<impl Stream<Item = Result<NotificationEvent, Error>>, Error> {
+        let viewer = viewer(ctx)?;
+        if let Some(source) = request(ctx).take_event_source() {
+            return Ok(response(next_notification_event(ctx, viewer.id(), source).await));
+        }
+        let after = resumed_position(ctx, after.as_deref())?;
+        let stream = events(ctx).notifications(&viewer, after).await?;
         request(ctx).keep_event_source(EventSource { stream, filter: Filter::None });
         Ok(response(Ok(None)))
     }
@@ -125,6 +150,38 @@ async fn next_timeline_event(
     owner: i64,
     mut source: EventSource,
 ) -> Result<Option<TimelineEvent>, Error> {
+    let Some((item, is_hidden)) = next_item(ctx, owner, &mut source).await? else {
+        return Ok(None);
+    };
+    request(ctx).keep_event_source(source);
+    Ok(if is_hidden { None } else { timeline_event(owner, item) })
+}
+
+/// The next event of the notifications of `viewer`, as [`next_timeline_event`].
+async fn next_notification_event(
+    ctx: &Context<'_>,
+    viewer: i64,
+    mut source: EventSource,
+) -> Result<Option<NotificationEvent>, Error> {
+    let Some((item, is_hidden)) = next_item(ctx, viewer, &mut source).await? else {
+        return Ok(None);
+    };
+    request(ctx).keep_event_source(source);
+    // All subscribers would read the post again.
+    if let Some(row) = item.post().filter(|_| !is_hidden) {
+        loaders(ctx).posts.prime(row.post.id, row.post.clone()).await;
+    }
+    Ok(notification_event(&item, is_hidden))
+}
+
+/// The next item of a resumable stream, and whether its post is hidden.
+///
+/// A hidden post is one that the viewer may not see. `None` at the end of the stream.
+async fn next_item(
+    ctx: &Context<'_>,
+    viewer: i64,
+    source: &mut EventSource,
+) -> Result<Option<(StreamItem, bool)>, Error> {
     let mut item = match source.stream.next().await {
         Ok(Some(item)) => item,
         Ok(None) => return Ok(None),
@@ -134,18 +191,17 @@ async fn next_timeline_event(
         }
         Err(error) => return Err(error),
     };
-    if request(ctx).begin_event(item.actor()).await.is_err() {
+    if request(ctx).begin_event(&item.users()).await.is_err() {
         item = source.stream.lag();
     }
     // The post was read anew, and the event may have waited for its client: the viewer may have
     // lost access since it occurred.
-    let guarded = item.post().filter(|row| row.author.is_protected && row.author.id != owner);
+    let guarded = item.post().filter(|row| row.author.is_protected && row.author.id != viewer);
     let is_hidden = match guarded.map(|row| row.post.id) {
         Some(post) => loaders(ctx).posts.load(post).await?.is_none(),
         None => false,
     };
-    request(ctx).keep_event_source(source);
-    Ok(if is_hidden { None } else { timeline_event(owner, item) })
+    Ok(Some((item, is_hidden)))
 }
 
 async fn next_relationship_event(
@@ -161,7 +217,7 @@ async fn next_relationship_event(
     request(ctx).keep_event_source(source);
     let event = &event.event;
     let other = other_user(event, viewer);
-    request(ctx).begin_event(None).await?;
+    request(ctx).begin_event(&[]).await?;
     // The other account may have been deleted since.
     if loaders(ctx).users.load(other).await?.is_none() {
         return Ok(None);
@@ -194,7 +250,7 @@ async fn counts(
     stream: EventStream,
     previous: Option<(i32, i32)>,
 ) -> Result<Option<User>, Error> {
-    request(ctx).begin_event(None).await?;
+    request(ctx).begin_event(&[]).await?;
     let Some(row) = loaders(ctx).users.load(user).await? else { return Ok(None) };
     let counts = follow_counts_of(&row);
     let filter = Filter::Counts { user, counts };
@@ -204,6 +260,15 @@ async fn counts(
 
 async fn follows_of(ctx: &Context<'_>, user: i64) -> Result<EventStream, Error> {
     events(ctx).counts(user, request(ctx).viewer().as_deref()).await
+}
+
+/// The position that a client resumes from, with the snapshot for its replay.
+fn resumed_position(
+    ctx: &Context<'_>,
+    after: Option<&str>,
+) -> Result<Option<(StreamPosition, Snapshot)>, Error> {
+    let Some(after) = after else { return Ok(None) };
+    Ok(Some((parse_stream_cursor(after)?, loaders(ctx).snapshot.clone())))
 }
 
 fn parse_stream_cursor(text: &str) -> Result<StreamPosition, Error> {

@@ -2,45 +2,20 @@
 //!
 //! docs/live.md says when each occurs.
 
-use async_graphql::{ComplexObject, Context, ID, Interface, SimpleObject, Union};
+use async_graphql::{ComplexObject, Context, ID, SimpleObject, Union};
 use entity::event::Kind;
 
 use super::event_source::other_user;
 use super::loaders;
 use super::post::Post;
 use super::scalar::DateTime;
+use super::stream_event::{StreamLagged, stream_cursor};
 use super::timeline::TimelineEdge;
 use super::user::User;
-use crate::clock;
-use crate::database::StreamPosition;
 use crate::error::Error;
 use crate::events::{DeliveredEvent, StreamItem};
 use crate::ids::GlobalId;
-use crate::pagination::{CursorKind, encode_cursor_bytes};
-
-/// The cursor of a stream position, for `timelineEvents(after:)`.
-pub fn stream_cursor(position: &StreamPosition) -> String {
-    encode_cursor_bytes(CursorKind::Stream, &position.to_bytes())
-}
-
-/// An event of a resumable stream.
-#[derive(Interface)]
-#[graphql(
-    field(
-        name = "cursor",
-        ty = "&String",
-        desc = "Cursor for `timelineEvents(after:)` that resumes after this event."
-    ),
-    field(name = "occurred_at", ty = "&DateTime", desc = "When the event occurred.")
-)]
-pub enum StreamEvent {
-    Added(TimelinePostAdded),
-    Updated(TimelinePostUpdated),
-    Removed(TimelinePostRemoved),
-    RepostRemoved(TimelineRepostRemoved),
-    Reset(TimelineReset),
-    Lagged(StreamLagged),
-}
+use crate::pagination::CursorKind;
 
 /// An event of `timelineEvents`.
 #[derive(Union)]
@@ -59,9 +34,9 @@ pub enum TimelineEvent {
 #[derive(SimpleObject)]
 pub struct TimelinePostAdded {
     /// Cursor for `timelineEvents(after:)` that resumes after this event.
-    cursor: String,
+    pub cursor: String,
     /// When the event occurred.
-    occurred_at: DateTime,
+    pub occurred_at: DateTime,
     /// The new entry, which its `cursor` identifies.
     ///
     /// Timelines are ordered by `repostedAt`, or `createdAt` without it, newest first.
@@ -76,9 +51,9 @@ pub struct TimelinePostAdded {
 #[derive(SimpleObject)]
 pub struct TimelinePostUpdated {
     /// Cursor for `timelineEvents(after:)` that resumes after this event.
-    cursor: String,
+    pub cursor: String,
     /// When the event occurred.
-    occurred_at: DateTime,
+    pub occurred_at: DateTime,
     /// The post at the time of delivery. It can contain later edits.
     post: Post,
 }
@@ -87,9 +62,9 @@ pub struct TimelinePostUpdated {
 #[derive(SimpleObject)]
 pub struct TimelinePostRemoved {
     /// Cursor for `timelineEvents(after:)` that resumes after this event.
-    cursor: String,
+    pub cursor: String,
     /// When the event occurred.
-    occurred_at: DateTime,
+    pub occurred_at: DateTime,
     /// The id of the deleted post.
     post_id: ID,
 }
@@ -101,9 +76,9 @@ pub struct TimelinePostRemoved {
 #[derive(SimpleObject)]
 pub struct TimelineRepostRemoved {
     /// Cursor for `timelineEvents(after:)` that resumes after this event.
-    cursor: String,
+    pub cursor: String,
     /// When the event occurred.
-    occurred_at: DateTime,
+    pub occurred_at: DateTime,
     /// The id of the post.
     post_id: ID,
     /// The id of the user who had reposted it.
@@ -117,9 +92,9 @@ pub struct TimelineRepostRemoved {
 #[graphql(complex)]
 pub struct TimelineReset {
     /// Cursor for `timelineEvents(after:)` that resumes after this event.
-    cursor: String,
+    pub cursor: String,
     /// When the event occurred.
-    occurred_at: DateTime,
+    pub occurred_at: DateTime,
     #[graphql(skip)]
     user: Option<i64>,
 }
@@ -136,25 +111,6 @@ impl TimelineReset {
     }
 }
 
-/// Sent when the client fell behind, resumed too late or reached its rate limit.
-///
-/// Also sent when the fields of an event could not be read because the server was overloaded. The
-/// stream ends after it.
-#[derive(SimpleObject)]
-pub struct StreamLagged {
-    /// The same as `resumeAfter`. Empty if that is null.
-    cursor: String,
-    /// When the stream ended.
-    occurred_at: DateTime,
-    /// Number of events dropped because the client read too slowly. Null if unknown.
-    missed: Option<i32>,
-    /// Cursor for `timelineEvents(after:)` that resumes without a gap.
-    ///
-    /// Null if the missed events are no longer available, or too many to replay. The client must
-    /// then read the timeline again and subscribe with its `streamCursor`.
-    resume_after: Option<String>,
-}
-
 /// The item as an event of the timeline of `owner`.
 ///
 /// `None` if its post was deleted since, or if it is `Kind::LogStarted`.
@@ -162,13 +118,8 @@ pub fn timeline_event(owner: i64, item: StreamItem) -> Option<TimelineEvent> {
     let delivered = match item {
         StreamItem::Event(delivered) => delivered,
         StreamItem::Lagged { missed, resume_after } => {
-            let resume_after = resume_after.as_ref().map(stream_cursor);
-            return Some(TimelineEvent::Lagged(StreamLagged {
-                cursor: resume_after.clone().unwrap_or_default(),
-                occurred_at: DateTime(clock::now()),
-                missed: missed.map(|missed| i32::try_from(missed).unwrap_or(i32::MAX)),
-                resume_after,
-            }));
+            let lagged = StreamLagged::new(missed, resume_after.as_ref());
+            return Some(TimelineEvent::Lagged(lagged));
         }
     };
     let DeliveredEvent { event, position, post, .. } = &*delivered;

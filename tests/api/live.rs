@@ -1,8 +1,8 @@
 //! Subscriptions: delivery, resuming after a cursor, lag, sign-out and limits.
 //!
 //! The submodules compare streams with a model and with a client-side cache, test the events of
-//! reposts and of changed counts, inject faults, count SQL statements, and test the WebSocket
-//! protocol. `documents` has the subscriptions.
+//! reposts, of changed counts and of notifications, inject faults, count SQL statements, and test
+//! the WebSocket protocol. `documents` has the subscriptions.
 
 mod client_cache;
 mod counts;
@@ -10,6 +10,7 @@ mod credentials;
 mod documents;
 mod faults;
 mod model;
+mod notifications;
 mod reposts;
 mod socket;
 mod socket_limits;
