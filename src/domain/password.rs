@@ -4,7 +4,7 @@
 //! verified password therefore locks the user and checks that the hash is still the same.
 
 use entity::user;
-use sea_orm::{ColumnTrait as _, DatabaseTransaction, DbErr, EntityTrait as _};
+use sea_orm::{ColumnTrait as _, DatabaseTransaction, DbErr};
 use secrecy::SecretString;
 
 use super::Services;

@@ -34,7 +34,9 @@ impl Deliveries {
         }
     }
 
-    /// The changes in order, each with subscribers, and whether it is the last that they receive.
+    /// The changes in order, each with subscribers.
+    ///
+    /// The flag says whether it is the last change that they receive.
     pub fn in_order(self) -> Vec<(event::Model, Vec<u64>, bool)> {
         let mut complete: HashSet<u64> = HashSet::new();
         let mut deliveries = Vec::with_capacity(self.changes.len());

@@ -210,7 +210,7 @@ impl SubscriptionRegistry {
             | Kind::NotificationsRead => vec![],
             // The subscribers of users receive its parts.
             Kind::Several => {
-                let owner = self.changed_timelines(event).into_iter().take(1);
+                let owner = Self::changed_timelines(event).into_iter().take(1);
                 owner.flat_map(watchers).copied().collect()
             }
             Kind::PostAdded
@@ -227,7 +227,7 @@ impl SubscriptionRegistry {
             | Kind::Unmuted
             | Kind::FollowRequested
             | Kind::FollowRequestEnded => {
-                let changed = self.changed_timelines(event).into_iter().flat_map(watchers);
+                let changed = Self::changed_timelines(event).into_iter().flat_map(watchers);
                 self.subscribers_of_users(event).into_iter().chain(changed.copied()).collect()
             }
             // The event does not say whose counts the deletion has changed.
@@ -291,11 +291,13 @@ impl SubscriptionRegistry {
     }
 
     /// The owners whose timelines an event changes.
-    fn changed_timelines(&self, event: &event::Model) -> Vec<i64> {
+    fn changed_timelines(event: &event::Model) -> Vec<i64> {
         let (actor, object) = (event.actor, event.object);
         match event.kind {
             Kind::Followed | Kind::Unfollowed | Kind::Muted | Kind::Unmuted => vec![actor],
-            Kind::Several => event.parts().flat_map(|part| self.changed_timelines(&part)).collect(),
+            Kind::Several => {
+                event.parts().flat_map(|part| Self::changed_timelines(&part)).collect()
+            }
             Kind::Blocked | Kind::Unblocked => vec![actor, object],
             _ => vec![],
         }

@@ -45,8 +45,8 @@ pub struct Subscription;
 impl Subscription {
     /// Changes of the viewer's own timeline.
     ///
-    /// With `after`, the missed events are replayed first. No event is lost. Only updates of counts,
-    /// and the events of one deletion, can be delivered twice.
+    /// With `after`, the missed events are replayed first. No event is lost. Only updates of
+    /// counts, and the events of one deletion, can be delivered twice.
     ///
     /// Errors: `UNAUTHENTICATED`, `INVALID_CURSOR`, `UNAVAILABLE`, `RATE_LIMITED`.
     async fn timeline_events(

@@ -18,7 +18,9 @@ use crate::support::stream_client::EventClient;
 
 const CLEAN: &str = "no problems found\n";
 
-/// Executes statements about numbers `n`, from 1 to the given one of each, in one transaction.
+/// Executes statements about numbers `n` in one transaction.
+///
+/// The numbers are from 1 to the given one of each statement.
 async fn fill(app: &TestApp, statements: &[(u32, &str)]) {
     let transaction = app.database().begin().await.unwrap();
     for (count, statement) in statements {
@@ -37,7 +39,7 @@ async fn number(app: &TestApp, sql: &str) -> i64 {
     row.try_get_by_index(0).unwrap()
 }
 
-/// The number of events of a kind, and the number of parts of another kind of these events.
+/// The number of events of a kind, and of their parts of another kind.
 async fn events(app: &TestApp, kind: Kind, part: Kind) -> (i64, i64) {
     let (kind, part) = (kind.into_value(), part.into_value());
     let events = format!("SELECT count(*) FROM event WHERE kind = {kind}");
@@ -55,7 +57,7 @@ const USERS: (u32, &str) = (
      SELECT n, 'user' || n, n || '@example.com', '1970-01-01T00:00:00+00:00' FROM n",
 );
 
-/// Makes the post `popular` of john popular: 2,500 likes, 450 reposts, 1,200 bookmarks.
+/// Gives a post of john 2,500 likes, 450 reposts and 1,200 bookmarks.
 async fn make_popular(app: &TestApp) {
     fill(
         app,
@@ -94,7 +96,9 @@ fn delete_post(post: &str) -> String {
     format!("deletePost(id: \"{post}\") {{ changed deletedPostId userErrors {{ code }} }}")
 }
 
-/// The number of likes of a post while it exists, which must equal the likes that are listed.
+/// The number of likes of a post while it exists.
+///
+/// It must equal the number of likes that are listed.
 async fn likes_count(viewer: &Actor<'_>, post: &str) -> Option<i64> {
     let document = format!(
         "{{ node(id: \"{post}\") {{ ... on Post {{ likesCount repostsCount

@@ -126,7 +126,9 @@ async fn self_follows_are_found_and_deleted() {
 #[tokio::test]
 async fn each_broken_invariant_is_found_and_repaired_if_possible() {
     let future = snowflake::command_id_at(Utc::now() + TimeDelta::days(60), 1).unwrap();
-    let future = format!("UPDATE post SET id = {future} WHERE id = (SELECT max(id) FROM post)");
+    let future = format!(
+        "UPDATE post SET id = {future} WHERE id = (SELECT max(id) FROM post WHERE likes_count + reposts_count = 0)"
+    );
     let user =
         |assignment: &str| format!(r#"UPDATE "user" SET {assignment} WHERE username = 'john'"#);
     let first_post = |assignment: &str| {

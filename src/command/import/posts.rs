@@ -211,13 +211,11 @@ impl<'a> Import<'a> {
     fn resolve<'p>(&self, post: &'p PostLine, pending: &[PostLine]) -> Option<ResolvedLine<'p>> {
         let author = self.authors.get(&post.author)?.id;
         let reference = post.reference().and_then(|reference| self.named.get(reference));
-        let reference = reference.and_then(|named| match named.post {
-            Some(id) => Some(Reference::Stored(id)),
+        let reference = reference.and_then(|named| {
             // Lines are in the order of their numbers.
-            None => {
-                let index = pending.binary_search_by_key(&named.line, |post| post.line);
-                index.ok().map(Reference::Line)
-            }
+            let pending = || pending.binary_search_by_key(&named.line, |post| post.line);
+            let stored = named.post.map(Reference::Stored);
+            stored.or_else(|| pending().ok().map(Reference::Line))
         });
         Some(ResolvedLine { line: post, author, reference })
     }

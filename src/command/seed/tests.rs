@@ -40,9 +40,9 @@ const BODIES: &str = r#"
     SELECT username || ': ' || body FROM post JOIN "user" ON "user".id = author_id
     ORDER BY post.id"#;
 
-const REPLIES: &str = r#"
+const REPLIES: &str = r"
     SELECT parent.body || ' < ' || reply.body FROM post AS reply
-    JOIN post AS parent ON parent.id = reply.in_reply_to_id ORDER BY reply.id"#;
+    JOIN post AS parent ON parent.id = reply.in_reply_to_id ORDER BY reply.id";
 const LIKES: &str = r#"
     SELECT username || ' ' || body FROM "like" JOIN "user" ON "user".id = user_id
     JOIN post ON post.id = post_id ORDER BY "like".id"#;

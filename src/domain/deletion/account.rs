@@ -96,7 +96,9 @@ struct Reposts {
 }
 
 impl AccountDeletion<'_> {
-    /// Locks the user and all users whose counts the step changes, in the order of their ids.
+    /// Locks the user and all users whose counts the step changes.
+    ///
+    /// They are locked in the order of their ids.
     async fn lock_users(&self, plan: &Plan) -> Result<(), DbErr> {
         let engine = self.services.db.engine();
         let is_changed = engine.in_list_expr("id", engine.bind_ids(plan.users(self.user)));
@@ -124,7 +126,7 @@ impl AccountDeletion<'_> {
         Ok(())
     }
 
-    /// Deletes likes and reposts by the user, and subtracts them from the counts of the posts.
+    /// Deletes likes and reposts by the user, and corrects the counts of the posts.
     async fn uncount_reactions(&self, plan: &Plan) -> Result<Vec<Change>, DbErr> {
         let mut changes = Vec::new();
         let likes = self.delete("\"like\"", ["user_id", "post_id"], &plan.likes).await?;

@@ -27,7 +27,9 @@ pub struct OwnRow {
     pub other: i64,
 }
 
-/// Rows whose deletion changes counts, at most [`STEP`] and the reactions to one post.
+/// Rows whose deletion changes counts.
+///
+/// They are at most [`STEP`] and the reactions to one post.
 pub struct Plan {
     /// Posts of the user, oldest first.
     pub posts: Vec<i64>,
@@ -39,7 +41,9 @@ pub struct Plan {
     pub followers: Vec<OwnRow>,
     /// Mutes of the user by others.
     pub mutes: Vec<OwnRow>,
-    /// Number of further rows that the step may delete. 0 if the plan may not have all rows.
+    /// Number of further rows that the step may delete.
+    ///
+    /// 0 if the plan may not have all rows.
     pub left: i64,
 }
 
@@ -102,7 +106,7 @@ impl Plan {
     }
 }
 
-/// The number of first posts that a step deletes, and the number of rows that these are.
+/// The number of first posts that a step deletes, and the number of their rows.
 ///
 /// It is at least one post, of which a step may delete a part of the reactions.
 fn fitting(posts: &[OwnPost]) -> (usize, i64) {
@@ -117,7 +121,9 @@ fn fitting(posts: &[OwnPost]) -> (usize, i64) {
     (posts.len(), rows)
 }
 
-/// Rows that refer to a user, at most `left`, which is then reduced by their number.
+/// Rows that refer to a user, at most `left`.
+///
+/// `left` is then reduced by their number.
 ///
 /// `list` is the end of a statement, before the id of the user.
 async fn own_rows(

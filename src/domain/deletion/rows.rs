@@ -47,7 +47,9 @@ impl AccountDeletion<'_> {
         DeletedRow::find_by_statement(statement).all(self.transaction).await
     }
 
-    /// Subtracts 1 from a count of each post of deleted rows. Returns the changes of the posts.
+    /// Subtracts 1 from a count of each post of deleted rows.
+    ///
+    /// Returns the changes of the posts.
     pub(super) async fn subtract_from_posts(
         &self,
         count: &str,

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 
 use entity::event::{self, Kind};
-use sea_orm::ActiveEnum as _;
 
 use super::Replay;
 use crate::database::{Engine, StreamPosition};
@@ -55,7 +54,7 @@ fn changes_sql(engine: Engine) -> String {
     let limit = MAX_REPLAYED + 1;
     let [added, withdrawn, read] =
         [Kind::Notified, Kind::NotificationWithdrawn, Kind::NotificationsRead]
-            .map(|kind| kind.into_value());
+            .map(sea_orm::ActiveEnum::into_value);
     let is_in_progress = engine.in_list_sql("txn", 1);
     // On PostgreSQL the comparison of pairs makes the planner use the index that begins with them.
     let (index, is_later) = match engine {

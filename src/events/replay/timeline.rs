@@ -83,7 +83,7 @@ impl Replay<'_> {
             Err(error) => return Err(error),
         };
         // The client reads its timeline again after a reset.
-        if !missed.iter().any(|event| is_reset(event)) {
+        if !missed.iter().any(is_reset) {
             for event in counted.into_iter().filter(|event| authors.shows(event.actor)) {
                 missed.push_front(event);
             }

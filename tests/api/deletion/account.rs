@@ -75,7 +75,7 @@ async fn make_large(app: &TestApp) {
     assert_eq!(app.doctor_report().await, CLEAN);
 }
 
-/// Fails if rows of susan are left, or the counts of others are not those without her.
+/// Fails if rows of susan are left, or the counts of others are wrong without her.
 async fn assert_gone(app: &TestApp) {
     assert_eq!(app.doctor_report().await, CLEAN);
     for (table, left) in [

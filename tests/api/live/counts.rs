@@ -216,7 +216,7 @@ async fn a_replay_has_all_changes_of_a_post_as_one_event_with_the_current_counts
     assert_ne!(last["cursor"], updates[1]["cursor"]);
 }
 
-/// A replay repeats the changes of the last seconds before its cursor, and no older ones.
+/// A replay repeats changes of the last seconds before its cursor, not older ones.
 #[tokio::test]
 async fn a_resume_long_after_a_change_delivers_it_once() {
     let app = TestApp::new().await;

@@ -1,4 +1,4 @@
-//! Events of reposts: which timelines receive them, when they end, and what a replay has of them.
+//! Events of reposts: which timelines receive them, live and in replays.
 //!
 //! Updates of counts come at other times, and are left out here.
 
@@ -115,7 +115,9 @@ async fn reposts_are_added_and_removed_one_by_one() {
     expect(&mut of_mary, &["+the last post"]).await;
 }
 
-/// One event of the deletion ends the reposts of a post. A client can disconnect between its parts.
+/// One event of the deletion ends the reposts of a post.
+///
+/// A client can disconnect between its parts.
 #[tokio::test]
 async fn a_deletion_of_a_post_ends_each_of_its_reposts() {
     let app = TestApp::new().await;
@@ -183,7 +185,9 @@ async fn a_deletion_of_an_account_ends_its_reposts_and_those_of_its_posts() {
     expect(&mut resumed, &["!null", "!null", &end(&post, susan), "+marker"]).await;
 }
 
-/// Each author is hidden by another rule. A repost of Mary shows that the others would have come.
+/// Each author is hidden by another rule.
+///
+/// A repost of Mary shows that the others would have come.
 #[tokio::test]
 async fn timelines_receive_only_the_reposts_that_they_show() {
     let app = TestApp::new().await;

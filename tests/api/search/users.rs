@@ -53,8 +53,7 @@ async fn users_are_ranked_by_username_and_followers() {
     all[6].mutate(rename).await;
     assert_eq!(find("bob").await, Vec::<String>::new());
     assert_eq!(find("rob").await, ["robert"]);
-    let delete =
-        format!("deleteAccount(input: {{password: \"{}\"}}) {{ deletedUserId }}", PASSWORD);
+    let delete = format!("deleteAccount(input: {{password: \"{PASSWORD}\"}}) {{ deletedUserId }}");
     all[3].mutate(&delete).await;
     assert_eq!(find("ann").await, ["ann_lee", "anna", "JoAnn", "fan1"]);
     assert_eq!(app.doctor_report().await, "no problems found\n");

@@ -30,13 +30,13 @@ fn conversation() -> Vec<String> {
     ]
 }
 
-const PARENTS: &str = r#"SELECT reply.body || ' < ' || coalesce(parent.body, '') FROM post AS reply
-    LEFT JOIN post AS parent ON parent.id = reply.in_reply_to_id ORDER BY reply.id"#;
+const PARENTS: &str = r"SELECT reply.body || ' < ' || coalesce(parent.body, '') FROM post AS reply
+    LEFT JOIN post AS parent ON parent.id = reply.in_reply_to_id ORDER BY reply.id";
 const REPOSTS: &str = r#"SELECT one.username || ' ' || post.body || ' of ' || other.username
     FROM feed_item JOIN "user" AS one ON one.id = actor_id JOIN post ON post.id = post_id
     JOIN "user" AS other ON other.id = subject_id WHERE kind = 2 ORDER BY feed_item.id"#;
-const COUNTS: &str = r#"SELECT body || ' ' || replies_count || ' ' || reposts_count FROM post
-    ORDER BY id"#;
+const COUNTS: &str = r"SELECT body || ' ' || replies_count || ' ' || reposts_count FROM post
+    ORDER BY id";
 
 #[tokio::test]
 async fn replies_and_reposts_are_imported_with_their_counts() {
@@ -106,7 +106,7 @@ async fn long_conversations_are_imported_in_several_statements() {
     let database = TestDatabase::new().await;
     import_follows(&database, EDGE_LIST).await.unwrap();
     let reply = |number: u32| {
-        let parent = if number % 50 == 0 { 0 } else { number - 1 };
+        let parent = if number.is_multiple_of(50) { 0 } else { number - 1 };
         let fields = format!(r#""id": "{number}", "body": "{number}", "inReplyTo": "{parent}""#);
         line("u1", 2, &fields)
     };
