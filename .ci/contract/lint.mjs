@@ -21,7 +21,7 @@ const EXCEPTIONS = [
   ["no-typename-prefix", /Field "username" .* "User"/, "username is one word and the usual name"],
   [
     "strict-id-in-types",
-    /type "\w+(Payload|Connection|Edge|Error)"|type "(PageInfo|FollowManyResult|Suggestion)"/,
+    /type "\w+(Payload|Connection|Edge|Error)"|type "(PageInfo|FollowManyResult|Suggestion|Mention)"/,
     "the type is part of a response, not an object that a client can fetch again",
   ],
   [
@@ -57,8 +57,13 @@ const EXCEPTIONS = [
   ["relay-edge-types", /^\): \[User!\] /, "a path of follows has at most seven users"],
   [
     "relay-edge-types",
-    /^\): \[Suggestion!\]!|^reasons: \[SuggestionReason!\]!/,
+    /^\): \[(Suggestion|User)!\]!|^reasons: \[SuggestionReason!\]!/,
     "the list has at most 50 items, and an order in which no cursor could keep its position",
+  ],
+  [
+    "relay-edge-types",
+    /^mentions: \[Mention!\]!|^ancestors: \[Post!\]!/,
+    "the list is complete with at most 40 items",
   ],
   [
     "relay-edge-types",
