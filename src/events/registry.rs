@@ -2,9 +2,8 @@
 //!
 //! It indexes the watched timelines by the authors that they show, so that the recipients of a post
 //! are found without a scan of all subscribers. [`SubscriptionRegistry::apply_event`] updates the
-//! index for follows, blocks and mutes. It marks all timelines stale after
-//! [`Kind::ManyChanged`], and the hub reloads them. A deleted author stays in the index and no
-//! longer posts.
+//! index for follows, blocks and mutes. It marks all timelines stale after [`Kind::ManyChanged`],
+//! and the hub reloads them. A deleted author stays in the index and no longer posts.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;

@@ -29,6 +29,7 @@ async fn fill(app: &TestApp, statements: &[(u32, &str)]) {
         );
         transaction.execute_unprepared(&format!("WITH {numbers} {statement}")).await.unwrap();
     }
+    app.database().index_missing(&*transaction).await.unwrap();
     transaction.commit().await.unwrap();
 }
 
