@@ -5,7 +5,6 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use sea_orm::FromQueryResult;
 use tokio::time::Instant;
 
 use super::delivery::deliver;
@@ -13,10 +12,7 @@ use super::hub::open_sessions;
 use super::{DeliveredEvent, EventHub};
 use crate::database::{Snapshot, StreamPosition};
 use crate::error::Error;
-use crate::loaders::{timeline_rows, users};
-
-/// Maximum number of reposts that are read to find the timelines of posts.
-const MAX_REPOSTERS: usize = 10_000;
+use crate::loaders::{reposters, timeline_rows, users};
 
 impl EventHub {
     /// Sends the posts with changed counts that are due to their subscribers.
@@ -71,31 +67,4 @@ impl EventHub {
         registry.counted.mark_sent(&due, now);
         Ok(())
     }
-}
-
-/// The users who have reposted posts, by post.
-pub type Reposters = HashMap<i64, Vec<i64>>;
-
-/// The users who have reposted these posts, the newest [`MAX_REPOSTERS`] of all.
-pub async fn reposters(snapshot: &Snapshot, posts: &[i64]) -> Result<Reposters, Error> {
-    #[derive(FromQueryResult)]
-    struct Repost {
-        post_id: i64,
-        actor_id: i64,
-    }
-    let mut by_post = Reposters::new();
-    if posts.is_empty() {
-        return Ok(by_post);
-    }
-    let engine = snapshot.engine();
-    let sql = format!(
-        "SELECT post_id, actor_id FROM feed_item WHERE {} AND kind = 2 \
-         ORDER BY id DESC LIMIT {MAX_REPOSTERS}",
-        engine.in_list_sql("post_id", 1)
-    );
-    let values = [engine.bind_ids(posts.iter().copied())];
-    for Repost { post_id, actor_id } in snapshot.all(MAX_REPOSTERS, &sql, values).await? {
-        by_post.entry(post_id).or_default().push(actor_id);
-    }
-    Ok(by_post)
 }

@@ -19,13 +19,12 @@ use tokio::time::Instant;
 use super::authors::Authors;
 use super::counted::CountedPosts;
 use super::delivery::{Deliveries, deliver};
-use super::dispatch_counted::{Reposters, reposters};
 use super::registry::SubscriptionRegistry;
 use super::{DeliveredEvent, EventHub, HubMessage, Topic, carries_post, outbox};
 use crate::clock;
 use crate::database::{Snapshot, StreamPosition};
 use crate::error::Error;
-use crate::loaders::{timeline_rows, users};
+use crate::loaders::{Reposters, reposters, timeline_rows, users};
 
 /// Interval between two polls without subscribers and notifications.
 const IDLE_POLL_INTERVAL: Duration = Duration::from_mins(1);

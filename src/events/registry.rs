@@ -233,10 +233,8 @@ impl SubscriptionRegistry {
             Kind::UserRemoved => {
                 let of_users = self.subscribers_by_user.values().flatten().copied();
                 // The session of the deleted user has ended, and so do the streams.
-                showing
-                    .chain(of_users)
-                    .chain(self.subscribers_of_notifications(event.actor))
-                    .collect()
+                let of_notifications = self.subscribers_of_notifications(event.actor);
+                showing.chain(of_users).chain(of_notifications).collect()
             }
             // Commands change no notifications.
             Kind::ManyChanged => {

@@ -19,6 +19,7 @@ mod post;
 mod post_mark;
 mod relationship;
 mod reply;
+mod reposter;
 mod scheduler;
 mod session;
 mod timeline;
@@ -58,6 +59,7 @@ pub use relationship::{Relationship, Relationships};
 pub use reply::{
     Ancestors, MAX_ANCESTORS, ReplyCounts, ReplyPages, ancestors_sql, replies_sql, reply_count_sql,
 };
+pub use reposter::{Reposters, reposters};
 pub use scheduler::poll_inline;
 pub use session::Sessions;
 pub use timeline::{

@@ -1,0 +1,53 @@
+//! The users who have reposted posts, for events.
+//!
+//! A timeline shows a post by the repost of a user, so events of the post concern it. The users of
+//! [`super::UserList::Reposters`] are pages for clients.
+
+use std::collections::HashMap;
+
+use sea_orm::FromQueryResult;
+
+use crate::database::{Engine, Snapshot};
+use crate::error::Error;
+use crate::pagination::{Direction, OwnedRows, page_sql};
+
+/// Maximum number of reposts of a post that are read.
+const MAX_REPOSTERS: i64 = 1_000;
+
+/// The users who have reposted posts, by post.
+pub type Reposters = HashMap<i64, Vec<i64>>;
+
+/// Reads the users who have reposted these posts, in one statement.
+///
+/// For each post they are those of the newest 1,000 reposts.
+///
+/// # Errors
+/// Any error of the database.
+pub async fn reposters(snapshot: &Snapshot, posts: &[i64]) -> Result<Reposters, Error> {
+    #[derive(FromQueryResult)]
+    struct Repost {
+        post_id: i64,
+        actor_id: i64,
+    }
+    let mut by_post = Reposters::new();
+    if posts.is_empty() {
+        return Ok(by_post);
+    }
+    let engine = snapshot.engine();
+    let (ids, newest) = (engine.bind_ids(posts.iter().copied()), i64::MAX);
+    let values = [ids, newest.into(), 0_i64.into(), MAX_REPOSTERS.into()];
+    let reposts: Vec<Repost> = snapshot.all(posts.len(), &reposters_sql(engine), values).await?;
+    snapshot.charge_read(reposts.len());
+    for Repost { post_id, actor_id } in reposts {
+        by_post.entry(post_id).or_default().push(actor_id);
+    }
+    Ok(by_post)
+}
+
+/// The statement for the reposters of posts, with the parameters of [`page_sql`].
+fn reposters_sql(engine: Engine) -> String {
+    let (parent, table, owner, condition) = ("post", "feed_item", "post_id", "AND kind = 2");
+    let list = OwnedRows { parent, table, owner, condition, viewer: None };
+    let rows = page_sql(engine, list, Direction::Forward);
+    format!("SELECT owner.value AS post_id, feed_item.actor_id FROM {rows}")
+}
