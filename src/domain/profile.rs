@@ -107,6 +107,9 @@ struct Reposter {
 
 /// Records that timelines hide or show others' reposts of a user's posts.
 ///
+/// The event is by the first of the reposters, and not by the user: the timelines of the user's
+/// followers do not change.
+///
 /// Returns the number of these reposts. The posts were written in the transaction, so none of them
 /// is reposted meanwhile.
 async fn record_reposters(
@@ -122,12 +125,15 @@ async fn record_reposters(
         [author.into()],
     );
     let reposters = Reposter::find_by_statement(statement).all(transaction).await?;
-    if reposters.is_empty() {
-        return Ok(0);
+    let hidden = |reposter: &Reposter| Change {
+        kind: event::Kind::RepostsHidden,
+        actor: reposter.id,
+        object: author,
+    };
+    let changes: Vec<Change> = reposters.iter().map(hidden).collect();
+    if let Some((first, others)) = changes.split_first() {
+        services.record(transaction, *first, others).await?;
     }
-    let hidden = |actor| Change { kind: event::Kind::RepostsHidden, actor, object: author };
-    let parts: Vec<Change> = reposters.iter().map(|reposter| hidden(reposter.id)).collect();
-    services.record(transaction, hidden(author), &parts).await?;
     Ok(reposters.iter().map(|reposter| reposter.reposts.unsigned_abs()).sum())
 }
 

@@ -279,6 +279,10 @@ async fn a_change_of_the_protection_of_a_reposted_author_resets_the_timeline_onc
     }
     let (start, _) = read_timeline(john).await;
     let mut live = john.subscribe_and_join(TIMELINE, json!({})).await;
+    // A follower of the author sees the same posts before and after.
+    let follower = app.register("follower").await;
+    follower.follow(mary).await;
+    let mut unchanged = follower.subscribe_and_join(TIMELINE, json!({})).await;
     mary.protect(true).await;
     expect(&mut live, &["!null"]).await;
     assert_eq!(john.timeline().await, Vec::<String>::new());
@@ -290,6 +294,8 @@ async fn a_change_of_the_protection_of_a_reposted_author_resets_the_timeline_onc
     mary.protect(false).await;
     expect(&mut live, &["!null"]).await;
     assert_eq!(john.timeline().await, ["protected", "secret", "secret"]);
+    mary.write("for followers").await;
+    expect(&mut unchanged, &["+for followers"]).await;
     // Without a change of it there is no event.
     mary.mutate("updateProfile(input: {displayName: \"Mary\"}) { user { id } }").await;
     susan.write("marker").await;
