@@ -19,7 +19,7 @@ use super::text::ShortText;
 use super::user::User;
 use crate::error::Error;
 use crate::loaders;
-use crate::loaders::{NewerCountKey, TimelineKey, TimelineRow};
+use crate::loaders::{NewerCountKey, ShownReplies, TimelineKey, TimelineRow};
 use crate::pagination::{CursorKind, CursorList, Page, encode_cursor};
 
 /// Allowed values of `cap` of `newerCount`.
@@ -78,6 +78,18 @@ pub fn timeline_cursors(filter: loaders::TimelineFilter) -> CursorList {
         return CursorKind::Timeline.into();
     }
     CursorList::with_arguments(CursorKind::Timeline, &format!("{filter:?}"))
+}
+
+/// The lists of the cursors of timelines with each filter.
+pub fn all_timeline_cursors() -> impl Iterator<Item = CursorList> {
+    let replies = [ShownReplies::All, ShownReplies::ToFollowed, ShownReplies::None];
+    let flags = [(true, true), (true, false), (false, true), (false, false)];
+    let of_replies = move |replies| {
+        flags.map(|(include_own, include_reposts)| {
+            timeline_cursors(loaders::TimelineFilter { include_own, replies, include_reposts })
+        })
+    };
+    replies.into_iter().flat_map(of_replies)
 }
 
 /// An entry of a timeline.

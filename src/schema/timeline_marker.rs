@@ -7,23 +7,25 @@ use async_graphql::{Context, Object};
 
 use super::error::{UserErrorInterface, user_errors};
 use super::text::ShortText;
+use super::timeline::all_timeline_cursors;
 use super::{Outcome, run_mutation, services, viewer};
 use crate::domain;
 use crate::domain::timeline_marker::MarkerChange;
 use crate::error::Error;
 use crate::pagination::{CursorKind, decode_cursor, encode_cursor};
 
-/// The cursor of a marker, for the field `timeline`.
+/// The cursor of a marker, for the field `timeline` without a filter.
 pub fn marker_cursor(marker: i64) -> String {
     encode_cursor(CursorKind::Timeline, &marker)
 }
 
-/// The position of a cursor of a timeline.
+/// The position of a cursor of a timeline with any filter.
 ///
 /// # Errors
 /// [`Error::InvalidCursor`] when the text is not a cursor of a timeline.
 fn marker_of(cursor: &str) -> Result<i64, Error> {
-    decode_cursor(CursorKind::Timeline, cursor)
+    let position = all_timeline_cursors().find_map(|list| decode_cursor(list, cursor).ok());
+    position.ok_or(Error::InvalidCursor)
 }
 
 pub struct MarkTimelineReadPayload(Outcome<MarkerChange>);
@@ -36,7 +38,7 @@ impl MarkTimelineReadPayload {
         self.0.as_ref().is_ok_and(|change| change.changed)
     }
 
-    /// The marker, after the mutation: a cursor of `timeline`. Null on failure.
+    /// The marker, after the mutation: a cursor of `timeline` without a filter. Null on failure.
     async fn timeline_marker(&self) -> Option<ShortText<'_>> {
         self.0.as_ref().ok().map(|change| marker_cursor(change.marker).into())
     }
@@ -61,7 +63,10 @@ impl TimelineMarkerMutation {
     async fn mark_timeline_read(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The cursor of the newest entry that the viewer has read.")]
+        #[graphql(
+            desc = "The cursor of the newest entry that the viewer has read, in a timeline \
+                    with any filter."
+        )]
         cursor: String,
     ) -> Result<MarkTimelineReadPayload, Error> {
         let (viewer, position) = (viewer(ctx)?, marker_of(&cursor)?);

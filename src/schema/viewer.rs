@@ -254,8 +254,8 @@ impl Viewer {
 
     /// The cursor up to which the viewer has read their timeline.
     ///
-    /// Null until `markTimelineRead` has set it. The entry at this position may have been deleted.
-    /// Only the viewer can read it.
+    /// It is a cursor of `timeline` without a filter. Null until `markTimelineRead` has set it. The
+    /// entry at this position may have been deleted. Only the viewer can read it.
     async fn timeline_marker(&self, ctx: &Context<'_>) -> Result<Option<ShortText<'_>>, Error> {
         let marker = self.user(ctx).await?.full_row(ctx).await?.timeline_marker;
         Ok(marker.map(|marker| marker_cursor(marker).into()))

@@ -74,6 +74,31 @@ async fn the_marker_moves_to_newer_entries_only() {
     assert_eq!(app.doctor_report().await, "no problems found\n");
 }
 
+/// The marker is a position, which an entry has with every filter.
+#[tokio::test]
+async fn cursors_of_timelines_with_any_filter_are_accepted() {
+    let app = TestApp::new().await;
+    let john = app.register("john").await;
+    let mut filters = vec![];
+    for replies in ["ALL", "TO_FOLLOWED", "NONE"] {
+        for include_reposts in [true, false] {
+            filters.push(format!("{{replies: {replies}, includeReposts: {include_reposts}}}"));
+        }
+    }
+    for filter in filters {
+        john.write("a post").await;
+        let page = format!(
+            "{{ viewer {{ user {{ timeline(first: 1, filter: {filter}) {{
+                edges {{ cursor }} }} }} }} }}"
+        );
+        let data = john.query(&page).await;
+        let cursor = texts(&data["viewer"]["user"]["timeline"]["edges"], "cursor").remove(0);
+        let newest = cursors(&john).await.remove(0);
+        assert_eq!(mark(&john, &cursor).await, (true, newest), "{filter}");
+        assert_eq!(unread(&john).await, 0);
+    }
+}
+
 #[tokio::test]
 async fn the_marker_outlives_its_entry() {
     let app = TestApp::new().await;
