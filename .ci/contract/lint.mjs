@@ -36,6 +36,11 @@ const EXCEPTIONS = [
   ],
   [
     "strict-id-in-types",
+    /type "Mention"/,
+    "the type is a part of a text, which only its post identifies",
+  ],
+  [
+    "strict-id-in-types",
     /type "(Viewer|RateLimit)"/,
     "each requester has one instance, which the id of the viewer's user identifies",
   ],
@@ -60,6 +65,8 @@ const EXCEPTIONS = [
     /^\): \[(Suggestion|User)!\]!|^reasons: \[SuggestionReason!\]!/,
     "the list has at most 50 items, and an order in which no cursor could keep its position",
   ],
+  ["relay-edge-types", /^ancestors: \[Post!\]!/, "the list is complete with at most 40 posts"],
+  ["relay-edge-types", /^mentions: \[Mention!\]!/, "the list is complete with at most 20 items"],
   [
     "relay-edge-types",
     /^mentions: \[Mention!\]!|^ancestors: \[Post!\]!/,

@@ -32,10 +32,13 @@ const POOLS = {
   userId: "ids",
   userIds: "ids",
   postId: "ids",
+  inReplyToId: "ids",
+  upTo: "ids",
   username: "usernames",
   usernamePrefix: "usernames",
   after: "cursors",
   before: "cursors",
+  cursor: "cursors",
   name: "typeNames",
 };
 // Page sizes are small, because the server bounds the cost of a document.
