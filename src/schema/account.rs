@@ -306,9 +306,9 @@ impl AccountMutation {
 
     /// Deletes the viewer's account. This cannot be undone.
     ///
-    /// The account's posts, bookmarks, likes and sessions are deleted with it, and so are follows,
-    /// requests, blocks and mutes in both directions. The counts of other users and posts change
-    /// with them.
+    /// The account's posts, bookmarks, likes, reposts and sessions are deleted with it, and so are
+    /// follows, requests, blocks, mutes and notifications in both directions. The counts of other
+    /// users and posts change with them.
     ///
     /// An account with many rows is deleted in several steps, posts first and the account last.
     /// After `OUTCOME_UNKNOWN` some rows can be gone while the account exists: send the mutation

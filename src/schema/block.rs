@@ -37,9 +37,9 @@ impl BlockMutation {
     /// Blocks a user for the viewer.
     ///
     /// Follows between the two users and requests to follow end in both directions. While the
-    /// block exists, neither can follow the other or like a post of the other. Likes that exist
-    /// remain, and notifications of each other are deleted. Public data of each stays readable for
-    /// the other.
+    /// block exists, neither can follow or mention the other, or like, repost or reply to a post
+    /// of the other. Likes, reposts and replies that exist remain, and notifications of each other
+    /// are deleted. Public data of each stays readable for the other.
     ///
     /// User errors: `NOT_FOUND`, `SELF_TARGET`. Errors: `UNAUTHENTICATED`, `INVALID_ID`.
     async fn block(
