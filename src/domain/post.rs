@@ -21,7 +21,7 @@ use super::idempotency::IdempotencyKey;
 use super::mention;
 use super::notification::{self, Notice};
 use super::pair::check_contact;
-use super::target_post::{PostArgument, add_to_count, find_own, lock_post, lock_users};
+use super::target_post::{PostArgument, add_to_count, find_own, lock_author, lock_post};
 use super::{Change, PostChange, PostLimits, SECONDS_PER_DAY, Services, day_of, validation};
 use crate::auth::Viewer;
 use crate::clock;
@@ -187,9 +187,9 @@ async fn count_reply(
     id: i64,
 ) -> Result<post::Model, Error> {
     let argument = PostArgument { id, path: &["input", "inReplyToId"] };
-    lock_users(transaction, viewer, id).await?;
+    lock_author(transaction, id).await?;
     let parent = lock_post(services, transaction, viewer, argument, LockType::NoKeyUpdate).await?;
-    // Blocks lock both users, so none is made until the reply is committed.
+    // Blocks lock both users, and the viewer is locked, so none is made until the commit.
     check_contact(transaction, (viewer.id(), parent.author_id), argument.path).await?;
     add_to_count(transaction, parent.id, post::Column::RepliesCount, 1).await?;
     Ok(parent)

@@ -6,10 +6,10 @@
 
 use entity::user::visible_to_sql;
 use entity::{post, user};
-use sea_orm::sea_query::{Expr, ExprTrait as _, LockType, Query, UnionType};
+use sea_orm::sea_query::{Expr, ExprTrait as _, LockType, Query};
 use sea_orm::{
     ColumnTrait as _, DatabaseTransaction, DbErr, EntityTrait as _, QueryFilter as _,
-    QueryOrder as _, QuerySelect as _,
+    QuerySelect as _,
 };
 
 use super::Services;
@@ -23,10 +23,10 @@ pub struct PostArgument {
     pub path: &'static [&'static str],
 }
 
-/// Prevents the deletion of the viewer and of the author of a post.
+/// Locks the viewer, and prevents the deletion of the author of a post.
 ///
-/// The lock lasts until the end of the transaction. It comes before that of the post, and is the
-/// one that inserts of rows about these users take.
+/// The locks last until the end of the transaction, and come before that of the post. Blocks lock
+/// both users, so neither blocks the other meanwhile.
 ///
 /// # Errors
 /// [`Error::Unauthenticated`] when the viewer's account was deleted; any error of the database.
@@ -35,23 +35,37 @@ pub async fn lock_users(
     viewer: &Viewer,
     post: i64,
 ) -> Result<(), Error> {
+    let locked: Option<i64> = user::Entity::find_for_update(user::Column::Id.eq(viewer.id()))
+        .select_only()
+        .column(user::Column::Id)
+        .into_tuple()
+        .one(transaction)
+        .await?;
+    locked.ok_or_else(Error::account_changed)?;
+    Ok(lock_author(transaction, post).await?)
+}
+
+/// Prevents the deletion of the author of a post until the end of the transaction.
+///
+/// It is the lock that inserts of rows about the author take.
+///
+/// # Errors
+/// Any error of the database.
+pub async fn lock_author(transaction: &DatabaseTransaction, post: i64) -> Result<(), DbErr> {
     let author = Query::select()
         .column(post::Column::AuthorId)
         .from(post::Entity)
         .and_where(post::Column::Id.eq(post))
         .to_owned();
-    let ids =
-        Query::select().expr(Expr::val(viewer.id())).union(UnionType::Distinct, author).to_owned();
-    let locked: Vec<i64> = user::Entity::find()
+    let _: Vec<i64> = user::Entity::find()
         .select_only()
         .column(user::Column::Id)
-        .filter(user::Column::Id.in_subquery(ids))
-        .order_by_asc(user::Column::Id)
+        .filter(user::Column::Id.in_subquery(author))
         .lock(LockType::KeyShare)
         .into_tuple()
         .all(transaction)
         .await?;
-    if locked.contains(&viewer.id()) { Ok(()) } else { Err(Error::account_changed()) }
+    Ok(())
 }
 
 /// Finds a post and locks it until the end of the transaction.

@@ -268,7 +268,7 @@ async fn concurrent_likes_are_counted_exactly() {
     assert_eq!(app.doctor_report().await, "no problems found\n");
 }
 
-/// A like locks its user less than other writes do.
+/// Likes and the deletion lock users before posts.
 #[tokio::test(flavor = "multi_thread")]
 async fn likes_during_the_deletion_of_the_account_are_counted_exactly() {
     let app = TestApp::new().await;

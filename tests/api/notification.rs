@@ -350,6 +350,33 @@ async fn concurrent_likes_and_unlikes_leave_a_notification_for_each_like() {
     assert_eq!(app.doctor_report().await, "no problems found\n");
 }
 
+/// The block refuses the reaction, or deletes its notification.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_notification_of_a_concurrent_reaction_survives_a_block() {
+    let app = TestApp::new().await;
+    let author = app.register("author").await;
+    let names: Vec<String> = (0..20).map(|n| format!("user{n}")).collect();
+    let users = join_all(names.iter().map(|name| app.register(name))).await;
+    let posts = join_all(names.iter().map(|name| author.write(name))).await;
+    let writes =
+        users.iter().zip(&posts).enumerate().map(|(n, (user, post))| {
+            let (verb, name) = (["like", "repost"][n % 2], &user.username);
+            let react = format!("mutation {{ {verb}(postId: \"{post}\") {{ changed }} }}");
+            let block =
+                format!("mutation {{ block(user: {{username: \"{name}\"}}) {{ changed }} }}");
+            let author = &author;
+            async move {
+                tokio::join!(user.execute(&react, json!({})), author.execute(&block, json!({})))
+            }
+        });
+    for (reaction, block) in join_all(writes).await {
+        assert!(reaction.get("errors").is_none(), "{reaction}");
+        assert_eq!(block["data"]["block"]["changed"], true, "{block}");
+    }
+    assert_eq!(number(&app, "SELECT count(*) FROM notification").await, 0);
+    assert_eq!(app.doctor_report().await, "no problems found\n");
+}
+
 #[tokio::test]
 async fn statement_count_of_a_post_is_independent_of_the_number_of_mentions() {
     let app = TestApp::new().await;

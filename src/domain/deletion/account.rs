@@ -56,8 +56,8 @@ async fn step(services: &Services, viewer: &Viewer) -> Result<Step, Error> {
         return Err(Error::account_changed());
     }
     if plan.left > 0 {
-        // The lock so far does not exclude likes and reposts by the user. This one waits for those
-        // that are being written, and prevents any more.
+        // The deletion of the user takes this lock. It comes before those of the posts: a like of a
+        // post of the user holds a weaker one while it waits for the post.
         user::Entity::find_by_id(viewer.id()).lock(LockType::Update).one(&transaction).await?;
     }
     deletion.lock_posts(&plan).await?;
