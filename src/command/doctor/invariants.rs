@@ -188,8 +188,11 @@ fn duplicates((table, key, is_deleted): (&str, &str, bool)) -> Check {
             AS line, count(*) OVER () AS total
         FROM "{table}" GROUP BY {key} HAVING count(*) > 1 ORDER BY min(id)"#
     );
+    // Not `NOT IN` of the rows that stay: PostgreSQL would compare each row with all of them.
     let repair = format!(
-        r#"DELETE FROM "{table}" WHERE id NOT IN (SELECT min(id) FROM "{table}" GROUP BY {key})"#
+        r#"DELETE FROM "{table}" WHERE id IN (SELECT id FROM (
+            SELECT id, row_number() OVER (PARTITION BY {key} ORDER BY id) AS place FROM "{table}"
+        ) AS numbered WHERE place > 1)"#
     );
     Check { name: "rows are duplicates", sql, repair: is_deleted.then_some(repair) }
 }

@@ -195,12 +195,13 @@ async fn repair_database(db: &Database) -> Result<()> {
 async fn repair_rows(db: &Database) -> Result<()> {
     let bulk = Bulk::begin(db).await?;
     bulk.empty_damaged_indexes().await?;
-    for repair in invariants::all(db.engine()).into_iter().filter_map(|check| check.repair) {
-        bulk.execute(&repair, []).await?;
-    }
+    // Before the invariants, whose repairs add and keep rows about the rows that are left.
     for (table, reference) in references() {
         let (name, orphans) = (table.quoted(), is_dangling(table, reference));
         bulk.execute(&format!("DELETE FROM {name} WHERE {orphans}"), []).await?;
+    }
+    for repair in invariants::all(db.engine()).into_iter().filter_map(|check| check.repair) {
+        bulk.execute(&repair, []).await?;
     }
     bulk.execute("DELETE FROM follow WHERE follower_id = followed_id", []).await?;
     for (table, _) in COUNTING {
