@@ -243,6 +243,24 @@ async fn a_like_updates_the_post_in_timelines() {
     resumed.assert_idle().await;
 }
 
+#[tokio::test]
+async fn the_deletion_of_an_account_updates_the_posts_that_it_liked_in_timelines() {
+    let app = TestApp::new().await;
+    let (john, susan) = (app.register("john").await, app.register("susan").await);
+    let leaver = app.register("leaver").await;
+    john.follow(&susan).await;
+    let post = susan.write("one").await;
+    let mut live = john.subscribe_and_join(TIMELINE, json!({})).await;
+    assert!(change("like", &leaver, &post).await);
+    let event = live.next().await;
+    assert_eq!((summary(&event), &event["post"]["likesCount"]), ("=one".to_owned(), &json!(1)));
+    let delete = format!("deleteAccount(input: {{password: \"{PASSWORD}\"}}) {{ changed }}");
+    assert_eq!(leaver.mutate(&delete).await["changed"], true);
+    let event = live.next().await;
+    assert_eq!((summary(&event), &event["post"]["likesCount"]), ("=one".to_owned(), &json!(0)));
+    live.assert_idle().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_likes_are_counted_exactly() {
     let app = TestApp::new().await;

@@ -62,7 +62,7 @@ async fn step(services: &Services, viewer: &Viewer) -> Result<Step, Error> {
     }
     deletion.lock_posts(&plan).await?;
     let mut changes = deletion.uncount_reactions(&plan).await?;
-    let Reposts { ended, is_complete } = deletion.delete_posts(&plan, &mut changes).await?;
+    let Reposts { mut ended, is_complete } = deletion.delete_posts(&plan, &mut changes).await?;
     deletion.delete_follows(&plan, &mut changes).await?;
     deletion.delete_mutes(&plan, &mut changes).await?;
     let is_last = is_complete
@@ -71,6 +71,11 @@ async fn step(services: &Services, viewer: &Viewer) -> Result<Step, Error> {
     if is_last {
         deletion.delete_user().await?;
         let removed = Change { kind: Kind::UserRemoved, actor: viewer.id(), object: 0 };
+        // The event says neither which posts of others the user liked nor which ones the user
+        // replied to.
+        let is_of_other = |change: &Change| change.actor != viewer.id();
+        let counted = changes.into_iter().filter(|change| change.kind == Kind::PostCounted);
+        ended.extend(counted.filter(is_of_other));
         services.record(&transaction, removed, &ended).await?;
     } else {
         changes.extend(ended);
@@ -225,7 +230,7 @@ impl AccountDeletion<'_> {
         Ok(self.transaction.query_one_raw(statement).await?.is_some())
     }
 
-    /// Deletes the user, whose sessions are the only rows that are left.
+    /// Deletes the user, whose sessions are the only rows that are left, and they are few.
     async fn delete_user(&self) -> Result<(), DbErr> {
         session::Entity::delete_many()
             .filter(session::Column::UserId.eq(self.user))

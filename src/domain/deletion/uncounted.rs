@@ -20,11 +20,12 @@ struct Uncounted {
 /// The tables in the order in which their rows are deleted.
 ///
 /// Blocks are the last: as long as the account exists, they protect it and others.
-const UNCOUNTED: [Uncounted; 11] = [
+const UNCOUNTED: [Uncounted; 12] = [
     silent("notification", "actor_id", "user_id"),
     silent("notification", "user_id", "actor_id"),
     silent("mention", "user_id", "post_id"),
     silent("bookmark", "user_id", "post_id"),
+    silent("idempotency_key", "user_id", "post_id"),
     silent("dismissal", "user_id", "dismissed_id"),
     silent("dismissal", "dismissed_id", "user_id"),
     Uncounted {
