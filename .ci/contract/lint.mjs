@@ -21,7 +21,7 @@ const EXCEPTIONS = [
   ["no-typename-prefix", /Field "username" .* "User"/, "username is one word and the usual name"],
   [
     "strict-id-in-types",
-    /type "\w+(Payload|Connection|Edge|Error)"|type "(PageInfo|FollowManyResult|Suggestion|Mention)"/,
+    /type "\w+(Payload|Connection|Edge|Error)"|type "(PageInfo|FollowManyResult|Suggestion)"/,
     "the type is part of a response, not an object that a client can fetch again",
   ],
   [
@@ -67,11 +67,6 @@ const EXCEPTIONS = [
   ],
   ["relay-edge-types", /^ancestors: \[Post!\]!/, "the list is complete with at most 40 posts"],
   ["relay-edge-types", /^mentions: \[Mention!\]!/, "the list is complete with at most 20 items"],
-  [
-    "relay-edge-types",
-    /^mentions: \[Mention!\]!|^ancestors: \[Post!\]!/,
-    "the list is complete with at most 40 items",
-  ],
   [
     "relay-edge-types",
     /^removedIds: \[ID!\]!/,
