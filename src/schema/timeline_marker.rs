@@ -38,7 +38,9 @@ impl MarkTimelineReadPayload {
         self.0.as_ref().is_ok_and(|change| change.changed)
     }
 
-    /// The marker, after the mutation: a cursor of `timeline` without a filter. Null on failure.
+    /// The marker, after the mutation. Null on failure.
+    ///
+    /// It is a cursor of `timeline` without a filter.
     async fn timeline_marker(&self) -> Option<ShortText<'_>> {
         self.0.as_ref().ok().map(|change| marker_cursor(change.marker).into())
     }

@@ -191,7 +191,8 @@ async fn a_popular_post_is_deleted_in_steps_with_their_events() {
 
     // The follower of the author, and the one of a user who had reposted the post.
     let removed = format!("-{post}");
-    let summaries = ["TimelineRepostRemoved", removed.as_str()];
+    let reposter = format!("~{post} by {}", reposter.id);
+    let summaries = [reposter.as_str(), removed.as_str()];
     for ((after, mut live), (follower, last)) in
         streams.into_iter().zip([mary, david].into_iter().zip(summaries))
     {

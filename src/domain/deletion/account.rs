@@ -230,7 +230,7 @@ impl AccountDeletion<'_> {
         Ok(self.transaction.query_one_raw(statement).await?.is_some())
     }
 
-    /// Deletes the user, whose sessions are the only rows that are left, and they are few.
+    /// Deletes the user and the sessions, the only rows that are left.
     async fn delete_user(&self) -> Result<(), DbErr> {
         session::Entity::delete_many()
             .filter(session::Column::UserId.eq(self.user))
