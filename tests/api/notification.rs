@@ -356,7 +356,10 @@ async fn no_notification_of_a_concurrent_reaction_survives_a_block() {
     let app = TestApp::new().await;
     let author = app.register("author").await;
     let names: Vec<String> = (0..20).map(|n| format!("user{n}")).collect();
-    let users = join_all(names.iter().map(|name| app.register(name))).await;
+    let mut users = Vec::new();
+    for name in &names {
+        users.push(app.register(name).await);
+    }
     let posts = join_all(names.iter().map(|name| author.write(name))).await;
     let writes =
         users.iter().zip(&posts).enumerate().map(|(n, (user, post))| {

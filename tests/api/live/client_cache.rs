@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Mutex;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use rand::rngs::ChaCha8Rng;
@@ -155,7 +156,9 @@ async fn maintain_cache(
         let is_last = *all_written.borrow();
         let mut events = client.subscribe(TIMELINE, json!({ "after": cache.cursor })).await;
         let max_events = random.random_range(1..9);
-        match apply_events(&mut cache, &mut events, max_events).await {
+        // A busy server needs a while to replay what the client must not miss.
+        let idle = if is_last { Duration::from_secs(5) } else { IDLE_TIMEOUT };
+        match apply_events(&mut cache, &mut events, max_events, idle).await {
             Outcome::MustReload => cache.reload(&client).await,
             Outcome::Disconnect => cache.disconnects += 1,
             Outcome::Idle if is_last => return cache,
@@ -168,7 +171,7 @@ enum Outcome {
     /// The maximum number of events was applied.
     Disconnect,
     MustReload,
-    /// No event came within [`IDLE_TIMEOUT`].
+    /// No event came within the time.
     Idle,
 }
 
@@ -176,10 +179,11 @@ async fn apply_events(
     cache: &mut CachedTimeline,
     events: &mut EventClient,
     max_events: usize,
+    idle: Duration,
 ) -> Outcome {
     let mut applied = 0;
     while applied < max_events {
-        let Ok(event) = timeout(IDLE_TIMEOUT, events.next()).await else { return Outcome::Idle };
+        let Ok(event) = timeout(idle, events.next()).await else { return Outcome::Idle };
         let previous = cache.cursor.clone();
         if cache.apply(&event) {
             return Outcome::MustReload;

@@ -51,7 +51,6 @@ async fn statement_count_of_a_post_event_is_independent_of_the_number_of_subscri
 async fn statement_count_of_a_repost_event_is_independent_of_the_number_of_subscribers() {
     let app = TestApp::new().await;
     let (susan, mary) = (app.register("susan").await, app.register("mary").await);
-    let post = mary.write("a post").await;
     let names: Vec<String> = (0..30).map(|n| format!("user{n}")).collect();
     let mut all = Vec::new();
     for name in &names {
@@ -59,10 +58,6 @@ async fn statement_count_of_a_repost_event_is_independent_of_the_number_of_subsc
         user.follow(&susan).await;
         all.push(user);
     }
-    let react = async |verb: &str| {
-        let payload = susan.mutate(&format!("{verb}(postId: \"{post}\") {{ changed }}")).await;
-        assert_eq!(payload["changed"], true);
-    };
     let mut streams = Vec::new();
     let mut counts = Vec::new();
     for subscribers in [1, 10, 30] {
@@ -72,8 +67,11 @@ async fn statement_count_of_a_repost_event_is_independent_of_the_number_of_subsc
         // A poll of the hub may add statements to some of the measurements.
         let mut least = u64::MAX;
         for _ in 0..3 {
+            // The first change of a post's counts is sent at once.
+            let post = mary.write("a post").await;
             let repost = async {
-                react("repost").await;
+                let field = format!("repost(postId: \"{post}\") {{ changed }}");
+                assert_eq!(susan.mutate(&field).await["changed"], true);
                 let received = streams.iter_mut().map(|events| async {
                     [summary(&events.next().await), summary(&events.next().await)]
                 });
@@ -81,10 +79,6 @@ async fn statement_count_of_a_repost_event_is_independent_of_the_number_of_subsc
                 assert_eq!(join_all(received).await, expected);
             };
             least = least.min(app.count_statements(repost).await.1);
-            react("unrepost").await;
-            for events in &mut streams {
-                assert_eq!(events.next().await["__typename"], "TimelineRepostRemoved");
-            }
         }
         counts.push(least);
     }
