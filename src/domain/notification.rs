@@ -1,7 +1,7 @@
 //! Notifications: create, withdraw, list, count, mark as read and prune them.
 //!
 //! They inform users of what others do that concerns them.
-//! [`notify`] and [`withdraw`] are parts of the writes that cause a notification or undo its cause.
+//! `notify` and `withdraw` are parts of the writes that cause a notification or undo its cause.
 //! They return the changes for the event of that write.
 //!
 //! Users get no notification of themselves, of users whom they block or who block them, of users
