@@ -5,7 +5,7 @@
 
 use entity::feed_item::{self, Kind};
 use entity::{event, post};
-use sea_orm::sea_query::LockType;
+use sea_orm::sea_query::{Expr, LockType};
 use sea_orm::{
     ActiveEnum as _, ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, ModelTrait as _,
     QueryFilter as _,
@@ -75,7 +75,8 @@ pub async fn unrepost(
     let item = feed_item::Entity::find()
         .filter(feed_item::Column::PostId.eq(post))
         .filter(feed_item::Column::ActorId.eq(viewer.id()))
-        .filter(feed_item::Column::Kind.eq(Kind::Repost))
+        // A literal: an index of reposts only does not serve a parameter.
+        .filter(Expr::cust("kind = 2"))
         .one(&transaction)
         .await?;
     let changed = item.is_some();

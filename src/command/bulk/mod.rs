@@ -228,16 +228,8 @@ impl<'a> Bulk<'a> {
 
     /// The ids of the users with these usernames, by username in lower case.
     pub async fn users_named(&self, names: &[&str]) -> Result<HashMap<String, i64>, DbErr> {
-        #[derive(FromQueryResult)]
-        struct Named {
-            id: i64,
-            name: String,
-        }
-        let is_listed = self.engine().in_list_sql("lower(username)", 1);
-        let find = format!(r#"SELECT id, lower(username) AS name FROM "user" WHERE {is_listed}"#);
-        let names = self.engine().bind_strings(names.iter().map(|name| name.to_ascii_lowercase()));
-        let found = self.rows::<Named>(&find, [names]).await?;
-        Ok(found.into_iter().map(|user| (user.name, user.id)).collect())
+        let found = self.authors_named(names).await?;
+        Ok(found.into_iter().map(|(name, author)| (name, author.id)).collect())
     }
 
     /// The ids of the users with these e-mail addresses, by address.
