@@ -5,6 +5,32 @@ use serde_json::json;
 
 use super::{COUNTS, TIMELINE, summary};
 use crate::support::app::{PASSWORD, TestApp};
+use crate::support::stream_client::EventClient;
+
+/// Number of measurements at least.
+const MIN_ATTEMPTS: usize = 3;
+/// Number of measurements after which the least of them counts.
+const MAX_ATTEMPTS: usize = 20;
+
+/// The least result of several measurements.
+///
+/// A poll of the hub adds statements to a measurement, on a busy machine to most of them. A
+/// measurement is repeated until a result is at most the first of `counts`.
+pub async fn least(counts: &[u64], mut measure: impl AsyncFnMut(usize) -> u64) -> u64 {
+    let mut least = u64::MAX;
+    for attempt in 0..MAX_ATTEMPTS {
+        if attempt >= MIN_ATTEMPTS && counts.first().is_none_or(|first| least <= *first) {
+            break;
+        }
+        least = least.min(measure(attempt).await);
+    }
+    least
+}
+
+/// Panics if any of the streams receives an event.
+pub async fn assert_all_idle(streams: &mut [EventClient]) {
+    join_all(streams.iter_mut().map(EventClient::assert_idle)).await;
+}
 
 /// Followers of the author without a subscription cost nothing either.
 #[tokio::test]
@@ -27,21 +53,18 @@ async fn statement_count_of_a_post_event_is_independent_of_the_number_of_subscri
         while streams.len() < subscribers {
             streams.push(all[streams.len()].subscribe_and_join(WITH_AUTHOR, json!({})).await);
         }
-        // A poll of the hub may add statements to some of the measurements.
-        let mut least = u64::MAX;
-        for _ in 0..4 {
+        let measure = async |_| {
             let write = async {
                 susan.write("a post").await;
                 let received =
                     streams.iter_mut().map(|events| async { summary(&events.next().await) });
                 assert_eq!(join_all(received).await, vec!["+a post"; subscribers]);
             };
-            least = least.min(app.count_statements(write).await.1);
-            for events in &mut streams {
-                events.assert_idle().await;
-            }
-        }
-        counts.push(least);
+            let ((), statements) = app.count_statements(write).await;
+            assert_all_idle(&mut streams).await;
+            statements
+        };
+        counts.push(least(&counts, measure).await);
     }
     assert_eq!(counts, [counts[0]; 3], "for 1, 10 and 30");
 }
@@ -64,9 +87,7 @@ async fn statement_count_of_a_repost_event_is_independent_of_the_number_of_subsc
         while streams.len() < subscribers {
             streams.push(all[streams.len()].subscribe_and_join(TIMELINE, json!({})).await);
         }
-        // A poll of the hub may add statements to some of the measurements.
-        let mut least = u64::MAX;
-        for _ in 0..3 {
+        let measure = async |_| {
             // The first change of a post's counts is sent at once.
             let post = mary.write("a post").await;
             let repost = async {
@@ -78,9 +99,9 @@ async fn statement_count_of_a_repost_event_is_independent_of_the_number_of_subsc
                 let expected = vec![["+a post by susan", "=a post"]; subscribers];
                 assert_eq!(join_all(received).await, expected);
             };
-            least = least.min(app.count_statements(repost).await.1);
-        }
-        counts.push(least);
+            app.count_statements(repost).await.1
+        };
+        counts.push(least(&counts, measure).await);
     }
     assert_eq!(counts, [counts[0]; 3], "for 1, 10 and 30");
 }
@@ -105,9 +126,7 @@ async fn statement_count_of_an_account_deletion_is_independent_of_the_number_of_
             assert_eq!(events.next().await["followersCount"], 0);
             streams.push(events);
         }
-        // A poll of the hub may add statements to some of the measurements.
-        let mut least = u64::MAX;
-        for n in 0..3 {
+        let measure = async |n| {
             let leaver = app.register(&format!("leaver{subscribers}_{n}")).await;
             leaver.follow(&all[0]).await;
             assert_eq!(streams[0].next().await["followersCount"], 1);
@@ -118,9 +137,9 @@ async fn statement_count_of_an_account_deletion_is_independent_of_the_number_of_
                 assert_eq!(streams[0].next().await["followersCount"], 0);
                 streams[subscribers - 1].assert_idle().await;
             };
-            least = least.min(app.count_statements(delete_account).await.1);
-        }
-        counts.push(least);
+            app.count_statements(delete_account).await.1
+        };
+        counts.push(least(&counts, measure).await);
     }
     assert_eq!(counts, [counts[0]; 3], "for 1, 10 and 30");
 }

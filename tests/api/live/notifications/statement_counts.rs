@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::{NOTIFICATIONS, change, read_page, summary};
 use crate::live::TIMELINE;
+use crate::live::statement_counts::{assert_all_idle, least};
 use crate::support::actors::Actor;
 use crate::support::app::TestApp;
 use crate::support::stream_client::EventClient;
@@ -31,9 +32,7 @@ async fn statements(
         assert!(join_all(received).await.iter().all(|event| event == expected), "{expected}");
     };
     let ((), statements) = app.count_statements(write_and_receive).await;
-    for events in streams {
-        events.assert_idle().await;
-    }
+    assert_all_idle(streams).await;
     statements
 }
 
@@ -52,14 +51,12 @@ async fn statement_count_of_mentions_is_independent_of_the_number_of_subscribers
         for user in &users[streams.len()..subscribers] {
             streams.push(user.subscribe_and_join(NOTIFICATIONS, json!({})).await);
         }
-        // A poll of the hub may add statements to some of the measurements.
-        let mut least = u64::MAX;
-        for _ in 0..4 {
+        let measure = async |_| {
             let write = async { drop(john.write(&body).await) };
             let expected = format!("+MENTION john: {body}");
-            least = least.min(statements(&app, &mut streams, write, &expected).await);
-        }
-        counts.push(least);
+            statements(&app, &mut streams, write, &expected).await
+        };
+        counts.push(least(&counts, measure).await);
     }
     assert_eq!(counts, [counts[0]; 3], "for 1, 10 and 20");
 }
@@ -76,14 +73,13 @@ async fn statement_count_of_follows_is_independent_of_the_number_of_subscribers(
         for user in &users[streams.len()..subscribers] {
             streams.push(user.subscribe_and_join(NOTIFICATIONS, json!({})).await);
         }
-        let mut least = u64::MAX;
-        for n in 0..4 {
+        let measure = async |n| {
             let follower = app.register(&format!("follower{subscribers}_{n}")).await;
             let expected = format!("+FOLLOW {}", follower.username);
             let write = change(&follower, &follow_all);
-            least = least.min(statements(&app, &mut streams, write, &expected).await);
-        }
-        counts.push(least);
+            statements(&app, &mut streams, write, &expected).await
+        };
+        counts.push(least(&counts, measure).await);
     }
     assert_eq!(counts, [counts[0]; 3], "for 1, 10 and 30");
 }
@@ -99,22 +95,20 @@ async fn subscribers_without_events_cost_no_statements() {
     let mut idle = Vec::new();
     let mut counts = Vec::new();
     for _ in 0..2 {
-        let mut least = u64::MAX;
-        for n in 0..4 {
+        let measure = async |n| {
             let write = async {
                 susan.write(&format!("@john {n}")).await;
                 assert_eq!(timeline.next().await["__typename"], "TimelinePostAdded");
             };
-            least = least.min(app.count_statements(write).await.1);
+            let ((), statements) = app.count_statements(write).await;
             timeline.assert_idle().await;
-        }
-        counts.push(least);
+            statements
+        };
+        counts.push(least(&counts, measure).await);
         idle.push(susan.subscribe_and_join(NOTIFICATIONS, json!({})).await);
         idle.push(mary.subscribe_and_join(NOTIFICATIONS, json!({})).await);
     }
     assert_eq!(counts[0], counts[1]);
-    for events in &mut idle {
-        events.assert_idle().await;
-    }
-    assert_eq!(read_page(john).await.1.len(), 8);
+    assert_all_idle(&mut idle).await;
+    assert!(read_page(john).await.1.len() >= 6);
 }
