@@ -86,6 +86,16 @@ impl SearchIndex {
         format!("NOT EXISTS (SELECT 1 FROM {ids} AS indexed WHERE indexed.id = \"{source}\".id)")
     }
 
+    /// The search that a connection of SQLite makes before it checks the index.
+    ///
+    /// `integrity_check` uses the list of segments that the connection has read last. Writes of
+    /// other connections may have changed the segments, and a search reads the list again.
+    #[must_use]
+    pub fn refresh_sql(self) -> String {
+        let table = self.table();
+        format!("SELECT rowid FROM {table} WHERE {table} MATCH '\"\"'")
+    }
+
     /// The words as a parameter of the statement that adds them.
     ///
     /// On PostgreSQL it is the text form of a `tsvector`. Words contain neither quotes nor
@@ -181,7 +191,9 @@ impl Database {
         if self.engine == Engine::Postgres {
             return Ok(());
         }
-        for table in SearchIndex::ALL.map(SearchIndex::table) {
+        for index in SearchIndex::ALL {
+            connection.query_all_raw(self.statement(&index.refresh_sql(), [])).await?;
+            let table = index.table();
             let check = format!(
                 "SELECT 1 AS one FROM pragma_integrity_check('{table}') \
                  WHERE integrity_check <> 'ok'"

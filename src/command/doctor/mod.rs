@@ -20,7 +20,7 @@ use sea_orm::{ConnectionTrait as _, FromQueryResult};
 
 use crate::command::bulk::{Bulk, count_subquery, counts_of, set_counts_sql};
 use crate::command::progress;
-use crate::database::{Database, Engine, Snapshot, driver_message};
+use crate::database::{Database, Engine, SearchIndex, Snapshot, driver_message};
 
 /// Maximum number of examples of a finding.
 const MAX_EXAMPLES: usize = 20;
@@ -86,6 +86,13 @@ async fn run_checks(db: &Database, progress: &ProgressBar) -> Result<Vec<Finding
         return Ok(findings);
     }
     progress.inc(1);
+    if db.engine() == Engine::Sqlite {
+        for index in SearchIndex::ALL {
+            let refresh = db.statement(&index.refresh_sql(), []);
+            let transaction = snapshot.transaction().await?;
+            transaction.query_all_raw(refresh).await.context("cannot read a search index")?;
+        }
+    }
     for (check, sql) in checks {
         progress.set_message(check);
         let finding = run_check(&snapshot, check, &sql).await;

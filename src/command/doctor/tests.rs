@@ -211,6 +211,30 @@ async fn each_broken_invariant_is_found_and_repaired_if_possible() {
     }
 }
 
+/// Each connection of the pool has read the search index before other connections change it.
+#[tokio::test]
+async fn search_index_that_another_connection_changed_is_not_damaged() {
+    let database = demo().await;
+    for round in 0..6 {
+        let report = check(&database, false).await;
+        assert!(report.is_clean(), "round {round}: {report}");
+        for n in 0..60 {
+            let john = "(SELECT id FROM \"user\" WHERE username = 'john')";
+            let id = 1_000 * (round + 1) + n;
+            let change = format!(
+                "INSERT INTO post (id, author_id, body, created_at)
+                    VALUES ({id}, {john}, 'word{id}', '1970-01-01T00:00:00+00:00');
+                INSERT INTO feed_item (actor_id, id, post_id, kind) VALUES ({john}, {id}, {id}, 0);
+                UPDATE \"user\" SET posts_count = posts_count + 1 WHERE username = 'john'"
+            );
+            database.tamper(&change).await;
+            database.db.index_missing(database.db.writer()).await.unwrap();
+        }
+    }
+    let report = check(&database, false).await;
+    assert!(report.is_clean(), "{report}");
+}
+
 #[tokio::test]
 async fn damaged_index_is_reported_and_not_repaired() {
     let database = TestDatabase::on_sqlite().await;
