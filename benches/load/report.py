@@ -33,14 +33,14 @@ def note(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def head(version, sizes):
+def head(version, sizes, program="benches/load/run"):
     model = field("/proc/cpuinfo", "model name") or platform.machine()
-    command = shlex.join(["benches/load/run", *sys.argv[1:]])
+    command = shlex.join([program, *sys.argv[1:]])
     command = re.sub("://([^:/@]*):[^/@]*@", r"://\1@", command)  # removes the password
     memory = int(field("/proc/meminfo", "MemTotal").split()[0]) / 2**20
     return "\n".join([
         f"* {datetime.date.today()}, {version}",
-        f"* {model}, {os.cpu_count()} cores for servers and wrk together, {memory:.0f} GB, "
+        f"* {model}, {os.cpu_count()} cores for servers and clients together, {memory:.0f} GB, "
         f"{platform.system()} {platform.release()}",
         *sizes_of(*sizes),
         f"* `{command}`",
