@@ -38,6 +38,11 @@ bench:
 load *OPTIONS:
     benches/load/run {{OPTIONS}}
 
+# Measure likes, timelines, search, mentions, notifications and deletions
+conversations *OPTIONS:
+    cargo build --release --locked
+    benches/conversations/run target/release/rookery {{OPTIONS}}
+
 # Run all torture tests, about 30 minutes (needs PostgreSQL, sqlite3, a C compiler, pip)
 torture POSTGRES="postgres://postgres@127.0.0.1:5432":
     cargo build --release --locked
