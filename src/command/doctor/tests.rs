@@ -211,7 +211,7 @@ async fn each_broken_invariant_is_found_and_repaired_if_possible() {
     }
 }
 
-/// Each connection of the pool has read the search index before other connections change it.
+/// Connections of the pool have read the index before other connections change it.
 #[tokio::test]
 async fn search_index_that_another_connection_changed_is_not_damaged() {
     let database = demo().await;
