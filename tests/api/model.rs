@@ -1,37 +1,42 @@
 //! The whole service compared with a model.
 //!
-//! The model is plain lists of users, follows, requests, blocks, mutes, posts and likes. Random
-//! users act on two instances. Each payload must be the one that the model expects. After every few
-//! actions, viewers of several kinds read all that they can. Meanwhile the clients of three users
-//! keep their timelines by events. A second test executes operations concurrently, and then
-//! compares counts with lists.
+//! The model is plain lists of users, follows, requests, blocks, mutes, posts, reactions and
+//! notifications. Random users act on two instances. Each payload must be the one that the model
+//! expects. After every few actions, viewers of several kinds read all that they can. Meanwhile the
+//! clients of three users keep their timelines and notifications by events, and disconnect and
+//! resume again and again. Further tests execute operations concurrently, and then compare counts
+//! with lists.
 //!
 //! The run is the same for the same seed. `ROOKERY_TEST_SEED` and `ROOKERY_TEST_ACTIONS` change the
 //! seed and the number of actions.
 
 mod action;
+mod choosing;
 mod concurrent;
 mod graph;
 mod reading;
 mod watching;
 
 use rand::rngs::ChaCha8Rng;
-use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use self::action::{Action, Verb};
-use self::graph::{Graph, name};
-use self::reading::{Reader, check_lists, check_nodes, check_profile, check_timeline};
-use self::watching::{Entry, Saved, Watcher};
+use self::graph::{Filter, Graph, name};
+use self::reading::{assert_same, check_lists, check_nodes, check_profile, check_timeline};
+use self::watching::{Inbox, SavedInbox, SavedTimeline, Watcher};
 use crate::support::actors::Actor;
 use crate::support::app::{TestApp, two_instances};
 
-/// Number of users at the start.
+/// Number of users who act at random.
 const USERS: usize = 20;
+/// A further user, with whom no other user has to do.
+///
+/// Nothing prevents that its follow of a user causes a notification.
+const LAST_FOLLOWER: usize = USERS;
 /// Minimum number of users who keep their accounts.
 const MIN_USERS: usize = 12;
-/// Number of users who keep their accounts, and whose clients stay connected.
+/// Number of users who keep their accounts, and whose clients follow their streams.
 const WATCHERS: usize = 3;
 /// Number of actions between two checkpoints.
 const ACTIONS_PER_CHECKPOINT: usize = 25;
@@ -82,157 +87,73 @@ struct Run<'a> {
     graph: Graph,
     random: ChaCha8Rng,
     watchers: Vec<Watcher>,
-    /// Positions that clients resume from, with the users.
-    saved: Vec<(usize, Saved)>,
+    inboxes: Vec<Inbox>,
+    /// What clients resume from, with the users.
+    saved: Vec<(usize, SavedTimeline, SavedInbox)>,
     log: Log,
 }
 
-/// Choices.
-impl<'a> Run<'a> {
-    fn app(&mut self) -> &'a TestApp {
-        let index = self.random.random_range(0..2_usize);
-        self.apps[index]
-    }
-
-    /// A user, in rare cases one whose account was deleted.
-    fn user(&mut self) -> usize {
-        if self.random.random_ratio(1, 30) {
-            return self.random.random_range(0..USERS);
-        }
-        let users: Vec<usize> = self.graph.users.iter().copied().collect();
-        *users.choose(&mut self.random).unwrap()
-    }
-
-    /// A viewer and a target for which the change is likely to have an effect.
-    fn pair(&mut self, verb: Verb) -> (usize, usize) {
-        let graph = &self.graph;
-        let effective = match verb {
-            // A mute of a followed user changes a timeline.
-            Verb::Unfollow | Verb::Mute => graph.follows.all(),
-            Verb::RemoveFollower => graph.follows.all_reversed(),
-            Verb::Accept | Verb::Reject => graph.requests.all_reversed(),
-            Verb::Unblock => graph.blocks.all(),
-            Verb::Unmute => graph.mutes.all(),
-            Verb::Follow | Verb::Block => vec![],
-        };
-        if self.random.random_ratio(2, 3)
-            && let Some(pair) = effective.choose(&mut self.random)
-        {
-            return *pair;
-        }
-        (self.user(), self.user())
-    }
-
-    /// A post, which is likely to be one of the author's. `None` if there are no posts.
-    fn post(&mut self, author: Option<usize>) -> Option<usize> {
-        let own = author.map(|author| self.graph.posts_of(author)).unwrap_or_default();
-        if self.random.random_ratio(2, 3)
-            && let Some(post) = own.choose(&mut self.random)
-        {
-            return Some(*post);
-        }
-        let count = self.graph.posts.len();
-        (count > 0).then(|| self.random.random_range(0..count))
-    }
-
-    /// An action and its user.
-    fn action(&mut self, n: usize) -> (usize, Action) {
-        let verb = match self.random.random_range(0..100) {
-            0..24 => Verb::Follow,
-            24..28 => Verb::Unfollow,
-            28..31 => Verb::RemoveFollower,
-            31..38 => Verb::Accept,
-            38..40 => Verb::Reject,
-            40..44 => Verb::Block,
-            44..47 => Verb::Unblock,
-            47..52 => Verb::Mute,
-            52..55 => Verb::Unmute,
-            _ => return self.other_action(n),
-        };
-        let (viewer, target) = self.pair(verb);
-        (viewer, Action::Change(verb, target))
-    }
-
-    /// An action that concerns no other user.
-    fn other_action(&mut self, n: usize) -> (usize, Action) {
-        let user = self.user();
-        let may_leave = user >= WATCHERS && self.graph.users.len() > MIN_USERS;
-        let create = Action::CreatePost(format!("post {n}"));
-        let action = match self.random.random_range(0..58) {
-            0..17 => Some(create.clone()),
-            17..23 => Some(Action::Protect(self.random.random_ratio(1, 2))),
-            23..29 => {
-                let is_same = self.random.random_ratio(1, 4);
-                self.post(Some(user)).map(|post| {
-                    let same = || self.graph.posts[post].body.clone();
-                    let body = if is_same { same() } else { format!("edit {n}") };
-                    Action::EditPost(post, body)
-                })
-            }
-            29..33 => self.post(Some(user)).map(Action::DeletePost),
-            33..41 => self.post(None).map(Action::Bookmark),
-            41..44 => {
-                let bookmarks = self.graph.bookmarks.after(user);
-                let bookmarked = bookmarks.choose(&mut self.random).copied();
-                bookmarked.or_else(|| self.post(None)).map(Action::Unbookmark)
-            }
-            44..54 => self.post(None).map(Action::Like),
-            54..57 => {
-                let liked = self.graph.likes.after(user).choose(&mut self.random).copied();
-                liked.or_else(|| self.post(None)).map(Action::Unlike)
-            }
-            _ => may_leave.then_some(Action::DeleteAccount),
-        };
-        (user, action.unwrap_or(create))
-    }
-
-    /// A viewer of each kind that exists for a user.
-    fn readers(&mut self, target: usize) -> Vec<Reader<'a>> {
-        let graph = &self.graph;
-        let others = |condition: &dyn Fn(usize) -> bool| -> Vec<usize> {
-            let others = graph.users.iter().copied().filter(|user| *user != target);
-            others.filter(|user| condition(*user)).collect()
-        };
-        let follows = |user| graph.follows.contains(user, target);
-        let is_blocked = |user| graph.blocks.contains(target, user);
-        let kinds = [
-            ("a stranger", others(&|user| !follows(user) && !is_blocked(user))),
-            ("a follower", others(&follows)),
-            ("the owner", Vec::from_iter(graph.users.get(&target).copied())),
-            ("a blocked user", others(&is_blocked)),
-        ];
-        let client = self.app().anonymous();
-        let mut readers = vec![Reader { kind: "an anonymous client", user: None, client }];
-        for (kind, users) in kinds {
-            if let Some(user) = users.choose(&mut self.random).copied() {
-                let app = self.app();
-                let client = self.actors[user].at(app);
-                readers.push(Reader { kind, user: Some(user), client });
-            }
-        }
-        readers
-    }
-}
-
-/// Steps.
+/// Actions.
 impl<'a> Run<'a> {
     async fn start(apps: [&'a TestApp; 2], seed: u64) -> Self {
         let mut actors = Vec::new();
-        for user in 0..USERS {
+        for user in 0..=LAST_FOLLOWER {
             actors.push(apps[user % 2].register(&name(user)).await);
         }
-        let mut watchers = Vec::new();
+        let (mut watchers, mut inboxes) = (Vec::new(), Vec::new());
         for (user, actor) in actors.iter().enumerate().take(WATCHERS) {
             watchers.push(Watcher::open(user, actor).await);
+            inboxes.push(Inbox::open(user, actor).await);
         }
         Self {
+            graph: Graph::new(actors.len()),
             apps,
             actors,
-            graph: Graph::new(USERS),
             random: ChaCha8Rng::seed_from_u64(seed),
             watchers,
+            inboxes,
             saved: vec![],
             log: Log::default(),
+        }
+    }
+
+    /// Performs a random action.
+    ///
+    /// In some cases a client disconnects or resumes before it.
+    async fn step(&mut self, n: usize) {
+        if self.random.random_ratio(1, 8) {
+            self.disconnect_or_resume().await;
+        }
+        let (user, action) = self.action(n);
+        let action = self.with_position(user, action).await;
+        self.perform(user, &action).await;
+    }
+
+    /// Reads the id or the cursor of a mark, as a client does before it marks.
+    async fn with_position(&mut self, user: usize, action: Action) -> Action {
+        let app = self.app();
+        let client = self.actors[user].at(app);
+        match action {
+            Action::MarkTimelineRead(item, _) => {
+                let items = self.graph.timeline(user, Some(user), Filter::ALL);
+                let index = items.iter().position(|other| *other == item).unwrap();
+                let page = "query ($first: Int) { viewer { user {
+                    timeline(first: $first) { edges { cursor } } } } }";
+                let data = client.run(page, json!({ "first": index + 1 })).await;
+                let edge = &data["viewer"]["user"]["timeline"]["edges"][index];
+                Action::MarkTimelineRead(item, edge["cursor"].as_str().unwrap().to_owned())
+            }
+            Action::MarkNotificationsRead(Some((number, _))) => {
+                let numbers = self.graph.notices_of(user);
+                let index = numbers.iter().position(|other| *other == number).unwrap();
+                let page = "query ($first: Int) { viewer {
+                    notifications(first: $first) { nodes { id } } } }";
+                let data = client.run(page, json!({ "first": index + 1 })).await;
+                let id = &data["viewer"]["notifications"]["nodes"][index]["id"];
+                let id = id.as_str().unwrap().to_owned();
+                Action::MarkNotificationsRead(Some((number, id)))
+            }
+            other => other,
         }
     }
 
@@ -243,73 +164,142 @@ impl<'a> Run<'a> {
         let (document, variables) = action.mutation(&self.graph);
         let (payload, new_id) = outcome(client.execute(&document, variables).await);
         self.log.0.push(format!("{} {action:?}: {payload}", name(user)));
+        let notices = self.graph.notices.len();
         let expected = action.apply(user, &mut self.graph, &new_id);
-        assert_eq!(payload, expected, "{} {action:?}", name(user));
+        assert_same(&format!("{} {action:?}: payload", name(user)), &payload, &expected);
+        self.graph.record_hidden_notices();
         if !new_id.is_empty() {
-            self.catch_up(user, &new_id).await;
+            self.catch_up_with_post(user, &new_id).await;
+        }
+        for notice in notices..self.graph.notices.len() {
+            self.catch_up_with_notice(notice).await;
         }
     }
+}
 
+/// Clients that keep their data by events.
+impl Run<'_> {
     /// Compares the timelines of the clients that receive a new post.
-    async fn catch_up(&mut self, author: usize, post: &str) {
-        for watcher in &mut self.watchers {
+    async fn catch_up_with_post(&mut self, author: usize, post: &str) {
+        let users: Vec<&str> = self.actors.iter().map(|actor| actor.id.as_str()).collect();
+        for watcher in self.watchers.iter_mut().filter(|watcher| watcher.is_connected()) {
             let user = watcher.user;
             if self.graph.shows(user, author) {
                 watcher.catch_up(&self.actors[user], post).await;
-                let expected = entries(&self.graph, user);
-                assert_eq!(watcher.saved.posts, expected, "the client of {}", name(user));
+                watcher.check("the client", &self.graph, &users);
             }
         }
     }
 
-    /// Compares all that can be read of some users, and the timelines of all clients.
-    async fn checkpoint(&mut self, number: usize) {
+    /// Compares the notifications of the client that receives a new one.
+    async fn catch_up_with_notice(&mut self, notice: usize) {
+        let recipient = self.graph.notices[notice].cause.recipient;
+        for inbox in self.inboxes.iter_mut().filter(|inbox| inbox.is_connected()) {
+            if inbox.user == recipient {
+                inbox.catch_up(&self.actors[recipient], &self.graph, notice).await;
+                inbox.check("the client", &self.graph);
+            }
+        }
+    }
+
+    /// Disconnects a client, or resumes it if it is disconnected.
+    async fn disconnect_or_resume(&mut self) {
+        let user = self.random.random_range(0..WATCHERS);
+        let is_timeline = self.random.random_ratio(1, 2);
+        let is_connected = if is_timeline {
+            self.watchers[user].is_connected()
+        } else {
+            self.inboxes[user].is_connected()
+        };
+        let stream = if is_timeline { "timeline" } else { "notifications" };
+        let change = if is_connected { "disconnects from" } else { "resumes" };
+        self.log.0.push(format!("{} {change} the {stream}", name(user)));
+        match (is_timeline, is_connected) {
+            (true, true) => self.watchers[user].disconnect(),
+            (false, true) => self.inboxes[user].disconnect(),
+            (_, false) => self.resume(user, is_timeline).await,
+        }
+    }
+
+    /// Resumes the timeline or the notifications of a client at any instance.
+    async fn resume(&mut self, user: usize, is_timeline: bool) {
+        let app = self.app();
+        let client = self.actors[user].at(app);
+        if is_timeline {
+            self.watchers[user].reconnect(&client).await;
+        } else {
+            self.inboxes[user].reconnect(&client).await;
+        }
+    }
+
+    /// Adds a post and a notification of a user, for whose events the clients wait.
+    async fn add_last_events(&mut self, user: usize) {
+        let body = format!("last post {} of {}", self.graph.posts.len(), name(user));
+        self.perform(user, &Action::CreatePost(body, None)).await;
+        let Graph { follows, requests, .. } = &self.graph;
+        if follows.contains(LAST_FOLLOWER, user) || requests.contains(LAST_FOLLOWER, user) {
+            self.perform(LAST_FOLLOWER, &Action::Change(Verb::Unfollow, user)).await;
+        }
+        let notices = self.graph.notices.len();
+        self.perform(LAST_FOLLOWER, &Action::Change(Verb::Follow, user)).await;
+        assert_eq!(self.graph.notices.len(), notices + 1, "{} is notified", name(user));
+    }
+
+    /// Keeps the data and the positions of all clients.
+    fn save_positions(&mut self) {
+        for (watcher, inbox) in self.watchers.iter().zip(&self.inboxes) {
+            self.saved.push((watcher.user, watcher.saved.clone(), inbox.saved.clone()));
+        }
+    }
+
+    /// Resumes from all saved positions, and compares the data.
+    async fn resume_from_saved_positions(&mut self) {
+        for (user, timeline, notifications) in self.saved.clone() {
+            self.add_last_events(user).await;
+            let app = self.app();
+            let client = self.actors[user].at(app);
+            let users: Vec<&str> = self.actors.iter().map(|actor| actor.id.as_str()).collect();
+            let post = self.graph.posts_of(user)[0];
+            let mut watcher = Watcher::resume(user, &client, timeline).await;
+            watcher.catch_up(&client, &self.graph.posts[post].id).await;
+            watcher.check("the client with an old position", &self.graph, &users);
+            let mut inbox = Inbox::resume(user, &client, notifications).await;
+            inbox.catch_up(&client, &self.graph, self.graph.notices.len() - 1).await;
+            inbox.check("the client with an old position", &self.graph);
+        }
+    }
+}
+
+/// Checkpoints.
+impl Run<'_> {
+    /// Compares all that can be read of some users, and the data of all clients.
+    async fn checkpoint(&mut self) {
         for user in 0..WATCHERS {
-            // The last event that the client receives.
-            let post = Action::CreatePost(format!("checkpoint {number} of {}", name(user)));
-            self.perform(user, &post).await;
+            if !self.watchers[user].is_connected() {
+                self.resume(user, true).await;
+            }
+            if !self.inboxes[user].is_connected() {
+                self.resume(user, false).await;
+            }
+        }
+        for user in 0..WATCHERS {
+            self.add_last_events(user).await;
         }
         for _ in 0..TARGETS {
             let target = self.user();
             let pages = self.random.random_range(1..=3_usize);
             for reader in self.readers(target) {
+                let (filter, search) = (self.filter(), self.search());
                 let graph = &self.graph;
                 check_profile(graph, &reader, target).await;
                 if graph.users.contains(&target) {
-                    let posts = graph.timeline(target, reader.user).len();
-                    let size = (posts / pages + 1).min(100);
-                    check_timeline(graph, &reader, target, size).await;
+                    check_timeline(graph, &reader, target, (filter, pages)).await;
                 }
-                check_lists(graph, &reader).await;
+                check_lists(graph, &reader, &search).await;
                 check_nodes(graph, &reader).await;
             }
         }
     }
-
-    /// Keeps the positions of all clients.
-    fn save_positions(&mut self) {
-        let positions = self.watchers.iter().map(|watcher| (watcher.user, watcher.saved.clone()));
-        self.saved.extend(positions);
-    }
-
-    /// Resumes from all saved positions, and compares the timelines.
-    async fn resume_from_saved_positions(&mut self) {
-        for (user, saved) in self.saved.clone() {
-            let app = self.app();
-            let client = self.actors[user].at(app);
-            let mut resumed = Watcher::resume(user, &client, saved).await;
-            let last = self.graph.posts_of(user)[0];
-            resumed.catch_up(&client, &self.graph.posts[last].id).await;
-            let expected = entries(&self.graph, user);
-            assert_eq!(resumed.saved.posts, expected, "the resumed client of {}", name(user));
-        }
-    }
-}
-
-/// The posts of a user's own timeline, newest first.
-fn entries(graph: &Graph, user: usize) -> Vec<Entry> {
-    let posts = graph.timeline(user, Some(user)).into_iter().map(|post| &graph.posts[post]);
-    posts.map(|post| (post.id.clone(), post.body.clone())).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -322,10 +312,9 @@ async fn random_actions_agree_with_a_model() {
     let checkpoints = actions / ACTIONS_PER_CHECKPOINT;
     for checkpoint in 1..=checkpoints {
         for n in 0..ACTIONS_PER_CHECKPOINT {
-            let (user, action) = run.action(checkpoint * ACTIONS_PER_CHECKPOINT + n);
-            run.perform(user, &action).await;
+            run.step(checkpoint * ACTIONS_PER_CHECKPOINT + n).await;
         }
-        run.checkpoint(checkpoint).await;
+        run.checkpoint().await;
         if checkpoint == checkpoints / 2 || checkpoint == checkpoints {
             run.resume_from_saved_positions().await;
         }
