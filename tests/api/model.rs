@@ -13,6 +13,7 @@
 mod action;
 mod choosing;
 mod concurrent;
+mod concurrent_posts;
 mod graph;
 mod reading;
 mod watching;
