@@ -56,6 +56,13 @@ impl Model {
         let parts = self.parts().filter(|_| self.kind != Kind::Several);
         std::iter::once(self.clone()).chain(parts)
     }
+
+    /// Number of rows that were read for the event: its own, and one for each part.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        let changes = self.changes.as_deref().unwrap_or_default();
+        1 + changes.split_ascii_whitespace().count()
+    }
 }
 
 /// Changes by the actor of an event, as the column `changes` has them.

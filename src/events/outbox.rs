@@ -110,7 +110,7 @@ pub async fn author_changes_after(
     let in_progress = engine.bind_ids(position.in_progress().iter().copied());
     let values = [in_progress, position.next_txn().into(), owner.into()];
     let events: Vec<event::Model> = snapshot.all(2, &sql, values).await?;
-    snapshot.charge_read(events.len());
+    snapshot.charge_read(events.iter().map(event::Model::rows).sum());
     let is_complete = events.len() <= MAX_REPLAYED;
     let is_change = |change: &event::Model| match change.kind {
         Followed | Unfollowed | Muted | Unmuted | Several => change.actor == owner,
@@ -223,7 +223,7 @@ pub async fn read_for_timeline(
     let others = engine.bind_ids(others.iter().copied());
     let values = [in_progress, position.next_txn().into(), others, (*owner).into()];
     let events: Vec<event::Model> = snapshot.all(rows, &sql, values).await?;
-    snapshot.charge_read(events.len());
+    snapshot.charge_read(events.iter().map(event::Model::rows).sum());
     let by_txn = |event: event::Model| (event.txn, event);
     Ok((events.len() <= MAX_REPLAYED).then(|| events.into_iter().map(by_txn).collect()))
 }

@@ -40,7 +40,7 @@ async fn summaries(events: &mut EventClient, count: usize) -> Vec<String> {
 }
 
 /// The stream cursor of the actor's timeline, and the bodies of its first page.
-async fn read_timeline(actor: &Actor<'_>) -> (String, Vec<String>) {
+pub async fn read_timeline(actor: &Actor<'_>) -> (String, Vec<String>) {
     let query = "{ viewer { user { timeline(first: 100) { streamCursor nodes { body } } } } }";
     let timeline = &actor.query(query).await["viewer"]["user"]["timeline"];
     let bodies = texts(&timeline["nodes"], "body");

@@ -8,7 +8,7 @@ use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
 
 use super::execute_from;
-use crate::live::{TIMELINE, summary};
+use crate::live::{TIMELINE, read_timeline, summary};
 use crate::support::actors::Actor;
 use crate::support::app::{TestApp, TestDatabase};
 
@@ -163,6 +163,33 @@ async fn an_event_whose_fields_cannot_be_paid_is_replaced_by_the_end_of_the_stre
     assert!(timeline.response().await.is_none());
     let event = first_event_after(&john, &lagged["resumeAfter"]).await;
     assert_eq!(summary(&event), format!("+post {received}"));
+}
+
+/// A deletion or a protection has parts, which a replay reads with their event.
+#[tokio::test]
+async fn a_replay_pays_for_each_part_of_an_event() {
+    let app = TestApp::with(&["--rate-limit-per-user", "6000"]).await;
+    let (john, susan) = (app.register("john").await, app.register("susan").await);
+    john.follow(&susan).await;
+    let (after, _) = read_timeline(&john).await;
+    susan.write("hello").await;
+    let replay = async || {
+        let mut resumed = john.subscribe(TIMELINE, json!({ "after": after })).await;
+        resumed.response().await.unwrap()
+    };
+    assert_eq!(summary(&replay().await["data"]["timelineEvents"]), "+hello");
+    let parts = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 20000)
+        INSERT INTO event_part (actor, txn, kind, object)
+        SELECT n, (SELECT max(txn) FROM event), 16, 0 FROM n";
+    app.database().writer().execute_unprepared(parts).await.unwrap();
+    let mut response = replay().await;
+    if response.get("errors").is_none() {
+        // On a slow machine john had all points again, and the replay took more than these. The
+        // points of 2 s pay the document, but no replay.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        response = replay().await;
+    }
+    assert_eq!(response["errors"][0]["extensions"]["code"], "RATE_LIMITED", "{response}");
 }
 
 /// Equal documents are counted once. A network has half of the memory.
