@@ -2,7 +2,7 @@
 //!
 //! Each takes one statement for many posts. They have what the viewer may see.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::iter::successors;
 use std::sync::Arc;
 
@@ -41,18 +41,24 @@ impl Batch for Ancestors {
         // At least the posts and their parents. The length of the chains is known after the read.
         let expected = 2 * LOOKUPS * keys.len();
         let rows: Vec<post::Model> = self.db.all(expected, &ancestors_sql(engine), values).await?;
-        self.db.charge_read((LOOKUPS * rows.len()).saturating_sub(expected));
         let posts: HashMap<i64, Arc<post::Model>> =
             rows.into_iter().map(|row| (row.id, Arc::new(row))).collect();
         let parent =
             |child: &Arc<post::Model>| Some(Arc::clone(posts.get(&child.in_reply_to_id?)?));
-        let ancestors = |key: &i64| {
-            let chain = successors(posts.get(key).cloned(), parent).skip(1).take(MAX_ANCESTORS);
+        // The rows of the recursion. A post that is reached in several numbers of steps has several.
+        let mut steps: HashSet<(i64, usize)> = HashSet::new();
+        let mut ancestors = HashMap::with_capacity(keys.len());
+        for key in keys {
+            let chain = successors(posts.get(key).cloned(), parent).take(MAX_ANCESTORS + 1);
             let mut chain: Vec<Arc<post::Model>> = chain.collect();
+            steps.extend(chain.iter().enumerate().map(|(depth, post)| (post.id, depth)));
             chain.reverse();
-            (*key, Arc::new(chain))
-        };
-        Ok(keys.iter().map(ancestors).collect())
+            chain.pop();
+            ancestors.insert(*key, Arc::new(chain));
+        }
+        let read = LOOKUPS * steps.len() + posts.len();
+        self.db.charge_read(read.saturating_sub(expected));
+        Ok(ancestors)
     }
 }
 

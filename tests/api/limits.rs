@@ -5,6 +5,7 @@
 
 mod attempts;
 mod rates;
+mod reads;
 mod work;
 
 use std::net::IpAddr;
