@@ -31,6 +31,7 @@ mod m20261202_000021_timeline_marker;
 mod m20261202_000022_idempotency_key;
 mod m20261202_000023_event_part;
 mod m20261202_000024_notification;
+mod m20261202_000025_notification_kind;
 
 /// The list of all migrations, in order.
 pub struct Migrator;
@@ -63,6 +64,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261202_000022_idempotency_key::Migration),
             Box::new(m20261202_000023_event_part::Migration),
             Box::new(m20261202_000024_notification::Migration),
+            Box::new(m20261202_000025_notification_kind::Migration),
         ]
     }
 }

@@ -290,6 +290,7 @@ async fn every_list_is_read_from_an_index_in_both_directions_without_a_sort() {
         ("\"like\"", "user_id = 1", "id", "like_user"),
         ("\"like\"", "post_id = 1", "id", "like_post"),
         ("notification", "user_id = 1", "id", "notification_user"),
+        ("notification", "user_id = 1 AND kind = 3", "id", "notification_kind"),
         ("session", "user_id = 1", "id", "session_user"),
         ("post", "true", "id", "PRIMARY KEY"),
         ("\"user\"", "true", "lower(username)", "user_username"),

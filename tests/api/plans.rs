@@ -2,9 +2,10 @@
 //!
 //! Every table is read from an index.
 
+use entity::notification::Kind;
 use entity::user::visible_to_sql;
 use rookery::database::{Database, Engine};
-use rookery::domain::{follow_path, suggestion};
+use rookery::domain::{follow_path, notification, suggestion};
 use rookery::loaders::{
     FollowFilter, FollowList, ItemFilter, ShownReplies, Side, TimelineFilter, UserList,
     ancestors_sql, feed_sql, merge_heads, replies_sql, reply_count_sql, repost_count_sql,
@@ -16,7 +17,7 @@ use sea_orm::ConnectionTrait as _;
 use crate::support::app::TestApp;
 
 /// Names of the tables in the statements, with their aliases.
-const TABLES: [&str; 22] = [
+const TABLES: [&str; 23] = [
     "follow",
     "entry",
     "side",
@@ -39,6 +40,7 @@ const TABLES: [&str; 22] = [
     "original",
     "subject",
     "ancestor",
+    "notification",
 ];
 
 /// All statements of lists of follows, by what they are.
@@ -143,6 +145,14 @@ fn statements(engine: Engine) -> Vec<(String, String, &'static str)> {
         }
     }
     all.push(("numbers of reposts".into(), repost_count_sql(engine), "bigint[], bigint"));
+    let kinds = [Kind::Like, Kind::Mention];
+    for direction in [Direction::Forward, Direction::Backward] {
+        let sql = notification::kinds_sql(engine, &kinds, direction);
+        let types = "bigint, bigint, bigint, bigint";
+        all.push((format!("notifications of two kinds {direction:?}"), sql, types));
+    }
+    let unread = notification::unread_sql(engine);
+    all.push(("unread notifications".into(), unread, "bigint, bigint"));
     all
 }
 

@@ -44,3 +44,45 @@ async fn ancestors_of_the_posts_of_a_long_chain_are_charged_for_each_step() {
     let used = used(&client).await;
     assert!(used > 12_000, "{used}");
 }
+
+/// Number of posts of [`hide`].
+const HIDDEN: usize = 3_000;
+
+/// Inserts posts of a protected user, without followers.
+///
+/// Their ids begin after 1,000.
+async fn hide(app: &TestApp) {
+    let at = "'2026-01-01T00:00:00+00:00'";
+    let user = format!(
+        "INSERT INTO \"user\" (id, username, email, created_at, is_protected)
+         VALUES (1, 'hidden', 'hidden@example.com', {at}, true)"
+    );
+    let posts = format!(
+        "{} INSERT INTO post (id, author_id, body, created_at) SELECT 1000 + n, 1, 'x', {at} FROM n",
+        numbers(HIDDEN)
+    );
+    execute(app, &[&user, &posts]).await;
+}
+
+/// The id of a user's row, as an expression of SQL.
+fn row_id(user: &Actor<'_>) -> String {
+    format!("(SELECT id FROM \"user\" WHERE username = '{}')", user.username)
+}
+
+#[tokio::test]
+async fn hidden_notifications_are_charged_where_unread_ones_are_counted() {
+    // 333 points are replenished in a second.
+    let app = TestApp::with(&["--rate-limit-per-user", "20000"]).await;
+    let mary = app.register("mary").await;
+    hide(&app).await;
+    let mentions = format!(
+        "INSERT INTO notification (id, user_id, kind, actor_id, post_id)
+         SELECT 10000 + id, {}, 6, 1, id FROM post WHERE author_id = 1",
+        row_id(&mary)
+    );
+    execute(&app, &[&mentions]).await;
+    let unread = "{ viewer { unreadNotificationsCount(cap: 1) } }";
+    assert_eq!(mary.query(unread).await["viewer"]["unreadNotificationsCount"], 0);
+    let used = used(&mary).await;
+    assert!(used > 8_000, "{used}");
+}

@@ -6,7 +6,7 @@ use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
 
 use super::{NONE, change, ids, list, number, react, text};
-use crate::support::actors::Actor;
+use crate::support::actors::{Actor, texts};
 use crate::support::app::TestApp;
 
 /// Marks notifications as read, up to one of them or all.
@@ -206,6 +206,60 @@ async fn fill(app: &TestApp, count: usize) {
         ),
     ] {
         app.database().writer().execute_unprepared(&sql).await.unwrap();
+    }
+}
+
+/// Ids of a page of john's notifications, and the cursor at its end in the direction of paging.
+async fn page(john: &Actor<'_>, arguments: &str) -> (Vec<String>, Option<String>) {
+    let cursor = if arguments.contains("first") { "endCursor" } else { "startCursor" };
+    let document = format!(
+        "{{ viewer {{ notifications({arguments}) {{ nodes {{ id }} pageInfo {{ {cursor}
+         hasNextPage hasPreviousPage }} }} }} }}"
+    );
+    let data = john.query(&document).await;
+    let page = &data["viewer"]["notifications"];
+    let info = &page["pageInfo"];
+    let has_more = if cursor == "endCursor" { "hasNextPage" } else { "hasPreviousPage" };
+    let cursor = info[cursor].as_str().filter(|_| info[has_more] == true);
+    (texts(&page["nodes"], "id"), cursor.map(str::to_owned))
+}
+
+#[tokio::test]
+async fn pages_of_some_types_join_to_the_list_in_both_directions() {
+    const NAMES: [&str; 7] =
+        ["FOLLOW", "FOLLOW_REQUEST", "REQUEST_ACCEPTED", "LIKE", "REPLY", "REPOST", "MENTION"];
+    let app = TestApp::new().await;
+    let john = app.register("john").await;
+    fill(&app, 60).await;
+    let kinds = "UPDATE notification SET kind = CASE WHEN id % 5 > 1 THEN 3 ELSE id % 7 END";
+    app.database().writer().execute_unprepared(kinds).await.unwrap();
+    let all = "{ viewer { notifications(first: 100) { nodes { id type } } } }";
+    let all = john.query(all).await["viewer"]["notifications"]["nodes"].take();
+    let all = all.as_array().unwrap();
+    for types in [&NAMES[..], &["LIKE"], &["FOLLOW", "MENTION"], &["REPLY", "LIKE", "REPOST"]] {
+        let is_listed = |node: &&Value| types.contains(&node["type"].as_str().unwrap());
+        let listed: Vec<Value> = all.iter().filter(is_listed).cloned().collect();
+        let listed = texts(&Value::from(listed), "id");
+        let types = types.join(", ");
+        for (size, newest_first) in [("first", true), ("last", false)] {
+            let (mut found, mut cursor) = (Vec::new(), None::<String>);
+            loop {
+                let argument = if newest_first { "after" } else { "before" };
+                let from = cursor.map_or(String::new(), |at| format!(", {argument}: \"{at}\""));
+                let arguments = format!("{size}: 4, types: [{types}]{from}");
+                let (ids, next) = page(&john, &arguments).await;
+                if newest_first {
+                    found.extend(ids)
+                } else {
+                    drop(found.splice(..0, ids))
+                }
+                cursor = next;
+                if cursor.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(found, listed, "{size} of {types}");
+        }
     }
 }
 

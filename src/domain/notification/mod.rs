@@ -11,6 +11,8 @@
 //!
 //! The deletion of a post or of an account deletes its notifications without events.
 
+mod reading;
+
 use chrono::TimeDelta;
 use entity::notification::{self, Kind};
 use entity::{event, user};
@@ -23,17 +25,12 @@ use sea_orm::{
 use super::{Change, Services};
 use crate::auth::Viewer;
 use crate::clock;
-use crate::database::{Database, Engine, Snapshot};
+use crate::database::{Database, Engine};
 use crate::error::{Error, UserErrorKind};
 use crate::ids::snowflake;
-use crate::pagination::{OwnedRows, Page, PageRequest, USERS, page_sql};
 
-/// Look-ups for a notification: its row, the post, the author, and a follow.
-const LOOKUPS: usize = 4;
-/// Maximum of the number of unread notifications that is counted.
-pub const MAX_CAP: i32 = 1_000;
-/// Number of all kinds of notifications.
-pub const MAX_TYPES: i32 = 7;
+pub use reading::{MAX_CAP, MAX_TYPES, count_unread, kinds_sql, page, unread_sql};
+
 /// Maximum number of notifications that one transaction prunes.
 const MAX_PRUNED: u64 = 1_000;
 
@@ -197,68 +194,6 @@ async fn change(
 fn changes(kind: event::Kind, rows: Vec<ChangedRow>) -> Vec<Change> {
     let change = |row: ChangedRow| Change { kind, actor: row.user_id, object: row.id };
     rows.into_iter().map(change).collect()
-}
-
-/// A page of the viewer's notifications of some kinds, newest first.
-///
-/// `None` selects all kinds. Notifications of posts that the viewer may not see any more are left
-/// out.
-///
-/// # Errors
-/// [`Error::OutOfRange`] when there are no kinds, or more than [`MAX_TYPES`]; any error of the
-/// database.
-pub async fn page(
-    snapshot: &Snapshot,
-    viewer: &Viewer,
-    kinds: Option<&[Kind]>,
-    request: &PageRequest<i64>,
-) -> Result<Page<notification::Model>, Error> {
-    let engine = snapshot.engine();
-    let is_visible = notification::visible_to_sql("notification", "$5");
-    let mut condition = format!("AND {is_visible}");
-    let (start, end) = request.bounds();
-    let (owner, limit) = (engine.bind_ids([viewer.id()]), request.limit());
-    let mut values = vec![owner, start.into(), end.into(), limit.into(), viewer.id().into()];
-    if let Some(kinds) = kinds {
-        if !i32::try_from(kinds.len()).is_ok_and(|count| (1..=MAX_TYPES).contains(&count)) {
-            return Err(Error::OutOfRange { argument: "types", min: 1, max: MAX_TYPES });
-        }
-        condition = format!("{condition} AND {}", engine.in_list_sql("kind", 6));
-        values.push(engine.bind_ids(kinds.iter().map(|kind| i64::from(kind.into_value()))));
-    }
-    let (table, condition) = ("notification", condition.as_str());
-    let list = OwnedRows { parent: USERS, table, owner: "user_id", condition, viewer: None };
-    let sql = format!("SELECT notification.* FROM {}", page_sql(engine, list, request.direction));
-    let rows = snapshot.all(LOOKUPS * request.rows(), &sql, values).await?;
-    Ok(Page::new(request, rows, |row: &notification::Model| row.id))
-}
-
-/// Number of the viewer's unread notifications, up to `cap`.
-///
-/// They are those that [`page`] lists.
-///
-/// # Errors
-/// [`Error::OutOfRange`] when `cap` is not from 1 to [`MAX_CAP`]; any error of the database.
-pub async fn count_unread(snapshot: &Snapshot, viewer: &Viewer, cap: i32) -> Result<i32, Error> {
-    #[derive(FromQueryResult)]
-    struct Unread {
-        number: i64,
-    }
-    if !(1..=MAX_CAP).contains(&cap) {
-        return Err(Error::OutOfRange { argument: "cap", min: 1, max: MAX_CAP });
-    }
-    let sql = format!(
-        "SELECT count(*) AS number FROM (SELECT notification.id FROM notification \
-           WHERE notification.user_id = $1 AND notification.id > ( \
-             SELECT notifications_read_id FROM \"user\" WHERE \"user\".id = $1) \
-           AND {} LIMIT $2) AS unread",
-        notification::visible_to_sql("notification", "$1")
-    );
-    let rows: Vec<Unread> =
-        snapshot.all(1, &sql, [viewer.id().into(), i64::from(cap).into()]).await?;
-    let number = rows.first().map_or(0, |unread| i32::try_from(unread.number).unwrap_or(cap));
-    snapshot.charge_read(LOOKUPS * usize::try_from(number).unwrap_or_default());
-    Ok(number)
 }
 
 /// Marks the viewer's notifications as read, up to and with one of them, or all.
