@@ -120,6 +120,8 @@ pub enum Kind {
     /// It is a part of the event that caused the notification.
     Notified = 20,
     /// The notification `object` of the actor was withdrawn, as a part of an event.
+    ///
+    /// The event itself is of this kind in a step of a block, and repeats its first part.
     NotificationWithdrawn = 21,
     /// The actor has read all notifications up to and with `object`.
     NotificationsRead = 22,

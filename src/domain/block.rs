@@ -8,7 +8,7 @@ use sea_orm::{
     ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
 };
 
-use super::notification::withdraw_between;
+use super::notification::{MAX_WITHDRAWN, withdraw_between};
 use super::pair::{Pair, delete_follow, delete_request};
 use super::{Change, RelationshipChange, Services};
 use crate::auth::Viewer;
@@ -18,19 +18,49 @@ use crate::error::Error;
 /// Blocks `target` for the viewer.
 ///
 /// The follows between the two users end in both directions, and so do requests. Notifications that
-/// they have of each other are deleted.
+/// they have of each other are deleted: many of them in transactions of their own, before that of
+/// the block.
 ///
 /// # Errors
 /// [`Error::Expected`] with `NotFound` or `SelfTarget`; [`Error::Unauthenticated`] when the
-/// viewer's account was deleted; any error of the database.
+/// viewer's account was deleted; any error of the database. After the first transaction,
+/// [`Error::OutcomeUnknown`] replaces the errors that mean that nothing was changed.
 pub async fn block(
     services: &Services,
     viewer: &Viewer,
     target: &user::UserRef,
 ) -> Result<RelationshipChange, Error> {
+    let mut has_begun = false;
+    loop {
+        match block_step(services, viewer, target).await {
+            Ok(Some(change)) => return Ok(change),
+            Ok(None) => has_begun = true,
+            Err(Error::Unavailable | Error::Timeout | Error::StorageReadOnly) if has_begun => {
+                return Err(Error::OutcomeUnknown);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Withdraws notifications of a block, and blocks the user if none are left.
+///
+/// Returns `None` if some may be left.
+async fn block_step(
+    services: &Services,
+    viewer: &Viewer,
+    target: &user::UserRef,
+) -> Result<Option<RelationshipChange>, Error> {
     let transaction = services.db.begin().await?;
     let pair = Pair::lock(&transaction, viewer, target).await?;
     let (blocker, blocked) = (pair.viewer.id, pair.target.id);
+    let parts = withdraw_between(services, &transaction, (blocker, blocked)).await?;
+    if let Some(first) = parts.first().filter(|_| parts.len() >= MAX_WITHDRAWN) {
+        // Subscribers receive the parts, of which the event repeats the first.
+        services.record(&transaction, *first, &parts).await?;
+        services.commit(transaction, viewer).await?;
+        return Ok(None);
+    }
     let statement = services.db.statement(
         "INSERT INTO block (id, blocker_id, blocked_id) VALUES ($1, $2, $3) \
          ON CONFLICT (blocker_id, blocked_id) DO NOTHING",
@@ -41,13 +71,13 @@ pub async fn block(
         changed |= delete_follow(&transaction, follower, followed).await?;
         changed |= delete_request(&transaction, follower, followed).await?;
     }
-    if changed {
-        let parts = withdraw_between(services, &transaction, (blocker, blocked)).await?;
-        let event = Change { kind: event::Kind::Blocked, actor: blocker, object: blocked };
+    let event = Change { kind: event::Kind::Blocked, actor: blocker, object: blocked };
+    let event = if changed { Some(event) } else { parts.first().copied() };
+    if let Some(event) = event {
         services.record(&transaction, event, &parts).await?;
     }
     services.commit(transaction, viewer).await?;
-    Ok(RelationshipChange { changed, user: blocked })
+    Ok(Some(RelationshipChange { changed, user: blocked }))
 }
 
 /// Ends the viewer's block of `target`. Follows are not restored.

@@ -33,6 +33,10 @@ pub use reading::{MAX_CAP, MAX_TYPES, count_unread, kinds_sql, page, unread_sql}
 
 /// Maximum number of notifications that one transaction prunes.
 const MAX_PRUNED: u64 = 1_000;
+/// Maximum number of notifications that one transaction of a block withdraws.
+///
+/// Each is a part of the transaction's event.
+pub(super) const MAX_WITHDRAWN: usize = 1_000;
 
 /// What a notification reports, and to whom.
 #[derive(Clone, Copy, Debug)]
@@ -137,7 +141,7 @@ pub(super) async fn withdraw(
     change(services, transaction, (&sql, vec![]), (kind, notices)).await
 }
 
-/// Deletes all notifications that two users have of each other.
+/// Deletes notifications that two users have of each other, at most [`MAX_WITHDRAWN`].
 ///
 /// # Errors
 /// Any error of the database.
@@ -146,9 +150,12 @@ pub(super) async fn withdraw_between(
     transaction: &DatabaseTransaction,
     (one, other): (i64, i64),
 ) -> Result<Vec<Change>, DbErr> {
-    let sql = "DELETE FROM notification WHERE (actor_id = $1 AND user_id = $2) \
-        OR (actor_id = $2 AND user_id = $1) RETURNING id, user_id";
-    let statement = services.db.statement(sql, [one.into(), other.into()]);
+    let sql = format!(
+        "DELETE FROM notification WHERE id IN (SELECT id FROM notification \
+           WHERE (actor_id = $1 AND user_id = $2) OR (actor_id = $2 AND user_id = $1) \
+           LIMIT {MAX_WITHDRAWN}) RETURNING id, user_id"
+    );
+    let statement = services.db.statement(&sql, [one.into(), other.into()]);
     let rows = ChangedRow::find_by_statement(statement).all(transaction).await?;
     Ok(changes(event::Kind::NotificationWithdrawn, rows))
 }

@@ -313,3 +313,39 @@ async fn streams_end_with_their_session() {
     let anonymous = app.anonymous().subscription_error(NOTIFICATIONS, json!({})).await;
     assert_eq!(anonymous, "UNAUTHENTICATED");
 }
+
+/// A block withdraws any number of notifications, in transactions with a bounded number of parts.
+#[tokio::test]
+async fn a_block_withdraws_many_notifications_in_several_events() {
+    let app = TestApp::new().await;
+    let (john, susan) = (app.register("john").await, app.register("susan").await);
+    john.follow(&susan).await;
+    let [johns, susans] = ["john", "susan"]
+        .map(|name| format!("(SELECT id FROM \"user\" WHERE username = '{name}')"));
+    let numbers = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 2500)";
+    for sql in [
+        format!(
+            "{numbers} INSERT INTO post (id, author_id, body, created_at)
+             SELECT 10000 + n, {susans}, 'x', '2026-01-01T00:00:00+00:00' FROM n"
+        ),
+        format!(
+            "{numbers} INSERT INTO notification (id, user_id, kind, actor_id, post_id)
+             SELECT 20000 + n, {susans}, 3, {johns}, 10000 + n FROM n"
+        ),
+    ] {
+        app.database().writer().execute_unprepared(&sql).await.unwrap();
+    }
+    let mut events = susan.subscribe_and_join(NOTIFICATIONS, json!({})).await;
+    let block = "block(user: {username: \"john\"}) { changed userErrors { code } }";
+    let made = json!({ "changed": true, "userErrors": [] });
+    assert_eq!(susan.mutate(block).await, made);
+    // With that of the follow.
+    assert_eq!(summaries(&mut events, 3).await, ["-1000", "-1000", "-501"]);
+    assert_eq!(susan.mutate(block).await["changed"], false);
+    let unblock = "unblock(user: {username: \"john\"}) { changed }";
+    assert_eq!(susan.mutate(unblock).await["changed"], true);
+    john.follow(&susan).await;
+    assert_eq!(summaries(&mut events, 1).await, ["+FOLLOW john"]);
+    let (_, left) = read_page(&susan).await;
+    assert_eq!(left.len(), 1);
+}
