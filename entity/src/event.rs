@@ -132,6 +132,10 @@ pub enum Kind {
     UserRemoved = 100,
     /// A command changed many rows, which have no events of their own.
     ManyChanged = 101,
+    /// Reposts of posts of the actor by many users are hidden or shown again.
+    ///
+    /// A [`Kind::RepostsHidden`] of each of these users would be too many parts.
+    ManyRepostsHidden = 102,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -42,3 +42,16 @@ pub enum Kind {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// A query for the ids of the users who have reposted posts of the user `$1`, at most `limit`.
+///
+/// The user's own reposts are left out.
+#[must_use]
+pub fn reposters_sql(limit: usize) -> String {
+    format!(
+        "SELECT DISTINCT item.actor_id AS id \
+         FROM post JOIN feed_item AS item ON item.post_id = post.id \
+         WHERE post.author_id = $1 AND post.reposts_count > 0 \
+         AND item.kind = 2 AND item.actor_id <> $1 LIMIT {limit}"
+    )
+}

@@ -3,7 +3,7 @@
 //! An update is atomic: if one field is invalid, no field is changed, and the errors of all invalid
 //! fields are returned together.
 
-use entity::{event, post, user};
+use entity::{event, feed_item, post, user};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveModelTrait as _, ActiveValue, ColumnTrait as _, DatabaseTransaction, DbErr,
@@ -15,6 +15,9 @@ use crate::auth::{Client, Viewer};
 use crate::database::SearchIndex;
 use crate::error;
 use crate::error::{Error, UserError, UserErrorKind};
+
+/// Maximum number of users who have reposted posts of the user that an event lists.
+const MAX_REPOSTERS: usize = 1_000;
 
 /// Changes to a profile.
 ///
@@ -31,7 +34,7 @@ pub struct Profile {
 
 /// Updates the viewer's profile.
 ///
-/// Returns the number of posts, and of their reposts by others, whose visibility has changed.
+/// Returns the number of posts and of their reposts whose visibility has changed.
 ///
 /// # Errors
 /// [`Error::Expected`] with `InvalidInput`, `UsernameTaken`, `EmailTaken` or `TooManyRequests`;
@@ -97,44 +100,45 @@ pub async fn update(
     Ok(changed_rows)
 }
 
-/// A user who has reposted posts of another one.
-#[derive(FromQueryResult)]
-struct Reposter {
-    id: i64,
-    /// Number of these reposts.
-    reposts: i64,
-}
-
 /// Records that timelines hide or show others' reposts of a user's posts.
 ///
 /// The event is by the first of the reposters, and not by the user: the timelines of the user's
-/// followers do not change.
+/// followers do not change. Many reposters are not listed: the event is by the user, and its
+/// readers look for them.
 ///
-/// Returns the number of these reposts. The posts were written in the transaction, so none of them
-/// is reposted meanwhile.
+/// Returns the number of all reposts of the user's posts. The posts were written in the
+/// transaction, so none of them is reposted meanwhile.
 async fn record_reposters(
     services: &Services,
     transaction: &DatabaseTransaction,
     author: i64,
 ) -> Result<u64, DbErr> {
-    let statement = services.db.statement(
-        "SELECT item.actor_id AS id, count(*) AS reposts \
-         FROM post JOIN feed_item AS item ON item.post_id = post.id \
-         WHERE post.author_id = $1 AND post.reposts_count > 0 \
-         AND item.kind = 2 AND item.actor_id <> $1 GROUP BY item.actor_id",
-        [author.into()],
-    );
+    #[derive(FromQueryResult)]
+    struct Reposter {
+        id: i64,
+    }
+    #[derive(FromQueryResult)]
+    struct Reposts {
+        number: i64,
+    }
+    let sql = feed_item::reposters_sql(MAX_REPOSTERS + 1);
+    let statement = services.db.statement(&sql, [author.into()]);
     let reposters = Reposter::find_by_statement(statement).all(transaction).await?;
-    let hidden = |reposter: &Reposter| Change {
-        kind: event::Kind::RepostsHidden,
-        actor: reposter.id,
-        object: author,
+    let (hidden, many) = (event::Kind::RepostsHidden, event::Kind::ManyRepostsHidden);
+    let change = |kind, actor| Change { kind, actor, object: author };
+    let changes: Vec<Change> = if reposters.len() > MAX_REPOSTERS {
+        vec![change(many, author)]
+    } else {
+        reposters.iter().map(|reposter| change(hidden, reposter.id)).collect()
     };
-    let changes: Vec<Change> = reposters.iter().map(hidden).collect();
     if let Some((first, others)) = changes.split_first() {
         services.record(transaction, *first, others).await?;
     }
-    Ok(reposters.iter().map(|reposter| reposter.reposts.unsigned_abs()).sum())
+    let sql = "SELECT CAST(coalesce(sum(reposts_count), 0) AS bigint) AS number \
+        FROM post WHERE author_id = $1";
+    let statement = services.db.statement(sql, [author.into()]);
+    let reposts = Reposts::find_by_statement(statement).one(transaction).await?;
+    Ok(reposts.map_or(0, |reposts| reposts.number.unsigned_abs()))
 }
 
 /// The column value of a change, or `NotSet` if there is none or it is invalid.

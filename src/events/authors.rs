@@ -51,8 +51,8 @@ pub fn affects_timeline(event: &event::Model, owner: i64, authors: &Authors) -> 
             event.actor == owner && event.parts().any(|part| part.kind == Kind::Followed)
         }
         Kind::Blocked | Kind::Unblocked => event.actor == owner || event.object == owner,
-        // The outbox does not have the followers of a deleted account.
-        Kind::UserRemoved | Kind::ManyChanged => true,
+        // The outbox has neither the followers of a deleted account nor many reposters.
+        Kind::UserRemoved | Kind::ManyChanged | Kind::ManyRepostsHidden => true,
     }
 }
 

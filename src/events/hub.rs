@@ -24,7 +24,7 @@ use super::{DeliveredEvent, EventHub, HubMessage, Topic, carries_post, outbox};
 use crate::clock;
 use crate::database::{Snapshot, StreamPosition};
 use crate::error::Error;
-use crate::loaders::{Reposters, reposters, timeline_rows, users};
+use crate::loaders::{Reposters, reposters, reposters_of_authors, timeline_rows, users};
 
 /// Interval between two polls without subscribers and notifications.
 const IDLE_POLL_INTERVAL: Duration = Duration::from_mins(1);
@@ -132,6 +132,8 @@ impl EventHub {
     ) -> Result<(), Error> {
         let updated = of_kind(&batch.events, Kind::PostUpdated).map(|event| event.object);
         let reposters = reposters(snapshot, &updated.collect::<Vec<_>>()).await?;
+        let hidden = of_kind(&batch.events, Kind::ManyRepostsHidden).map(|event| event.actor);
+        let hidden = reposters_of_authors(snapshot, &hidden.collect()).await?;
         let Lookups { items, users: user_ids, sessions } = self.lookups(&batch.events, &reposters);
         let rows = timeline_rows(snapshot, &items).await?;
         let users = Arc::new(users(snapshot, &user_ids).await?);
@@ -158,6 +160,14 @@ impl EventHub {
                         }));
                         to.sort_unstable();
                         to.dedup();
+                    }
+                    (Kind::ManyRepostsHidden, _) => {
+                        if let Some(users) = hidden.get(&change.actor) {
+                            to =
+                                users.iter().flat_map(|user| registry.watchers_of(*user)).collect();
+                            to.sort_unstable();
+                            to.dedup();
+                        }
                     }
                     _ => {}
                 }

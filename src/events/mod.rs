@@ -17,6 +17,7 @@ mod counted;
 mod delivery;
 mod dispatch_counted;
 mod hub;
+mod index;
 mod notifications;
 mod outbox;
 mod registry;

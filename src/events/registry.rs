@@ -6,16 +6,15 @@
 //! and the hub reloads them. A deleted author stays in the index and no longer posts.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use entity::event::{self, Kind};
-use smallvec::SmallVec;
 use tokio::sync::mpsc;
 
 use super::authors::Authors;
 use super::counted::CountedPosts;
+use super::index::{ByAuthor, ByUser, hide, insert_sorted, remove_from, remove_sorted, show};
 use super::{HubMessage, Topic};
 
 /// The hub's end of one subscription.
@@ -43,9 +42,6 @@ impl Subscriber {
         }
     }
 }
-
-/// Sets of values, indexed by a user's id.
-pub type ByUser<T> = HashMap<i64, HashSet<T>>;
 
 /// A timeline that has at least one subscriber.
 #[derive(Default)]
@@ -97,10 +93,8 @@ pub struct SubscriptionRegistry {
     pub subscribers: HashMap<u64, Subscriber>,
     /// Watched timelines, by owner.
     pub timelines: HashMap<i64, WatchedTimeline>,
-    /// Owners of the watched timelines that show an author, by author and sorted.
-    ///
-    /// Most authors are shown by few watched timelines, so a list takes less memory than a set.
-    owners_by_author: HashMap<i64, SmallVec<[i64; 2]>>,
+    /// Owners of the watched timelines that show an author, by author.
+    owners_by_author: ByAuthor,
     /// Ids of the subscribers of a user's relationships or counts, by user.
     subscribers_by_user: ByUser<u64>,
     /// Ids of the subscribers of a user's notifications, by user.
@@ -236,6 +230,10 @@ impl SubscriptionRegistry {
                 let of_notifications = self.subscribers_of_notifications(event.actor);
                 showing.chain(of_users).chain(of_notifications).collect()
             }
+            // The hub selects those that show reposters, if it can read all of these.
+            Kind::ManyRepostsHidden => {
+                self.timelines.values().flat_map(|timeline| &timeline.watchers).copied().collect()
+            }
             // Commands change no notifications.
             Kind::ManyChanged => {
                 let is_concerned =
@@ -352,47 +350,6 @@ impl SubscriptionRegistry {
             show(&mut self.owners_by_author, author, owner);
         } else {
             hide(&mut self.owners_by_author, author, owner);
-        }
-    }
-}
-
-fn insert_sorted(ids: &mut Vec<i64>, id: i64) {
-    if let Err(at) = ids.binary_search(&id) {
-        ids.insert(at, id);
-    }
-}
-
-fn remove_sorted(ids: &mut Vec<i64>, id: i64) {
-    if let Ok(at) = ids.binary_search(&id) {
-        ids.remove(at);
-    }
-}
-
-/// Adds the owner of a watched timeline that shows an author.
-fn show(owners: &mut HashMap<i64, SmallVec<[i64; 2]>>, author: i64, owner: i64) {
-    let owners = owners.entry(author).or_default();
-    if let Err(at) = owners.binary_search(&owner) {
-        owners.insert(at, owner);
-    }
-}
-
-/// Removes the owner of a watched timeline that no longer shows an author.
-fn hide(owners: &mut HashMap<i64, SmallVec<[i64; 2]>>, author: i64, owner: i64) {
-    let Some(list) = owners.get_mut(&author) else { return };
-    if let Ok(at) = list.binary_search(&owner) {
-        list.remove(at);
-    }
-    if list.is_empty() {
-        owners.remove(&author);
-    }
-}
-
-/// Removes a value from a user's set, and the set if it is empty then.
-fn remove_from<T: Eq + Hash>(index: &mut ByUser<T>, user: i64, value: &T) {
-    if let Some(values) = index.get_mut(&user) {
-        values.remove(value);
-        if values.is_empty() {
-            index.remove(&user);
         }
     }
 }

@@ -59,7 +59,7 @@ pub use relationship::{Relationship, Relationships};
 pub use reply::{
     Ancestors, MAX_ANCESTORS, ReplyCounts, ReplyPages, ancestors_sql, replies_sql, reply_count_sql,
 };
-pub use reposter::{Reposters, reposters};
+pub use reposter::{Reposters, reposters, reposters_of_authors};
 pub use scheduler::poll_inline;
 pub use session::Sessions;
 pub use timeline::{

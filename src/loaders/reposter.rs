@@ -3,8 +3,9 @@
 //! A timeline shows a post by the repost of a user, so events of the post concern it. The users of
 //! [`super::UserList::Reposters`] are pages for clients.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
+use entity::feed_item;
 use sea_orm::FromQueryResult;
 
 use crate::database::{Engine, Snapshot};
@@ -14,7 +15,10 @@ use crate::pagination::{Direction, OwnedRows, page_sql};
 /// Maximum number of reposts of a post that are read.
 const MAX_REPOSTERS: i64 = 1_000;
 
-/// The users who have reposted posts, by post.
+/// Maximum number of users who have reposted posts of one author that are read.
+const MAX_REPOSTERS_OF_AUTHOR: usize = 10_000;
+
+/// The users who have reposted posts, by post or by author.
 pub type Reposters = HashMap<i64, Vec<i64>>;
 
 /// Reads the users who have reposted these posts, in one statement.
@@ -42,6 +46,32 @@ pub async fn reposters(snapshot: &Snapshot, posts: &[i64]) -> Result<Reposters, 
         by_post.entry(post_id).or_default().push(actor_id);
     }
     Ok(by_post)
+}
+
+/// Reads the users who have reposted posts of these authors, by author.
+///
+/// An author with more than 10,000 of them is absent.
+///
+/// # Errors
+/// Any error of the database.
+pub async fn reposters_of_authors(
+    snapshot: &Snapshot,
+    authors: &HashSet<i64>,
+) -> Result<Reposters, Error> {
+    #[derive(FromQueryResult)]
+    struct Reposter {
+        id: i64,
+    }
+    let sql = feed_item::reposters_sql(MAX_REPOSTERS_OF_AUTHOR + 1);
+    let mut by_author = Reposters::new();
+    for author in authors {
+        let found: Vec<Reposter> = snapshot.all(1, &sql, [(*author).into()]).await?;
+        snapshot.charge_read(found.len());
+        if found.len() <= MAX_REPOSTERS_OF_AUTHOR {
+            by_author.insert(*author, found.into_iter().map(|reposter| reposter.id).collect());
+        }
+    }
+    Ok(by_author)
 }
 
 /// The statement for the reposters of posts, with the parameters of [`page_sql`].

@@ -158,7 +158,11 @@ pub fn timeline_event(owner: i64, item: StreamItem) -> Option<TimelineEvent> {
             let removed = TimelineRepostRemoved { cursor, occurred_at, post_id, reposted_by_id };
             TimelineEvent::RepostRemoved(removed)
         }
-        Kind::RepostsHidden | Kind::Several | Kind::UserRemoved | Kind::ManyChanged => {
+        Kind::RepostsHidden
+        | Kind::Several
+        | Kind::UserRemoved
+        | Kind::ManyChanged
+        | Kind::ManyRepostsHidden => {
             TimelineEvent::Reset(TimelineReset { cursor, occurred_at, user: None })
         }
     })

@@ -2,6 +2,7 @@
 //!
 //! Every table is read from an index.
 
+use entity::feed_item;
 use entity::notification::Kind;
 use entity::user::visible_to_sql;
 use rookery::database::{Database, Engine};
@@ -153,6 +154,8 @@ fn statements(engine: Engine) -> Vec<(String, String, &'static str)> {
     }
     let unread = notification::unread_sql(engine);
     all.push(("unread notifications".into(), unread, "bigint, bigint"));
+    let reposters = feed_item::reposters_sql(5);
+    all.push(("reposters of an author".into(), reposters, "bigint"));
     all
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Updates of counts come at other times, and are left out here.
 
+use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
 
 use super::{TIMELINE, read_timeline, summary};
@@ -302,4 +303,52 @@ async fn a_change_of_the_protection_of_a_reposted_author_resets_the_timeline_onc
     expect(&mut live, &["+marker"]).await;
     let mut resumed = john.subscribe(TIMELINE, json!({ "after": start })).await;
     expect(&mut resumed, &["!null", "+protected", "!null", "+marker"]).await;
+}
+
+/// The event lists no reposters. The hub finds the timelines that show one of them.
+#[tokio::test]
+async fn a_protection_that_hides_reposts_by_many_users_is_one_event() {
+    let app = TestApp::new().await;
+    let actors = app.actors().await;
+    let (john, susan, mary) = (&actors.john, &actors.susan, &actors.mary);
+    let users = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 1001)
+        INSERT INTO \"user\" (id, username, email, created_at)
+        SELECT n, 'user' || n, n || '@example.com', '2026-01-01T00:00:00+00:00' FROM n";
+    app.database().writer().execute_unprepared(users).await.unwrap();
+    let follow = "follow(user: {username: \"user7\"}) { changed }";
+    assert_eq!(john.mutate(follow).await["changed"], true);
+    susan.write("popular").await;
+    let reposts = "INSERT INTO feed_item (actor_id, id, post_id, subject_id, kind)
+        SELECT \"user\".id, 10000 + \"user\".id, post.id, post.author_id, 2
+        FROM \"user\" CROSS JOIN post WHERE \"user\".id < 1002";
+    let count = "UPDATE post SET reposts_count = 1001";
+    for sql in [reposts, count] {
+        app.database().writer().execute_unprepared(sql).await.unwrap();
+    }
+    let (start, bodies) = read_timeline(john).await;
+    assert_eq!(bodies, ["popular"]);
+    let mut events = john.subscribe_and_join(TIMELINE, json!({})).await;
+    let mut of_mary = mary.subscribe_and_join(TIMELINE, json!({})).await;
+    let before = app.event_count().await;
+    susan.protect(true).await;
+    assert_eq!(app.event_count().await, before + 1);
+    let reset = expect(&mut events, &["!null"]).await;
+    let (_, bodies) = read_timeline(john).await;
+    assert_eq!(bodies, Vec::<String>::new());
+    let parts = "SELECT count(*) FROM event_part WHERE kind = 16";
+    let parts = app.database().statement(parts, []);
+    let parts = app.database().writer().query_one_raw(parts).await.unwrap().unwrap();
+    assert_eq!(parts.try_get_by_index::<i64>(0).unwrap(), 0);
+    // A timeline without reposters has no reset.
+    mary.write("marker").await;
+    expect(&mut of_mary, &["+marker"]).await;
+    // A replay has the reset, and nothing after it.
+    let mut resumed = john.subscribe(TIMELINE, json!({ "after": start })).await;
+    expect(&mut resumed, &["!null"]).await;
+    let mut resumed = john.subscribe(TIMELINE, json!({ "after": reset["cursor"] })).await;
+    john.write("own").await;
+    expect(&mut resumed, &["+own"]).await;
+    susan.protect(false).await;
+    expect(&mut events, &["+own", "!null"]).await;
+    assert_eq!(read_timeline(john).await.1, ["own", "popular"]);
 }
