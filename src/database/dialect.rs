@@ -113,6 +113,15 @@ impl Engine {
         }
     }
 
+    /// A clause that locks the selected rows. SQLite has one writer and no such clause.
+    #[must_use]
+    pub fn lock_sql(self, clause: &'static str) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::Postgres => clause,
+        }
+    }
+
     /// An aggregate: the values of a numeric column, as the text of a JSON array.
     #[must_use]
     pub fn json_array_sql(self, column: &str) -> String {

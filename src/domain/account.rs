@@ -152,6 +152,8 @@ pub async fn logout(services: &Services, viewer: &Viewer, everywhere: bool) -> R
         session::Column::Id.eq(viewer.session().id)
     };
     let transaction = services.db.begin().await?;
+    // Before the sessions, so that two requests do not lock them in different orders.
+    user::Entity::find_for_update(user::Column::Id.eq(viewer.id())).one(&transaction).await?;
     let ended = session::Entity::delete_many().filter(is_ended).exec(&transaction).await?;
     services.commit(transaction, viewer).await?;
     Ok(ended.rows_affected)
@@ -163,6 +165,8 @@ pub async fn logout(services: &Services, viewer: &Viewer, everywhere: bool) -> R
 /// Any error of the database.
 pub async fn revoke(services: &Services, viewer: &Viewer, id: i64) -> Result<bool, Error> {
     let transaction = services.db.begin().await?;
+    // Before the sessions, so that two requests do not lock them in different orders.
+    user::Entity::find_for_update(user::Column::Id.eq(viewer.id())).one(&transaction).await?;
     let revoked = session::Entity::delete_many()
         .filter(session::Column::Id.eq(id))
         .filter(session::Column::UserId.eq(viewer.id()))

@@ -10,7 +10,7 @@ use sea_orm::{
     ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
 };
 
-use super::target_post::{PostArgument, lock_post};
+use super::target_post::{PostArgument, lock_post, lock_viewer};
 use super::{PostChange, Services};
 use crate::auth::Viewer;
 use crate::database::Snapshot;
@@ -66,9 +66,11 @@ fn argument(id: i64) -> PostArgument {
 /// Bookmarks a post. Changes nothing if the viewer has bookmarked it already.
 ///
 /// # Errors
-/// [`Error::Expected`] with `NotFound`; any error of the database.
+/// [`Error::Expected`] with `NotFound`; [`Error::Unauthenticated`] when the account was deleted; any
+/// error of the database.
 pub async fn add(services: &Services, viewer: &Viewer, post: i64) -> Result<PostChange, Error> {
     let transaction = services.db.begin().await?;
+    lock_viewer(&transaction, viewer).await?;
     lock_post(services, &transaction, viewer, argument(post), LockType::KeyShare).await?;
     let statement = services.db.statement(
         "INSERT INTO bookmark (id, user_id, post_id) VALUES ($1, $2, $3) \
@@ -83,9 +85,11 @@ pub async fn add(services: &Services, viewer: &Viewer, post: i64) -> Result<Post
 /// Removes the viewer's bookmark of a post, if there is one.
 ///
 /// # Errors
-/// [`Error::Expected`] with `NotFound`; any error of the database.
+/// [`Error::Expected`] with `NotFound`; [`Error::Unauthenticated`] when the account was deleted; any
+/// error of the database.
 pub async fn remove(services: &Services, viewer: &Viewer, post: i64) -> Result<PostChange, Error> {
     let transaction = services.db.begin().await?;
+    lock_viewer(&transaction, viewer).await?;
     lock_post(services, &transaction, viewer, argument(post), LockType::KeyShare).await?;
     let deleted = bookmark::Entity::delete_many()
         .filter(bookmark::Column::UserId.eq(viewer.id()))

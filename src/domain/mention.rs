@@ -7,12 +7,15 @@ use std::collections::BTreeSet;
 
 use entity::notification::Kind;
 use entity::{mention, post, user};
-use sea_orm::{DatabaseTransaction, DbErr, EntityTrait as _, FromQueryResult, Set};
+use sea_orm::sea_query::{LockType, Query};
+use sea_orm::{
+    ColumnTrait as _, DatabaseTransaction, DbErr, EntityTrait as _, FromQueryResult,
+    QueryFilter as _, QuerySelect as _, Set,
+};
 
 use super::notification::{self, Notice};
 use super::validation::USERNAME;
 use super::{Change, Services};
-use crate::database::Engine;
 
 /// Maximum number of names of a text that are looked up.
 ///
@@ -90,10 +93,7 @@ pub async fn resolve(
         return Ok(vec![]);
     }
     let engine = services.db.engine();
-    let lock = match engine {
-        Engine::Sqlite => "",
-        Engine::Postgres => "FOR KEY SHARE",
-    };
+    let lock = engine.lock_sql("FOR KEY SHARE");
     let is_named = engine.in_list_sql("lower(username)", 1);
     let sql = format!(
         "SELECT id, lower(username) AS name FROM \"user\" WHERE {is_named} \
@@ -111,6 +111,29 @@ pub async fn resolve(
         Some(Mentioned { user, start, length })
     });
     Ok(mentioned.collect())
+}
+
+/// Prevents the deletion of the users whom a post mentions until the end of the transaction.
+///
+/// An edit may delete their mentions and notifications, as the deletion of an account does.
+///
+/// # Errors
+/// Any error of the database.
+pub async fn lock_mentioned(transaction: &DatabaseTransaction, post: i64) -> Result<(), DbErr> {
+    let mentioned = Query::select()
+        .column(mention::Column::UserId)
+        .from(mention::Entity)
+        .and_where(mention::Column::PostId.eq(post))
+        .to_owned();
+    let _: Vec<i64> = user::Entity::find()
+        .select_only()
+        .column(user::Column::Id)
+        .filter(user::Column::Id.in_subquery(mentioned))
+        .lock(LockType::KeyShare)
+        .into_tuple()
+        .all(transaction)
+        .await?;
+    Ok(())
 }
 
 /// Stores the mentions of a new post.

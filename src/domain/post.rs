@@ -21,7 +21,9 @@ use super::idempotency::IdempotencyKey;
 use super::mention;
 use super::notification::{self, Notice};
 use super::pair::check_contact;
-use super::target_post::{PostArgument, add_to_count, find_own, lock_author, lock_post};
+use super::target_post::{
+    PostArgument, add_to_count, find_own, lock_author, lock_post, lock_viewer,
+};
 use super::{Change, PostChange, PostLimits, SECONDS_PER_DAY, Services, day_of, validation};
 use crate::auth::Viewer;
 use crate::clock;
@@ -82,11 +84,13 @@ pub async fn create(services: &Services, viewer: &Viewer, new: NewPost) -> Resul
     let input = [body.as_bytes(), parent.as_ref().map_or(&[][..], |id| &id[..])];
     let key = new.idempotency_key.map(|key| IdempotencyKey::new(key, &input)).transpose()?;
     let transaction = services.db.begin().await?;
-    // Before all other checks: the first request has passed them.
-    if let Some(key) = &key
-        && let Some(first) = key.claim(services, &transaction, viewer).await?
-    {
-        return Ok(first);
+    if let Some(key) = &key {
+        // Before the row of the key, which refers to the viewer.
+        lock_viewer(&transaction, viewer).await?;
+        // Before all other checks: the first request has passed them.
+        if let Some(first) = key.claim(services, &transaction, viewer).await? {
+            return Ok(first);
+        }
     }
     let added = Added { posts: 1, replies: i32::from(new.in_reply_to.is_some()) };
     let author = count_text(services, &transaction, viewer, &body, added).await?;
@@ -152,7 +156,8 @@ pub async fn edit(
     let body = validation::body(body, &["input", "body"])?;
     let transaction = services.db.begin().await?;
     // Users are locked before the post, as by a deletion.
-    user::Entity::find_for_update(user::Column::Id.eq(viewer.id())).one(&transaction).await?;
+    lock_viewer(&transaction, viewer).await?;
+    mention::lock_mentioned(&transaction, id).await?;
     let mentioned = mention::resolve(services, &transaction, viewer.id(), &body).await?;
     let Some(post) = find_own(services, &transaction, viewer, id).await? else {
         return Err(UserErrorKind::NotFound.at(&["input", "id"], "There is no such post.").into());

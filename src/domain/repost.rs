@@ -13,7 +13,7 @@ use sea_orm::{
 
 use super::notification::{self, Notice};
 use super::pair::check_contact;
-use super::target_post::{PostArgument, add_to_count, lock_post, lock_users};
+use super::target_post::{PostArgument, add_to_count, lock_post, lock_users, lock_viewer};
 use super::{Change, PostChange, Services};
 use crate::auth::Viewer;
 use crate::error::{Error, UserErrorKind};
@@ -63,13 +63,15 @@ pub async fn repost(services: &Services, viewer: &Viewer, post: i64) -> Result<P
 /// Neither a block nor a protection prevents it.
 ///
 /// # Errors
-/// [`Error::Expected`] with `NotFound`; any error of the database.
+/// [`Error::Expected`] with `NotFound`; [`Error::Unauthenticated`] when the account was deleted; any
+/// error of the database.
 pub async fn unrepost(
     services: &Services,
     viewer: &Viewer,
     post: i64,
 ) -> Result<PostChange, Error> {
     let transaction = services.db.begin().await?;
+    lock_viewer(&transaction, viewer).await?;
     let target = PostArgument { id: post, path: PATH };
     let target = lock_post(services, &transaction, viewer, target, LockType::NoKeyUpdate).await?;
     let item = feed_item::Entity::find()

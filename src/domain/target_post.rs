@@ -23,6 +23,20 @@ pub struct PostArgument {
     pub path: &'static [&'static str],
 }
 
+/// Locks the viewer until the end of the transaction, before any other row.
+///
+/// # Errors
+/// [`Error::Unauthenticated`] when the viewer's account was deleted; any error of the database.
+pub async fn lock_viewer(transaction: &DatabaseTransaction, viewer: &Viewer) -> Result<(), Error> {
+    let locked: Option<i64> = user::Entity::find_for_update(user::Column::Id.eq(viewer.id()))
+        .select_only()
+        .column(user::Column::Id)
+        .into_tuple()
+        .one(transaction)
+        .await?;
+    locked.ok_or_else(Error::account_changed).map(drop)
+}
+
 /// Locks the viewer, and prevents the deletion of the author of a post.
 ///
 /// The locks last until the end of the transaction, and come before that of the post. Blocks lock
@@ -35,13 +49,7 @@ pub async fn lock_users(
     viewer: &Viewer,
     post: i64,
 ) -> Result<(), Error> {
-    let locked: Option<i64> = user::Entity::find_for_update(user::Column::Id.eq(viewer.id()))
-        .select_only()
-        .column(user::Column::Id)
-        .into_tuple()
-        .one(transaction)
-        .await?;
-    locked.ok_or_else(Error::account_changed)?;
+    lock_viewer(transaction, viewer).await?;
     Ok(lock_author(transaction, post).await?)
 }
 
