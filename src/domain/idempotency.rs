@@ -51,7 +51,8 @@ impl IdempotencyKey {
 
     /// Claims the key for this transaction, or returns the post of an earlier request.
     ///
-    /// The caller creates the post and calls [`Self::record`]. An expired key is claimed anew.
+    /// The caller has locked the viewer, creates the post and calls [`Self::record`]. An expired
+    /// key is claimed anew.
     ///
     /// # Errors
     /// [`Error::Expected`] with `IdempotencyMismatch` when the viewer used the key with another
@@ -115,15 +116,16 @@ impl IdempotencyKey {
 
 /// Deletes at most 1,000 expired keys. Returns whether there may be more.
 ///
-/// Another instance may delete the same keys at the same time.
+/// A key that another transaction uses or deletes is left out, so that neither waits for the other.
 ///
 /// # Errors
 /// Any error of the database.
 pub async fn delete_expired(db: &Database) -> Result<bool, Error> {
     let transaction = db.begin().await?;
     let sql = format!(
-        "DELETE FROM idempotency_key WHERE id <= (SELECT max(id) FROM ( \
-         SELECT id FROM idempotency_key WHERE id < $1 ORDER BY id LIMIT {MAX_DELETED}) AS expired)"
+        "DELETE FROM idempotency_key WHERE id IN (SELECT id FROM idempotency_key \
+         WHERE id < $1 ORDER BY id LIMIT {MAX_DELETED} {})",
+        db.engine().lock_sql("FOR UPDATE SKIP LOCKED")
     );
     let delete = db.statement(&sql, [first_live_id(clock::now()).into()]);
     let deleted = transaction.execute_raw(delete).await?.rows_affected();

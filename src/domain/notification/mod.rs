@@ -245,6 +245,8 @@ pub async fn mark_read(
 /// Deletes a batch of notifications that are older than `retention`.
 ///
 /// Returns whether there may be more of them. It records no event: old entries of a list disappear.
+/// A notification that another transaction deletes is left out, so that neither waits for the
+/// other.
 ///
 /// # Errors
 /// Any error of the database.
@@ -253,7 +255,8 @@ pub async fn prune(db: &Database, retention: TimeDelta) -> Result<bool, Error> {
     let transaction = db.begin().await?;
     let sql = format!(
         "DELETE FROM notification WHERE id IN ( \
-           SELECT id FROM notification WHERE id < $1 ORDER BY id LIMIT {MAX_PRUNED})"
+           SELECT id FROM notification WHERE id < $1 ORDER BY id LIMIT {MAX_PRUNED} {})",
+        db.engine().lock_sql("FOR UPDATE SKIP LOCKED")
     );
     let pruned = transaction.execute_raw(db.statement(&sql, [oldest.into()])).await?;
     transaction.commit().await?;
