@@ -6,13 +6,14 @@
 use entity::{event, feed_item, post, user};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveModelTrait as _, ActiveValue, ColumnTrait as _, DatabaseTransaction, DbErr,
-    EntityTrait as _, FromQueryResult, NotSet, QueryFilter as _, Set, Value,
+    ActiveModelTrait as _, ActiveValue, ColumnTrait as _, ConnectionTrait as _,
+    DatabaseTransaction, DbErr, EntityTrait as _, FromQueryResult, NotSet, QueryFilter as _, Set,
+    Value,
 };
 
 use super::{Change, Services, validation};
 use crate::auth::{Client, Viewer};
-use crate::database::SearchIndex;
+use crate::database::{Engine, SearchIndex};
 use crate::error;
 use crate::error::{Error, UserError, UserErrorKind};
 
@@ -84,6 +85,7 @@ pub async fn update(
     }
     let mut changed_rows = 0;
     if changes_visibility {
+        lock_posts(services, &transaction, &user).await?;
         // The user is locked, so no post is added meanwhile.
         changed_rows = post::Entity::update_many()
             .col_expr(post::Column::IsPublic, Expr::value(!user.is_protected))
@@ -98,6 +100,23 @@ pub async fn update(
     }
     services.commit(transaction, viewer).await?;
     Ok(changed_rows)
+}
+
+/// Locks the posts of a user whose visibility changes, in the order of their ids.
+///
+/// An update of many rows would lock them in any order.
+async fn lock_posts(
+    services: &Services,
+    transaction: &DatabaseTransaction,
+    user: &user::Model,
+) -> Result<(), DbErr> {
+    if services.db.engine() == Engine::Sqlite {
+        return Ok(());
+    }
+    let sql = "SELECT count(*) FROM (SELECT id FROM post WHERE author_id = $1 AND is_public = $2 \
+        ORDER BY id FOR NO KEY UPDATE) AS locked";
+    let values = [user.id.into(), user.is_protected.into()];
+    transaction.execute_raw(services.db.statement(sql, values)).await.map(drop)
 }
 
 /// Records that timelines hide or show others' reposts of a user's posts.
