@@ -1,7 +1,8 @@
 //! The reactions to posts, deleted a bounded number at a time.
 //!
 //! They are reposts, likes and bookmarks. Notifications about the posts and mentions in them are
-//! deleted in the same way.
+//! deleted in the same way. The deletion of an account deletes the rows of these tables in the same
+//! order.
 
 use std::collections::BTreeMap;
 
@@ -9,6 +10,7 @@ use entity::event;
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbErr, FromQueryResult};
 
 use super::STEP;
+use super::rows::locked_sql;
 use crate::domain::{Change, Services};
 
 /// Maximum number of reposts that a step deletes.
@@ -19,6 +21,8 @@ const MAX_REPOSTS: i64 = 200;
 /// A table whose rows belong to a post.
 struct Reaction {
     table: &'static str,
+    /// The primary key.
+    key: &'static str,
     /// The column of the user.
     user: &'static str,
     /// A further condition of its rows.
@@ -40,20 +44,22 @@ enum Kind {
 /// A like or a repost may have no notification, so the notifications come first.
 const REACTIONS: [Reaction; 5] = [
     uncounted("notification"),
+    uncounted("mention"),
     uncounted("bookmark"),
     Reaction {
         table: "feed_item",
+        key: "actor_id, id",
         user: "actor_id",
         condition: "AND kind = 2",
         max: MAX_REPOSTS,
         kind: Kind::Repost,
     },
     Reaction { table: "\"like\"", kind: Kind::Like, ..uncounted("") },
-    uncounted("mention"),
 ];
 
 const fn uncounted(table: &'static str) -> Reaction {
-    Reaction { table, user: "user_id", condition: "", max: STEP, kind: Kind::Uncounted }
+    let (key, user, condition, max) = ("id", "user_id", "", STEP);
+    Reaction { table, key, user, condition, max, kind: Kind::Uncounted }
 }
 
 /// The reactions that were deleted.
@@ -89,15 +95,17 @@ pub(super) async fn delete_reactions(
     let mut deleted = DeletedReactions::default();
     let mut counts: BTreeMap<i64, [i32; 2]> = BTreeMap::new();
     let (mut left, mut is_complete) = (STEP, true);
-    for Reaction { table, user, condition, max, kind } in REACTIONS {
+    for Reaction { table, key, user, condition, max, kind } in REACTIONS {
         let limit = max.min(left);
-        // The condition is repeated for the feed items of posts, which have the ids of the posts.
-        // The constant limit makes PostgreSQL expect few rows, and find each by its id.
+        // The constant limit makes PostgreSQL expect few rows, and find each by its key.
+        let rows = format!(
+            "SELECT {key} FROM ( \
+               SELECT {key} FROM {table} WHERE {is_of_posts} {condition} LIMIT {max}) AS first \
+             LIMIT $2"
+        );
         let sql = format!(
-            "DELETE FROM {table} WHERE id IN (SELECT id FROM ( \
-               SELECT id FROM {table} WHERE {is_of_posts} {condition} LIMIT {max}) AS first \
-               LIMIT $2) {condition} \
-             RETURNING {user} AS user_id, post_id"
+            "DELETE FROM {table} WHERE ({key}) IN ({}) RETURNING {user} AS user_id, post_id",
+            locked_sql(engine, table, key, &rows)
         );
         let values = [engine.bind_ids(posts.iter().copied()), limit.into()];
         let statement = services.db.statement(&sql, values);

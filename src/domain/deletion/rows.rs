@@ -4,6 +4,7 @@ use entity::event::Kind;
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbErr, FromQueryResult};
 
 use super::plan::OwnRow;
+use crate::database::Engine;
 use crate::domain::{Change, Services};
 
 /// A step of the deletion of a user, in its transaction.
@@ -11,6 +12,19 @@ pub struct AccountDeletion<'a> {
     pub services: &'a Services,
     pub transaction: &'a DatabaseTransaction,
     pub user: i64,
+}
+
+/// SQL that selects the `key` of the rows that the statement `rows` selects, and locks them.
+///
+/// They are locked in the order of the key. Two deletions that have several rows in common would
+/// otherwise lock them in different orders.
+pub(super) fn locked_sql(engine: Engine, table: &str, key: &str, rows: &str) -> String {
+    match engine {
+        Engine::Sqlite => rows.to_owned(),
+        Engine::Postgres => {
+            format!("SELECT {key} FROM {table} WHERE ({key}) IN ({rows}) ORDER BY {key} FOR UPDATE")
+        }
+    }
 }
 
 #[derive(FromQueryResult)]
