@@ -5,11 +5,14 @@
 //! An operation takes the [`Services`] and, if it needs an authenticated user, the [`Viewer`] as
 //! proof. It returns plain values or an [`Error`], and knows no GraphQL.
 //!
-//! Each write is one transaction that keeps counts equal to the rows that they count. It first
-//! locks the users whose counts it changes, in the order of their ids, then the posts, and may be
-//! retried after [`Error::Conflict`]. A deletion is a sequence of such transactions. The files do
-//! not import each other, except for `idempotency`, `mention`, `notification`, `pair`, `password`,
-//! `target_post` and `validation`, which have shared parts of writes.
+//! Each write is one transaction that keeps counts equal to the rows that they count. It locks the
+//! viewer and other users whom it changes, in the order of their ids, then users who must not be
+//! deleted, then the posts, and then all other rows. `docs/adr/0004-sqlite-and-postgresql.md` has
+//! this order. A write may be retried after [`Error::Conflict`]. A deletion is a sequence of such
+//! transactions.
+//!
+//! The files do not import each other, except for `idempotency`, `mention`, `notification`, `pair`,
+//! `password`, `target_post` and `validation`, which have shared parts of writes.
 
 pub mod account;
 pub mod block;

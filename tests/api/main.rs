@@ -26,6 +26,7 @@ mod like;
 mod limits;
 mod live;
 mod loaders;
+mod lock_order;
 mod mention;
 mod model;
 mod mute;
