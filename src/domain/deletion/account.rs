@@ -25,8 +25,9 @@ use crate::error::Error;
 /// Returns the id of the user. The counts of other users and of posts change with the rows that
 /// they count.
 ///
-/// An account with many rows is deleted in several transactions. Posts and likes are deleted first,
-/// then follows, and the account last. If the deletion ends early, it can be repeated.
+/// An account with many rows is deleted in several transactions. Notifications are deleted first,
+/// then posts and likes, then follows, and the account last. If the deletion ends early, it can be
+/// repeated.
 ///
 /// # Errors
 /// [`Error::Expected`] with `InvalidCredentials` or `TooManyRequests`; [`Error::Unauthenticated`]
@@ -61,6 +62,11 @@ async fn step(services: &Services, viewer: &Viewer) -> Result<Step, Error> {
         user::Entity::find_by_id(viewer.id()).lock(LockType::Update).one(&transaction).await?;
     }
     deletion.lock_posts(&plan).await?;
+    // Before their causes: a notification of a like, for example, has the like.
+    if !deletion.delete_notifications().await? {
+        services.commit(transaction, viewer).await?;
+        return Ok(Step::Partial);
+    }
     let mut changes = deletion.uncount_reactions(&plan).await?;
     let Reposts { mut ended, is_complete } = deletion.delete_posts(&plan, &mut changes).await?;
     deletion.delete_follows(&plan, &mut changes).await?;

@@ -1,4 +1,6 @@
 //! The rows of a user that no row of another user or post counts.
+//!
+//! Notifications are deleted before their causes, and all others at the end.
 
 use entity::event::Kind;
 use sea_orm::{DbErr, FromQueryResult as _};
@@ -25,8 +27,7 @@ struct Uncounted {
 /// The tables in the order in which their rows are deleted.
 ///
 /// Blocks are the last: as long as the account exists, they protect it and others.
-const UNCOUNTED: [Uncounted; 8] = [
-    mutual("notification", "user_id", "actor_id"),
+const UNCOUNTED: [Uncounted; 7] = [
     silent("mention", "user_id", "post_id"),
     silent("bookmark", "user_id", "post_id"),
     silent("idempotency_key", "user_id", "post_id"),
@@ -42,6 +43,9 @@ const UNCOUNTED: [Uncounted; 8] = [
         ..mutual("block", "blocker_id", "blocked_id")
     },
 ];
+
+/// The notifications of the user and those that the user has caused.
+const NOTIFICATIONS: Uncounted = mutual("notification", "user_id", "actor_id");
 
 const fn silent(table: &'static str, own: &'static str, other: &'static str) -> Uncounted {
     Uncounted { table, own, other, is_mutual: false, event: None, is_by_other: false }
@@ -74,6 +78,14 @@ impl Uncounted {
 }
 
 impl AccountDeletion<'_> {
+    /// Deletes at most [`STEP`] notifications of and by the user.
+    ///
+    /// Returns whether none are left.
+    pub(super) async fn delete_notifications(&self) -> Result<bool, DbErr> {
+        let deleted = self.delete_rows(&NOTIFICATIONS, STEP).await?;
+        Ok(i64::try_from(deleted.len()).is_ok_and(|number| number < STEP))
+    }
+
     /// Deletes at most `left` of the rows that no other row counts.
     ///
     /// Returns whether none are left.
@@ -86,9 +98,7 @@ impl AccountDeletion<'_> {
             if left == 0 {
                 return Ok(false);
             }
-            let sql = uncounted.delete_sql(self.services.db.engine());
-            let statement = self.services.db.statement(&sql, [self.user.into(), left.into()]);
-            let rows = DeletedRow::find_by_statement(statement).all(self.transaction).await?;
+            let rows = self.delete_rows(&uncounted, left).await?;
             left -= i64::try_from(rows.len()).unwrap_or(i64::MAX);
             if uncounted.table == "mute" {
                 self.subtract_from_own("mutes_count", rows.len()).await?;
@@ -103,5 +113,12 @@ impl AccountDeletion<'_> {
             }
         }
         Ok(left > 0)
+    }
+
+    /// Deletes at most `max` rows of the user.
+    async fn delete_rows(&self, uncounted: &Uncounted, max: i64) -> Result<Vec<DeletedRow>, DbErr> {
+        let sql = uncounted.delete_sql(self.services.db.engine());
+        let statement = self.services.db.statement(&sql, [self.user.into(), max.into()]);
+        DeletedRow::find_by_statement(statement).all(self.transaction).await
     }
 }
