@@ -1,6 +1,7 @@
 //! Bulk writes of pairs of users: follows, requests to follow, blocks and mutes.
 
-use sea_orm::{DbErr, Value};
+use entity::notification;
+use sea_orm::{ActiveEnum as _, DbErr, Value};
 
 use super::{Bulk, json};
 
@@ -111,7 +112,7 @@ impl Bulk<'_> {
     ) -> Result<u64, DbErr> {
         let count = format!(
             "SELECT count(*) AS number FROM {} WHERE {}.id <= $2",
-            self.join_sql(table, ["1", "2"]),
+            self.join_sql(table.name(), table.columns(), ["1", "2"]),
             table.name()
         );
         let number = self.number(&count, [pair_rows(pairs)?, max_id.into()]).await?;
@@ -122,18 +123,38 @@ impl Bulk<'_> {
     ///
     /// Returns the number of deleted rows.
     pub async fn delete_between(&self, table: PairTable, pairs: &[Pair]) -> Result<u64, DbErr> {
-        let name = table.name();
+        self.delete_both_ways(table.name(), table.columns(), pairs).await
+    }
+
+    /// Deletes the notifications that the two users of each pair have of each other.
+    pub async fn delete_notifications_between(&self, pairs: &[Pair]) -> Result<(), DbErr> {
+        let columns = ("actor_id", "user_id");
+        self.delete_both_ways("notification", columns, pairs).await.map(drop)
+    }
+
+    async fn delete_both_ways(
+        &self,
+        name: &str,
+        columns: (&str, &str),
+        pairs: &[Pair],
+    ) -> Result<u64, DbErr> {
         let delete = format!(
             "DELETE FROM {name} WHERE id IN (
                 SELECT {name}.id FROM {} UNION ALL SELECT {name}.id FROM {})",
-            self.join_sql(table, ["1", "2"]),
-            self.join_sql(table, ["2", "1"])
+            self.join_sql(name, columns, ["1", "2"]),
+            self.join_sql(name, columns, ["2", "1"])
         );
         self.execute(&delete, [pair_rows(pairs)?]).await
     }
 
-    /// Deletes the requests to follow whose follow exists.
+    /// Deletes the requests to follow whose follow exists, with their notifications.
     pub async fn delete_accepted_requests(&self) -> Result<(), DbErr> {
+        let delete = format!(
+            "DELETE FROM notification WHERE kind = {} AND EXISTS (SELECT 1 FROM follow \
+             WHERE follower_id = notification.actor_id AND followed_id = notification.user_id)",
+            notification::Kind::FollowRequest.into_value()
+        );
+        self.execute(&delete, []).await?;
         let delete = format!("DELETE FROM follow_request WHERE {REQUEST_OF_FOLLOW}");
         self.execute(&delete, []).await.map(drop)
     }
@@ -153,8 +174,7 @@ impl Bulk<'_> {
     /// The pairs bound to `$1`, joined with their rows.
     ///
     /// `indexes` are those of the actor and of the target in each pair of the list.
-    fn join_sql(&self, table: PairTable, indexes: [&str; 2]) -> String {
-        let (name, (actor, target)) = (table.name(), table.columns());
+    fn join_sql(&self, name: &str, (actor, target): (&str, &str), indexes: [&str; 2]) -> String {
         let [of_actor, of_target] = indexes;
         format!(
             "{} JOIN {name} ON {actor} = CAST(edge.value ->> {of_actor} AS bigint)

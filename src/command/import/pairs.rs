@@ -175,13 +175,14 @@ impl<'a> Import<'a> {
         Ok(())
     }
 
-    /// Deletes the follows and the requests between the users of each block.
+    /// Deletes the follows, requests and notifications between the users of each block.
     async fn end_contact(&mut self, blocks: &[Pair]) -> Result<()> {
         let follows = self.bulk.delete_between(PairTable::Follow, blocks).await;
         self.summary.follows_deleted += follows.context("cannot delete the follows")?;
         let requests = self.bulk.delete_between(PairTable::FollowRequest, blocks).await;
         self.summary.requests_deleted += requests.context("cannot delete the requests")?;
-        Ok(())
+        let notifications = self.bulk.delete_notifications_between(blocks).await;
+        notifications.context("cannot delete the notifications")
     }
 
     /// Looks up or creates the users of the pending pairs.

@@ -23,6 +23,15 @@ async fn add_request(database: &TestDatabase, id: u8, requester: &str, target: &
     database.tamper(&sql).await;
 }
 
+/// Adds the notifications of all follows and of all requests.
+async fn add_notifications(database: &TestDatabase) {
+    let sql = "INSERT INTO notification (id, user_id, kind, actor_id) \
+        SELECT id, followed_id, 0, follower_id FROM follow \
+        UNION ALL SELECT id, target_id, 1, requester_id FROM follow_request";
+    database.tamper(sql).await;
+    database.assert_healthy().await;
+}
+
 /// The pairs of a table as usernames, oldest first.
 async fn pairs_of(database: &TestDatabase, table: &str, columns: [&str; 2]) -> Vec<String> {
     let [actor, target] = columns;
@@ -48,6 +57,7 @@ async fn block_ends_follows_and_requests_in_both_directions() {
     for (id, requester, target) in [(1, "u3", "u1"), (2, "u2", "u4"), (3, "u3", "u4")] {
         add_request(&database, id, requester, target).await;
     }
+    add_notifications(&database).await;
     let blocks = "1 2\n1 3\n2 4\n5 1\n";
     let summary = import_blocks(&database, blocks).await.unwrap();
     let expected = pairs::Summary {
@@ -64,6 +74,8 @@ async fn block_ends_follows_and_requests_in_both_directions() {
     assert_eq!(follows(&database).await, ["u4 u1"]);
     let requests = pairs_of(&database, "follow_request", ["requester_id", "target_id"]).await;
     assert_eq!(requests, ["u3 u4"]);
+    let notifications = pairs_of(&database, "notification", ["actor_id", "user_id"]).await;
+    assert_eq!(notifications, ["u3 u4", "u4 u1"]);
     let counts = ["u1 0 1", "u2 0 0", "u3 0 0", "u4 1 0", "u5 0 0"];
     assert_eq!(follow_counts(&database).await, counts);
     database.assert_healthy().await;
@@ -88,9 +100,11 @@ async fn follow_of_a_file_ends_the_request() {
     let database = TestDatabase::new().await;
     import_follows(&database, "1 2\n2 3\n").await.unwrap();
     add_request(&database, 1, "u1", "u3").await;
+    add_notifications(&database).await;
     let summary = import_follows(&database, "1 3\n").await.unwrap();
     assert_eq!((summary.pairs_added, summary.requests_deleted), (1, 0));
     assert_eq!(database.count("follow_request").await, 0);
+    assert_eq!(database.count("notification").await, 2, "those of the older follows");
     database.assert_healthy().await;
 }
 
