@@ -35,11 +35,15 @@ async fn fill(database: TestDatabase) -> TestDatabase {
                 SELECT id, author_id, id FROM post;
             DELETE FROM "like";
             INSERT INTO "like" (id, user_id, post_id)
-                SELECT id, author_id, id FROM post;
+                SELECT id, (SELECT min(id) FROM "user" WHERE id <> author_id), id FROM post;
             UPDATE post SET likes_count = 1;
             INSERT INTO notification (id, user_id, kind, actor_id, post_id)
-                SELECT id, author_id, 3, (SELECT min(id) FROM "user"), id FROM post;
-            UPDATE notification SET post_id = NULL WHERE id = (SELECT max(id) FROM notification);
+                SELECT "like".id, author_id, 3, user_id, post_id
+                FROM "like" JOIN post ON post.id = post_id;
+            UPDATE notification SET kind = 0, post_id = NULL,
+                user_id = (SELECT followed_id FROM follow ORDER BY id LIMIT 1),
+                actor_id = (SELECT follower_id FROM follow ORDER BY id LIMIT 1)
+                WHERE id = (SELECT max(id) FROM notification);
             UPDATE "user" SET notifications_read_id = id"#,
         )
         .await;

@@ -5,6 +5,7 @@
 
 use entity::TABLES;
 
+use super::notifications;
 use crate::clock;
 use crate::command::bulk::REQUEST_OF_FOLLOW;
 use crate::database::{Engine, SearchIndex};
@@ -21,7 +22,7 @@ pub struct Check {
 
 /// The repair of rows that break an invariant.
 #[derive(Clone, Copy)]
-enum Repair {
+pub(super) enum Repair {
     None,
     Delete,
     /// Sets a column to an expression.
@@ -44,6 +45,8 @@ pub fn all(engine: Engine) -> Vec<Check> {
     let is_public = Repair::Set("is_public = NOT is_public");
     checks.push(rows("posts have the wrong visibility", "post", WRONG_VISIBILITY, is_public));
     checks.extend(feed_items());
+    // After the repairs of their causes.
+    checks.extend(notifications::all());
     checks.extend(SearchIndex::ALL.into_iter().flat_map(|index| search_index(engine, index)));
     checks.extend(times(engine));
     checks.extend(texts(engine));
@@ -101,7 +104,7 @@ fn feed_items() -> Vec<Check> {
 }
 
 /// The check that no row of `table` satisfies `condition`.
-fn rows(name: &'static str, table: &str, condition: &str, repair: Repair) -> Check {
+pub(super) fn rows(name: &'static str, table: &str, condition: &str, repair: Repair) -> Check {
     let key = if table == "event" { "txn" } else { "id" };
     let repair = match repair {
         Repair::None => None,
@@ -171,7 +174,7 @@ const DUPLICATES: [(&str, &str, bool); 13] = [
 ];
 
 /// The condition that one of two users blocks the other.
-fn despite_block(one: &str, other: &str) -> String {
+pub(super) fn despite_block(one: &str, other: &str) -> String {
     format!(
         "EXISTS (SELECT 1 FROM block WHERE (blocker_id = {one} AND blocked_id = {other}) \
          OR (blocker_id = {other} AND blocked_id = {one}))"

@@ -8,6 +8,7 @@
 
 mod definitions;
 mod invariants;
+mod notifications;
 #[cfg(test)]
 mod tests;
 

@@ -235,6 +235,74 @@ async fn search_index_that_another_connection_changed_is_not_damaged() {
     assert!(report.is_clean(), "{report}");
 }
 
+/// Each case is a kind, and the rest of a statement that selects recipient, actor and post.
+#[tokio::test]
+async fn notifications_without_a_cause_are_found_and_deleted() {
+    let of_follow = "followed_id, follower_id, CAST(NULL AS bigint) FROM follow
+        WHERE NOT EXISTS (SELECT 1 FROM follow AS back
+            WHERE back.follower_id = follow.followed_id AND back.followed_id = follow.follower_id)";
+    let followed_post = "followed_id, follower_id, (SELECT min(id) FROM post) FROM follow";
+    let of_other = r#"(SELECT min(id) FROM "user" WHERE id <> author_id), author_id, id FROM post
+        WHERE in_reply_to_id IS NULL
+            AND NOT EXISTS (SELECT 1 FROM mention WHERE post_id = post.id)"#;
+    let of_itself = "author_id, author_id, id FROM post";
+    for (kind, source, expected) in [
+        (0, followed_post, "notifications have no follow"),
+        (1, of_follow, "notifications have no request to follow"),
+        (2, of_follow, "notifications have no accepted follow"),
+        (3, of_other, "notifications have no like"),
+        (4, of_other, "notifications have no reply"),
+        (5, of_other, "notifications have no repost"),
+        (6, of_other, "notifications have no mention"),
+        (3, of_itself, "users have notifications of themselves"),
+    ] {
+        let database = demo().await;
+        let insert = format!(
+            "INSERT INTO notification (id, kind, user_id, actor_id, post_id)
+            SELECT 7, {kind}, {source} LIMIT 1"
+        );
+        database.tamper(&insert).await;
+        let report = check(&database, true).await;
+        let found = checks(&report.found);
+        assert!(found.contains(&(expected, 1)), "{expected}: {report}");
+        assert!(report.to_string().contains("notification 7\n"), "{report}");
+        assert!(report.is_clean(), "{report}");
+        assert_eq!(database.count("notification").await, 0, "{expected}");
+    }
+}
+
+#[tokio::test]
+async fn notifications_with_a_cause_are_no_problem_and_a_block_ends_them() {
+    let database = demo().await;
+    database
+        .tamper(
+            r#"INSERT INTO notification (id, user_id, kind, actor_id, post_id)
+            SELECT 1000 + row_number() OVER (ORDER BY "like".id), author_id, 3, user_id, post_id
+            FROM "like" JOIN post ON post.id = post_id WHERE author_id <> user_id;
+        INSERT INTO notification (id, user_id, kind, actor_id, post_id)
+            SELECT 100000 + row_number() OVER (ORDER BY id), subject_id,
+                CASE WHEN kind = 2 THEN 5 ELSE 4 END, actor_id, post_id
+            FROM feed_item WHERE kind > 0 AND subject_id <> actor_id;
+        INSERT INTO notification (id, user_id, kind, actor_id)
+            SELECT id, followed_id, 0, follower_id FROM follow"#,
+        )
+        .await;
+    database.assert_healthy().await;
+    let count =
+        |kind: i16| format!("SELECT CAST(count(*) AS text) FROM notification WHERE kind = {kind}");
+    for kind in [0, 3, 4, 5] {
+        assert_ne!(database.column(&count(kind)).await, ["0"], "kind {kind}");
+    }
+    let block = "INSERT INTO block (id, blocker_id, blocked_id)
+        SELECT 7, user_id, actor_id FROM notification WHERE kind = 3 ORDER BY id LIMIT 1";
+    database.tamper(block).await;
+    let report = check(&database, true).await;
+    let name = "notifications exist despite a block";
+    assert!(checks(&report.found).iter().any(|found| found.0 == name), "{report}");
+    assert!(report.is_clean(), "{report}");
+    database.assert_healthy().await;
+}
+
 #[tokio::test]
 async fn damaged_index_is_reported_and_not_repaired() {
     let database = TestDatabase::on_sqlite().await;
