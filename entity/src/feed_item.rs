@@ -43,6 +43,11 @@ pub enum Kind {
 
 impl ActiveModelBehavior for ActiveModel {}
 
+/// The condition that an item is a repost.
+///
+/// The kind is a literal: PostgreSQL does not use an index of reposts only for a parameter.
+pub const IS_REPOST: &str = "kind = 2";
+
 /// A query for the ids of the users who have reposted posts of the user `$1`, at most `limit`.
 ///
 /// The user's own reposts are left out.
@@ -52,6 +57,16 @@ pub fn reposters_sql(limit: usize) -> String {
         "SELECT DISTINCT item.actor_id AS id \
          FROM post JOIN feed_item AS item ON item.post_id = post.id \
          WHERE post.author_id = $1 AND post.reposts_count > 0 \
-         AND item.kind = 2 AND item.actor_id <> $1 LIMIT {limit}"
+         AND item.{IS_REPOST} AND item.actor_id <> $1 LIMIT {limit}"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn condition_of_reposts_has_their_kind() {
+        assert_eq!(IS_REPOST, format!("kind = {}", Kind::Repost.into_value()));
+    }
 }

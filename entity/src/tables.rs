@@ -46,10 +46,19 @@ pub struct Count {
     pub condition: &'static str,
 }
 
+macro_rules! condition {
+    () => {
+        ""
+    };
+    ($condition:expr) => {
+        $condition
+    };
+}
+
 macro_rules! tables {
     ($($module:ident {
         references: [$($column:literal -> $parent:literal),*],
-        counts: [$($counting:ident.$count:ident by $key:ident $(where $condition:literal)?),*],
+        counts: [$($counting:ident.$count:ident by $key:ident $(where $condition:expr)?),*],
         local_columns: [$($local:literal),*],
     })*) => {
         /// All tables with ids. A table comes after those that it refers to.
@@ -63,7 +72,7 @@ macro_rules! tables {
                 table: stringify!($counting),
                 column: stringify!($count),
                 key: stringify!($key),
-                condition: concat!($($condition,)? ""),
+                condition: condition!($($condition)?),
             }),*],
             local_columns: &[$($local),*],
         }),*];
@@ -128,7 +137,7 @@ tables! {
     }
     feed_item {
         references: ["actor_id" -> "user"],
-        counts: [post.reposts_count by post_id where "kind = 2"],
+        counts: [post.reposts_count by post_id where crate::feed_item::IS_REPOST],
         local_columns: [],
     }
     like {

@@ -3,7 +3,7 @@
 //! A repost is a feed item of the user who reposts. A write keeps the post's `reposts_count` equal
 //! to the number of these items, and records an event for the subscribers of timelines.
 
-use entity::feed_item::{self, Kind};
+use entity::feed_item::{self, IS_REPOST, Kind};
 use entity::{event, post};
 use sea_orm::sea_query::{Expr, LockType};
 use sea_orm::{
@@ -35,11 +35,13 @@ pub async fn repost(services: &Services, viewer: &Viewer, post: i64) -> Result<P
     let target = PostArgument { id: post, path: PATH };
     let target = lock_post(services, &transaction, viewer, target, LockType::NoKeyUpdate).await?;
     let (item, kind) = (services.ids.next(), Kind::Repost.into_value());
-    let statement = services.db.statement(
+    let sql = format!(
         "INSERT INTO feed_item (actor_id, id, post_id, subject_id, kind) \
-         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (post_id, actor_id) WHERE kind = 2 DO NOTHING",
-        [viewer.id().into(), item.into(), post.into(), target.author_id.into(), kind.into()],
+         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (post_id, actor_id) WHERE {IS_REPOST} DO NOTHING"
     );
+    let values =
+        [viewer.id().into(), item.into(), post.into(), target.author_id.into(), kind.into()];
+    let statement = services.db.statement(&sql, values);
     let changed = transaction.execute_raw(statement).await?.rows_affected() > 0;
     if changed {
         check_contact(&transaction, (viewer.id(), target.author_id), PATH).await?;
@@ -77,8 +79,7 @@ pub async fn unrepost(
     let item = feed_item::Entity::find()
         .filter(feed_item::Column::PostId.eq(post))
         .filter(feed_item::Column::ActorId.eq(viewer.id()))
-        // A literal: an index of reposts only does not serve a parameter.
-        .filter(Expr::cust("kind = 2"))
+        .filter(Expr::cust(IS_REPOST))
         .one(&transaction)
         .await?;
     let changed = item.is_some();

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use entity::feed_item::IS_REPOST;
 use sea_orm::FromQueryResult;
 
 use super::{Batch, ViewerId};
@@ -22,11 +23,11 @@ pub enum PostMark {
 
 impl PostMark {
     /// The rows of the viewer `$2`.
-    fn rows_sql(self) -> &'static str {
+    fn rows_sql(self) -> String {
         match self {
-            Self::Bookmark => "bookmark WHERE user_id = $2",
-            Self::Like => "\"like\" WHERE user_id = $2",
-            Self::Repost => "feed_item WHERE actor_id = $2 AND kind = 2",
+            Self::Bookmark => "bookmark WHERE user_id = $2".to_owned(),
+            Self::Like => "\"like\" WHERE user_id = $2".to_owned(),
+            Self::Repost => format!("feed_item WHERE actor_id = $2 AND {IS_REPOST}"),
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use entity::feed_item;
+use entity::feed_item::{self, IS_REPOST};
 use sea_orm::FromQueryResult;
 
 use crate::database::{Engine, Snapshot};
@@ -76,7 +76,8 @@ pub async fn reposters_of_authors(
 
 /// The statement for the reposters of posts, with the parameters of [`page_sql`].
 fn reposters_sql(engine: Engine) -> String {
-    let (parent, table, owner, condition) = ("post", "feed_item", "post_id", "AND kind = 2");
+    let (parent, table, owner) = ("post", "feed_item", "post_id");
+    let condition = &format!("AND {IS_REPOST}");
     let list = OwnedRows { parent, table, owner, condition, viewer: None };
     let rows = page_sql(engine, list, Direction::Forward);
     format!("SELECT owner.value AS post_id, feed_item.actor_id FROM {rows}")

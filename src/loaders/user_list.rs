@@ -4,9 +4,9 @@
 //! for them.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use entity::user;
+use entity::{feed_item, user};
 use sea_orm::{FromQueryResult, QueryResult, Value};
 
 use super::{Batch, OWNER_LOOKUPS, PageKey, ViewerId, pages};
@@ -36,6 +36,9 @@ pub enum UserList {
     Reposters,
 }
 
+/// The further condition of [`UserList::Reposters`].
+static ARE_REPOSTS: LazyLock<String> = LazyLock::new(|| format!("AND {}", feed_item::IS_REPOST));
+
 impl UserList {
     /// The rows of the list, and its column with the listed user.
     fn rows(self) -> (OwnedRows<'static>, &'static str) {
@@ -54,7 +57,7 @@ impl UserList {
         let is_active = "AND (expires_at IS NULL OR expires_at > $5)";
         let condition = match self {
             Self::Muted => is_active,
-            Self::Reposters => "AND kind = 2",
+            Self::Reposters => ARE_REPOSTS.as_str(),
             _ => "",
         };
         let viewer = matches!(self, Self::Followers | Self::Following).then_some("$5");

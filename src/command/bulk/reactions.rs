@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use anyhow::{Context as _, Result};
 use chrono::{DateTime, Utc};
-use sea_orm::{DbErr, FromQueryResult, Value};
+use entity::feed_item::Kind;
+use sea_orm::{ActiveEnum as _, DbErr, FromQueryResult, Value};
 
 use super::{Bulk, ROWS_PER_STATEMENT, json, set_counts_sql};
 
@@ -56,8 +57,9 @@ impl Bulk<'_> {
     pub async fn add_reposts(&self, reposts: &[Reaction]) -> Result<(), DbErr> {
         let add = format!(
             "INSERT INTO feed_item (actor_id, id, post_id, subject_id, kind)
-            SELECT CAST(value ->> 1 AS bigint), CAST(value ->> 0 AS bigint), post.id, author_id, 2
+            SELECT CAST(value ->> 1 AS bigint), CAST(value ->> 0 AS bigint), post.id, author_id, {}
             FROM {} CROSS JOIN post WHERE post.id = CAST(value ->> 2 AS bigint)",
+            Kind::Repost.into_value(),
             self.engine().unnest_json("item")
         );
         self.execute(&add, [rows(reposts)?]).await.map(drop)

@@ -4,6 +4,7 @@
 //! that repairs these rows, if there is one.
 
 use entity::TABLES;
+use entity::feed_item::IS_REPOST;
 
 use super::notifications;
 use crate::clock;
@@ -86,20 +87,26 @@ fn feed_items() -> Vec<Check> {
             CASE WHEN in_reply_to_id IS NULL THEN 0 ELSE 1 END
         FROM post WHERE {missing}"
     ));
-    let wrong = "NOT EXISTS (SELECT 1 FROM post WHERE post.id = feed_item.post_id
-        AND (kind = 2 OR (post.id = feed_item.id AND author_id = actor_id
-            AND kind = CASE WHEN in_reply_to_id IS NULL THEN 0 ELSE 1 END)))";
-    let twice = "kind = 2 AND EXISTS (SELECT 1 FROM feed_item AS first WHERE first.kind = 2
+    let wrong = format!(
+        "NOT EXISTS (SELECT 1 FROM post WHERE post.id = feed_item.post_id
+        AND ({IS_REPOST} OR (post.id = feed_item.id AND author_id = actor_id
+            AND kind = CASE WHEN in_reply_to_id IS NULL THEN 0 ELSE 1 END)))"
+    );
+    let twice = format!(
+        "{IS_REPOST} AND EXISTS (SELECT 1 FROM feed_item AS first WHERE first.{IS_REPOST}
         AND first.post_id = feed_item.post_id AND first.actor_id = feed_item.actor_id
-        AND first.id < feed_item.id)";
-    let subject = "kind = 2 AND EXISTS (SELECT 1 FROM post WHERE post.id = post_id
-        AND (subject_id IS NULL OR subject_id <> author_id))";
+        AND first.id < feed_item.id)"
+    );
+    let subject = format!(
+        "{IS_REPOST} AND EXISTS (SELECT 1 FROM post WHERE post.id = post_id
+        AND (subject_id IS NULL OR subject_id <> author_id))"
+    );
     let author = Repair::Set("subject_id = (SELECT author_id FROM post WHERE post.id = post_id)");
     vec![
-        rows("feed items are wrong", "feed_item", wrong, Repair::Delete),
+        rows("feed items are wrong", "feed_item", &wrong, Repair::Delete),
         posts,
-        rows("posts are reposted twice", "feed_item", twice, Repair::Delete),
-        rows("reposts have the wrong author", "feed_item", subject, author),
+        rows("posts are reposted twice", "feed_item", &twice, Repair::Delete),
+        rows("reposts have the wrong author", "feed_item", &subject, author),
     ]
 }
 

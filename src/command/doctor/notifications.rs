@@ -2,6 +2,7 @@
 //!
 //! A repair deletes the others.
 
+use entity::feed_item::IS_REPOST;
 use entity::notification::Kind;
 use sea_orm::ActiveEnum as _;
 
@@ -9,6 +10,11 @@ use super::invariants::{Check, Repair, despite_block, rows};
 
 /// All checks of notifications.
 pub fn all() -> Vec<Check> {
+    let repost = format!(
+        "FROM feed_item AS cause WHERE cause.actor_id = notification.actor_id
+        AND cause.post_id = notification.post_id AND cause.{IS_REPOST}
+        AND cause.subject_id = notification.user_id"
+    );
     let causes = [
         (
             Kind::Follow,
@@ -45,13 +51,7 @@ pub fn all() -> Vec<Check> {
             AND cause.id = notification.post_id AND cause.kind = 1
             AND cause.subject_id = notification.user_id",
         ),
-        (
-            Kind::Repost,
-            "notifications have no repost",
-            "FROM feed_item AS cause WHERE cause.actor_id = notification.actor_id
-            AND cause.post_id = notification.post_id AND cause.kind = 2
-            AND cause.subject_id = notification.user_id",
-        ),
+        (Kind::Repost, "notifications have no repost", &repost),
         (
             Kind::Mention,
             "notifications have no mention",

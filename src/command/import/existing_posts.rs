@@ -9,6 +9,7 @@ use std::collections::hash_map::Entry;
 
 use anyhow::{Context as _, Result};
 use chrono::{DateTime, TimeDelta, Utc};
+use entity::feed_item::IS_REPOST;
 use sea_orm::{DbErr, FromQueryResult};
 use serde::Serialize;
 
@@ -142,11 +143,13 @@ async fn find_stored(
         AND id BETWEEN CAST(wanted.value ->> 1 AS bigint) AND CAST(wanted.value ->> 2 AS bigint)
         AND body = wanted.value ->> 3
         AND coalesce(in_reply_to_id, 0) = coalesce(CAST(wanted.value ->> 4 AS bigint), 0)";
-    let find_repost = "SELECT min(id) FROM feed_item WHERE kind = 2
+    let find_repost = format!(
+        "SELECT min(id) FROM feed_item WHERE {IS_REPOST}
         AND post_id = CAST(wanted.value ->> 1 AS bigint)
-        AND actor_id = CAST(wanted.value ->> 0 AS bigint)";
+        AND actor_id = CAST(wanted.value ->> 0 AS bigint)"
+    );
     let mut stored = find(bulk, find_post, posts).await?;
-    stored.extend(find(bulk, find_repost, reposts).await?);
+    stored.extend(find(bulk, &find_repost, reposts).await?);
     Ok(stored)
 }
 

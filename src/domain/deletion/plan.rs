@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use entity::feed_item::IS_REPOST;
 use sea_orm::{DatabaseTransaction, DbErr, FromQueryResult};
 
 use super::STEP;
@@ -71,12 +72,12 @@ impl Plan {
         let is_complete = fitting == found && rows < STEP;
         let mut left = if is_complete { STEP - rows } else { 0 };
         let source = (services, transaction, user);
-        let reposts = "post_id AS other FROM feed_item WHERE kind = 2 AND actor_id";
+        let reposts = format!("post_id AS other FROM feed_item WHERE {IS_REPOST} AND actor_id");
         let likes = "post_id AS other FROM \"like\" WHERE user_id";
         let following = "followed_id AS other FROM follow WHERE follower_id";
         let followers = "follower_id AS other FROM follow WHERE followed_id";
         let mutes = "muter_id AS other FROM mute WHERE muted_id";
-        let reposts = own_rows(source, reposts, &mut left).await?;
+        let reposts = own_rows(source, &reposts, &mut left).await?;
         let likes = own_rows(source, likes, &mut left).await?;
         let following = own_rows(source, following, &mut left).await?;
         let followers = own_rows(source, followers, &mut left).await?;

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use entity::event;
+use entity::feed_item::IS_REPOST;
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbErr, FromQueryResult};
 
 use super::STEP;
@@ -50,7 +51,7 @@ const REACTIONS: [Reaction; 5] = [
         table: "feed_item",
         key: "actor_id, id",
         user: "actor_id",
-        condition: "AND kind = 2",
+        condition: IS_REPOST,
         max: MAX_REPOSTS,
         kind: Kind::Repost,
     },
@@ -58,7 +59,7 @@ const REACTIONS: [Reaction; 5] = [
 ];
 
 const fn uncounted(table: &'static str) -> Reaction {
-    let (key, user, condition, max) = ("id", "user_id", "", STEP);
+    let (key, user, condition, max) = ("id", "user_id", "true", STEP);
     Reaction { table, key, user, condition, max, kind: Kind::Uncounted }
 }
 
@@ -100,7 +101,7 @@ pub(super) async fn delete_reactions(
         // The constant limit makes PostgreSQL expect few rows, and find each by its key.
         let rows = format!(
             "SELECT {key} FROM ( \
-               SELECT {key} FROM {table} WHERE {is_of_posts} {condition} LIMIT {max}) AS first \
+               SELECT {key} FROM {table} WHERE {is_of_posts} AND {condition} LIMIT {max}) AS first \
              LIMIT $2"
         );
         let sql = format!(
