@@ -213,9 +213,17 @@ fn rooms_import_exactly_the_listed_rooms() {
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
-/// Files of the domain with parts of several writes, or of those of another noun.
-const SHARED_PARTS: [&str; 7] =
-    ["idempotency", "mention", "notification", "pair", "password", "target_post", "validation"];
+/// Files of the domain with parts that several nouns share, or that another noun needs.
+const SHARED_PARTS: [&str; 8] = [
+    "idempotency",
+    "mark",
+    "mention",
+    "notification",
+    "pair",
+    "password",
+    "target_post",
+    "validation",
+];
 
 #[test]
 fn files_of_the_domain_do_not_import_each_other() {

@@ -4,27 +4,19 @@
 //! in a column and record no event, because only their owner sees them.
 
 use entity::bookmark;
-use entity::user::visible_to_sql;
 use sea_orm::sea_query::LockType;
-use sea_orm::{
-    ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
-};
+use sea_orm::{ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, QueryFilter as _};
 
+use super::mark::MarkTable;
 use super::target_post::{PostArgument, lock_post, lock_viewer};
 use super::{PostChange, Services};
 use crate::auth::Viewer;
 use crate::database::Snapshot;
 use crate::error::Error;
-use crate::pagination::{OwnedRows, Page, PageRequest, USERS, page_sql};
+use crate::pagination::{Page, PageRequest};
 
-/// Look-ups for a bookmark: its row, the post, the author, and a follow.
-const LOOKUPS: usize = 4;
-
-/// The condition that a viewer may see the post of a bookmark.
-fn is_visible(viewer: &str) -> String {
-    let is_visible = visible_to_sql("post.author_id", viewer);
-    format!("EXISTS (SELECT 1 FROM post WHERE post.id = bookmark.post_id AND {is_visible})")
-}
+/// The table of the viewer's bookmarks.
+const TABLE: MarkTable = MarkTable { name: "bookmark" };
 
 /// A page of the viewer's bookmarks, newest bookmark first.
 ///
@@ -34,28 +26,13 @@ pub async fn page(
     viewer: &Viewer,
     request: &PageRequest<i64>,
 ) -> Result<Page<bookmark::Model>, Error> {
-    let engine = snapshot.engine();
-    let condition = &format!("AND {}", is_visible("$5"));
-    let list =
-        OwnedRows { parent: USERS, table: "bookmark", owner: "user_id", condition, viewer: None };
-    let source = page_sql(engine, list, request.direction);
-    let (start, end) = request.bounds();
-    let (owner, limit) = (engine.bind_ids([viewer.id()]), request.limit());
-    let values = [owner, start.into(), end.into(), limit.into(), viewer.id().into()];
-    let sql = format!("SELECT bookmark.* FROM {source}");
-    let rows = snapshot.all(LOOKUPS * request.rows(), &sql, values).await?;
+    let rows = TABLE.page_rows(snapshot, viewer, request).await?;
     Ok(Page::new(request, rows, |bookmark: &bookmark::Model| bookmark.id))
 }
 
 /// Number of the viewer's bookmarks, of posts that the viewer may see.
 pub async fn count(snapshot: &Snapshot, viewer: &Viewer) -> Result<u64, Error> {
-    let is_visible = snapshot.engine().expr(&is_visible("$1"), viewer.id());
-    let bookmarks = bookmark::Entity::find()
-        .filter(bookmark::Column::UserId.eq(viewer.id()))
-        .filter(is_visible);
-    let count = bookmarks.count(&**snapshot.read(1).await?).await?;
-    snapshot.charge_counted(count);
-    Ok(count)
+    TABLE.count(snapshot, viewer).await
 }
 
 /// The post of a mutation's argument.

@@ -4,13 +4,11 @@
 //! to the number of likes. The list of all posts that a user likes is private.
 
 use entity::notification::Kind;
-use entity::user::visible_to_sql;
 use entity::{like, post};
 use sea_orm::sea_query::LockType;
-use sea_orm::{
-    ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
-};
+use sea_orm::{ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, QueryFilter as _};
 
+use super::mark::MarkTable;
 use super::notification::{self, Notice};
 use super::pair::check_contact;
 use super::target_post::{PostArgument, add_to_count, lock_post, lock_users, lock_viewer};
@@ -18,18 +16,12 @@ use super::{Change, PostChange, Services};
 use crate::auth::Viewer;
 use crate::database::Snapshot;
 use crate::error::Error;
-use crate::pagination::{OwnedRows, Page, PageRequest, USERS, page_sql};
+use crate::pagination::{Page, PageRequest};
 
-/// Look-ups for a like: its row, the post, the author, and a follow.
-const LOOKUPS: usize = 4;
+/// The table of the viewer's likes.
+const TABLE: MarkTable = MarkTable { name: "\"like\"" };
 /// The path of the argument with the post.
 const PATH: &[&str] = &["postId"];
-
-/// The condition that a viewer may see the post of a like.
-fn is_visible(viewer: &str) -> String {
-    let is_visible = visible_to_sql("post.author_id", viewer);
-    format!("(SELECT 1 FROM post WHERE post.id = \"like\".post_id AND {is_visible}) IS NOT NULL")
-}
 
 /// A page of the viewer's likes, newest like first.
 ///
@@ -39,27 +31,13 @@ pub async fn page(
     viewer: &Viewer,
     request: &PageRequest<i64>,
 ) -> Result<Page<like::Model>, Error> {
-    let engine = snapshot.engine();
-    let condition = &format!("AND {}", is_visible("$5"));
-    let table = "\"like\"";
-    let list = OwnedRows { parent: USERS, table, owner: "user_id", condition, viewer: None };
-    let source = page_sql(engine, list, request.direction);
-    let (start, end) = request.bounds();
-    let (owner, limit) = (engine.bind_ids([viewer.id()]), request.limit());
-    let values = [owner, start.into(), end.into(), limit.into(), viewer.id().into()];
-    let sql = format!("SELECT \"like\".* FROM {source}");
-    let rows = snapshot.all(LOOKUPS * request.rows(), &sql, values).await?;
+    let rows = TABLE.page_rows(snapshot, viewer, request).await?;
     Ok(Page::new(request, rows, |like: &like::Model| like.id))
 }
 
 /// Number of the viewer's likes, of posts that the viewer may see.
 pub async fn count(snapshot: &Snapshot, viewer: &Viewer) -> Result<u64, Error> {
-    let is_visible = snapshot.engine().expr(&is_visible("$1"), viewer.id());
-    let likes =
-        like::Entity::find().filter(like::Column::UserId.eq(viewer.id())).filter(is_visible);
-    let count = likes.count(&**snapshot.read(1).await?).await?;
-    snapshot.charge_counted(count);
-    Ok(count)
+    TABLE.count(snapshot, viewer).await
 }
 
 /// Likes a post. Changes nothing if the viewer likes it already.

@@ -11,8 +11,8 @@
 //! this order. A write may be retried after [`Error::Conflict`]. A deletion is a sequence of such
 //! transactions.
 //!
-//! The files do not import each other, except for `idempotency`, `mention`, `notification`, `pair`,
-//! `password`, `target_post` and `validation`, which have shared parts of writes.
+//! The files do not import each other, except for `idempotency`, `mark`, `mention`, `notification`,
+//! `pair`, `password`, `target_post` and `validation`, which have parts that several nouns share.
 
 pub mod account;
 pub mod block;
@@ -24,6 +24,7 @@ pub mod follow_path;
 pub mod follow_request;
 pub mod idempotency;
 pub mod like;
+mod mark;
 mod mention;
 pub mod mute;
 pub mod notification;
