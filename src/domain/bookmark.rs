@@ -43,8 +43,8 @@ fn argument(id: i64) -> PostArgument {
 /// Bookmarks a post. Changes nothing if the viewer has bookmarked it already.
 ///
 /// # Errors
-/// [`Error::Expected`] with `NotFound`; [`Error::Unauthenticated`] when the account was deleted; any
-/// error of the database.
+/// [`Error::Expected`] with `NotFound`; [`Error::Unauthenticated`] when the account was deleted;
+/// any error of the database.
 pub async fn add(services: &Services, viewer: &Viewer, post: i64) -> Result<PostChange, Error> {
     let transaction = services.db.begin().await?;
     lock_viewer(&transaction, viewer).await?;
@@ -62,8 +62,8 @@ pub async fn add(services: &Services, viewer: &Viewer, post: i64) -> Result<Post
 /// Removes the viewer's bookmark of a post, if there is one.
 ///
 /// # Errors
-/// [`Error::Expected`] with `NotFound`; [`Error::Unauthenticated`] when the account was deleted; any
-/// error of the database.
+/// [`Error::Expected`] with `NotFound`; [`Error::Unauthenticated`] when the account was deleted;
+/// any error of the database.
 pub async fn remove(services: &Services, viewer: &Viewer, post: i64) -> Result<PostChange, Error> {
     let transaction = services.db.begin().await?;
     lock_viewer(&transaction, viewer).await?;

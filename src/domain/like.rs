@@ -74,8 +74,8 @@ pub async fn like(services: &Services, viewer: &Viewer, post: i64) -> Result<Pos
 /// A block does not prevent it.
 ///
 /// # Errors
-/// [`Error::Expected`] with `NotFound`; [`Error::Unauthenticated`] when the account was deleted; any
-/// error of the database.
+/// [`Error::Expected`] with `NotFound`; [`Error::Unauthenticated`] when the account was deleted;
+/// any error of the database.
 pub async fn unlike(services: &Services, viewer: &Viewer, post: i64) -> Result<PostChange, Error> {
     let transaction = services.db.begin().await?;
     lock_viewer(&transaction, viewer).await?;

@@ -65,8 +65,8 @@ pub async fn repost(services: &Services, viewer: &Viewer, post: i64) -> Result<P
 /// Neither a block nor a protection prevents it.
 ///
 /// # Errors
-/// [`Error::Expected`] with `NotFound`; [`Error::Unauthenticated`] when the account was deleted; any
-/// error of the database.
+/// [`Error::Expected`] with `NotFound`; [`Error::Unauthenticated`] when the account was deleted;
+/// any error of the database.
 pub async fn unrepost(
     services: &Services,
     viewer: &Viewer,
