@@ -256,7 +256,7 @@ impl<'a> Bulk<'a> {
     ///
     /// # Errors
     /// When a time is before 1970 or after 2109; any error of the database.
-    pub async fn free_ids(
+    async fn free_ids(
         &self,
         table: &'static str,
         times: &[DateTime<Utc>],

@@ -86,13 +86,25 @@ impl Bulk<'_> {
         table: &'static str,
         times: &[DateTime<Utc>],
     ) -> Result<Vec<i64>> {
+        let ids = self.free_ids_in_order(table, times).await?;
+        ids.into_iter().collect::<Option<_>>().context("all ids of a millisecond are in use")
+    }
+
+    /// The ids of [`Self::ids_in_order`]; `None` where all ids of a millisecond are in use.
+    ///
+    /// # Errors
+    /// Any error of the database.
+    pub async fn free_ids_in_order(
+        &self,
+        table: &'static str,
+        times: &[DateTime<Utc>],
+    ) -> Result<Vec<Option<i64>>> {
         let mut distinct = times.to_vec();
         distinct.sort_unstable();
         distinct.dedup();
         let free = self.free_ids(table, &distinct).await?;
         let mut free: HashMap<_, _> = distinct.into_iter().zip(free).collect();
-        let ids = times.iter().map(|time| free.get_mut(time).and_then(Iterator::next));
-        ids.collect::<Option<_>>().context("all ids of a millisecond are in use")
+        Ok(times.iter().map(|time| free.get_mut(time).and_then(Iterator::next)).collect())
     }
 }
 

@@ -224,18 +224,13 @@ impl<'a> Import<'a> {
     async fn assign_ids(&self, lines: &[ResolvedLine<'_>], targets: &[Target]) -> Result<Vec<i64>> {
         let is_new = |index: &usize| targets[*index] == Target::New(*index);
         let new: Vec<usize> = (0..lines.len()).filter(is_new).collect();
-        let mut times: Vec<_> = new.iter().map(|index| lines[*index].line.time).collect();
-        times.sort_unstable();
-        times.dedup();
-        let free = self.bulk.free_ids("post", &times).await?;
-        let mut free: HashMap<_, _> = times.into_iter().zip(free).collect();
+        let times: Vec<_> = new.iter().map(|index| lines[*index].line.time).collect();
+        let free = self.bulk.free_ids_in_order("post", &times).await?;
         let mut new_ids = HashMap::new();
-        for index in new {
-            let post = lines[index].line;
-            let id = free.get_mut(&post.time).and_then(Iterator::next).with_context(|| {
-                format!("line {}: all ids of its millisecond are in use", post.line)
-            })?;
-            new_ids.insert(index, id);
+        for (index, id) in new.into_iter().zip(free) {
+            let line = lines[index].line.line;
+            let message = || format!("line {line}: all ids of its millisecond are in use");
+            new_ids.insert(index, id.with_context(message)?);
         }
         let id = |target: &Target| match target {
             Target::Stored(id) => Some(*id),
