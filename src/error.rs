@@ -164,6 +164,13 @@ pub fn from_unique_violation(error: DbErr) -> Error {
     }
 }
 
+/// Whether a constraint of PostgreSQL makes the ids of a table unique.
+///
+/// The primary key of feed items has the actor, too. An index of its own makes their ids unique.
+fn is_unique_id(constraint: &str) -> bool {
+    constraint.ends_with("_pkey") || constraint == "feed_item_id"
+}
+
 /// The error of a transient failure; `None` if the failure is not transient.
 fn transient(error: &DbErr) -> Option<Error> {
     match error {
@@ -195,10 +202,8 @@ fn from_sqlstate(error: &dyn DatabaseError) -> Option<Error> {
     const SQLITE_IOERR_WRITES: [u32; 4] = [0x030a, 0x040a, 0x060a, 0x130a];
     let code = error.code()?;
     match (code.len(), &*code) {
-        // unique_violation of a primary key: another instance generated the same id.
-        (_, "23505") if error.constraint().is_some_and(|name| name.ends_with("_pkey")) => {
-            Some(Error::Conflict)
-        }
+        // unique_violation of an id: another instance generated the same one.
+        (_, "23505") if error.constraint().is_some_and(is_unique_id) => Some(Error::Conflict),
         // serialization_failure, deadlock_detected
         (_, "40001" | "40P01") => Some(Error::Conflict),
         // query_canceled, by the statement timeout

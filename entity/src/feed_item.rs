@@ -15,6 +15,8 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub actor_id: i64,
     /// Snowflake id: the time of the item and its position in timelines.
+    ///
+    /// It is unique, by an index beside the primary key.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: i64,
     /// The post. It is no foreign key, which would need an index of all items by post.

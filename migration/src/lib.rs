@@ -32,6 +32,7 @@ mod m20261202_000022_idempotency_key;
 mod m20261202_000023_event_part;
 mod m20261202_000024_notification;
 mod m20261202_000025_notification_kind;
+mod m20261202_000026_feed_item_id;
 
 /// The list of all migrations, in order.
 pub struct Migrator;
@@ -65,6 +66,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261202_000023_event_part::Migration),
             Box::new(m20261202_000024_notification::Migration),
             Box::new(m20261202_000025_notification_kind::Migration),
+            Box::new(m20261202_000026_feed_item_id::Migration),
         ]
     }
 }

@@ -162,7 +162,7 @@ async fn migrated_tables_have_the_columns_of_the_entities() {
     assert_eq!(tables(&migrated).await, tables(&described).await);
 }
 
-/// Inserts three users, a session, a follow, a post, a bookmark and a like.
+/// Inserts three users, a session, a follow, a post with its item, a bookmark and a like.
 async fn insert_rows(app: &TestApp) -> &Database {
     let at = "'2026-11-23T18:30:00+00:00'";
     for sql in [
@@ -178,6 +178,7 @@ async fn insert_rows(app: &TestApp) -> &Database {
         ),
         "INSERT INTO follow (id, follower_id, followed_id) VALUES (5, 1, 2)".to_owned(),
         format!("INSERT INTO post (id, author_id, body, created_at) VALUES (6, 1, 'Hi', {at})"),
+        "INSERT INTO feed_item (actor_id, id, post_id, kind) VALUES (1, 6, 6, 0)".to_owned(),
         "INSERT INTO bookmark (id, user_id, post_id) VALUES (7, 2, 6)".to_owned(),
         "INSERT INTO \"like\" (id, user_id, post_id) VALUES (8, 2, 6)".to_owned(),
     ] {
@@ -199,6 +200,7 @@ async fn constraints_reject_inconsistent_rows() {
         ("UPDATE \"user\" SET posts_count = -1 WHERE id = 3", "CHECK"),
         ("INSERT INTO follow (id, follower_id, followed_id) VALUES (9, 1, 2)", "UNIQUE"),
         ("INSERT INTO bookmark (id, user_id, post_id) VALUES (9, 2, 6)", "UNIQUE"),
+        ("INSERT INTO feed_item (actor_id, id, post_id, kind) VALUES (2, 6, 6, 2)", "UNIQUE"),
         ("INSERT INTO \"like\" (id, user_id, post_id) VALUES (9, 2, 6)", "UNIQUE"),
         ("INSERT INTO \"like\" (id, user_id, post_id) VALUES (9, 2, 99)", "FOREIGN KEY"),
         ("UPDATE post SET likes_count = likes_count - 1", "CHECK"),

@@ -164,7 +164,7 @@ fn missing_events() -> Check {
 /// Tables, their unique keys, and whether a repair deletes duplicates.
 ///
 /// The oldest row stays.
-const DUPLICATES: [(&str, &str, bool); 13] = [
+const DUPLICATES: [(&str, &str, bool); 14] = [
     ("user", "lower(username)", false),
     ("user", "email", false),
     ("session", "token_hash", true),
@@ -173,6 +173,8 @@ const DUPLICATES: [(&str, &str, bool); 13] = [
     ("block", "blocker_id, blocked_id", true),
     ("mute", "muter_id, muted_id", true),
     ("dismissal", "user_id, dismissed_id", true),
+    // The item of a post is added again.
+    ("feed_item", "id", true),
     ("bookmark", "user_id, post_id", true),
     ("like", "user_id, post_id", true),
     ("mention", "post_id, start", true),

@@ -174,6 +174,11 @@ async fn each_broken_invariant_is_found_and_repaired_if_possible() {
         ("DELETE FROM feed_item".to_owned(), "posts are missing in timelines", true),
         (format!("{repost} {john}, 7, 7, 9, 2"), "feed items are wrong", true),
         (format!("{repost} {john}, 7, id, 9, 2 {first}"), "reposts have the wrong author", true),
+        (
+            format!("DROP INDEX feed_item_id; {repost} {john}, id, id, author_id, 2 {first}"),
+            "rows are duplicates",
+            true,
+        ),
     ];
     let is_on_postgres = demo().await.is_on_postgres();
     if is_on_postgres {
