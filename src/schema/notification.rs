@@ -193,6 +193,10 @@ impl NotificationMutation {
     ///
     /// A notification never becomes unread again.
     ///
+    /// A notification of a write that was in progress when the client read the list can be some
+    /// milliseconds older than the newest of the list. It then becomes read, too. A subscription to
+    /// `notificationEvents` delivers it in any case.
+    ///
     /// User errors: `NOT_FOUND` if the viewer has no such notification, also if it was withdrawn.
     /// Errors: `UNAUTHENTICATED`, `INVALID_ID`.
     async fn mark_notifications_read(

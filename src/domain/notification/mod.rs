@@ -207,6 +207,12 @@ fn changes(kind: event::Kind, rows: Vec<ChangedRow>) -> Vec<Change> {
 ///
 /// Returns whether further notifications are read now. A notification never becomes unread again.
 ///
+/// On PostgreSQL writers assign ids concurrently, some milliseconds before their commits. A
+/// notification that is committed after the client has read its list can therefore have a smaller
+/// id than one of the list. It becomes read with that one. To order the ids by the commits, each
+/// like, reply and mention would have to lock the recipient, so that all reactions to the posts of
+/// a popular author would wait for each other. Subscribers receive such a notification in any case.
+///
 /// # Errors
 /// [`Error::Expected`] with `NotFound` when the viewer has no such notification;
 /// [`Error::Unauthenticated`] when the account was deleted; any error of the database.
