@@ -96,8 +96,8 @@ impl SearchQuery {
     ///
     /// A name is the username or the display name. The best come first: the user with this
     /// username, then users whose username begins with the query, then users with more followers.
-    /// Case and accents are ignored. If more than 1000 users match, 1000 of them are ranked.
-    /// Without words the list is empty.
+    /// Case and accents are ignored. At most 2000 users are ranked: 1000 whose username begins with
+    /// the query, and 1000 whose names have the words. Without words the list is empty.
     ///
     /// Errors: `ARGUMENT_OUT_OF_RANGE`.
     #[graphql(
