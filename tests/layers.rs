@@ -213,7 +213,7 @@ fn rooms_import_exactly_the_listed_rooms() {
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
-/// Files of the domain with parts that several nouns share, or that another noun needs.
+/// Files of the domain with parts that other nouns need.
 const SHARED_PARTS: [&str; 8] = [
     "idempotency",
     "mark",

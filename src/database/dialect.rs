@@ -113,7 +113,7 @@ impl Engine {
         }
     }
 
-    /// A clause that locks the selected rows. SQLite has one writer and no such clause.
+    /// A clause of SELECT that locks rows. SQLite has no such clause.
     #[must_use]
     pub fn lock_sql(self, clause: &'static str) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! The posts that the viewer has bookmarked or liked: pages of them, and their number.
+//! The posts that the viewer has bookmarked or liked, as pages and as a number.
 //!
 //! Both lists are private. Posts that the viewer may not see any more are left out.
 
@@ -13,7 +13,9 @@ use crate::pagination::{OwnedRows, PageRequest, USERS, page_sql};
 /// Look-ups for a mark: its row, the post, the author, and a follow.
 const LOOKUPS: usize = 4;
 
-/// The table of bookmarks or of likes, which have the columns `id`, `user_id` and `post_id`.
+/// The table of bookmarks or of likes.
+///
+/// It has the columns `id`, `user_id` and `post_id`.
 #[derive(Clone, Copy, Debug)]
 pub struct MarkTable {
     /// The name as an identifier of SQL.

@@ -113,8 +113,9 @@ pub async fn resolve(
     Ok(mentioned.collect())
 }
 
-/// Prevents the deletion of the users whom a post mentions until the end of the transaction.
+/// Prevents the deletion of the users whom a post mentions.
 ///
+/// The locks last until the end of the transaction.
 /// An edit may delete their mentions and notifications, as the deletion of an account does.
 ///
 /// # Errors

@@ -1,7 +1,8 @@
-//! The order of locks on PostgreSQL: first the viewer, then other users, posts, and further rows.
+//! The order of locks on PostgreSQL.
 //!
-//! A write waits for a row that the test has locked. It must not hold a later row meanwhile.
-//! Otherwise it could deadlock with a deletion of the account.
+//! It is first the viewer, then other users, then posts, and then all other rows. A write waits for
+//! a row that the test has locked. It must not hold a later row meanwhile. Otherwise it could
+//! deadlock with a deletion of the account.
 
 use std::time::{Duration, Instant};
 

@@ -303,6 +303,43 @@ async fn fill(app: &TestApp) {
     app.database().index_missing(app.database().writer()).await.unwrap();
 }
 
+/// Adds 10,100 old posts with two common words, and 2,100 new posts without them.
+///
+/// The words have the other order in the oldest post.
+async fn fill_old(app: &TestApp) {
+    app.register("john").await;
+    let insert = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 12200)
+        INSERT INTO post (id, author_id, body, created_at)
+        SELECT n, \"user\".id,
+            CASE WHEN n = 1 THEN 'ab cd' WHEN n <= 10100 THEN 'cd ab ' || n ELSE 'new ' || n END,
+            '2026-01-01T00:00:00+00:00'
+        FROM n CROSS JOIN \"user\"";
+    app.database().writer().execute_unprepared(insert).await.unwrap();
+    app.database().index_missing(app.database().writer()).await.unwrap();
+}
+
+/// PostgreSQL finds too many candidates, and goes on comparing posts.
+#[tokio::test]
+async fn words_of_very_many_old_posts_are_found_exactly() {
+    let app = TestApp::new().await;
+    fill_old(&app).await;
+    let newest: Vec<String> = (10_081..=10_100).rev().map(|n| format!("cd ab {n}")).collect();
+    for (query, expected, has_more) in [
+        ("ab", newest.clone(), true),
+        ("ab cd", newest.clone(), true),
+        ("\"cd ab\"", newest, true),
+        ("\"ab cd\"", vec!["ab cd".to_owned()], false),
+        ("ab new", vec![], false),
+        ("10100 ab", vec!["cd ab 10100".to_owned()], false),
+    ] {
+        let variables = json!({ "query": query, "first": 20 });
+        let (page, statements) = app.count_statements(search(&app.anonymous(), variables)).await;
+        assert_eq!(texts(&page["nodes"], "body"), expected, "{query}");
+        assert_eq!(page["pageInfo"]["hasNextPage"], has_more, "{query}");
+        assert!(statements <= 12, "{query}: {statements} statements");
+    }
+}
+
 #[tokio::test]
 async fn common_rare_and_old_words_take_few_statements() {
     let app = TestApp::new().await;

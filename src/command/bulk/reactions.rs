@@ -90,7 +90,9 @@ impl Bulk<'_> {
         ids.into_iter().collect::<Option<_>>().context("all ids of a millisecond are in use")
     }
 
-    /// The ids of [`Self::ids_in_order`]; `None` where all ids of a millisecond are in use.
+    /// The ids of [`Self::ids_in_order`].
+    ///
+    /// They are `None` where all ids of a millisecond are in use.
     ///
     /// # Errors
     /// Any error of the database.

@@ -1,6 +1,6 @@
-//! Checks of notifications: each has its cause, and there is none that a rule forbids.
+//! Checks of notifications.
 //!
-//! A repair deletes the others.
+//! Each notification has its cause, and there is none that a rule forbids. A repair deletes the others.
 
 use entity::feed_item::IS_REPOST;
 use entity::notification::Kind;

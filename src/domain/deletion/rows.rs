@@ -14,10 +14,10 @@ pub struct AccountDeletion<'a> {
     pub user: i64,
 }
 
-/// SQL that selects the `key` of the rows that the statement `rows` selects, and locks them.
+/// SQL that selects the `key` of rows, and locks these rows.
 ///
-/// They are locked in the order of the key. Two deletions that have several rows in common would
-/// otherwise lock them in different orders.
+/// They are those that the statement `rows` selects, and are locked in the order of the key. Two
+/// deletions that have several rows in common would otherwise lock them in different orders.
 pub(super) fn locked_sql(engine: Engine, table: &str, key: &str, rows: &str) -> String {
     match engine {
         Engine::Sqlite => rows.to_owned(),

@@ -5,7 +5,9 @@
 //! rows are charged before they are read, so that the maximum of work ends a long walk.
 //!
 //! [`Source`] has the ways to walk. All of them find the same posts, so a walk can change its way
-//! at any position.
+//! at any position. To walk all posts is fast for common words, and to use the index for rare ones.
+//! A walk begins with posts, and tries the index after some of them: once, or on PostgreSQL twice
+//! with a limit of the matches, because its index returns them in no order.
 
 mod query;
 mod sql;
@@ -22,12 +24,28 @@ pub use query::{MAX_LENGTH, SearchQuery, Term};
 pub use sql::{Source, sql};
 pub use users::{SIZES, users};
 
-/// Number of rows after which a walk changes its way.
-///
-/// It is also the maximum of each statement.
-pub const SCAN_WINDOW: usize = 2_000;
+/// Maximum number of matches that one statement looks at.
+const MATCH_WINDOW: usize = 2_000;
+/// Maximum number of posts of all users that one statement compares.
+const RECENT_WINDOW: usize = 16_000;
 /// Maximum number of an author's posts whose bodies are read in one statement.
 const AUTHOR_WINDOW: usize = 500;
+
+/// An attempt of a walk through posts to use the index.
+#[derive(Clone, Copy)]
+struct Attempt {
+    /// Number of compared posts after which it is made.
+    after: usize,
+    /// Maximum number of posts with all words, on PostgreSQL.
+    candidates: usize,
+}
+
+/// The attempts of a walk to find all matches of words that are rare.
+///
+/// Common words fill the page with the posts before. Each attempt takes about as long as the
+/// comparisons around it, so a walk takes a small multiple of the time of the fastest way.
+const ATTEMPTS: [Attempt; 2] =
+    [Attempt { after: 2_000, candidates: 10_000 }, Attempt { after: 32_000, candidates: 100_000 }];
 /// Posts whose words are compared before other tasks may run.
 const POSTS_BETWEEN_YIELDS: usize = 50;
 /// Look-ups for a match: the index, the post, its author, and a follow.
@@ -82,7 +100,7 @@ struct Looked {
     id: i64,
     /// Whether the search shows the post.
     is_shown: bool,
-    /// Number of matches that the statement found altogether, on PostgreSQL.
+    /// Number of rows that the statement compared on PostgreSQL: candidates, or posts.
     total: i64,
 }
 
@@ -91,6 +109,17 @@ struct Looked {
 struct AuthorPost {
     id: i64,
     body: String,
+}
+
+/// How far a walk is.
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
+    /// Number of posts that were compared.
+    compared: usize,
+    /// Number of matches of the index that were looked at.
+    matched: usize,
+    /// Number of attempts to use the index that have ended.
+    attempts: usize,
 }
 
 struct Walk<'a> {
@@ -109,77 +138,79 @@ impl Walk<'_> {
         direction: Direction,
         wanted: usize,
     ) -> Result<Vec<i64>, Error> {
-        let (mut found, mut looked) = (Vec::with_capacity(wanted), 0);
+        let (engine, has_author) = (self.snapshot.engine(), self.search.author.is_some());
+        let (mut found, mut progress) = (Vec::with_capacity(wanted), Progress::default());
         loop {
-            let (source, window) = self.step(looked, wanted);
-            let rows = self.look(source, (upper, lower), direction, window).await?;
+            let (source, window) = step(engine, has_author, progress, wanted);
+            let looked = self.look(source, (upper, lower), direction, window).await?;
+            let Some((rows, is_end)) = looked else {
+                progress.attempts += 1;
+                continue;
+            };
             let shown = rows.iter().filter(|row| row.is_shown).map(|row| row.id);
             found.extend(shown.take(wanted - found.len()));
-            let Some(last) = rows.last().filter(|_| rows.len() == window) else {
+            let Some(last) = rows.last().filter(|_| !is_end && found.len() < wanted) else {
                 return Ok(found);
             };
-            if found.len() == wanted {
-                return Ok(found);
-            }
             match direction {
                 Direction::Forward => upper = last.id,
                 Direction::Backward => lower = last.id,
             }
-            looked += window;
+            match source {
+                // The newest matches did not fill the page, so the author's other posts follow.
+                Source::Matches { .. } if has_author && engine == Engine::Sqlite => {
+                    progress.attempts = ATTEMPTS.len();
+                }
+                Source::Matches { .. } => progress.matched += window,
+                Source::Recent | Source::Author => progress.compared += window,
+            }
         }
     }
 
-    /// How to walk on after `looked` rows, and the number of rows to look at.
-    ///
-    /// The first statement looks at few rows, and the next ones at more and more.
-    ///
-    /// On PostgreSQL the newest posts come first, and then the index, which finds all matches at
-    /// once. The newest posts of an author come first, too. If they do not fill the page, the
-    /// newest matches follow, which are all of a rare word, and then the author's other posts.
-    fn step(&self, looked: usize, wanted: usize) -> (Source, usize) {
-        let has_author = self.search.author.is_some();
-        let source = match (self.snapshot.engine(), looked.cmp(&SCAN_WINDOW)) {
-            (_, std::cmp::Ordering::Equal) => Source::Matches,
-            _ if has_author => Source::Author,
-            (Engine::Postgres, std::cmp::Ordering::Less) => Source::Recent,
-            _ => Source::Matches,
-        };
-        let rest = SCAN_WINDOW.checked_sub(looked).filter(|rest| *rest > 0).unwrap_or(SCAN_WINDOW);
-        let window = match (looked, source) {
-            (0, Source::Matches) => wanted,
-            (0, _) => 8 * wanted,
-            _ => 7 * looked,
-        };
-        let max = if source == Source::Author { AUTHOR_WINDOW } else { SCAN_WINDOW };
-        (source, window.min(rest).min(max))
-    }
-
     /// Looks at the next `window` rows, in the order of the walk.
+    ///
+    /// Returns the rows, and whether there are no more. `None` if the index finds too many
+    /// candidates.
     async fn look(
         &self,
         source: Source,
         bounds: (i64, i64),
         direction: Direction,
         window: usize,
-    ) -> Result<Vec<Looked>, Error> {
+    ) -> Result<Option<(Vec<Looked>, bool)>, Error> {
         let sql = sql(self.snapshot.engine(), source, self.search.author.is_some(), direction);
-        let mut rows = if source == Source::Author {
-            self.author_posts(&sql, bounds, window).await?
-        } else {
-            let lookups = if source == Source::Matches { LOOKUPS_PER_MATCH } else { 1 };
-            let mut values = vec![self.expression.clone().into()];
-            values.extend(self.values(bounds, window));
-            let rows: Vec<Looked> = self.snapshot.all(window * lookups, &sql, values).await?;
-            let total = rows.first().map_or(0, |row| row.total);
-            let total = usize::try_from(total).unwrap_or_default();
-            self.snapshot.charge_read(total.saturating_sub(rows.len()));
-            rows
+        let mut values = vec![self.expression.clone().into()];
+        values.extend(self.values(bounds, window));
+        let total = |rows: &[Looked]| -> usize {
+            rows.first().map_or(0, |row| usize::try_from(row.total).unwrap_or_default())
+        };
+        let (mut rows, looked) = match source {
+            Source::Author => {
+                let rows = self.author_posts(&sql, bounds, window).await?;
+                let looked = rows.len();
+                (rows, looked)
+            }
+            Source::Recent => {
+                let rows: Vec<Looked> = self.snapshot.all(window, &sql, values).await?;
+                let looked = total(&rows);
+                (rows, looked)
+            }
+            Source::Matches { candidates } => {
+                let lookups = window * LOOKUPS_PER_MATCH;
+                let rows: Vec<Looked> = self.snapshot.all(lookups, &sql, values).await?;
+                self.snapshot.charge_read(total(&rows).saturating_sub(rows.len()));
+                if total(&rows) > candidates {
+                    return Ok(None);
+                }
+                let looked = rows.len();
+                (rows, looked)
+            }
         };
         rows.sort_unstable_by_key(|row| match direction {
             Direction::Forward => -row.id,
             Direction::Backward => row.id,
         });
-        Ok(rows)
+        Ok(Some((rows, looked < window)))
     }
 
     /// Reads posts of the author, and compares their words with the query.
@@ -211,5 +242,97 @@ impl Walk<'_> {
         let window = i64::try_from(window).unwrap_or(i64::MAX);
         let values = [upper.into(), lower.into(), window.into(), self.search.viewer.into()];
         values.into_iter().chain(self.search.author.map(Value::from)).collect()
+    }
+}
+
+/// How to walk on, and the number of rows to look at.
+///
+/// The first statement looks at few rows, and the next ones at more and more.
+///
+/// On SQLite the index returns the newest matches first, so a search without an author has no
+/// other source.
+fn step(
+    engine: Engine,
+    has_author: bool,
+    Progress { compared, matched, attempts }: Progress,
+    wanted: usize,
+) -> (Source, usize) {
+    let grown = |rows: usize| if rows == 0 { 8 * wanted } else { 7 * rows };
+    let attempt = ATTEMPTS.get(attempts);
+    let until_attempt =
+        attempt.map_or(usize::MAX, |attempt| attempt.after.saturating_sub(compared));
+    let (posts, max) = match engine {
+        _ if has_author => (Source::Author, AUTHOR_WINDOW),
+        Engine::Postgres => (Source::Recent, RECENT_WINDOW),
+        Engine::Sqlite => {
+            let window = if matched == 0 { wanted } else { grown(matched) };
+            return (Source::Matches { candidates: usize::MAX }, window.min(MATCH_WINDOW));
+        }
+    };
+    match attempt {
+        Some(Attempt { candidates, .. }) if until_attempt == 0 => {
+            let window = match engine {
+                Engine::Sqlite => MATCH_WINDOW,
+                Engine::Postgres => grown(matched).min(MATCH_WINDOW),
+            };
+            (Source::Matches { candidates: *candidates }, window)
+        }
+        _ => (posts, grown(compared).min(until_attempt).min(max)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The steps of a walk that finds too little.
+    ///
+    /// Its attempts find too many candidates.
+    fn steps(engine: Engine, has_author: bool, count: usize) -> Vec<(Source, usize)> {
+        let mut progress = Progress::default();
+        let next = || {
+            let (source, window) = step(engine, has_author, progress, 21);
+            match source {
+                Source::Matches { .. } => {
+                    progress.attempts += 1;
+                    progress.matched += window;
+                }
+                Source::Recent | Source::Author => progress.compared += window,
+            }
+            (source, window)
+        };
+        std::iter::repeat_with(next).take(count).collect()
+    }
+
+    #[test]
+    fn a_walk_compares_posts_and_tries_the_index_with_more_and_more_candidates() {
+        use Source::{Matches, Recent};
+        let (few, many) = (Matches { candidates: 10_000 }, Matches { candidates: 100_000 });
+        let steps = steps(Engine::Postgres, false, 7);
+        let sources: Vec<Source> = steps.iter().map(|(source, _)| *source).collect();
+        assert_eq!(sources, [Recent, Recent, Recent, few, Recent, Recent, many], "{steps:?}");
+        let compared = |steps: &[(Source, usize)]| -> usize {
+            steps.iter().filter(|(source, _)| *source == Recent).map(|(_, window)| window).sum()
+        };
+        assert_eq!((compared(&steps[..3]), compared(&steps)), (2_000, 32_000), "{steps:?}");
+    }
+
+    #[test]
+    fn the_windows_of_all_steps_are_bounded() {
+        for (engine, has_author) in [
+            (Engine::Sqlite, false),
+            (Engine::Sqlite, true),
+            (Engine::Postgres, false),
+            (Engine::Postgres, true),
+        ] {
+            for (source, window) in steps(engine, has_author, 200) {
+                let max = match source {
+                    Source::Matches { .. } => MATCH_WINDOW,
+                    Source::Recent => RECENT_WINDOW,
+                    Source::Author => AUTHOR_WINDOW,
+                };
+                assert!((1..=max).contains(&window), "{engine:?} {source:?}: {window}");
+            }
+        }
     }
 }

@@ -10,9 +10,9 @@ use crate::pagination::Direction;
 pub enum Source {
     /// The matches, as the index returns them.
     ///
-    /// FTS5 returns them in the order of their ids, and stops at the window. GIN returns all, and
-    /// the statement counts and sorts them.
-    Matches,
+    /// FTS5 returns them in the order of their ids, and stops at the window. GIN returns them in no
+    /// order, so the statement reads all and sorts them, unless there are more than `candidates`.
+    Matches { candidates: usize },
     /// The newest posts of all users, each with its words: PostgreSQL only.
     Recent,
     /// The posts of one author.
@@ -28,8 +28,10 @@ pub fn sql(engine: Engine, source: Source, has_author: bool, direction: Directio
     match (source, engine) {
         (Source::Author, _) => author_sql(engine, direction),
         (Source::Recent, _) => recent_sql(direction),
-        (Source::Matches, Engine::Sqlite) => fts5_sql(has_author, direction),
-        (Source::Matches, Engine::Postgres) => gin_sql(has_author, direction),
+        (Source::Matches { .. }, Engine::Sqlite) => fts5_sql(has_author, direction),
+        (Source::Matches { candidates }, Engine::Postgres) => {
+            gin_sql(candidates, has_author, direction)
+        }
     }
 }
 
@@ -74,29 +76,49 @@ fn fts5_sql(has_author: bool, direction: Direction) -> String {
 
 /// The newest matches of all that the GIN index finds.
 ///
+/// Candidates are the posts that have all words. GIN finds these without reading a post. It does
+/// not know the order of the words, so the posts are compared with phrases. The statement stops
+/// after one candidate more than `candidates`. Its rows then have this `total`, and are not those
+/// of the walk.
+///
 /// The bounds are conditions on the result of the window function. Otherwise PostgreSQL could walk
 /// all posts between the bounds instead of using the index.
-fn gin_sql(has_author: bool, direction: Direction) -> String {
+fn gin_sql(candidates: usize, has_author: bool, direction: Direction) -> String {
     let (table, order) = (SearchIndex::Posts.table(), order(direction));
     let is_shown = is_shown("hit.id", has_author);
+    let limit = candidates + 1;
+    let query = "CAST(CAST($1 AS text) AS tsquery)";
+    let words = "CAST(replace(CAST($1 AS text), '<->', '&') AS tsquery)";
     format!(
-        "SELECT hit.id, {is_shown} AS is_shown, hit.total \
+        "SELECT hit.id, (hit.total < {limit} AND {is_shown}) AS is_shown, hit.total \
          FROM (SELECT id, total FROM ( \
-             SELECT id, count(*) OVER () AS total FROM {table} \
-             WHERE words @@ CAST($1 AS tsquery)) AS matching \
-           WHERE id < $2 AND id > $3 ORDER BY id {order} LIMIT $4) AS hit"
+             SELECT id, is_match, count(*) OVER () AS total FROM ( \
+               SELECT id, words @@ {query} AS is_match FROM {table} \
+               WHERE words @@ {words} LIMIT {limit}) AS candidate) AS counted \
+           WHERE total >= {limit} OR (id < $2 AND id > $3 AND is_match) \
+           ORDER BY id {order} LIMIT $4) AS hit"
     )
 }
 
 /// The newest posts of all users, each compared with the query.
+///
+/// The rows are those that the search shows, and the last one of the window. Their `total` is the
+/// number of posts that were compared.
 fn recent_sql(direction: Direction) -> String {
     let (table, order) = (SearchIndex::Posts.table(), order(direction));
     let is_shown = is_shown("recent.id", false);
+    let last = match direction {
+        Direction::Forward => "min",
+        Direction::Backward => "max",
+    };
     format!(
-        "SELECT recent.id, (recent.words @@ CAST($1 AS tsquery) AND {is_shown}) AS is_shown, \
-           CAST(0 AS bigint) AS total \
-         FROM (SELECT id, words FROM {table} WHERE id < $2 AND id > $3 \
-           ORDER BY id {order} LIMIT $4) AS recent"
+        "SELECT id, is_shown, total FROM ( \
+           SELECT id, is_shown, count(*) OVER () AS total, {last}(id) OVER () AS last FROM ( \
+             SELECT recent.id, \
+               (recent.words @@ CAST($1 AS tsquery) AND {is_shown}) AS is_shown \
+             FROM {table} AS recent WHERE recent.id < $2 AND recent.id > $3 \
+             ORDER BY recent.id {order} LIMIT $4) AS compared) AS looked \
+         WHERE is_shown OR id = last"
     )
 }
 
