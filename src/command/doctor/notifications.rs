@@ -51,7 +51,7 @@ pub fn all() -> Vec<Check> {
             AND cause.id = notification.post_id AND cause.kind = 1
             AND cause.subject_id = notification.user_id",
         ),
-        (Kind::Repost, "notifications have no repost", &repost),
+        (Kind::Repost, "notifications have no repost", repost.as_str()),
         (
             Kind::Mention,
             "notifications have no mention",
