@@ -7,7 +7,8 @@ import asyncio
 import secrets
 from typing import NamedTuple
 
-from rookery import Client, CreatePostInput, Posted, RegisterInput
+import httpx
+from rookery import Client, CreatePostInput, Notice, Posted, RegisterInput
 from rookery import UserBy
 
 
@@ -40,8 +41,15 @@ async def register(anonymous: Client, name: str) -> tuple[UserBy, str]:
     return UserBy(username=username), payload.token
 
 
-async def create_post(author: Client, body: str) -> Posted:
-    payload = await author.create_post(CreatePostInput(body=body))
+async def create_post(author: Client, body: str, in_reply_to_id: str | None = None) -> Posted:
+    """Creates a post, or a reply to a post."""
+    key = secrets.token_hex(16)
+    post = CreatePostInput(body=body, in_reply_to_id=in_reply_to_id, idempotency_key=key)
+    try:
+        payload = await author.create_post(post)
+    except httpx.TransportError:
+        # The server may have created the post. With the same key it creates no other one.
+        payload = await author.create_post(post)
     assert payload.post, payload.user_errors
     return payload.post
 
@@ -114,3 +122,27 @@ async def listen(reader: Client, after: str, arrived: asyncio.Queue[Posted]) -> 
     async for event in reader.timeline_events(after=after):
         if event.typename__ == "TimelinePostAdded":
             arrived.put_nowait(event.edge.node)
+
+
+async def watch(
+    reader: Client, after: str, notices: list[Notice], unread_counts: asyncio.Queue[int]
+) -> None:
+    """Keeps a list of notifications up to date, newest first.
+
+    Puts the number of unread notifications into the queue after each change.
+    """
+    async for event in reader.notification_events(after=after):
+        if event.typename__ == "StreamLagged":
+            return  # Subscribe after `resume_after`, or read the list again if it is null.
+        if event.typename__ == "NotificationsRead":
+            # `up_to` may be older than the list, or one that the list leaves out.
+            is_read = event.unread_count == 0
+            for notice in notices:
+                is_read = is_read or notice.id == event.up_to
+                notice.is_read = is_read
+        else:
+            notices[:] = [notice for notice in notices if notice.id not in event.removed_ids]
+        if event.typename__ == "NotificationAdded":
+            notices.append(event.notification)
+            notices.sort(key=lambda notice: notice.created_at, reverse=True)
+        unread_counts.put_nowait(event.unread_count)

@@ -8,7 +8,16 @@ from contextlib import AsyncExitStack
 from typing import NamedTuple
 
 import pytest
-from rookery import Client, FollowState, Posted, TimelineReason, UserBy, UserErrorCode
+from rookery import (
+    Client,
+    CreatePostInput,
+    FollowState,
+    NotificationType,
+    Posted,
+    TimelineReason,
+    UserBy,
+    UserErrorCode,
+)
 from story import (
     PrivateLists,
     connect,
@@ -18,6 +27,7 @@ from story import (
     read_forwards,
     read_private_lists,
     register,
+    watch,
 )
 
 pytestmark = pytest.mark.anyio
@@ -191,3 +201,98 @@ async def test_a_subscription_resumes_at_the_stream_cursor_of_the_page(
         live = await create_post(susan.client, "Written during the subscription.")
         assert await arrived.get() == live
         listening.cancel()
+
+
+async def test_a_repeated_post_is_created_once(john: User) -> None:
+    post = CreatePostInput(body="The kettle is on.", idempotency_key=secrets.token_hex(16))
+    first = await john.client.create_post(post)
+    second = await john.client.create_post(post)
+    assert first.post and second.post == first.post
+    other = post.model_copy(update={"body": "The kettle is off."})
+    errors = [error.code for error in (await john.client.create_post(other)).user_errors]
+    assert errors == [UserErrorCode.IDEMPOTENCY_MISMATCH]
+
+
+async def test_a_follower_sees_who_reposted(john: User, susan: User, new_user: NewUser) -> None:
+    mary = await new_user("mary")
+    await john.client.follow(susan.by)
+    post = await create_post(mary.client, "Three new broods under the bridge.")
+    repost = await susan.client.repost(post.id)
+    assert repost.changed and repost.post and repost.post.reposts_count == 1
+    viewer = await john.client.timeline(first=10)
+    assert viewer
+    [edge] = viewer.user.timeline.edges
+    assert (edge.reason, edge.node) == (TimelineReason.REPOST, post)
+    assert edge.reposted_by and edge.reposted_by.username == susan.by.username
+
+    like = await john.client.like(post.id)
+    assert like.changed and like.post and like.post.viewer_has_liked
+    like = await john.client.like(post.id)
+    assert not like.changed and like.post and like.post.likes_count == 1
+
+
+async def test_a_conversation_has_replies_and_mentions(john: User, susan: User) -> None:
+    question = await create_post(susan.client, "Who counts the rooks?")
+    body = f"\N{BIRD} I do, @{susan.by.username}!"
+    answer = await create_post(john.client, body, question.id)
+    conversation = await john.client.conversation(question.id)
+    assert conversation and conversation.typename__ == "Post"
+    assert conversation.replies_count == 1 and conversation.replies.nodes == [answer]
+
+    conversation = await john.client.conversation(answer.id)
+    assert conversation and conversation.typename__ == "Post"
+    assert conversation.ancestors == [question]
+    # The positions count code points, as those of a Python string do.
+    [mention] = conversation.mentions
+    name = body[mention.start : mention.start + mention.length]
+    assert name == f"@{mention.user.username}" == f"@{susan.by.username}"
+
+
+async def test_notifications_arrive_live_and_are_marked_as_read(john: User, susan: User) -> None:
+    post = await create_post(susan.client, "Who counts the rooks?")
+    viewer = await susan.client.inbox(first=10)
+    assert viewer and viewer.unread_notifications_count == 0
+    notices = viewer.notifications.nodes
+    unread_counts: asyncio.Queue[int] = asyncio.Queue()
+    async with asyncio.timeout(TIMEOUT_SECONDS), asyncio.TaskGroup() as tasks:
+        await john.client.like(post.id)
+        stream_cursor = viewer.notifications.stream_cursor
+        watching = tasks.create_task(watch(susan.client, stream_cursor, notices, unread_counts))
+        assert await unread_counts.get() == 1
+        reply = await create_post(john.client, "I do.", post.id)
+        assert await unread_counts.get() == 2
+        shown = [(notice.type_, notice.post and notice.post.id) for notice in notices]
+        assert shown == [(NotificationType.REPLY, reply.id), (NotificationType.LIKE, post.id)]
+        assert {notice.actor.username for notice in notices} == {john.by.username}
+
+        await john.client.unlike(post.id)
+        assert await unread_counts.get() == 1
+        mark = await susan.client.mark_notifications_read()
+        assert mark.changed and mark.viewer and mark.viewer.unread_notifications_count == 0
+        assert await unread_counts.get() == 0
+        read = [(notice.type_, notice.is_read) for notice in notices]
+        assert read == [(NotificationType.REPLY, True)]
+        watching.cancel()
+
+
+async def test_search_finds_posts_and_users(john: User, susan: User) -> None:
+    word = f"kestrel{secrets.token_hex(6)}"
+    post = await create_post(susan.client, f"A {word} in May")
+    other = await create_post(john.client, f"Two of them: {word}!")
+    assert (await john.client.search(word)).search_posts.nodes == [other, post]
+    assert (await john.client.search(f"may {word[:-1]}*")).search_posts.nodes == [post]
+    assert (await john.client.search(word, by=john.by)).search_posts.nodes == [other]
+    assert susan.by.username
+    users = (await john.client.search(susan.by.username[:-1])).search_users
+    assert [user.username for user in users] == [susan.by.username]
+
+
+async def test_the_timeline_marker_moves_forward_only(john: User) -> None:
+    for body in "one", "two":
+        await create_post(john.client, body)
+    viewer = await john.client.timeline(first=10)
+    assert viewer and viewer.timeline_marker is None
+    two, one = [edge.cursor for edge in viewer.user.timeline.edges]
+    assert (await john.client.mark_timeline_read(two)).changed
+    mark = await john.client.mark_timeline_read(one)
+    assert (mark.changed, mark.timeline_marker) == (False, two)
