@@ -6,9 +6,19 @@
 use chrono::{DateTime, Utc};
 use cynic::{Enum, Id, InlineFragments, InputObject, QueryFragment, QueryVariables};
 
+mod conversation;
+mod notification;
+mod reaction;
 mod relationship;
+mod search;
+mod timeline_marker;
 
+pub use conversation::*;
+pub use notification::*;
+pub use reaction::*;
 pub use relationship::*;
+pub use search::*;
+pub use timeline_marker::*;
 
 #[cynic::schema("rookery")]
 mod schema {}
@@ -26,7 +36,7 @@ pub struct User {
     pub viewer_can_see: bool,
 }
 
-#[derive(QueryFragment, Debug, PartialEq)]
+#[derive(QueryFragment, Clone, Debug, PartialEq)]
 pub struct Post {
     pub id: Id,
     pub body: String,
@@ -34,7 +44,7 @@ pub struct Post {
     pub author: Author,
 }
 
-#[derive(QueryFragment, Debug, PartialEq)]
+#[derive(QueryFragment, Clone, Debug, PartialEq)]
 #[cynic(graphql_type = "User")]
 pub struct Author {
     pub username: String,
@@ -216,9 +226,12 @@ pub struct FollowerEdge {
 
 // createPost
 
-#[derive(InputObject)]
+#[derive(InputObject, Clone, Copy)]
 pub struct CreatePostInput<'a> {
     pub body: &'a str,
+    pub in_reply_to_id: Option<&'a Id>,
+    /// Within 24 hours, a repetition with the same key creates no other post.
+    pub idempotency_key: Option<&'a str>,
 }
 
 #[derive(QueryVariables)]
@@ -249,6 +262,7 @@ pub struct Timeline {
 
 #[derive(QueryFragment)]
 pub struct Viewer {
+    pub timeline_marker: Option<String>,
     pub user: Reader,
 }
 
@@ -267,7 +281,10 @@ pub struct TimelineConnection {
 
 #[derive(QueryFragment, Debug)]
 pub struct TimelineEdge {
+    pub cursor: String,
     pub reason: TimelineReason,
+    /// `None` unless the entry is a repost.
+    pub reposted_by: Option<Author>,
     pub node: Post,
 }
 

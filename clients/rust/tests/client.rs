@@ -4,111 +4,20 @@
 //! ROOKERY_URL=http://127.0.0.1:8000/graphql cargo test --locked
 //! ```
 
+mod support;
+
 use std::pin::pin;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use cynic::{MutationBuilder as _, QueryBuilder as _, SubscriptionBuilder as _};
+use cynic::SubscriptionBuilder as _;
 use futures_util::{Stream, StreamExt as _};
 use tokio::time::timeout;
 
-use rookery_client::client::Client;
 use rookery_client::graphql::{
-    AcceptFollowRequest, Author, Block, CreatePost, CreatePostInput, CreatePostVariables, Follow,
-    FollowPayload, FollowState, FollowVariables, FollowerConnection, Followers, FollowersVariables,
-    Mute, Post, PrivateLists, Register, RegisterInput, RegisterVariables, RelationshipPayload,
-    TargetVariables, Timeline, TimelineConnection, TimelineEvent, TimelineEvents,
-    TimelineEventsVariables, TimelineReason, Unfollow, UnfollowPayload, UpdateProfile,
-    UpdateProfileInput, UpdateProfileVariables, UserBy, UserError, UserErrorCode, ViewerLists,
+    Author, FollowState, FollowersVariables, Post, TimelineEvent, TimelineEvents,
+    TimelineEventsVariables, TimelineReason, UserBy, UserError, UserErrorCode,
 };
-
-const EVENT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// A registered user and a client with the token of their session.
-struct Account {
-    username: String,
-    client: Client,
-}
-
-impl Account {
-    /// Registers a user. The username has a random suffix.
-    async fn register(name: &str) -> Result<Self> {
-        let address = std::env::var("ROOKERY_URL").context("set ROOKERY_URL")?;
-        let username = format!("{name}_{:016x}", fastrand::u64(..));
-        let input = RegisterInput {
-            username: username.clone(),
-            email: format!("{username}@example.com"),
-            password: "correct horse battery".to_owned(),
-            display_name: None,
-        };
-        let anonymous = Client::new(&address, None);
-        let payload = anonymous.run(Register::build(RegisterVariables { input })).await?.register;
-        let token = payload.token.with_context(|| format!("{:?}", payload.user_errors))?;
-        Ok(Self { username, client: Client::new(&address, Some(token)) })
-    }
-
-    async fn follow(&self, username: &str) -> Result<FollowPayload> {
-        let variables = FollowVariables { user: UserBy::Username(username) };
-        Ok(self.client.run(Follow::build(variables)).await?.follow)
-    }
-
-    async fn unfollow(&self, username: &str) -> Result<UnfollowPayload> {
-        let variables = FollowVariables { user: UserBy::Username(username) };
-        Ok(self.client.run(Unfollow::build(variables)).await?.unfollow)
-    }
-
-    /// Protects the user's account.
-    async fn protect(&self) -> Result<()> {
-        let input = UpdateProfileInput { is_protected: Some(true) };
-        let operation = UpdateProfile::build(UpdateProfileVariables { input });
-        let payload = self.client.run(operation).await?.update_profile;
-        let user = payload.user.with_context(|| format!("{:?}", payload.user_errors))?;
-        assert!(user.is_protected);
-        Ok(())
-    }
-
-    async fn accept(&self, username: &str) -> Result<RelationshipPayload> {
-        let variables = TargetVariables { user: UserBy::Username(username) };
-        let operation = AcceptFollowRequest::build(variables);
-        Ok(self.client.run(operation).await?.accept_follow_request)
-    }
-
-    async fn block(&self, username: &str) -> Result<RelationshipPayload> {
-        let variables = TargetVariables { user: UserBy::Username(username) };
-        Ok(self.client.run(Block::build(variables)).await?.block)
-    }
-
-    async fn mute(&self, username: &str) -> Result<RelationshipPayload> {
-        let variables = TargetVariables { user: UserBy::Username(username) };
-        Ok(self.client.run(Mute::build(variables)).await?.mute)
-    }
-
-    /// The lists of requests, blocks and mutes, which only the user can read.
-    async fn private_lists(&self) -> Result<ViewerLists> {
-        let data = self.client.run(PrivateLists::build(())).await?;
-        data.viewer.context("no viewer")
-    }
-
-    async fn post(&self, body: &str) -> Result<Post> {
-        let variables = CreatePostVariables { input: CreatePostInput { body } };
-        let payload = self.client.run(CreatePost::build(variables)).await?.create_post;
-        payload.post.with_context(|| format!("{:?}", payload.user_errors))
-    }
-
-    async fn followers(&self, variables: FollowersVariables<'_>) -> Result<FollowerConnection> {
-        let data = self.client.run(Followers::build(variables)).await?;
-        Ok(data.user.context("no such user")?.followers)
-    }
-
-    async fn timeline(&self) -> Result<TimelineConnection> {
-        let data = self.client.run(Timeline::build(())).await?;
-        Ok(data.viewer.context("no viewer")?.user.timeline)
-    }
-}
-
-async fn john_and_susan() -> Result<(Account, Account)> {
-    Ok((Account::register("john").await?, Account::register("susan").await?))
-}
+use support::{EVENT_TIMEOUT, john_and_susan, register};
 
 #[tokio::test]
 async fn two_registrations_create_two_users() -> Result<()> {
@@ -142,7 +51,7 @@ async fn a_second_follow_changes_nothing() -> Result<()> {
 
 #[tokio::test]
 async fn following_an_unknown_user_returns_a_not_found_error() -> Result<()> {
-    let john = Account::register("john").await?;
+    let john = register("john").await?;
 
     // An expected failure is data, with a type of its own.
     let follow = john.follow(&format!("unknown_{:016x}", fastrand::u64(..))).await?;
@@ -175,14 +84,14 @@ async fn an_unfollow_restores_the_counts() -> Result<()> {
 async fn a_protected_user_accepts_a_request() -> Result<()> {
     let (john, susan) = john_and_susan().await?;
     let post = susan.post("For followers.").await?;
-    susan.protect().await?;
+    assert!(susan.protect().await?.is_protected);
 
     let follow = john.follow(&susan.username).await?;
     let (user, relationship) = follow.user.zip(follow.relationship).context("no user")?;
     assert!(follow.changed && !user.viewer_can_see);
     assert_eq!(user.followers_count, 0);
     assert_eq!(relationship.follow_state, FollowState::Requested);
-    assert!(john.timeline().await?.edges.is_empty());
+    assert!(john.home().await?.user.timeline.edges.is_empty());
     let [sent, received] = [
         john.private_lists().await?.sent_follow_requests,
         susan.private_lists().await?.follow_requests,
@@ -194,7 +103,8 @@ async fn a_protected_user_accepts_a_request() -> Result<()> {
     let accept = susan.accept(&john.username).await?;
     assert!(accept.changed && accept.relationship.context("no relationship")?.followed_by);
     assert!(john.private_lists().await?.sent_follow_requests.edges.is_empty());
-    let [edge] = <[_; 1]>::try_from(john.timeline().await?.edges).ok().context("not one post")?;
+    let [edge] =
+        <[_; 1]>::try_from(john.home().await?.user.timeline.edges).ok().context("not one post")?;
     assert_eq!(edge.node, post);
     Ok(())
 }
@@ -208,7 +118,7 @@ async fn a_mute_changes_the_timeline_and_a_block_ends_the_follow() -> Result<()>
 
     let mute = john.mute(&susan.username).await?.relationship.context("no relationship")?;
     assert!(mute.muting && mute.follow_state == FollowState::Following);
-    assert!(john.timeline().await?.edges.is_empty());
+    assert!(john.home().await?.user.timeline.edges.is_empty());
     assert_eq!(john.private_lists().await?.muted_users.nodes, listed(&susan.username));
 
     let block = susan.block(&john.username).await?.relationship.context("no relationship")?;
@@ -226,7 +136,7 @@ async fn pages_list_all_followers_in_both_directions() -> Result<()> {
     let (john, susan) = john_and_susan().await?;
     let mut newest_first = Vec::new();
     for n in 0..5 {
-        let fan = Account::register(&format!("fan{n}")).await?;
+        let fan = register(&format!("fan{n}")).await?;
         fan.follow(&susan.username).await?;
         newest_first.insert(0, fan.username);
     }
@@ -276,7 +186,8 @@ async fn the_timeline_has_own_and_followed_posts_newest_first() -> Result<()> {
     john.follow(&susan.username).await?;
     let own = john.post("The kettle is on.").await?;
     let followed = susan.post("The dawn chorus started at 4:12 today.").await?;
-    let edges = john.timeline().await?.edges.into_iter().map(|edge| (edge.reason, edge.node));
+    let edges =
+        john.home().await?.user.timeline.edges.into_iter().map(|edge| (edge.reason, edge.node));
     let expected = [(TimelineReason::Following, followed), (TimelineReason::Own, own)];
     assert!(edges.eq(expected));
     Ok(())
@@ -286,7 +197,7 @@ async fn the_timeline_has_own_and_followed_posts_newest_first() -> Result<()> {
 async fn a_subscription_resumes_at_the_stream_cursor_of_the_page() -> Result<()> {
     let (john, susan) = john_and_susan().await?;
     john.follow(&susan.username).await?;
-    let stream_cursor = john.timeline().await?.stream_cursor;
+    let stream_cursor = john.home().await?.user.timeline.stream_cursor;
 
     // No event between the page and the subscription is lost.
     let before = susan.post("Written before the subscription.").await?;
