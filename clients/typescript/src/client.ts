@@ -23,7 +23,7 @@ export function newClient(address: string, token?: string): ApolloClient {
     createClient({
       url: address.replace(/^http/, 'ws'),
       connectionParams: headers,
-      // A retry would use the first cursor again. `watchTimeline` resumes after the last event.
+      // A retry would use the first cursor again. `resuming` subscribes with the last one.
       retryAttempts: 0,
     }),
   )
@@ -44,9 +44,28 @@ function newCache(): InMemoryCache {
   return new InMemoryCache({
     possibleTypes: possible.possibleTypes,
     typePolicies: {
-      Query: { fields: { posts: relayStylePagination(), users: relayStylePagination(['usernamePrefix']) } },
-      Viewer: { keyFields: [], fields: { bookmarks: relayStylePagination(), likes: relayStylePagination(), notifications: relayStylePagination(['types']) } },
-      Post: { fields: { likers: relayStylePagination() } },
+      Query: {
+        fields: {
+          posts: relayStylePagination(),
+          searchPosts: relayStylePagination(['query', 'by']),
+          users: relayStylePagination(['usernamePrefix']),
+        },
+      },
+      Viewer: {
+        keyFields: [],
+        fields: {
+          bookmarks: relayStylePagination(),
+          likes: relayStylePagination(),
+          notifications: relayStylePagination(['types']),
+        },
+      },
+      Post: {
+        fields: {
+          likers: relayStylePagination(),
+          replies: relayStylePagination(),
+          reposters: relayStylePagination(),
+        },
+      },
       User: {
         fields: {
           followers: relayStylePagination(),

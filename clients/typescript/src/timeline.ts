@@ -1,5 +1,5 @@
-import { type ApolloCache, type ApolloClient, CombinedGraphQLErrors } from '@apollo/client'
-import { concatMap, defer, map, type Observable, repeat, retry, throwError, timer } from 'rxjs'
+import type { ApolloCache, ApolloClient } from '@apollo/client'
+import { concatMap, map, type Observable } from 'rxjs'
 import { graphql } from './gql'
 import type {
   CreatePostMutation,
@@ -10,6 +10,7 @@ import type {
 } from './gql/graphql'
 import { withEdges } from './pages'
 import { evictLists } from './relationship'
+import { resuming } from './resume'
 
 export type TimelineEvent = TimelineEventsSubscription['timelineEvents']
 type Edge = TimelinePageFragment['timeline']['edges'][number]
@@ -24,6 +25,19 @@ export const PostCard = graphql(`
       id
       username
     }
+    mentions {
+      start
+      length
+      user {
+        id
+        username
+      }
+    }
+    likesCount
+    viewerHasLiked
+    repostsCount
+    viewerHasReposted
+    repliesCount
   }
 `)
 
@@ -77,6 +91,10 @@ const CreatePost = graphql(`
         author {
           id
           postsCount
+        }
+        inReplyTo {
+          id
+          repliesCount
         }
       }
       timelineEdge {
@@ -191,8 +209,11 @@ export async function createPost(
     mutation: CreatePost,
     variables: { input: { body, idempotencyKey, inReplyToId } },
     update(cache, { data }) {
-      if (data?.createPost.post && data.createPost.timelineEdge)
-        insert(cache, data.createPost.post.author.id, data.createPost.timelineEdge)
+      const { post, timelineEdge } = data?.createPost ?? {}
+      if (!post || !timelineEdge) return
+      insert(cache, post.author.id, timelineEdge)
+      // The payload has no edge of this list. A component that shows the replies reads them again.
+      if (post.inReplyTo) cache.evict({ id: `Post:${post.inReplyTo.id}`, fieldName: 'replies' })
     },
   })
   return data.createPost
@@ -227,21 +248,17 @@ export async function readTimeline(client: ApolloClient): Promise<{ userId: stri
  */
 export function watchTimeline(client: ApolloClient, userId: string, streamCursor: string): Observable<TimelineEvent> {
   let after = streamCursor
-  return defer(() => client.subscribe({ query: TimelineEvents, variables: { after } })).pipe(
-    map(({ data, error }) => {
-      if (!data) throw error
-      return data.timelineEvents
-    }),
-    concatMap(async (event) => {
-      after = await apply(client, userId, event)
-      return event
-    }),
-    repeat({ delay: 1000 }),
-    retry({
-      count: 8,
-      resetOnSuccess: true,
-      delay: (error, count) => (isFinal(error) ? throwError(() => error) : backOff(count)),
-    }),
+  return resuming(() =>
+    client.subscribe({ query: TimelineEvents, variables: { after } }).pipe(
+      map(({ data, error }) => {
+        if (!data) throw error
+        return data.timelineEvents
+      }),
+      concatMap(async (event) => {
+        after = await apply(client, userId, event)
+        return event
+      }),
+    ),
   )
 }
 
@@ -306,21 +323,4 @@ function removeRepost(cache: ApolloCache, userId: string, postId: string, repost
 /** `relayStylePagination` filters evicted nodes out of its lists. */
 function removePost(cache: ApolloCache, id: string): void {
   cache.evict({ id: `Post:${id}` })
-}
-
-/** Codes of errors that a retry can fix. A lost connection has no code, and is retried too. */
-const TRANSIENT: readonly unknown[] = ['UNAVAILABLE', 'TIMEOUT', 'RATE_LIMITED', 'TOO_MANY_OPERATIONS', 'INTERNAL']
-
-/**
- * Whether a retry is useless. An invalid token closes the socket with 4403, which Apollo's link
- * reports in the message only.
- */
-function isFinal(error: unknown): boolean {
-  if (CombinedGraphQLErrors.is(error))
-    return error.errors.some(({ extensions }) => !TRANSIENT.includes(extensions?.['code']))
-  return error instanceof Error && error.message.startsWith('Socket closed with event 4403')
-}
-
-function backOff(count: number): Observable<unknown> {
-  return timer(Math.random() * 1000 * Math.min(2 ** count, 30))
 }
