@@ -5,18 +5,32 @@ import { Errors } from "./Errors";
 
 type UserErrors = ComposeMutation["response"]["createPost"]["userErrors"];
 
-/** A form for a new post. The edge in the payload is inserted at the head of the timeline. */
-export function Compose({ timeline }: { timeline: string }) {
+/** What the text is: a post for the timeline with this connection, or a reply to a post. */
+type Props = { timeline: string } | { inReplyToId: string; replies: string };
+
+/**
+ * A form for a new post or a reply. The payload inserts the new post at the head of the timeline, or
+ * at the end of the replies. A reply gets into the timeline by its event.
+ */
+export function Compose(props: Props) {
+  const isReply = "replies" in props;
   const [body, setBody] = useState("");
+  // Each text has its own key. After a lost response the same button sends the same key again, and
+  // the server creates no other post.
+  const [idempotencyKey, setKey] = useState(() => crypto.randomUUID());
   const [errors, setErrors] = useState<UserErrors>([]);
   const [createPost, isPosting] = useMutation<ComposeMutation>(graphql`
-    mutation ComposeMutation($input: CreatePostInput!, $connections: [ID!]!) {
+    mutation ComposeMutation($input: CreatePostInput!, $timelines: [ID!]!, $replies: [ID!]!) {
       createPost(input: $input) {
-        timelineEdge @prependEdge(connections: $connections) {
-          cursor
+        post @appendNode(connections: $replies, edgeTypeName: "PostEdge") {
+          ...Post_post
+          inReplyTo {
+            ...Reactions_post
+          }
+        }
+        timelineEdge @prependEdge(connections: $timelines) {
+          ...Timeline_edge
           node {
-            createdAt
-            ...Post_post
             author {
               ...UserCard_user
             }
@@ -29,13 +43,22 @@ export function Compose({ timeline }: { timeline: string }) {
     }
   `);
 
+  function onWrite(text: string) {
+    setBody(text);
+    setKey(crypto.randomUUID());
+  }
+
   function onSubmit(event: FormEvent) {
     event.preventDefault();
     createPost({
-      variables: { input: { body }, connections: [timeline] },
+      variables: {
+        input: { body, idempotencyKey, inReplyToId: isReply ? props.inReplyToId : null },
+        timelines: isReply ? [] : [props.timeline],
+        replies: isReply ? [props.replies] : [],
+      },
       onCompleted({ createPost: { userErrors } }) {
         setErrors(userErrors);
-        if (userErrors.length === 0) setBody("");
+        if (userErrors.length === 0) onWrite("");
       },
       onError: (error) => setErrors([error]),
     });
@@ -44,15 +67,15 @@ export function Compose({ timeline }: { timeline: string }) {
   return (
     <form className="card compose" onSubmit={onSubmit}>
       <textarea
-        aria-label="New post"
-        placeholder="What is new?"
+        aria-label={isReply ? "New reply" : "New post"}
+        placeholder={isReply ? "What do you think?" : "What is new?"}
         rows={3}
         value={body}
-        onChange={(event) => setBody(event.target.value)}
+        onChange={(event) => onWrite(event.target.value)}
       />
       <Errors errors={errors} />
       <button className="primary" disabled={isPosting || body.trim() === ""}>
-        Post
+        {isReply ? "Reply" : "Post"}
       </button>
     </form>
   );

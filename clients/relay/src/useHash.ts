@@ -5,5 +5,5 @@ function subscribe(onChange: () => void) {
   return () => removeEventListener("hashchange", onChange);
 }
 
-/** The username of the open profile, from a URL such as `/#susan`. A link opens another profile. */
+/** What is open, from a URL such as `/#susan`. A link opens something else. */
 export const useHash = () => useSyncExternalStore(subscribe, () => decodeURIComponent(location.hash.slice(1)));
