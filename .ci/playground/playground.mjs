@@ -52,6 +52,11 @@ async function createPost(token, body) {
   const document = 'mutation ($body: String!) { createPost(input: {body: $body}) { post { id } } }';
   await execute(document, { token, variables: { body } });
 }
+/** Executes `like` or `repost`. */
+async function react(token, field, id) {
+  const document = `mutation ($id: ID!) { ${field}(postId: $id) { changed } }`;
+  await execute(document, { token, variables: { id } });
+}
 // The tabs register the user "ada". Without that account, the tests can run again.
 async function deleteAda() {
   const token = await logIn('ada');
@@ -196,8 +201,15 @@ const tabs = [
   'Follow',
   'Post',
   'Timeline',
+  'React',
+  'Reply',
+  'Conversation',
+  'Search',
   'Followers',
   'Live',
+  'Inbox',
+  'LiveInbox',
+  'MarkRead',
   'Protect',
   'Accept',
   'Mute',
@@ -264,26 +276,71 @@ test('Follow changes the graph the first time only', LIMIT, async () => {
   assert.deepEqual({ ...first, changed: false }, again);
 });
 
+let ownPost;
 test('Post creates a post', LIMIT, async () => {
   await open('Post');
   const { createPost } = await data();
   assert.deepEqual([createPost.post.body, createPost.userErrors], ['Hello, rookery!', []]);
+  ownPost = createPost.post.id;
 });
 
+let entry; // the newest post of john
 test("Timeline shows the viewer's new post first, and john's posts", LIMIT, async () => {
   await open('Timeline');
   const { user } = (await data()).viewer;
   assert.equal(user.username, 'ada');
-  assert.equal(user.timeline.nodes[0].body, 'Hello, rookery!');
+  const { edges } = user.timeline;
+  assert.equal(edges[0].node.body, 'Hello, rookery!');
   assert.deepEqual(
-    new Set(user.timeline.nodes.map((post) => post.author.username)),
+    new Set(edges.map(({ node }) => node.author.username)),
     new Set(['ada', 'john']),
   );
+  entry = edges.find(({ node }) => node.author.username === 'john');
   await screenshot('playground');
   await button('Show Documentation Explorer').click(); // User is still open there
   await plugin.getByText(summary(userType.description)).scrollIntoViewIfNeeded();
   await screenshot('schema');
   await button('Hide Documentation Explorer').click();
+});
+
+/** Opens a tab, and writes its variables. */
+async function openWith(tab, values) {
+  await open(tab);
+  await button('Variables').click();
+  await write(variables, JSON.stringify(values));
+}
+
+test('React likes and reposts the post of Variables', LIMIT, async () => {
+  await openWith('React', { id: entry.node.id });
+  const { like, repost } = await data();
+  assert.deepEqual([like.post.viewerHasLiked, like.userErrors], [true, []]);
+  assert.deepEqual([repost.post.viewerHasReposted, repost.userErrors], [true, []]);
+});
+
+test('Reply replies once with the same key, and mentions john', LIMIT, async () => {
+  await openWith('Reply', { id: entry.node.id });
+  const { post, userErrors } = (await data()).createPost;
+  assert.deepEqual(
+    [userErrors, post.inReplyTo.id, post.mentions[0].user.username],
+    [[], entry.node.id, 'john'],
+  );
+  assert.deepEqual((await data()).createPost.post, post);
+});
+
+test('Conversation shows the reply', LIMIT, async () => {
+  await openWith('Conversation', { id: entry.node.id });
+  const { node } = await data();
+  assert.equal(node.body, entry.node.body);
+  assert.equal(node.replies.nodes.at(-1).body, 'Well said, @john!');
+  assert.equal(node.reposters.nodes[0].username, 'ada');
+});
+
+test('Search finds posts and users', LIMIT, async () => {
+  await open('Search');
+  await button('Hide editor tools').click();
+  const { searchPosts, searchUsers } = await data();
+  assert.equal(searchPosts.nodes[0].body, 'Hello, rookery!');
+  assert.equal(searchUsers[0].username, 'john');
 });
 
 test('Followers shows the newest follower first', LIMIT, async () => {
@@ -329,6 +386,44 @@ test('the stop button ends the subscription', LIMIT, async () => {
   await createPost(john, 'No client is subscribed.');
   await sleep(500);
   assert(!(await read(result)).includes('No client'));
+});
+
+test('Inbox lists a notification', LIMIT, async () => {
+  await react(john, 'like', ownPost);
+  await open('Inbox');
+  const { viewer } = await data();
+  const [{ type, actor, post }] = viewer.notifications.nodes;
+  assert.deepEqual(
+    [viewer.unreadNotificationsCount, type, actor.username, post.id],
+    [1, 'LIKE', 'john', ownPost],
+  );
+});
+
+test('LiveInbox shows a new notification', LIMIT, async () => {
+  await open('LiveInbox');
+  await Promise.all([page.waitForResponse(address), play.click()]);
+  await react(john, 'repost', ownPost);
+  await until('the pane shows the notification', async () => {
+    const { data: event } = JSON.parse(await read(result));
+    const { notification, unreadCount } = event.notificationEvents;
+    return notification.type === 'REPOST' && unreadCount === 2;
+  });
+  await stop.click();
+  await play.waitFor();
+});
+
+test('MarkRead marks the notifications and the timeline', LIMIT, async () => {
+  await openWith('MarkRead', { cursor: entry.cursor });
+  const { markNotificationsRead, markTimelineRead } = await data();
+  assert.deepEqual(
+    [markNotificationsRead.changed, markNotificationsRead.viewer.unreadNotificationsCount],
+    [true, 0],
+  );
+  assert.deepEqual(
+    [markTimelineRead.changed, markTimelineRead.timelineMarker],
+    [true, entry.cursor],
+  );
+  await button('Hide editor tools').click();
 });
 
 test('Protect protects the account, and lists a request to follow', LIMIT, async () => {
@@ -444,8 +539,8 @@ test('a reload restores the tabs, and all texts are legible', LIMIT, async () =>
   assert.deepEqual(await page.evaluate(illegible, MIN_CONTRAST), []);
 });
 
-test('no request failed except the one that the stop button ended', LIMIT, () =>
-  assert.deepEqual(failed, [`${address} net::ERR_ABORTED`]),
+test('no request failed except the two that the stop button ended', LIMIT, () =>
+  assert.deepEqual(failed, [`${address} net::ERR_ABORTED`, `${address} net::ERR_ABORTED`]),
 );
 test('the console shows only the three rejected requests, which the browser logs', LIMIT, () => {
   const rejection = /^Failed to load resource: the server responded with a status of 4\d\d.*/;
