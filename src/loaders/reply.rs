@@ -45,7 +45,7 @@ impl Batch for Ancestors {
             rows.into_iter().map(|row| (row.id, Arc::new(row))).collect();
         let parent =
             |child: &Arc<post::Model>| Some(Arc::clone(posts.get(&child.in_reply_to_id?)?));
-        // The rows of the recursion. A post that is reached in several numbers of steps has several.
+        // The rows of the recursion. A post that is reached in several ways has several rows.
         let mut steps: HashSet<(i64, usize)> = HashSet::new();
         let mut ancestors = HashMap::with_capacity(keys.len());
         for key in keys {

@@ -1,6 +1,7 @@
 //! Checks of notifications.
 //!
-//! Each notification has its cause, and there is none that a rule forbids. A repair deletes the others.
+//! Each notification has its cause, and there is none that a rule forbids. A repair deletes the
+//! others.
 
 use entity::feed_item::IS_REPOST;
 use entity::notification::Kind;

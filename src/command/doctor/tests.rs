@@ -240,7 +240,7 @@ async fn search_index_that_another_connection_changed_is_not_damaged() {
     assert!(report.is_clean(), "{report}");
 }
 
-/// Each case is a kind, and a statement without SELECT for recipient, actor and post.
+/// Each case is a kind, and a query for recipient, actor and post without SELECT.
 #[tokio::test]
 async fn notifications_without_a_cause_are_found_and_deleted() {
     let of_follow = "followed_id, follower_id, CAST(NULL AS bigint) FROM follow

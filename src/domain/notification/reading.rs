@@ -99,7 +99,7 @@ pub fn kinds_sql(engine: Engine, kinds: &[Kind], direction: Direction) -> String
     }
 }
 
-/// A query for the ids of the page of a kind, and of the nearest row beyond each cursor.
+/// A query for ids: the page of a kind, and the nearest row beyond each cursor.
 fn sqlite_kind(kind: i16, direction: Direction) -> String {
     let order = match direction {
         Direction::Forward => "DESC",
