@@ -50,9 +50,9 @@ impl ActiveModelBehavior for ActiveModel {}
 /// The kind is a literal: PostgreSQL does not use an index of reposts only for a parameter.
 pub const IS_REPOST: &str = "kind = 2";
 
-/// A query for the ids of the users who have reposted posts of the user `$1`, at most `limit`.
+/// A query for the ids of users who have reposted posts of the user `$1`.
 ///
-/// The user's own reposts are left out.
+/// They are at most `limit`. The user's own reposts are left out.
 #[must_use]
 pub fn reposters_sql(limit: usize) -> String {
     format!(

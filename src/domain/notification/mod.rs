@@ -141,7 +141,7 @@ pub(super) async fn withdraw(
     change(services, transaction, (&sql, vec![]), (kind, notices)).await
 }
 
-/// Deletes notifications that two users have of each other, at most [`MAX_WITHDRAWN`].
+/// Deletes notifications of two users of each other, at most [`MAX_WITHDRAWN`].
 ///
 /// # Errors
 /// Any error of the database.

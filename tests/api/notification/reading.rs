@@ -209,7 +209,7 @@ async fn fill(app: &TestApp, count: usize) {
     }
 }
 
-/// Ids of a page of john's notifications, and the cursor at its end in the direction of paging.
+/// Ids of a page of john's notifications, and the cursor at its end.
 async fn page(john: &Actor<'_>, arguments: &str) -> (Vec<String>, Option<String>) {
     let cursor = if arguments.contains("first") { "endCursor" } else { "startCursor" };
     let document = format!(
