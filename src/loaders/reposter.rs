@@ -3,7 +3,7 @@
 //! A timeline shows a post by the repost of a user, so events of the post concern it. The users of
 //! [`super::UserList::Reposters`] are pages for clients.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use entity::feed_item::{self, IS_REPOST};
 use sea_orm::FromQueryResult;
@@ -56,7 +56,7 @@ pub async fn reposters(snapshot: &Snapshot, posts: &[i64]) -> Result<Reposters, 
 /// Any error of the database.
 pub async fn reposters_of_authors(
     snapshot: &Snapshot,
-    authors: &HashSet<i64>,
+    authors: &[i64],
 ) -> Result<Reposters, Error> {
     #[derive(FromQueryResult)]
     struct Reposter {

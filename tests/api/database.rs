@@ -162,7 +162,7 @@ async fn migrated_tables_have_the_columns_of_the_entities() {
     assert_eq!(tables(&migrated).await, tables(&described).await);
 }
 
-/// Inserts three users, a session, a follow, a post with its item, a bookmark and a like.
+/// Inserts three users, a session, a follow, a post, a bookmark and a like.
 async fn insert_rows(app: &TestApp) -> &Database {
     let at = "'2026-11-23T18:30:00+00:00'";
     for sql in [

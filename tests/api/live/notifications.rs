@@ -314,7 +314,7 @@ async fn streams_end_with_their_session() {
     assert_eq!(anonymous, "UNAUTHENTICATED");
 }
 
-/// A block withdraws any number of notifications, in transactions with a bounded number of parts.
+/// A block withdraws any number of notifications, in bounded transactions.
 #[tokio::test]
 async fn a_block_withdraws_many_notifications_in_several_events() {
     let app = TestApp::new().await;

@@ -27,7 +27,7 @@ pub async fn least(counts: &[u64], mut measure: impl AsyncFnMut(usize) -> u64) -
     least
 }
 
-/// Panics if a count is higher than the first, which is that of the fewest subscribers.
+/// Panics if a count is higher than the first, that of the fewest subscribers.
 pub fn assert_constant(counts: &[u64]) {
     assert!(counts.iter().all(|count| *count <= counts[0]), "statements: {counts:?}");
 }

@@ -249,9 +249,9 @@ async fn pages_of_some_types_join_to_the_list_in_both_directions() {
                 let arguments = format!("{size}: 4, types: [{types}]{from}");
                 let (ids, next) = page(&john, &arguments).await;
                 if newest_first {
-                    found.extend(ids)
+                    found.extend(ids);
                 } else {
-                    drop(found.splice(..0, ids))
+                    drop(found.splice(..0, ids));
                 }
                 cursor = next;
                 if cursor.is_none() {
