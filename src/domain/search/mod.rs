@@ -1,13 +1,15 @@
 //! Search: posts by their words, newest first, and users by their names.
 //!
 //! A search for posts walks posts in the order of their ids, a bounded number in each statement,
-//! until the page is full. Posts that match and that the viewer may not see are walked, too. The
-//! rows are charged before they are read, so that the maximum of work ends a long walk.
+//! until the page is full. Posts that match and that the viewer may not see are walked, too. Their
+//! rows are charged before they are read, so that the maximum of work ends a long walk. Candidates
+//! of PostgreSQL's index are charged afterwards, when their number is known.
 //!
 //! [`Source`] has the ways to walk. All of them find the same posts, so a walk can change its way
 //! at any position. To walk all posts is fast for common words, and to use the index for rare ones.
-//! A walk begins with posts, and tries the index after some of them: once, or on PostgreSQL twice
-//! with a limit of the matches, because its index returns them in no order.
+//! A walk begins with posts, and tries the index after some of them: once, or twice on PostgreSQL
+//! without an author. There the attempt has a limit of the matches, because the index returns them
+//! in no order.
 
 mod query;
 mod sql;
@@ -144,7 +146,8 @@ impl Walk<'_> {
             let (source, window) = step(engine, has_author, progress, wanted);
             let looked = self.look(source, (upper, lower), direction, window).await?;
             let Some((rows, is_end)) = looked else {
-                progress.attempts += 1;
+                // The other posts of an author are walked sooner than more candidates.
+                progress.attempts = if has_author { ATTEMPTS.len() } else { progress.attempts + 1 };
                 continue;
             };
             let shown = rows.iter().filter(|row| row.is_shown).map(|row| row.id);
@@ -158,7 +161,7 @@ impl Walk<'_> {
             }
             match source {
                 // The newest matches did not fill the page, so the author's other posts follow.
-                Source::Matches { .. } if has_author && engine == Engine::Sqlite => {
+                Source::Matches { .. } if has_author => {
                     progress.attempts = ATTEMPTS.len();
                 }
                 Source::Matches { .. } => progress.matched += window,
@@ -197,9 +200,11 @@ impl Walk<'_> {
             }
             Source::Matches { candidates } => {
                 let lookups = window * LOOKUPS_PER_MATCH;
-                let rows: Vec<Looked> = self.snapshot.all(lookups, &sql, values).await?;
-                self.snapshot.charge_read(total(&rows).saturating_sub(rows.len()));
-                if total(&rows) > candidates {
+                let mut rows: Vec<Looked> = self.snapshot.all(lookups, &sql, values).await?;
+                let total = total(&rows);
+                rows.retain(|row| row.id > 0);
+                self.snapshot.charge_read(total.saturating_sub(rows.len()));
+                if total > candidates {
                     return Ok(None);
                 }
                 let looked = rows.len();
@@ -271,10 +276,7 @@ fn step(
     };
     match attempt {
         Some(Attempt { candidates, .. }) if until_attempt == 0 => {
-            let window = match engine {
-                Engine::Sqlite => MATCH_WINDOW,
-                Engine::Postgres => grown(matched).min(MATCH_WINDOW),
-            };
+            let window = if has_author { MATCH_WINDOW } else { grown(matched).min(MATCH_WINDOW) };
             (Source::Matches { candidates: *candidates }, window)
         }
         _ => (posts, grown(compared).min(until_attempt).min(max)),

@@ -79,7 +79,7 @@ fn fts5_sql(has_author: bool, direction: Direction) -> String {
 /// Candidates are the posts that have all words. GIN finds these without reading a post. It does
 /// not know the order of the words, so the posts are compared with phrases. The statement stops
 /// after one candidate more than `candidates`. Its rows then have this `total`, and are not those
-/// of the walk.
+/// of the walk. A row with the id 0 has the `total` if there are no others.
 ///
 /// The bounds are conditions on the result of the window function. Otherwise PostgreSQL could walk
 /// all posts between the bounds instead of using the index.
@@ -90,13 +90,15 @@ fn gin_sql(candidates: usize, has_author: bool, direction: Direction) -> String 
     let query = "CAST(CAST($1 AS text) AS tsquery)";
     let words = "CAST(replace(CAST($1 AS text), '<->', '&') AS tsquery)";
     format!(
-        "SELECT hit.id, (hit.total < {limit} AND {is_shown}) AS is_shown, hit.total \
-         FROM (SELECT id, total FROM ( \
-             SELECT id, is_match, count(*) OVER () AS total FROM ( \
-               SELECT id, words @@ {query} AS is_match FROM {table} \
-               WHERE words @@ {words} LIMIT {limit}) AS candidate) AS counted \
+        "WITH counted AS MATERIALIZED ( \
+           SELECT id, is_match, count(*) OVER () AS total FROM ( \
+             SELECT id, words @@ {query} AS is_match FROM {table} \
+             WHERE words @@ {words} LIMIT {limit}) AS candidate) \
+         SELECT hit.id, (hit.total < {limit} AND {is_shown}) AS is_shown, hit.total \
+         FROM (SELECT id, total FROM counted \
            WHERE total >= {limit} OR (id < $2 AND id > $3 AND is_match) \
-           ORDER BY id {order} LIMIT $4) AS hit"
+           ORDER BY id {order} LIMIT $4) AS hit \
+         UNION ALL (SELECT 0, false, total FROM counted LIMIT 1)"
     )
 }
 
