@@ -50,16 +50,18 @@ impl ActiveModelBehavior for ActiveModel {}
 /// The kind is a literal: PostgreSQL does not use an index of reposts only for a parameter.
 pub const IS_REPOST: &str = "kind = 2";
 
-/// A query for the ids of users who have reposted posts of the user `$1`.
+/// A query for the users who have reposted posts of the user `$1`.
 ///
-/// They are at most `limit`. The user's own reposts are left out.
+/// It reads at most `limit` reposts, and returns the `id` of each user with the number of these
+/// `reposts`. The user's own reposts are left out.
 #[must_use]
 pub fn reposters_sql(limit: usize) -> String {
     format!(
-        "SELECT DISTINCT item.actor_id AS id \
-         FROM post JOIN feed_item AS item ON item.post_id = post.id \
-         WHERE post.author_id = $1 AND post.reposts_count > 0 \
-         AND item.{IS_REPOST} AND item.actor_id <> $1 LIMIT {limit}"
+        "SELECT actor_id AS id, count(*) AS reposts FROM ( \
+           SELECT item.actor_id FROM post JOIN feed_item AS item ON item.post_id = post.id \
+           WHERE post.author_id = $1 AND post.reposts_count > 0 \
+           AND item.{IS_REPOST} AND item.actor_id <> $1 LIMIT {limit}) AS repost \
+         GROUP BY actor_id"
     )
 }
 

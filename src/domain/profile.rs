@@ -19,6 +19,8 @@ use crate::error::{Error, UserError, UserErrorKind};
 
 /// Maximum number of users who have reposted posts of the user that an event lists.
 const MAX_REPOSTERS: usize = 1_000;
+/// Maximum number of reposts that are read to list these users.
+const MAX_REPOSTS: usize = 10_000;
 
 /// Changes to a profile.
 ///
@@ -135,17 +137,20 @@ async fn record_reposters(
     #[derive(FromQueryResult)]
     struct Reposter {
         id: i64,
+        reposts: i64,
     }
     #[derive(FromQueryResult)]
     struct Reposts {
         number: i64,
     }
-    let sql = feed_item::reposters_sql(MAX_REPOSTERS + 1);
+    let sql = feed_item::reposters_sql(MAX_REPOSTS + 1);
     let statement = services.db.statement(&sql, [author.into()]);
     let reposters = Reposter::find_by_statement(statement).all(transaction).await?;
     let (hidden, many) = (event::Kind::RepostsHidden, event::Kind::ManyRepostsHidden);
     let change = |kind, actor| Change { kind, actor, object: author };
-    let changes: Vec<Change> = if reposters.len() > MAX_REPOSTERS {
+    let read: i64 = reposters.iter().map(|reposter| reposter.reposts).sum();
+    let has_all = usize::try_from(read).is_ok_and(|read| read <= MAX_REPOSTS);
+    let changes: Vec<Change> = if reposters.len() > MAX_REPOSTERS || !has_all {
         vec![change(many, author)]
     } else {
         reposters.iter().map(|reposter| change(hidden, reposter.id)).collect()

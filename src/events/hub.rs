@@ -132,8 +132,12 @@ impl EventHub {
     ) -> Result<(), Error> {
         let updated = of_kind(&batch.events, Kind::PostUpdated).map(|event| event.object);
         let reposters = reposters(snapshot, &updated.collect::<Vec<_>>()).await?;
-        let hidden = of_kind(&batch.events, Kind::ManyRepostsHidden).map(|event| event.actor);
-        let hidden = reposters_of_authors(snapshot, &hidden.collect::<Vec<_>>()).await?;
+        let mut hidden: Vec<i64> =
+            of_kind(&batch.events, Kind::ManyRepostsHidden).map(|event| event.actor).collect();
+        if self.registry().timelines.is_empty() {
+            hidden.clear();
+        }
+        let hidden = reposters_of_authors(snapshot, &hidden).await?;
         let Lookups { items, users: user_ids, sessions } = self.lookups(&batch.events, &reposters);
         let rows = timeline_rows(snapshot, &items).await?;
         let users = Arc::new(users(snapshot, &user_ids).await?);

@@ -15,8 +15,8 @@ use crate::pagination::{Direction, OwnedRows, page_sql};
 /// Maximum number of reposts of a post that are read.
 const MAX_REPOSTERS: i64 = 1_000;
 
-/// Maximum number of users who have reposted posts of one author that are read.
-const MAX_REPOSTERS_OF_AUTHOR: usize = 10_000;
+/// Maximum number of reposts of the posts of one author that are read.
+const MAX_REPOSTS_OF_AUTHOR: usize = 10_000;
 
 /// The users who have reposted posts, by post or by author.
 pub type Reposters = HashMap<i64, Vec<i64>>;
@@ -50,7 +50,7 @@ pub async fn reposters(snapshot: &Snapshot, posts: &[i64]) -> Result<Reposters, 
 
 /// Reads the users who have reposted posts of these authors, by author.
 ///
-/// An author with more than 10,000 of them is absent.
+/// An author whose posts have more than 10,000 reposts is absent.
 ///
 /// # Errors
 /// Any error of the database.
@@ -61,13 +61,14 @@ pub async fn reposters_of_authors(
     #[derive(FromQueryResult)]
     struct Reposter {
         id: i64,
+        reposts: i64,
     }
-    let sql = feed_item::reposters_sql(MAX_REPOSTERS_OF_AUTHOR + 1);
+    let sql = feed_item::reposters_sql(MAX_REPOSTS_OF_AUTHOR + 1);
     let mut by_author = Reposters::new();
     for author in authors {
         let found: Vec<Reposter> = snapshot.all(1, &sql, [(*author).into()]).await?;
-        snapshot.charge_read(found.len());
-        if found.len() <= MAX_REPOSTERS_OF_AUTHOR {
+        let reposts: i64 = found.iter().map(|reposter| reposter.reposts).sum();
+        if usize::try_from(reposts).is_ok_and(|reposts| reposts <= MAX_REPOSTS_OF_AUTHOR) {
             by_author.insert(*author, found.into_iter().map(|reposter| reposter.id).collect());
         }
     }
