@@ -214,13 +214,14 @@ fn rooms_import_exactly_the_listed_rooms() {
 }
 
 /// Files of the domain with parts that other nouns need.
-const SHARED_PARTS: [&str; 8] = [
+const SHARED_PARTS: [&str; 9] = [
     "idempotency",
     "mark",
     "mention",
     "notification",
     "pair",
     "password",
+    "steps",
     "target_post",
     "validation",
 ];

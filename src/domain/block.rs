@@ -10,6 +10,7 @@ use sea_orm::{
 
 use super::notification::{MAX_WITHDRAWN, withdraw_between};
 use super::pair::{Pair, delete_follow, delete_request};
+use super::steps::{Step, run_steps};
 use super::{Change, RelationshipChange, Services};
 use crate::auth::Viewer;
 use crate::database::Snapshot;
@@ -30,27 +31,15 @@ pub async fn block(
     viewer: &Viewer,
     target: &user::UserRef,
 ) -> Result<RelationshipChange, Error> {
-    let mut has_begun = false;
-    loop {
-        match block_step(services, viewer, target).await {
-            Ok(Some(change)) => return Ok(change),
-            Ok(None) => has_begun = true,
-            Err(Error::Unavailable | Error::Timeout | Error::StorageReadOnly) if has_begun => {
-                return Err(Error::OutcomeUnknown);
-            }
-            Err(error) => return Err(error),
-        }
-    }
+    run_steps(|_| block_step(services, viewer, target)).await
 }
 
 /// Withdraws notifications of a block, and blocks the user if none are left.
-///
-/// Returns `None` if some may be left.
 async fn block_step(
     services: &Services,
     viewer: &Viewer,
     target: &user::UserRef,
-) -> Result<Option<RelationshipChange>, Error> {
+) -> Result<Step<RelationshipChange>, Error> {
     let transaction = services.db.begin().await?;
     let pair = Pair::lock(&transaction, viewer, target).await?;
     let (blocker, blocked) = (pair.viewer.id, pair.target.id);
@@ -59,7 +48,7 @@ async fn block_step(
         // Subscribers receive the parts, of which the event repeats the first.
         services.record(&transaction, *first, &parts).await?;
         services.commit(transaction, viewer).await?;
-        return Ok(None);
+        return Ok(Step::Partial);
     }
     let statement = services.db.statement(
         "INSERT INTO block (id, blocker_id, blocked_id) VALUES ($1, $2, $3) \
@@ -77,7 +66,7 @@ async fn block_step(
         services.record(&transaction, event, &parts).await?;
     }
     services.commit(transaction, viewer).await?;
-    Ok(Some(RelationshipChange { changed, user: blocked }))
+    Ok(Step::Last(RelationshipChange { changed, user: blocked }))
 }
 
 /// Ends the viewer's block of `target`. Follows are not restored.

@@ -12,11 +12,11 @@ use secrecy::SecretString;
 use super::plan::Plan;
 use super::reactions::delete_reactions;
 use super::rows::AccountDeletion;
-use super::{Step, run_steps};
 use crate::auth::{Client, Viewer};
 use crate::domain::password::{
     count_attempt, lock_and_recheck_password, verify_password, wrong_password,
 };
+use crate::domain::steps::{Step, run_steps};
 use crate::domain::{Change, Services};
 use crate::error::Error;
 
@@ -43,11 +43,11 @@ pub async fn delete_account(
     if !verify_password(services, viewer, password, &attempt).await? {
         return Err(wrong_password("password"));
     }
-    run_steps(|| step(services, viewer)).await?;
+    run_steps(|_| step(services, viewer)).await?;
     Ok(viewer.id())
 }
 
-async fn step(services: &Services, viewer: &Viewer) -> Result<Step, Error> {
+async fn step(services: &Services, viewer: &Viewer) -> Result<Step<()>, Error> {
     let services = &services.with_database(&services.db.at_end_of_queue());
     let transaction = services.db.begin().await?;
     let plan = Plan::read(services, &transaction, viewer.id()).await?;
@@ -90,7 +90,7 @@ async fn step(services: &Services, viewer: &Viewer) -> Result<Step, Error> {
         }
     }
     services.commit(transaction, viewer).await?;
-    Ok(if is_last { Step::Last } else { Step::Partial })
+    Ok(if is_last { Step::Last(()) } else { Step::Partial })
 }
 
 #[derive(FromQueryResult)]

@@ -8,8 +8,8 @@ use sea_orm::{
 };
 
 use super::reactions::delete_reactions;
-use super::{Step, run_steps};
 use crate::auth::Viewer;
+use crate::domain::steps::{Step, run_steps};
 use crate::domain::target_post::{add_to_count, find_own};
 use crate::domain::{Change, Services};
 use crate::error::Error;
@@ -28,16 +28,22 @@ use crate::error::Error;
 /// [`Error::Forbidden`] when another user wrote the post; [`Error::OutcomeUnknown`] when reactions
 /// were deleted and the post was not; any error of the database.
 pub async fn delete_post(services: &Services, viewer: &Viewer, id: i64) -> Result<bool, Error> {
-    run_steps(|| step(services, viewer, id)).await
+    run_steps(|has_begun| step(services, viewer, id, has_begun)).await
 }
 
-async fn step(services: &Services, viewer: &Viewer, id: i64) -> Result<Step, Error> {
+async fn step(
+    services: &Services,
+    viewer: &Viewer,
+    id: i64,
+    has_begun: bool,
+) -> Result<Step<bool>, Error> {
     let services = &services.with_database(&services.db.at_end_of_queue());
     let transaction = services.db.begin().await?;
     user::Entity::find_for_update(user::Column::Id.eq(viewer.id())).one(&transaction).await?;
     let parent = lock_parent(&transaction, viewer, id).await?;
     let Some(post) = find_own(services, &transaction, viewer, id).await? else {
-        return Ok(Step::Missing);
+        // Another request can have deleted the rest.
+        return Ok(Step::Last(has_begun));
     };
     let deleted = delete_reactions(services, &transaction, &[id]).await?;
     let mut parts = deleted.reposts;
@@ -55,7 +61,7 @@ async fn step(services: &Services, viewer: &Viewer, id: i64) -> Result<Step, Err
     let removed = Change { kind: event::Kind::PostRemoved, actor: viewer.id(), object: id };
     services.record(&transaction, removed, &parts).await?;
     services.commit(transaction, viewer).await?;
-    Ok(Step::Last)
+    Ok(Step::Last(true))
 }
 
 /// Locks the post that a post of the viewer replies to, which is older.
