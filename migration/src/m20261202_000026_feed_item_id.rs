@@ -2,7 +2,7 @@
 //!
 //! The primary key has the actor before the id, so that two reposts could have the same id. Cursors
 //! of timelines and statements find an item by its id. Reposts that share their id with another
-//! item are deleted.
+//! item are deleted, with their notifications.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;
@@ -19,11 +19,16 @@ impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let connection = manager.get_connection();
         let uncount = format!(
-            "UPDATE post SET reposts_count = reposts_count - (SELECT count(*) FROM feed_item \
-             WHERE feed_item.post_id = post.id AND {SHARED}) \
-             WHERE id IN (SELECT post_id FROM feed_item WHERE {SHARED})"
+            "UPDATE post SET reposts_count = reposts_count - shared.number \
+             FROM (SELECT post_id, count(*) AS number FROM feed_item WHERE {SHARED} \
+               GROUP BY post_id) AS shared WHERE shared.post_id = post.id"
         );
         connection.execute_unprepared(&uncount).await?;
+        let notifications = format!(
+            "DELETE FROM notification WHERE kind = 5 AND (post_id, actor_id) IN ( \
+             SELECT post_id, actor_id FROM feed_item WHERE {SHARED})"
+        );
+        connection.execute_unprepared(&notifications).await?;
         connection.execute_unprepared(&format!("DELETE FROM feed_item WHERE {SHARED}")).await?;
         // On SQLite each index of the table contains its primary key.
         let columns = match manager.get_database_backend() {
