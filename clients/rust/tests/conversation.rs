@@ -72,7 +72,7 @@ async fn a_conversation_has_replies_and_mentions() -> Result<()> {
     let answer = john.reply(&question.id, &body).await?;
     let conversation = john.conversation(&question.id).await?;
     assert_eq!(conversation.replies_count, 1);
-    assert_eq!(conversation.replies.nodes, [answer.clone()]);
+    assert_eq!(conversation.replies.nodes, std::slice::from_ref(&answer));
 
     let conversation = susan.conversation(&answer.id).await?;
     assert_eq!(conversation.ancestors, [question]);
