@@ -234,7 +234,7 @@ impl SubscriptionRegistry {
             Kind::ManyRepostsHidden => {
                 self.timelines.values().flat_map(|timeline| &timeline.watchers).copied().collect()
             }
-            // Commands change no notifications.
+            // Clients read notifications again after a command: an import can delete some.
             Kind::ManyChanged => {
                 let is_concerned =
                     |subscriber: &Subscriber| !matches!(subscriber.topic, Topic::Notifications(_));
