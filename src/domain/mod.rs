@@ -8,11 +8,12 @@
 //! Each write is one transaction that keeps counts equal to the rows that they count. It locks the
 //! viewer and other users whom it changes, in the order of their ids, then users who must not be
 //! deleted, then the posts, and then all other rows. `docs/adr/0004-sqlite-and-postgresql.md` has
-//! this order. A write may be retried after [`Error::Conflict`]. A deletion and a block are sequences
-//! of such transactions.
+//! this order. A write may be retried after [`Error::Conflict`]. A deletion and a block are
+//! sequences of such transactions.
 //!
 //! The files do not import each other, except for `idempotency`, `mark`, `mention`, `notification`,
-//! `pair`, `password`, `steps`, `target_post` and `validation`, which have parts that several nouns share.
+//! `pair`, `password`, `steps`, `target_post` and `validation`, which have parts that several nouns
+//! share.
 
 pub mod account;
 pub mod block;

@@ -26,8 +26,9 @@ pub enum Step<T> {
 
 /// Runs steps until the last, whose result it returns.
 ///
-/// `step` is called with `false` the first time, and with `true` when rows were changed. A conflict of the first step is the error of the write, which can be called again. Conflicts of
-/// later steps are retried here.
+/// `step` is called with `false` the first time, and with `true` when rows were changed. A conflict
+/// of the first step is the error of the write, which can be called again. Conflicts of later steps
+/// are retried here.
 ///
 /// # Errors
 /// Any error of a step. After the first step, [`Error::OutcomeUnknown`] replaces the errors that
