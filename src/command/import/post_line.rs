@@ -36,6 +36,9 @@ impl PostLine {
         if text.trim().is_empty() {
             return Ok(None);
         }
+        if !text.trim_start().starts_with('{') {
+            return Err("is not a post in JSON: not an object".to_owned());
+        }
         let json: JsonPost = serde_json::from_str(text)
             .map_err(|error| format!("is not a post in JSON: {error}"))?;
         let content = match (json.body, json.repost_of, json.in_reply_to) {
@@ -81,7 +84,7 @@ impl PostLine {
 
 /// A line of the file.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct JsonPost {
     id: Option<String>,
     author: String,

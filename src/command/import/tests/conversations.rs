@@ -158,6 +158,23 @@ async fn only_authors_repost_their_protected_posts() {
     database.assert_healthy().await;
 }
 
+/// A misspelt reference would make a reply a post without a parent.
+#[tokio::test]
+async fn unknown_fields_are_reported_and_nothing_is_imported() {
+    let database = TestDatabase::new().await;
+    import_follows(&database, EDGE_LIST).await.unwrap();
+    let file = [
+        line("u0", 5, r#""id": "a", "body": "root""#),
+        line("u0", 6, r#""body": "misspelt", "in_reply_to": "a""#),
+        r#"[null, "u0", "an array", null, null, "2026-01-01T00:00:00Z"]"#.to_owned(),
+    ];
+    let error = import_posts(&database, file.join("\n")).await.unwrap_err().to_string();
+    let report: Vec<_> = error.lines().skip(1).collect();
+    assert!(report[0].starts_with("  line 2 is not a post in JSON: unknown field `in_reply_to`"));
+    assert_eq!(report[1..], ["  line 3 is not a post in JSON: not an object"]);
+    assert_eq!(database.count("post").await, 0);
+}
+
 #[tokio::test]
 async fn invalid_references_are_reported_and_nothing_is_imported() {
     let database = TestDatabase::new().await;
