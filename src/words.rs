@@ -26,18 +26,26 @@ const MAX_WORDS: usize = 16_000;
 /// Maximum number of times that a text has the same word, a limit of PostgreSQL.
 const MAX_REPETITIONS: usize = 255;
 
+/// Stands for a word that is left out, so that the words around it are no phrase.
+///
+/// It is no letter and no digit, so no query has it.
+pub const LEFT_OUT: &str = "…";
+
 /// The words of a text, in their order.
 ///
-/// Words beyond the limits of an index are left out, as if the text did not have them.
+/// Words beyond the limits of an index are left out. In place of a word that the text has too often
+/// is [`LEFT_OUT`].
 pub fn words(text: &str) -> Vec<String> {
     let folded = if text.is_ascii() { text.to_ascii_lowercase() } else { fold(text) };
     let mut repetitions: HashMap<String, usize> = HashMap::new();
     let mut words = split(&folded);
-    words.retain(|word| {
+    for word in &mut words {
         let count = repetitions.entry(word.clone()).or_default();
         *count += 1;
-        *count <= MAX_REPETITIONS
-    });
+        if *count > MAX_REPETITIONS {
+            LEFT_OUT.clone_into(word);
+        }
+    }
     words.truncate(MAX_WORDS);
     words
 }
@@ -166,7 +174,9 @@ mod tests {
     #[test]
     fn words_keep_to_the_limits_of_the_indexes() {
         assert_eq!(words(&"é".repeat(5_000)), ["e".repeat(MAX_WORD)]);
-        assert_eq!(words(&"a b ".repeat(300)).len(), 2 * MAX_REPETITIONS);
+        let repeated = words(&"a b ".repeat(300));
+        let number = |word: &str| repeated.iter().filter(|found| *found == word).count();
+        assert_eq!([number("a"), number("b"), number(LEFT_OUT)], [255, 255, 90]);
         assert!(words(&"\u{fdfa}".repeat(5_000)).len() <= MAX_WORDS);
     }
 

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use sea_orm::{ConnectionTrait, DbErr};
 
 use super::{Database, Engine};
-use crate::words::words;
+use crate::words::{LEFT_OUT, words};
 
 /// Number of rows whose words are added in one statement.
 const ROWS_PER_STATEMENT: usize = 1_024;
@@ -105,7 +105,7 @@ impl SearchIndex {
             return words.join(" ");
         }
         let mut positions: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-        for (index, word) in words.iter().enumerate() {
+        for (index, word) in words.iter().enumerate().filter(|(_, word)| *word != LEFT_OUT) {
             positions.entry(word).or_default().push((index + 1).to_string());
         }
         let lexeme =

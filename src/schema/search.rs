@@ -59,7 +59,9 @@ impl SearchQuery {
     ///
     /// Only posts that the viewer may see are found. Case, accents and punctuation are ignored.
     /// Words in double quotes are a phrase: the post has them in this order. A word that ends in
-    /// `*` is a prefix of at least two characters. Without words the list is empty.
+    /// `*` is a prefix of at least two characters. Without words the list is empty. Of a word that a
+    /// post has more than 255 times, the first 255 are searched; in scripts without spaces each
+    /// character is a word.
     ///
     /// Errors: `PAGE_SIZE_OUT_OF_RANGE`, `INVALID_CURSOR` also for a cursor of another query,
     /// `INVALID_ID`, `ARGUMENT_OUT_OF_RANGE`, `QUERY_TOO_COMPLEX` if the server would look at too

@@ -52,6 +52,21 @@ async fn posts_are_found_as_they_are_written_edited_and_deleted() {
     assert_eq!(app.doctor_report().await, "no problems found\n");
 }
 
+/// Words that the index leaves out keep the distance of the words around them.
+#[tokio::test]
+async fn a_word_that_is_repeated_too_often_makes_no_phrases() {
+    let app = TestApp::new().await;
+    let john = app.register("john").await;
+    let body = format!("{}zebra the lion", "the ".repeat(255));
+    john.write(&body).await;
+    for by in [json!(null), json!({ "username": "john" })] {
+        for (query, count) in [("zebra lion", 1), ("\"the zebra\"", 1), ("\"zebra lion\"", 0)] {
+            let page = search(&john, json!({ "query": query, "by": by, "first": 10 })).await;
+            assert_eq!(page["nodes"].as_array().unwrap().len(), count, "{query} by {by}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn words_phrases_and_prefixes_are_found_and_nothing_is_syntax() {
     let app = TestApp::new().await;
