@@ -59,8 +59,8 @@ impl SearchQuery {
     ///
     /// Only posts that the viewer may see are found. Case, accents and punctuation are ignored.
     /// Words in double quotes are a phrase: the post has them in this order. A word that ends in
-    /// `*` is a prefix of at least two characters. Without words the list is empty. Of a word that a
-    /// post has more than 255 times, the first 255 are searched; in scripts without spaces each
+    /// `*` is a prefix of at least two characters. Without words the list is empty. If a post has a
+    /// word more than 255 times, the first 255 are searched. In scripts without spaces each
     /// character is a word.
     ///
     /// Errors: `PAGE_SIZE_OUT_OF_RANGE`, `INVALID_CURSOR` also for a cursor of another query,

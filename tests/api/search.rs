@@ -3,6 +3,7 @@
 //! Both engines find exactly what a plain scan of all posts finds. The text of a query is never
 //! syntax. Pages are full, whatever the viewer may not see.
 
+mod repeated_words;
 mod users;
 
 use sea_orm::ConnectionTrait as _;
@@ -50,21 +51,6 @@ async fn posts_are_found_as_they_are_written_edited_and_deleted() {
     john.mutate(&format!("deletePost(id: \"{post}\") {{ changed }}")).await;
     assert_eq!(bodies(&susan, "mousse").await, Vec::<String>::new());
     assert_eq!(app.doctor_report().await, "no problems found\n");
-}
-
-/// Words that the index leaves out keep the distance of the words around them.
-#[tokio::test]
-async fn a_word_that_is_repeated_too_often_makes_no_phrases() {
-    let app = TestApp::new().await;
-    let john = app.register("john").await;
-    let body = format!("{}zebra the lion", "the ".repeat(255));
-    john.write(&body).await;
-    for by in [json!(null), json!({ "username": "john" })] {
-        for (query, count) in [("zebra lion", 1), ("\"the zebra\"", 1), ("\"zebra lion\"", 0)] {
-            let page = search(&john, json!({ "query": query, "by": by, "first": 10 })).await;
-            assert_eq!(page["nodes"].as_array().unwrap().len(), count, "{query} by {by}");
-        }
-    }
 }
 
 #[tokio::test]
