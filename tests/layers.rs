@@ -30,9 +30,9 @@ const ROOMS: [(&str, &str); 21] = [
         "auth clock database domain error events ids limits loaders pagination retry telemetry",
     ),
     ("graphql", "auth config database domain error events limits loaders schema telemetry"),
-    ("http", "auth config database error graphql limits schema telemetry"),
+    ("http", "auth clock config database error graphql limits schema telemetry"),
     ("app", "auth clock config database domain events graphql http ids limits telemetry"),
-    ("command", "app auth clock config database domain error http ids limits"),
+    ("command", "app auth clock config database domain error http ids limits telemetry"),
     ("lib", ""),
     ("main", "command config database schema telemetry"),
 ];

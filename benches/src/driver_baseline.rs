@@ -40,7 +40,7 @@ async fn main() -> anyhow::Result<()> {
     };
     let listener = TcpListener::bind(&http.listen).await?;
     println!("http://{}/", listener.local_addr()?);
-    let options = ServerOptions { limits, shutdown: Shutdown::default() };
+    let options = ServerOptions { limits, shutdown: Shutdown::default(), access_log: None };
     rookery::http::serve(listener, router, std::future::pending(), options).await;
     Ok(())
 }

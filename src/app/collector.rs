@@ -8,9 +8,10 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetri
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::info::Info;
 
 use crate::auth::Passwords;
-use crate::database::Database;
+use crate::database::{Database, Engine};
 use crate::events::EventHub;
 use crate::limits::{ConcurrencyLimiter, CostRateLimiter, ResponseMemory, StreamLimiter};
 
@@ -30,6 +31,12 @@ impl std::fmt::Debug for ServerCollector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ServerCollector").finish_non_exhaustive()
     }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BuildLabels {
+    version: &'static str,
+    engine: &'static str,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet)]
@@ -94,11 +101,22 @@ impl Collector for ServerCollector {
             "Points that were charged to the rate limits of all clients",
             self.cost_limiter.charged(),
         )?;
+        self.encode_build(&mut encoder)?;
         self.encode_connections(&mut encoder)
     }
 }
 
 impl ServerCollector {
+    fn encode_build(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+        let engine = match self.database.engine() {
+            Engine::Sqlite => "sqlite",
+            Engine::Postgres => "postgres",
+        };
+        let build = Info::new(BuildLabels { version: env!("CARGO_PKG_VERSION"), engine });
+        let help = "Version of the server and engine of its database.";
+        build.encode(encoder.encode_descriptor("build", help, None, MetricType::Info)?)
+    }
+
     fn encode_connections(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
         let help = "Database connections; open includes idle.";
         let mut metric =

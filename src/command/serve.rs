@@ -11,9 +11,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::lock;
 use super::output::print;
 use crate::app::App;
-use crate::config::Config;
+use crate::config::{Config, HttpConfig};
 use crate::http::{self, ServerLimits, ServerOptions, Shutdown};
 use crate::limits::AttemptPermit;
+use crate::telemetry::AccessLog;
 
 /// The password of john, susan, mary and david in the demo data.
 pub const DEMO_PASSWORD: &str = "correct horse battery";
@@ -48,17 +49,22 @@ pub async fn serve(config: Config) -> Result<()> {
             metrics = Some((bind(address).await?, router));
         }
     }
-    print_addresses(&app, &listener, metrics.as_ref().map(|(listener, _)| listener))?;
+    let metrics_listener = metrics.as_ref().map(|(listener, _)| listener);
+    print_addresses(&app, &config.http, &listener, metrics_listener)?;
     let mut limits = ServerLimits::from(&config);
     limits.connections = fit_connections_to_file_limit(limits.connections);
     if let Some((listener, router)) = metrics {
         serve_metrics(listener, router, app.shutdown.clone(), limits.clone());
     }
     let shutdown_timeout = limits.shutdown_timeout;
-    let options = ServerOptions { limits, shutdown: app.shutdown };
+    let output = config.observability.access_log_output;
+    let access_log = config.observability.access_log.map(|format| AccessLog::start(format, output));
+    let (access_log, access_log_guard) = access_log.unzip();
+    let options = ServerOptions { limits, shutdown: app.shutdown, access_log };
     http::serve(listener, router, stop, options).await;
     // Closing waits for the database server, which may be unreachable.
     let _ = tokio::time::timeout(shutdown_timeout, app.database.close()).await;
+    drop(access_log_guard);
     Ok(print("Rookery has stopped.\n")?)
 }
 
@@ -67,19 +73,24 @@ async fn bind(address: &str) -> Result<TcpListener> {
     listener.with_context(|| format!("cannot listen on {address}"))
 }
 
-fn print_addresses(app: &App, listener: &TcpListener, metrics: Option<&TcpListener>) -> Result<()> {
+fn print_addresses(
+    app: &App,
+    config: &HttpConfig,
+    listener: &TcpListener,
+    metrics: Option<&TcpListener>,
+) -> Result<()> {
     let address = listener.local_addr()?;
-    let mut lines = format!(
-        "Rookery is ready.\n\
-         \x20 Playground       http://{address}/\n\
-         \x20 GraphQL          http://{address}/graphql\n\
-         \x20 Subscriptions    ws://{address}/graphql\n"
-    );
+    let mut lines = "Rookery is ready.\n".to_owned();
+    if !config.no_playground {
+        writeln!(lines, "  Playground       http://{address}/")?;
+    }
+    writeln!(lines, "  GraphQL          http://{address}/graphql")?;
+    writeln!(lines, "  Subscriptions    ws://{address}/graphql")?;
     if let Some(listener) = metrics {
         writeln!(lines, "  Metrics          http://{}/metrics", listener.local_addr()?)?;
     }
     writeln!(lines, "  Database         {}", app.database.address())?;
-    if !playground::OFFLINE {
+    if !playground::OFFLINE && !config.no_playground {
         lines += "  (built without npm: the playground loads its files from a CDN)\n";
     }
     Ok(print(lines)?)
@@ -91,7 +102,8 @@ fn serve_metrics(listener: TcpListener, router: Router, shutdown: Shutdown, limi
         // The shutdown waits for scrapes in flight.
         let _tracked = shutdown.track();
         let stop = shutdown.shutting_down();
-        let options = ServerOptions { limits, shutdown: Shutdown::default() };
+        let shutdown = Shutdown::default();
+        let options = ServerOptions { limits, shutdown, access_log: None };
         http::serve(listener, router, stop, options).await;
     });
 }

@@ -33,4 +33,11 @@ pub struct GraphqlConfig {
     /// the server.
     #[arg(long, env = "ROOKERY_FEDERATION", value_parser = FalseyValueParser::new())]
     pub federation: bool,
+
+    /// Reject `__schema` and `__type` of anonymous clients
+    ///
+    /// They fail with `UNAUTHENTICATED`. `__typename` is not affected.
+    #[arg(long, env = "ROOKERY_NO_ANONYMOUS_INTROSPECTION",
+          value_parser = FalseyValueParser::new())]
+    pub no_anonymous_introspection: bool,
 }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use axum::http::{HeaderValue, Uri};
 use clap::Args;
+use clap::builder::FalseyValueParser;
 use ipnet::IpNet;
 
 use super::parse_list;
@@ -60,6 +61,12 @@ pub struct HttpConfig {
     /// `X-Forwarded-For` is honoured only from these, as in 10.0.0.0/8,192.0.2.1.
     #[arg(long, env = "ROOKERY_TRUSTED_PROXIES", default_value = "", value_name = "NETWORKS")]
     pub trusted_proxies: Proxies,
+
+    /// Do not serve the playground
+    ///
+    /// Its paths get 404, and a browser that opens /graphql is not redirected.
+    #[arg(long, env = "ROOKERY_NO_PLAYGROUND", value_parser = FalseyValueParser::new())]
+    pub no_playground: bool,
 }
 
 /// Checks an address to listen on, whose host is resolved when the server starts.

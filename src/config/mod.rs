@@ -22,7 +22,9 @@ pub use events::EventsConfig;
 pub use graphql::GraphqlConfig;
 pub use http::{HttpConfig, Origins, Proxies};
 pub use limits::Limits;
-pub use observability::{LogFormat, ObservabilityConfig};
+pub use observability::{
+    AccessLogFormat, AccessLogOption, AccessLogOutput, LogFormat, ObservabilityConfig,
+};
 
 /// The configuration of `rookery serve`.
 #[derive(Args, Clone, Debug)]

@@ -22,6 +22,19 @@ pub struct ObservabilityConfig {
           value_parser = parse_log_format)]
     pub log_format: LogFormat,
 
+    /// Format of the access log: 'off', 'combined', or 'json' for one object per line
+    ///
+    /// It has a line for each HTTP request, without its query string, credentials and body.
+    /// 'combined' is the Combined Log Format of Apache and nginx.
+    #[arg(long, env = "ROOKERY_ACCESS_LOG", default_value = "off", value_name = "FORMAT",
+          value_parser = parse_access_log)]
+    pub access_log: AccessLogOption,
+
+    /// Where the access log goes: 'stdout', or 'stderr' with the log
+    #[arg(long, env = "ROOKERY_ACCESS_LOG_OUTPUT", default_value = "stdout",
+          value_name = "STREAM", value_parser = parse_access_log_output)]
+    pub access_log_output: AccessLogOutput,
+
     /// Milliseconds after which an operation is logged as slow, without its variables
     #[arg(
         long,
@@ -72,5 +85,37 @@ fn parse_log_format(text: &str) -> Result<LogFormat, String> {
         "pretty" => Ok(LogFormat::Pretty),
         "json" => Ok(LogFormat::Json),
         _ => Err("expected 'pretty' or 'json'".to_owned()),
+    }
+}
+
+/// The format of the access log; `None` writes none.
+pub type AccessLogOption = Option<AccessLogFormat>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessLogFormat {
+    Combined,
+    Json,
+}
+
+fn parse_access_log(text: &str) -> Result<AccessLogOption, String> {
+    match text {
+        "off" => Ok(None),
+        "combined" => Ok(Some(AccessLogFormat::Combined)),
+        "json" => Ok(Some(AccessLogFormat::Json)),
+        _ => Err("expected 'off', 'combined' or 'json'".to_owned()),
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessLogOutput {
+    Stdout,
+    Stderr,
+}
+
+fn parse_access_log_output(text: &str) -> Result<AccessLogOutput, String> {
+    match text {
+        "stdout" => Ok(AccessLogOutput::Stdout),
+        "stderr" => Ok(AccessLogOutput::Stderr),
+        _ => Err("expected 'stdout' or 'stderr'".to_owned()),
     }
 }

@@ -243,6 +243,13 @@ impl Requester {
         }
         let variables = operation.coerce(schema, params.variables.unwrap_or_default())?;
         let form = operation.normal_form(schema, &variables);
+        if self.is_anonymous()
+            && !self.engine.has_anonymous_introspection
+            && form.selects_introspection()
+        {
+            let message = "Only signed-in users may select __schema and __type.";
+            return Err(vec![server_error(Error::Unauthenticated(message))]);
+        }
         Ok(Operation { requester: self, text: key.into_text(), form, variables })
     }
 }

@@ -27,6 +27,8 @@ pub struct GraphqlEngine {
     pub(super) schema: DocumentSchema,
     pub(super) documents: DocumentCache,
     pub(super) persisted: PersistedDocuments,
+    /// Whether anonymous clients may select `__schema` and `__type`.
+    pub(super) has_anonymous_introspection: bool,
     pub(super) slow_threshold: Duration,
     pub limits: Limits,
     pub services: Services,
@@ -65,6 +67,7 @@ impl GraphqlEngine {
             schema,
             executor,
             persisted,
+            has_anonymous_introspection: !config.graphql.no_anonymous_introspection,
             slow_threshold: Duration::from_millis(config.observability.slow_operation_ms),
             activity: ActivityTracker::start(services.db.clone()),
             services,

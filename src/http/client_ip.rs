@@ -51,22 +51,25 @@ impl From<IpAddr> for Peer {
 pub fn client(head: &request::Parts, trusted: &[IpNet]) -> Client {
     let user_agent = head.headers.get(header::USER_AGENT);
     let user_agent = user_agent.and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let network = address(head, trusted).map(ClientNetwork::from).unwrap_or_default();
+    Client { network, user_agent }
+}
+
+/// The address of the client of a request, as in [`client`].
+pub fn address(head: &request::Parts, trusted: &[IpNet]) -> Option<IpAddr> {
     let connect_info = || {
         let ConnectInfo(address) = head.extensions.get::<ConnectInfo<SocketAddr>>()?;
         Some(address.ip())
     };
     let peer = head.extensions.get().map(|Peer { address, .. }| *address).or_else(connect_info);
-    let Some(address) = peer else {
-        return Client { network: ClientNetwork::default(), user_agent };
-    };
+    let mut address = peer?.to_canonical();
     let values = head.headers.get_all(FORWARDED_FOR).iter().rev();
     let mut hops = values.flat_map(|value| value.as_bytes().rsplit(|byte| *byte == b','));
-    let mut address = address.to_canonical();
     while trusted.iter().any(|network| network.contains(&address)) {
         let Some(next) = hops.next().and_then(parse_address) else { break };
         address = next;
     }
-    Client { network: address.into(), user_agent }
+    Some(address)
 }
 
 /// Parses an address with or without a port.

@@ -1,5 +1,6 @@
 //! The HTTP server: its routes, the transports of `/graphql`, and shutdown.
 
+mod access_log;
 mod client_ip;
 mod cross_origin;
 mod error;
@@ -51,6 +52,7 @@ pub struct AppParts {
     engine: Arc<GraphqlEngine>,
     origins: Origins,
     proxies: Arc<[IpNet]>,
+    has_playground: bool,
     read_timeout: Duration,
     write_timeout: Duration,
     readiness: ReadinessCache,
@@ -71,6 +73,7 @@ impl AppState {
             engine,
             origins: config.cors_origins.clone(),
             proxies: config.trusted_proxies.0.clone().into(),
+            has_playground: !config.no_playground,
             read_timeout: Duration::from_secs(config.read_timeout),
             write_timeout: Duration::from_secs(config.write_timeout),
             readiness: ReadinessCache::default(),
@@ -88,10 +91,13 @@ pub fn router(state: AppState) -> Router {
     // Outside of the CORS layer, which itself responds to every preflight.
     let preflight = from_fn_with_state(state.clone(), cross_origin::reject_untrusted_preflight);
     let graphql = graphql.layer(preflight);
-    Router::new()
-        .route("/graphql", graphql)
-        .merge(health_routes())
-        .fallback(playground::handle)
+    let router = Router::new().route("/graphql", graphql).merge(health_routes());
+    let router = if state.has_playground {
+        router.fallback(playground::handle)
+    } else {
+        router.fallback(playground::disabled)
+    };
+    router
         .layer(CatchPanicLayer::custom(on_panic))
         .layer(security_headers())
         .layer(from_fn(with_request_scope))

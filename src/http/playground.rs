@@ -15,6 +15,13 @@ use super::error::HttpError;
 use super::negotiation::MediaType;
 use crate::schema::code;
 
+/// Responds with 404, where the playground is disabled.
+pub async fn disabled() -> Response {
+    let message = "Not found. The GraphQL endpoint is /graphql.";
+    let error = HttpError::new(StatusCode::NOT_FOUND, code::BAD_REQUEST, message);
+    error.into_response(MediaType::Json)
+}
+
 /// Responds with a file of the playground, or with 404 or 405.
 pub async fn handle(method: Method, uri: Uri, request_headers: HeaderMap) -> Response {
     let Some(file) = playground::file(uri.path().trim_start_matches('/')) else {

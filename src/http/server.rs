@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use axum::extract::Request;
 use axum::http::{Version, header};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::{Extension, Router};
 use hyper::server::conn::http1;
@@ -20,11 +20,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_io_timeout::TimeoutStream;
 
+use super::access_log::{self, AccessRecorder};
 use super::error::HttpError;
 use super::negotiation::MediaType;
 use super::{Peer, Shutdown};
 use crate::config::Config;
 use crate::limits::{ClientNetwork, KeyedSemaphore};
+use crate::telemetry::AccessLog;
 
 /// Pause after the system could not accept a connection.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
@@ -50,11 +52,13 @@ pub struct ServerLimits {
     pub shutdown_timeout: Duration,
 }
 
-/// The limits of a server, and the shutdown that it takes part in.
+/// The limits of a server, its access log, and the shutdown that it takes part in.
 #[derive(Clone, Debug)]
 pub struct ServerOptions {
     pub limits: ServerLimits,
     pub shutdown: Shutdown,
+    /// Gets an entry for each request, if there is one.
+    pub access_log: Option<AccessLog>,
 }
 
 impl From<&Config> for ServerLimits {
@@ -77,9 +81,13 @@ pub async fn serve(
     listener: TcpListener,
     router: Router,
     stop: impl Future<Output = ()>,
-    ServerOptions { limits, shutdown }: ServerOptions,
+    ServerOptions { limits, shutdown, access_log }: ServerOptions,
 ) {
-    let router = router.layer(from_fn(require_one_host));
+    let mut router = router.layer(from_fn(require_one_host));
+    if let Some(log) = access_log {
+        let recorder = AccessRecorder { log, proxies: Arc::clone(&limits.proxies) };
+        router = router.layer(from_fn_with_state(recorder, access_log::record));
+    }
     let mut stop = pin!(stop);
     let permits = Arc::new(Semaphore::new(limits.connections));
     let networks = KeyedSemaphore::<ClientNetwork>::default();

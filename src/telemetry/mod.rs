@@ -16,11 +16,13 @@ use tracing_subscriber::{EnvFilter, Layer as _, fmt};
 
 use crate::config::LogFormat;
 
+mod access_log;
 mod metrics;
 pub mod request_scope;
 #[cfg(feature = "otlp")]
 mod spans;
 
+pub use access_log::{AccessEntry, AccessLog};
 pub use metrics::Metrics;
 pub use request_scope::{OperationTimer, RequestScope};
 

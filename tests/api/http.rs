@@ -2,7 +2,7 @@
 //!
 //! These tests follow the GraphQL over HTTP specification. The submodules test attacks,
 //! connections, caching by entity tags and batches, cross-origin requests, persisted documents, the
-//! routes other than `/graphql`, the order of response fields, and variables.
+//! routes other than `/graphql`, the order of response fields, switches, and variables.
 
 mod attack;
 mod connection;
@@ -12,6 +12,7 @@ mod origin;
 mod persisted;
 mod playground_and_health;
 mod response_order;
+mod switches;
 mod variables;
 
 use std::fmt::Write as _;

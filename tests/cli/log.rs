@@ -29,6 +29,10 @@ fn logs_at_level_trace_and_metrics_contain_no_secrets() {
         "0",
         "--metrics-listen",
         "127.0.0.2:0",
+        "--access-log",
+        "json",
+        "--access-log-output",
+        "stderr",
     ];
     let mut command = rookery(&folder, &[&SERVE[..], &options[..]].concat());
     command.stderr(Stdio::from(fs::File::create(&log).unwrap()));
@@ -78,7 +82,15 @@ fn logs_at_level_trace_and_metrics_contain_no_secrets() {
         assert!(secret == "rookery_" || !metrics.contains(secret), "{secret} is in the metrics");
     }
     // Each line is a JSON object. A slow operation is logged with its name and request id.
-    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let lines = || log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let accesses: Vec<Value> = lines().filter(|line| line["target"] == "access").collect();
+    let succeeded: Vec<_> = accesses.iter().filter(|line| line["status"] == 200).collect();
+    assert_eq!(succeeded.len(), 6, "each POST: {accesses:#?}");
+    for access in succeeded {
+        assert_eq!((&access["client"], &access["path"]), (&json!("127.0.0.1"), &json!("/graphql")));
+        assert_eq!(access["request_id"].as_str().unwrap().len(), 16);
+    }
+    let lines = lines();
     let slow: Vec<Value> = lines.filter(|line| line["message"] == "slow operation").collect();
     let login = slow.iter().find(|line| line["operation"] == "login").unwrap();
     assert_eq!((&login["type"], &login["level"]), (&json!("mutation"), &json!("WARN")));
@@ -91,10 +103,38 @@ fn logs_at_level_trace_and_metrics_contain_no_secrets() {
         "rookery_password_hashes_total ",
         "rookery_database_connections{pool=\"read\",state=\"open\"} ",
         "rookery_streams_open ",
+        concat!(
+            "rookery_build_info{version=\"",
+            env!("CARGO_PKG_VERSION"),
+            "\",engine=\"sqlite\"} 1"
+        ),
     ] {
         assert!(metrics.contains(line), "{line} is missing in\n{metrics}");
     }
     assert!(metrics.ends_with("# EOF\n"));
+}
+
+#[test]
+fn the_access_log_has_a_combined_line_for_each_request_on_standard_output() {
+    let folder = tempfile::tempdir().unwrap();
+    let service =
+        Server::spawn(rookery(&folder, &[&SERVE[..], &["--access-log", "combined"]].concat()));
+    assert!(get(&service.address, "/livez").contains("200 OK"));
+    get(&service.address, "/nothing?token=secret");
+    assert_eq!(service.post("", "{ __typename }")["data"]["__typename"], "Query");
+    service.terminate();
+    let output = service.wait();
+    let lines: Vec<&str> = output.lines().collect();
+    let [alive, missing, query, stopped] = lines[..] else { panic!("{output}") };
+    assert_eq!(stopped, "Rookery has stopped.");
+    for (line, request) in [
+        (alive, "\"GET /livez HTTP/1.1\" 200 "),
+        (missing, "\"GET /nothing HTTP/1.1\" 404 "),
+        (query, "\"POST /graphql HTTP/1.1\" 200 31 "),
+    ] {
+        assert!(line.starts_with("127.0.0.1 - - [") && line.contains(request), "{line}");
+        assert!(line.contains(" +0000] ") && line.ends_with(" \"-\" \"-\""), "{line}");
+    }
 }
 
 /// Nothing reads the pipe, which holds 64 KiB.

@@ -118,10 +118,20 @@ impl NormalForm {
 
     /// The schema's name of the operation's first field.
     pub fn first_field(&self) -> Option<&str> {
-        match &self.selection.items.first()?.node {
-            Selection::Field(field) => Some(&field.node.name.node),
+        self.root_field_names().next()
+    }
+
+    /// Whether the operation selects the schema or a type of it.
+    pub fn selects_introspection(&self) -> bool {
+        self.root_field_names().any(|name| matches!(name, "__schema" | "__type"))
+    }
+
+    /// The schema's names of the fields on the first level.
+    fn root_field_names(&self) -> impl Iterator<Item = &str> {
+        self.selection.items.iter().filter_map(|item| match &item.node {
+            Selection::Field(field) => Some(field.node.name.node.as_str()),
             _ => None,
-        }
+        })
     }
 }
 

@@ -59,7 +59,8 @@ pub async fn handle(
         }
         return websocket::upgrade(upgrade, state, client, &parts);
     }
-    if parts.method == Method::GET && parts.uri.query().is_none() && accepts_html(&parts.headers) {
+    let is_opened = parts.method == Method::GET && parts.uri.query().is_none();
+    if is_opened && state.has_playground && accepts_html(&parts.headers) {
         // The playground, relative to this path because a proxy may add a prefix.
         return Redirect::to("./").into_response();
     }

@@ -193,7 +193,8 @@ impl TestApp {
         let (router, shutdown) = (self.app.router.clone(), self.app.shutdown.clone());
         let signal = shutdown.clone();
         let stop = async move { signal.shutting_down().await };
-        tokio::spawn(http::serve(listener, router, stop, ServerOptions { limits, shutdown }));
+        let options = ServerOptions { limits, shutdown, access_log: None };
+        tokio::spawn(http::serve(listener, router, stop, options));
         address
     }
 
