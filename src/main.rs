@@ -16,10 +16,12 @@ use rookery::command::copy::{self, CopyOptions};
 use rookery::command::import::edge_list::EdgeListOptions;
 use rookery::command::import::pairs::{self, PairKind};
 use rookery::command::import::posts;
+use rookery::command::invite::{self, Invite};
 use rookery::command::migrate::{Migrate, migrate};
 use rookery::command::output::print;
 use rookery::command::seed::{self, SeedOptions};
-use rookery::command::{doctor, lock, serve, token};
+use rookery::command::token::{self, Token};
+use rookery::command::{doctor, lock, serve};
 use rookery::config::{Config, DatabaseConfig, LogFormat};
 use rookery::database::{self, Database, Engine};
 use rookery::{schema, telemetry};
@@ -108,6 +110,13 @@ enum Command {
         #[command(subcommand)]
         command: Token,
     },
+    /// Create, list and revoke invites, for `serve --registration invite`
+    Invite {
+        #[command(flatten)]
+        database: DatabaseConfig,
+        #[command(subcommand)]
+        command: Invite,
+    },
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -150,19 +159,6 @@ struct EdgeList {
     file: PathBuf,
     #[command(flatten)]
     options: EdgeListOptions,
-}
-
-#[derive(Subcommand)]
-enum Token {
-    /// Create a session for a user and print its bearer token
-    Create {
-        /// Username, in any case
-        username: String,
-        /// Days until the token expires, 1 to 3650
-        #[arg(long, env = "ROOKERY_TOKEN_DAYS", default_value_t = 30, value_name = "DAYS",
-              value_parser = clap::value_parser!(u16).range(1..=3650))]
-        days: u16,
-    },
 }
 
 fn main() -> ExitCode {
@@ -258,6 +254,12 @@ async fn run(command: Command) -> Result<()> {
             with_database(&database, SchemaMode::RequireCurrent, async |db| {
                 let token = token::create(db, &username, days).await?;
                 Ok(print(format_args!("{token}\n"))?)
+            })
+            .await
+        }
+        Command::Invite { database, command } => {
+            with_database(&database, SchemaMode::RequireCurrent, async |db| {
+                Ok(print(invite::run(db, &command).await?)?)
             })
             .await
         }

@@ -214,8 +214,9 @@ fn rooms_import_exactly_the_listed_rooms() {
 }
 
 /// Files of the domain with parts that other nouns need.
-const SHARED_PARTS: [&str; 9] = [
+const SHARED_PARTS: [&str; 10] = [
     "idempotency",
+    "invite",
     "mark",
     "mention",
     "notification",

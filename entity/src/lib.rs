@@ -12,6 +12,7 @@ pub mod feed_item;
 pub mod follow;
 pub mod follow_request;
 pub mod idempotency_key;
+pub mod invite;
 pub mod like;
 pub mod mention;
 pub mod mute;

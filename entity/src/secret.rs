@@ -8,7 +8,7 @@ use sea_orm::DeriveValueType;
 #[derive(Clone, PartialEq, Eq, DeriveValueType)]
 pub struct PasswordHash(pub String);
 
-/// The SHA-256 of a bearer token.
+/// The SHA-256 of a bearer token or of the code of an invite.
 #[derive(Clone, PartialEq, Eq, DeriveValueType)]
 pub struct TokenHash(pub Vec<u8>);
 

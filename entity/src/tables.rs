@@ -165,4 +165,9 @@ tables! {
         counts: [],
         local_columns: [],
     }
+    invite {
+        references: ["creator_id" -> "user"],
+        counts: [],
+        local_columns: [],
+    }
 }

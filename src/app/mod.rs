@@ -12,9 +12,9 @@ use chrono::TimeDelta;
 
 use crate::auth::Passwords;
 use crate::clock;
-use crate::config::{AccountsConfig, Config};
+use crate::config::{AccountsConfig, Config, Registration};
 use crate::database::Database;
-use crate::domain::{self, FollowLimits, PostLimits, Services};
+use crate::domain::{self, FollowLimits, PostLimits, RegistrationMode, Services};
 use crate::events::{EventConfig, EventHub};
 use crate::graphql::GraphqlEngine;
 use crate::http::{self, AppState, Shutdown};
@@ -125,6 +125,11 @@ async fn services(
             bytes_per_day: config.limits.max_post_bytes_per_day,
         },
         session_lifetime: TimeDelta::days(config.accounts.session_days.into()),
+        registration: match config.accounts.registration {
+            Registration::Open => RegistrationMode::Open,
+            Registration::Invite => RegistrationMode::Invite,
+            Registration::Closed => RegistrationMode::Closed,
+        },
     })
 }
 

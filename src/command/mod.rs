@@ -8,6 +8,7 @@ pub mod copy;
 pub mod doctor;
 pub mod import;
 mod indexes;
+pub mod invite;
 pub mod lock;
 pub mod migrate;
 pub mod output;

@@ -4,6 +4,7 @@
 
 use anyhow::{Context as _, Result};
 use chrono::TimeDelta;
+use clap::Subcommand;
 use entity::user;
 use secrecy::ExposeSecret as _;
 
@@ -11,6 +12,20 @@ use crate::auth::{Client, SessionSpec, open_session};
 use crate::clock;
 use crate::database::Database;
 use crate::ids::{COMMAND_INSTANCE, IdGenerator, InstanceId};
+
+/// The subcommands of `token`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Token {
+    /// Create a session for a user and print its bearer token
+    Create {
+        /// Username, in any case
+        username: String,
+        /// Days until the token expires, 1 to 3650
+        #[arg(long, env = "ROOKERY_TOKEN_DAYS", default_value_t = 30, value_name = "DAYS",
+              value_parser = clap::value_parser!(u16).range(1..=3650))]
+        days: u16,
+    },
+}
 
 /// Creates a session of a user that expires after `days`, and returns its token.
 ///

@@ -1,11 +1,19 @@
-//! Options of accounts: sessions and password hashing.
+//! Options of accounts: registration, sessions and password hashing.
 
 use clap::Args;
 
-/// Sessions and passwords.
+/// Registration, sessions and passwords.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Accounts")]
 pub struct AccountsConfig {
+    /// Who may register: 'open' for all, 'invite' with an invite's code, or 'closed'
+    ///
+    /// `rookery invite create` creates invites. Where registration is closed, it fails with
+    /// `FORBIDDEN`.
+    #[arg(long, env = "ROOKERY_REGISTRATION", default_value = "open", value_name = "MODE",
+          value_parser = parse_registration)]
+    pub registration: Registration,
+
     /// Days until a session's bearer token expires, 1 to 3650
     #[arg(long, env = "ROOKERY_SESSION_DAYS", default_value_t = 30, value_name = "DAYS",
           value_parser = clap::value_parser!(u16).range(1..=3650))]
@@ -36,4 +44,21 @@ fn parse_hash_concurrency(text: &str) -> Result<usize, String> {
     }
     let number = text.parse().ok().filter(|number| (1..=255).contains(number));
     number.ok_or_else(|| "expected a number from 1 to 255, or 'auto'".to_owned())
+}
+
+/// Who may register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Registration {
+    Open,
+    Invite,
+    Closed,
+}
+
+fn parse_registration(text: &str) -> Result<Registration, String> {
+    match text {
+        "open" => Ok(Registration::Open),
+        "invite" => Ok(Registration::Invite),
+        "closed" => Ok(Registration::Closed),
+        _ => Err("expected 'open', 'invite' or 'closed'".to_owned()),
+    }
 }

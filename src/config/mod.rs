@@ -16,7 +16,7 @@ mod observability;
 use clap::Args;
 use clap::builder::FalseyValueParser;
 
-pub use accounts::AccountsConfig;
+pub use accounts::{AccountsConfig, Registration};
 pub use database::{DatabaseConfig, PoolOptions};
 pub use events::EventsConfig;
 pub use graphql::GraphqlConfig;

@@ -16,8 +16,9 @@ use sea_orm::{
 };
 use secrecy::SecretString;
 
+use super::invite::InviteCode;
 use super::password::{count_attempt, lock_and_recheck_password, verify_password, wrong_password};
-use super::{Services, validation};
+use super::{RegistrationMode, Services, validation};
 use crate::auth::{Client, IssuedSession, MAX_SESSIONS, SessionSpec, Viewer, open_session};
 use crate::clock;
 use crate::database::{SearchIndex, Snapshot};
@@ -33,21 +34,30 @@ pub struct Registration {
     pub email: String,
     pub password: SecretString,
     pub display_name: Option<String>,
+    /// The code of an invite, which only [`RegistrationMode::Invite`] reads.
+    pub invite_code: Option<String>,
 }
 
 /// Creates a user and opens a session.
 ///
-/// The errors of all invalid fields are returned together.
+/// The errors of all invalid fields are returned together. Whether an invite can be used is found
+/// out afterwards.
 ///
 /// # Errors
-/// [`Error::Expected`] with `InvalidInput`, `UsernameTaken`, `EmailTaken` or `TooManyRequests`; any
-/// error of the database.
+/// [`Error::Forbidden`] when registration is closed; [`Error::Expected`] with `InvalidInput`,
+/// `UsernameTaken`, `EmailTaken` or `TooManyRequests`; any error of the database.
 pub async fn register(
     services: &Services,
     registration: Registration,
     client: Client,
 ) -> Result<IssuedSession, Error> {
+    if services.registration == RegistrationMode::Closed {
+        return Err(Error::Forbidden("Registration is closed on this server."));
+    }
     let mut errors = Vec::new();
+    let needs_invite = services.registration == RegistrationMode::Invite;
+    let invite = needs_invite.then(|| InviteCode::new(registration.invite_code.as_deref()));
+    let invite = invite.transpose().map_err(|error| errors.push(error)).unwrap_or_default();
     let password = validation::password(registration.password, &["input", "password"]);
     let password = password.map_err(|error| errors.push(error)).unwrap_or_default();
     let mut collect = |result: Result<String, UserError>| {
@@ -62,8 +72,14 @@ pub async fn register(
         return Err(Error::Expected(errors));
     }
     let attempt = services.throttle.check(client.network, None)?;
+    if let Some(invite) = &invite {
+        invite.check(&Snapshot::new(&services.db)).await?;
+    }
     let password_hash = services.passwords.hash(password, &attempt).await?;
     let transaction = services.db.begin().await?;
+    if let Some(invite) = &invite {
+        invite.count_use(&transaction).await?;
+    }
     let id = services.ids.next();
     let user = user::ActiveModel {
         id: Set(id),

@@ -11,8 +11,8 @@
 //! this order. A write may be retried after [`Error::Conflict`]. A deletion and a block are
 //! sequences of such transactions.
 //!
-//! The files do not import each other, except for `idempotency`, `mark`, `mention`, `notification`,
-//! `pair`, `password`, `steps`, `target_post` and `validation`, which have parts that several nouns
+//! The files do not import each other, except for `idempotency`, `invite`, `mark`, `mention`,
+//! `notification`, `pair`, `password`, `steps`, `target_post` and `validation`, which have parts that several nouns
 //! share.
 
 pub mod account;
@@ -24,6 +24,7 @@ pub mod follow_many;
 pub mod follow_path;
 pub mod follow_request;
 pub mod idempotency;
+pub mod invite;
 pub mod like;
 mod mark;
 mod mention;
@@ -66,6 +67,18 @@ pub struct Services {
     pub post_limits: PostLimits,
     /// Lifetime of a session and its bearer token.
     pub session_lifetime: TimeDelta,
+    pub registration: RegistrationMode,
+}
+
+/// Who may register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RegistrationMode {
+    /// All clients.
+    Open,
+    /// Clients with the code of an invite.
+    Invite,
+    /// No client.
+    Closed,
 }
 
 /// Limits on the follows of a user. 0 disables a limit.

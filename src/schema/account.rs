@@ -71,6 +71,10 @@ pub struct RegisterInput {
     /// Characters are Unicode code points, after spaces around the name are removed. At least one
     /// must be visible.
     display_name: Option<String>,
+    /// The code of an invite.
+    ///
+    /// Required if registration is by invite, and ignored otherwise.
+    invite_code: Option<String>,
 }
 
 /// Credentials for `login`.
@@ -215,18 +219,20 @@ pub struct AccountMutation;
 impl AccountMutation {
     /// Creates an account and opens a session. All invalid values are reported at once.
     ///
-    /// User errors: `INVALID_INPUT`, `USERNAME_TAKEN`, `EMAIL_TAKEN`, `TOO_MANY_REQUESTS`.
+    /// User errors: `INVALID_INPUT`, `USERNAME_TAKEN`, `EMAIL_TAKEN`, `TOO_MANY_REQUESTS`. Errors:
+    /// `FORBIDDEN` if registration is closed.
     async fn register(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The data of the new account.")] input: RegisterInput,
     ) -> Result<AuthPayload, Error> {
-        let RegisterInput { username, email, password, display_name } = input;
+        let RegisterInput { username, email, password, display_name, invite_code } = input;
         let registration = domain::account::Registration {
             username,
             email,
             password: password.into(),
             display_name,
+            invite_code,
         };
         let write = || {
             let client = request(ctx).client.clone();

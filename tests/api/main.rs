@@ -41,6 +41,7 @@ mod pool_and_wal;
 mod pooler;
 mod post;
 mod queries;
+mod registration;
 mod relationship;
 mod replica;
 mod reply;

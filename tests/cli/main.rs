@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::server::{Server, end, error_line, printed, rookery, run};
+use crate::server::{SERVE, Server, end, error_line, printed, rookery, run};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -64,9 +64,13 @@ fn migrate_up_down_and_status_list_the_migrations() {
     let count = |list: &str, state: &str| {
         list.lines().filter(|line| line.starts_with(&format!("{state}  m2"))).count()
     };
-    for command in
-        [&["migrate", "status"][..], &["migrate", "down"], &["doctor"], &["token", "create", "x"]]
-    {
+    for command in [
+        &["migrate", "status"][..],
+        &["migrate", "down"],
+        &["doctor"],
+        &["token", "create", "x"],
+        &["invite", "list"],
+    ] {
         assert_eq!(error_line(&run(&folder, command)), "there is no database at rookery.db");
     }
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 0, "no database was created");
@@ -129,6 +133,33 @@ fn sigterm_finishes_requests_in_flight_and_leaves_one_database_file() {
 
     let restarted = Server::start(&folder);
     assert_eq!(restarted.post("", "{ users { totalCount } }")["data"]["users"]["totalCount"], 1);
+}
+
+#[test]
+fn an_invite_of_a_command_admits_one_client_of_the_running_service() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = [&SERVE[..], &["--registration", "invite"]].concat();
+    let service = Server::spawn(rookery(&folder, &options));
+    let code = printed(&folder, &["invite", "create", "--note", "the first user"]);
+    let register = |name: &str| {
+        let query = format!(
+            "mutation {{ register(input: {{username: \"{name}\", email: \"{name}@example.com\",
+             password: \"correct horse battery\", inviteCode: \"{}\"}}) {{
+             userErrors {{ code path }} }} }}",
+            code.trim_end()
+        );
+        service.post("", &query)["data"]["register"]["userErrors"].clone()
+    };
+    assert_eq!(register("john"), json!([]));
+    let used_up = json!([{ "code": "INVALID_INPUT", "path": ["input", "inviteCode"] }]);
+    assert_eq!(register("susan"), used_up);
+    let list = printed(&folder, &["invite", "list"]);
+    assert!(list.contains("  1/1 ") && list.ends_with("  the first user\n"), "{list}");
+    let id = list.split(' ').next().unwrap();
+    assert_eq!(printed(&folder, &["invite", "revoke", id]), "");
+    let gone = error_line(&run(&folder, &["invite", "revoke", id]));
+    assert_eq!(gone, format!("there is no invite {id}"));
+    assert_eq!(printed(&folder, &["invite", "list"]), "");
 }
 
 #[test]
@@ -308,7 +339,7 @@ fn variables_in_help(help: &str) -> BTreeMap<String, String> {
 #[test]
 fn env_example_lists_every_variable_with_its_default() {
     let folder = tempfile::tempdir().unwrap();
-    let commands: [&[&str]; 11] = [
+    let commands: [&[&str]; 12] = [
         &["serve"],
         &["seed"],
         &["migrate", "up"],
@@ -318,6 +349,7 @@ fn env_example_lists_every_variable_with_its_default() {
         &["import", "mutes"],
         &["import", "posts"],
         &["token", "create"],
+        &["invite", "create"],
         &["copy"],
         &["doctor"],
     ];

@@ -180,6 +180,7 @@ const DUPLICATES: [(&str, &str, bool); 14] = [
     ("mention", "post_id, start", true),
     ("notification", "user_id, kind, actor_id, coalesce(post_id, 0)", true),
     ("idempotency_key", "user_id, key", true),
+    ("invite", "code_hash", true),
 ];
 
 /// The condition that one of two users blocks the other.
@@ -244,6 +245,7 @@ fn times(engine: Engine) -> Vec<Check> {
     if engine == Engine::Sqlite {
         let is_malformed = "unixepoch(expires_at) IS NULL";
         checks.push(rows("times are wrong", "session", is_malformed, Repair::Delete));
+        checks.push(rows("times are wrong", "invite", is_malformed, Repair::Delete));
         let is_malformed = "expires_at IS NOT NULL AND unixepoch(expires_at) IS NULL";
         checks.push(rows("times are wrong", "mute", is_malformed, Repair::Delete));
     }
@@ -280,5 +282,11 @@ fn texts(engine: Engine) -> Vec<Check> {
         rows("daily counts are negative", "user", "follows_made < 0", follows),
         rows("daily counts are negative", "user", posts_made, posts),
         rows("token hashes are not valid", "session", "length(token_hash) <> 32", Repair::Delete),
+        rows(
+            "hashes of invites are not valid",
+            "invite",
+            "length(code_hash) <> 32",
+            Repair::Delete,
+        ),
     ]
 }

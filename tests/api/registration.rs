@@ -1,0 +1,170 @@
+//! Who may register: all clients, those with the code of an invite, or none.
+
+use std::sync::Arc;
+
+use chrono::{TimeDelta, Utc};
+use entity::invite;
+use futures_util::future::join_all;
+use rookery::command::invite::{self as invites, Invite, InviteOptions};
+use sea_orm::sea_query::Expr;
+use sea_orm::{EntityTrait as _, QueryOrder as _};
+use serde_json::{Value, json};
+
+use crate::support::app::{PASSWORD, TestApp};
+
+const INVITE_ONLY: [&str; 2] = ["--registration", "invite"];
+
+const REGISTER: &str = "mutation ($input: RegisterInput!) { register(input: $input) { token
+    userErrors { __typename code message path } } }";
+
+/// The payload of a registration with this code.
+async fn register(app: &TestApp, username: &str, code: Option<&str>) -> Value {
+    let input = json!({ "username": username, "email": format!("{username}@example.com"),
+        "password": PASSWORD, "inviteCode": code });
+    app.anonymous().run(REGISTER, json!({ "input": input })).await["register"].take()
+}
+
+/// The code and the path of the first user error.
+fn error(payload: &Value) -> String {
+    let error = &payload["userErrors"][0];
+    format!("{} {}", error["code"].as_str().unwrap_or_default(), error["path"])
+}
+
+const UNUSABLE: &str = "INVALID_INPUT [\"input\",\"inviteCode\"]";
+
+async fn invite(app: &TestApp, uses: i32) -> String {
+    let options = InviteOptions { uses, days: 1, note: String::new() };
+    invites::create(app.database(), &options).await.unwrap()
+}
+
+/// All invites, oldest first.
+async fn rows(app: &TestApp) -> Vec<invite::Model> {
+    let invites = invite::Entity::find().order_by_asc(invite::Column::Id);
+    invites.all(app.database().writer()).await.unwrap()
+}
+
+#[tokio::test]
+async fn closed_registration_is_forbidden_and_login_is_not() {
+    let fixture = Arc::clone(TestApp::new().await.database_fixture());
+    let open = TestApp::at(Arc::clone(&fixture), &[]).await;
+    open.register("susan").await;
+    let code = invite(&open, 1).await;
+    let closed = TestApp::at(fixture, &["--registration", "closed"]).await;
+    for code in ["null".to_owned(), format!("\"{code}\"")] {
+        let document = format!(
+            "mutation {{ register(input: {{username: \"john\", email: \"john@example.com\",
+             password: \"{PASSWORD}\", inviteCode: {code}}}) {{ token }} }}"
+        );
+        assert_eq!(closed.anonymous().error(&document).await, "FORBIDDEN");
+    }
+    let login =
+        format!("login(input: {{username: \"susan\", password: \"{PASSWORD}\"}}) {{ token }}");
+    assert!(closed.anonymous().mutate(&login).await["token"].is_string());
+    assert_eq!(rows(&closed).await[0].uses, 0);
+}
+
+#[tokio::test]
+async fn an_open_registration_ignores_codes() {
+    let app = TestApp::new().await;
+    let code = invite(&app, 1).await;
+    for (username, code) in [("john", Some("unknown")), ("susan", Some(&*code)), ("mary", None)] {
+        assert!(register(&app, username, code).await["token"].is_string(), "{username}");
+    }
+    assert_eq!(rows(&app).await[0].uses, 0);
+}
+
+#[tokio::test]
+async fn a_registration_by_invite_needs_a_code_that_is_not_used_up() {
+    let app = TestApp::with(&INVITE_ONLY).await;
+    let code = invite(&app, 2).await;
+    assert!(code.starts_with("invite_") && code.len() == "invite_".len() + 22, "128 bits");
+    let upper = code.to_uppercase();
+    for wrong in [None, Some(""), Some("unknown"), Some("invite_"), Some(&*upper)] {
+        assert_eq!(error(&register(&app, "john", wrong).await), UNUSABLE, "{wrong:?}");
+    }
+    let long = "x".repeat(10_000);
+    assert_eq!(error(&register(&app, "john", Some(&long)).await), UNUSABLE);
+
+    assert!(register(&app, "john", Some(&code)).await["token"].is_string());
+    let input = json!({ "username": "JOHN", "email": "other@example.com", "password": PASSWORD,
+        "inviteCode": code });
+    let taken = app.anonymous().run(REGISTER, json!({ "input": input })).await;
+    assert_eq!(error(&taken["register"]), "USERNAME_TAKEN [\"input\",\"username\"]");
+    assert_eq!(rows(&app).await[0].uses, 1, "a registration that fails uses nothing");
+    let spaced = format!(" {code}\n");
+    assert!(register(&app, "susan", Some(&spaced)).await["token"].is_string());
+    assert_eq!(error(&register(&app, "mary", Some(&code)).await), UNUSABLE, "used up");
+    // A client without an invite does not find out which names are taken.
+    assert_eq!(error(&register(&app, "john", Some(&code)).await), UNUSABLE);
+    assert_eq!(app.doctor_report().await, "no problems found\n");
+}
+
+#[tokio::test]
+async fn an_expired_or_revoked_invite_is_unusable() {
+    let app = TestApp::with(&INVITE_ONLY).await;
+    let (expired, revoked) = (invite(&app, 5).await, invite(&app, 5).await);
+    let ids: Vec<i64> = rows(&app).await.iter().map(|row| row.id).collect();
+    invites::run(app.database(), &Invite::Revoke { id: ids[1] }).await.unwrap();
+    let again = invites::run(app.database(), &Invite::Revoke { id: ids[1] }).await;
+    assert_eq!(again.unwrap_err().to_string(), format!("there is no invite {}", ids[1]));
+    let past = Utc::now() - TimeDelta::seconds(1);
+    invite::Entity::update_many()
+        .col_expr(invite::Column::ExpiresAt, Expr::value(past))
+        .exec(app.database().writer())
+        .await
+        .unwrap();
+    for code in [&expired, &revoked] {
+        assert_eq!(error(&register(&app, "john", Some(code)).await), UNUSABLE);
+    }
+    invite(&app, 1).await;
+    let left: Vec<i64> = rows(&app).await.iter().map(|row| row.id).collect();
+    assert!(left.len() == 1 && !ids.contains(&left[0]), "the expired invite was deleted: {left:?}");
+}
+
+#[tokio::test]
+async fn codes_are_stored_as_hashes_and_listed_without_them() {
+    let app = TestApp::with(&INVITE_ONLY).await;
+    let options = InviteOptions { uses: 3, days: 1, note: " chess club ".to_owned() };
+    let code = invites::create(app.database(), &options).await.unwrap();
+    register(&app, "john", Some(&code)).await;
+    let row = rows(&app).await.remove(0);
+    assert_eq!((row.code_hash.0.len(), row.creator_id), (32, None));
+    let list = invites::run(app.database(), &Invite::List).await.unwrap();
+    assert!(list.starts_with(&format!("{}  1/3 ", row.id)), "{list}");
+    assert!(list.ends_with("Z  chess club\n") && !list.contains(&code), "{list}");
+    let notes = ["x".repeat(101), "two\nlines".to_owned()];
+    for note in notes {
+        let options = InviteOptions { uses: 1, days: 1, note };
+        let error = invites::create(app.database(), &options).await.unwrap_err().to_string();
+        assert_eq!(error, "a note is a single line of at most 100 characters");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn concurrent_registrations_use_an_invite_exactly_as_often_as_it_allows() {
+    let first = TestApp::with(&INVITE_ONLY).await;
+    // On PostgreSQL, half of the registrations are on another instance.
+    let second = if first.is_on_postgres() {
+        TestApp::at(Arc::clone(first.database_fixture()), &INVITE_ONLY).await
+    } else {
+        first.clone()
+    };
+    let codes = [invite(&first, 3).await, invite(&first, 2).await];
+    let registrations = (0..24).map(|n| {
+        let app = if n % 2 == 0 { &first } else { &second };
+        let code = &codes[n / 2 % 2];
+        async move { (n / 2 % 2, register(app, &format!("user{n}"), Some(code)).await) }
+    });
+    let payloads = join_all(registrations).await;
+    for (index, uses) in [(0, 3), (1, 2)] {
+        let of_code = payloads.iter().filter(|(code, _)| *code == index);
+        let (registered, refused): (Vec<&Value>, Vec<&Value>) =
+            of_code.map(|(_, payload)| payload).partition(|payload| payload["token"].is_string());
+        assert_eq!((registered.len(), refused.len()), (uses, 12 - uses));
+        assert!(refused.iter().all(|payload| error(payload) == UNUSABLE), "{refused:?}");
+    }
+    let used: Vec<i32> = rows(&first).await.iter().map(|row| row.uses).collect();
+    assert_eq!(used, [3, 2]);
+    let users = first.anonymous().query("{ users { totalCount } }").await;
+    assert_eq!(users["users"]["totalCount"], 5);
+}
