@@ -14,7 +14,7 @@ use crate::auth::Passwords;
 use crate::clock;
 use crate::config::{AccountsConfig, Config, Registration};
 use crate::database::Database;
-use crate::domain::{self, FollowLimits, PostLimits, RegistrationMode, Services};
+use crate::domain::{self, FollowLimits, PostLimits, RegistrationMode, ReservedNames, Services};
 use crate::events::{EventConfig, EventHub};
 use crate::graphql::GraphqlEngine;
 use crate::http::{self, AppState, Shutdown};
@@ -61,7 +61,8 @@ impl App {
     ///
     /// # Errors
     /// When the database cannot be opened or written, or is from a newer version; when the argon2
-    /// parameters are out of range; when the trusted documents cannot be read.
+    /// parameters are out of range; when the trusted documents or the reserved names cannot be
+    /// read.
     pub async fn build(config: &Config) -> Result<Self> {
         let database = open_database(config).await?;
         let passwords = passwords(&config.accounts)?;
@@ -110,6 +111,7 @@ async fn services(
     passwords: &Passwords,
     throttle: &Arc<CredentialThrottle>,
 ) -> Result<Services> {
+    let reserved_names = reserved_names(&config.accounts.reserved_names)?;
     let instance = database.claim_instance_id(config.instance_id).await?;
     Ok(Services {
         ids: Arc::new(IdGenerator::new(instance, max_id(database).await?)),
@@ -130,6 +132,7 @@ async fn services(
             Registration::Invite => RegistrationMode::Invite,
             Registration::Closed => RegistrationMode::Closed,
         },
+        reserved_names: reserved_names.into(),
     })
 }
 
@@ -208,6 +211,13 @@ fn spawn_key_expiry(engine: Weak<GraphqlEngine>) {
             while domain::idempotency::delete_expired(db).await.unwrap_or_default() {}
         }
     });
+}
+
+/// The names that are reserved by the file of this path, and the built-in ones.
+fn reserved_names(path: &str) -> Result<ReservedNames> {
+    let unreadable = || format!("cannot read the reserved names in {path}");
+    let file = if path.is_empty() { Ok(String::new()) } else { std::fs::read_to_string(path) };
+    ReservedNames::new(&file.with_context(unreadable)?).with_context(unreadable)
 }
 
 fn passwords(config: &AccountsConfig) -> Result<Passwords> {

@@ -14,6 +14,13 @@ pub struct AccountsConfig {
           value_parser = parse_registration)]
     pub registration: Registration,
 
+    /// File of usernames that no user may choose, one on each line
+    ///
+    /// They are reserved in addition to a built-in list, which `docs/identity.md` has. Lines that
+    /// start with # are ignored.
+    #[arg(long, env = "ROOKERY_RESERVED_NAMES", default_value = "", value_name = "FILE")]
+    pub reserved_names: String,
+
     /// Days until a session's bearer token expires, 1 to 3650
     #[arg(long, env = "ROOKERY_SESSION_DAYS", default_value_t = 30, value_name = "DAYS",
           value_parser = clap::value_parser!(u16).range(1..=3650))]

@@ -63,7 +63,9 @@ pub async fn register(
     let mut collect = |result: Result<String, UserError>| {
         result.map_err(|error| errors.push(error)).unwrap_or_default()
     };
-    let username = collect(validation::username(&registration.username, &["input", "username"]));
+    let username = validation::username(&registration.username, &["input", "username"]);
+    let check = |name| services.reserved_names.check(name, &["input", "username"]);
+    let username = collect(username.and_then(check));
     let email = collect(validation::email(&registration.email, &["input", "email"]));
     let display_name = registration
         .display_name

@@ -35,6 +35,7 @@ mod password;
 pub mod post;
 pub mod profile;
 pub mod repost;
+mod reserved_names;
 pub mod search;
 mod steps;
 pub mod suggestion;
@@ -56,6 +57,8 @@ use crate::error::Error;
 use crate::ids::IdGenerator;
 use crate::limits::CredentialThrottle;
 
+pub use reserved_names::ReservedNames;
+
 /// The dependencies of all operations. Clones share them.
 #[derive(Clone)]
 pub struct Services {
@@ -68,6 +71,7 @@ pub struct Services {
     /// Lifetime of a session and its bearer token.
     pub session_lifetime: TimeDelta,
     pub registration: RegistrationMode,
+    pub reserved_names: Arc<ReservedNames>,
 }
 
 /// Who may register.

@@ -50,11 +50,18 @@ pub async fn update(
 ) -> Result<u64, Error> {
     let mut errors = Vec::new();
     let display_name = |name: String| validation::display_name(&name, &["input", "displayName"]);
+    let username = |name: String| {
+        let path = &["input", "username"];
+        let name = validation::username(&name, path)?;
+        // A user who has a reserved name may change its case.
+        let is_own = name.eq_ignore_ascii_case(&viewer.user().username);
+        if is_own { Ok(name) } else { services.reserved_names.check(name, path) }
+    };
     let about_me = |text| validation::about_me(text, &["input", "aboutMe"]);
     let user = user::ActiveModel {
         id: Set(viewer.id()),
-        username: validated(&mut errors, profile.username, |username| {
-            validation::username(&username.unwrap_or_default(), &["input", "username"])
+        username: validated(&mut errors, profile.username, |name| {
+            username(name.unwrap_or_default())
         }),
         email: validated(&mut errors, profile.email, |email| {
             validation::email(&email.unwrap_or_default(), &["input", "email"])

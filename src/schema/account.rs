@@ -61,6 +61,8 @@ impl Session {
 #[derive(InputObject)]
 pub struct RegisterInput {
     /// 1 to 30 ASCII letters, digits and underscores. Unique without regard to case.
+    ///
+    /// Some names are reserved, such as `admin`.
     username: String,
     /// The e-mail address, at most 254 bytes. Unique. Only the viewer can read it.
     email: String,

@@ -17,7 +17,7 @@ use crate::error::Error;
 pub struct UpdateProfileInput {
     /// The username: 1 to 30 ASCII letters, digits and underscores.
     ///
-    /// Unique without regard to case. Must not be null.
+    /// Unique without regard to case. Some names are reserved, such as `admin`. Must not be null.
     username: MaybeUndefined<String>,
     /// The name to display, a single line of 1 to 50 characters. Null removes it.
     ///

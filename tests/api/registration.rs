@@ -5,12 +5,13 @@ use std::sync::Arc;
 use chrono::{TimeDelta, Utc};
 use entity::invite;
 use futures_util::future::join_all;
+use rookery::app::App;
 use rookery::command::invite::{self as invites, Invite, InviteOptions};
 use sea_orm::sea_query::Expr;
-use sea_orm::{EntityTrait as _, QueryOrder as _};
+use sea_orm::{ConnectionTrait as _, EntityTrait as _, QueryOrder as _};
 use serde_json::{Value, json};
 
-use crate::support::app::{PASSWORD, TestApp};
+use crate::support::app::{PASSWORD, TestApp, TestDatabase, config};
 
 const INVITE_ONLY: [&str; 2] = ["--registration", "invite"];
 
@@ -167,4 +168,48 @@ async fn concurrent_registrations_use_an_invite_exactly_as_often_as_it_allows() 
     assert_eq!(used, [3, 2]);
     let users = first.anonymous().query("{ users { totalCount } }").await;
     assert_eq!(users["users"]["totalCount"], 5);
+}
+
+#[tokio::test]
+async fn reserved_names_can_be_neither_registered_nor_changed_to() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, "# Brands\nAcme\n").unwrap();
+    let app = TestApp::with(&["--reserved-names", file.path().to_str().unwrap()]).await;
+    for name in ["admin", "Admin", "GRAPHQL", "acme"] {
+        let refused = register(&app, name, None).await;
+        assert_eq!(error(&refused), "INVALID_INPUT [\"input\",\"username\"]", "{name}");
+        let message = refused["userErrors"][0]["message"].as_str().unwrap();
+        assert_eq!(message, "This username is reserved. Choose another one.");
+    }
+    let john = app.register("john").await;
+    let rename = |name: &str| {
+        format!(
+            "updateProfile(input: {{username: \"{name}\"}}) {{ user {{ username }}
+             userErrors {{ code path }} }}"
+        )
+    };
+    for name in ["support", "ACME"] {
+        assert_eq!(john.user_error(&rename(name)).await, "INVALID_INPUT", "{name}");
+    }
+    assert_eq!(john.mutate(&rename("administrators")).await["userErrors"], json!([]));
+
+    // The user had the name before it was reserved.
+    let earlier = "UPDATE \"user\" SET username = 'acme' WHERE username = 'administrators'";
+    app.database().writer().execute_unprepared(earlier).await.unwrap();
+    assert_eq!(john.mutate(&rename("ACME")).await["user"]["username"], "ACME");
+    assert_eq!(john.user_error(&rename("admin")).await, "INVALID_INPUT");
+}
+
+#[tokio::test]
+async fn a_file_of_reserved_names_that_is_not_valid_fails_the_start() {
+    let fixture = TestDatabase::new().await;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, "Acme\ntwo words\n").unwrap();
+    let path = file.path().to_str().unwrap();
+    for (path, reason) in [(path, "line 2: 'two words' is no username"), ("/no/file", "No such")] {
+        let built = App::build(&config(&fixture.url(), &["--reserved-names", path])).await;
+        let error = format!("{:#}", built.err().unwrap());
+        let expected = format!("cannot read the reserved names in {path}: {reason}");
+        assert!(error.starts_with(&expected), "{error}");
+    }
 }
