@@ -224,5 +224,6 @@ fn passwords(config: &AccountsConfig) -> Result<Passwords> {
     let params = Params::new(config.argon2_memory_kib, config.argon2_iterations, 1, None)
         .map_err(|error| anyhow::anyhow!("{error}"))
         .context("the argon2 parameters are out of range")?;
-    Passwords::new(params, config.max_concurrent_hashes)
+    let passwords = Passwords::new(params, config.max_concurrent_hashes)?;
+    Ok(passwords.with_min_score(config.min_password_score))
 }

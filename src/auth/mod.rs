@@ -1,16 +1,19 @@
 //! Authentication: passwords, sessions with bearer tokens, and the viewer.
 //!
 //! `viewer` proves that a request is authenticated, `session` issues tokens, `password` hashes
-//! passwords with bounded concurrency, `activity_tracker` writes last-seen times.
+//! passwords with bounded concurrency, `password_strength` refuses those that are easy to guess,
+//! `activity_tracker` writes last-seen times.
 
 mod activity_tracker;
 mod client;
 mod password;
+mod password_strength;
 mod session;
 mod viewer;
 
 pub use activity_tracker::ActivityTracker;
 pub use client::Client;
 pub use password::Passwords;
+pub use password_strength::NewPassword;
 pub use session::{IssuedSession, MAX_SESSIONS, SessionSpec, open_session};
 pub use viewer::Viewer;

@@ -17,6 +17,7 @@ use entity::secret::PasswordHash;
 use secrecy::{ExposeSecret as _, SecretString};
 use unicode_normalization::UnicodeNormalization as _;
 
+use super::password_strength::{self, NewPassword, Weakness};
 use crate::error::{Error, UserErrorKind};
 use crate::limits::{AttemptPermit, ClientNetwork, FairSemaphore};
 
@@ -33,6 +34,8 @@ pub struct Passwords {
     dummy_hash: Arc<str>,
     /// Permits to compute a hash.
     permits: FairSemaphore<ClientNetwork>,
+    /// Lowest score of a new password, 0 to 4.
+    min_score: u8,
     hashes_total: Arc<AtomicU64>,
 }
 
@@ -48,8 +51,15 @@ impl Passwords {
             argon2,
             dummy_hash: dummy_hash.into(),
             permits: FairSemaphore::new(max_concurrent, max_concurrent * QUEUE_PER_PERMIT),
+            min_score: 0,
             hashes_total: Arc::default(),
         })
+    }
+
+    /// The same, with the lowest score of a new password, 0 to 4.
+    #[must_use]
+    pub fn with_min_score(self, min_score: u8) -> Self {
+        Self { min_score, ..self }
     }
 
     /// Number of hashes that are being computed or queued.
@@ -78,11 +88,32 @@ impl Passwords {
             hashes_total.fetch_add(1, Ordering::Relaxed);
             hash(&argon2, normalize(&password).expose_secret())
         };
-        let hashed = self.run(attempt, work).await?;
-        hashed.map(PasswordHash).map_err(|error| {
-            tracing::error!(%error, "could not hash a password");
-            Error::Internal
-        })
+        stored(self.run(attempt, work).await?)
+    }
+
+    /// Hashes a password that a user chooses, unless it is easy to guess.
+    ///
+    /// # Errors
+    /// [`UserErrorKind::InvalidInput`] when it is; otherwise as [`Self::hash`].
+    pub async fn hash_new(
+        &self,
+        password: NewPassword,
+        attempt: &AttemptPermit,
+    ) -> Result<PasswordHash, Error> {
+        let NewPassword { text, words, path } = password;
+        let (argon2, min_score) = (self.argon2.clone(), self.min_score);
+        let hashes_total = Arc::clone(&self.hashes_total);
+        // The estimate takes longer than a request may occupy a thread of the runtime.
+        let work = move || {
+            let text = normalize(&text);
+            password_strength::check(text.expose_secret(), &words, min_score)?;
+            hashes_total.fetch_add(1, Ordering::Relaxed);
+            Ok(hash(&argon2, text.expose_secret()))
+        };
+        match self.run(attempt, work).await? {
+            Ok(hashed) => stored(hashed),
+            Err(Weakness(reason)) => Err(UserErrorKind::InvalidInput.at(path, reason).into()),
+        }
     }
 
     /// Whether `password` has the hash `stored`.
@@ -143,6 +174,14 @@ impl Passwords {
 /// Keyboards and operating systems differ in how they enter characters such as é.
 fn normalize(password: &SecretString) -> SecretString {
     password.expose_secret().nfc().collect::<String>().into()
+}
+
+/// The hash to store. A failure is logged.
+fn stored(hashed: Result<String>) -> Result<PasswordHash, Error> {
+    hashed.map(PasswordHash).map_err(|error| {
+        tracing::error!(%error, "could not hash a password");
+        Error::Internal
+    })
 }
 
 fn hash(argon2: &Argon2<'_>, password: &str) -> Result<String> {

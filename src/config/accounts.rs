@@ -26,6 +26,14 @@ pub struct AccountsConfig {
           value_parser = clap::value_parser!(u16).range(1..=3650))]
     pub session_days: u16,
 
+    /// Lowest score of a new password, 0 to 4; 0 accepts all
+    ///
+    /// The scores are those of zxcvbn: less than 10³, 10⁶, 10⁸ and 10¹⁰ guesses, and more. The
+    /// default refuses common passwords and their variants. Existing passwords are not checked.
+    #[arg(long, env = "ROOKERY_MIN_PASSWORD_SCORE", default_value_t = 2, value_name = "SCORE",
+          value_parser = clap::value_parser!(u8).range(0..=4))]
+    pub min_password_score: u8,
+
     /// Memory for one argon2id hash in KiB
     ///
     /// The default follows the OWASP Password Storage Cheat Sheet.

@@ -17,9 +17,13 @@ use sea_orm::{
 use secrecy::SecretString;
 
 use super::invite::InviteCode;
-use super::password::{count_attempt, lock_and_recheck_password, verify_password, wrong_password};
+use super::password::{
+    count_attempt, lock_and_recheck_password, personal_words, verify_password, wrong_password,
+};
 use super::{RegistrationMode, Services, validation};
-use crate::auth::{Client, IssuedSession, MAX_SESSIONS, SessionSpec, Viewer, open_session};
+use crate::auth::{
+    Client, IssuedSession, MAX_SESSIONS, NewPassword, SessionSpec, Viewer, open_session,
+};
 use crate::clock;
 use crate::database::{SearchIndex, Snapshot};
 use crate::error;
@@ -41,7 +45,7 @@ pub struct Registration {
 /// Creates a user and opens a session.
 ///
 /// The errors of all invalid fields are returned together. Whether an invite can be used is found
-/// out afterwards.
+/// out afterwards, and so is whether the password is easy to guess.
 ///
 /// # Errors
 /// [`Error::Forbidden`] when registration is closed; [`Error::Expected`] with `InvalidInput`,
@@ -77,7 +81,9 @@ pub async fn register(
     if let Some(invite) = &invite {
         invite.check(&Snapshot::new(&services.db)).await?;
     }
-    let password_hash = services.passwords.hash(password, &attempt).await?;
+    let words = personal_words(&username, &email, display_name.as_deref());
+    let password = NewPassword { text: password, words, path: &["input", "password"] };
+    let password_hash = services.passwords.hash_new(password, &attempt).await?;
     let transaction = services.db.begin().await?;
     if let Some(invite) = &invite {
         invite.count_use(&transaction).await?;
@@ -218,7 +224,10 @@ pub async fn change_password(
     if !verify_password(services, viewer, change.current, &attempt).await? {
         return Err(wrong_password("currentPassword"));
     }
-    let password_hash = services.passwords.hash(new, &attempt).await?;
+    let user = viewer.user();
+    let words = personal_words(&user.username, &user.email, user.display_name.as_deref());
+    let new = NewPassword { text: new, words, path: &["input", "newPassword"] };
+    let password_hash = services.passwords.hash_new(new, &attempt).await?;
     let transaction = services.db.begin().await?;
     let Some(user) = lock_and_recheck_password(&transaction, viewer.user().clone()).await? else {
         return Err(Error::account_changed());

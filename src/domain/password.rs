@@ -45,6 +45,13 @@ pub fn wrong_password(field: &'static str) -> Error {
     UserErrorKind::InvalidCredentials.at(&["input", field], "The password is wrong.").into()
 }
 
+/// Texts about a user that an attacker would try first.
+pub fn personal_words(username: &str, email: &str, display_name: Option<&str>) -> Vec<String> {
+    let local_part = email.split('@').next().unwrap_or_default();
+    let names = display_name.unwrap_or_default().split_whitespace();
+    [username, email, local_part].into_iter().chain(names).map(str::to_owned).collect()
+}
+
 /// Locks a user and returns the current row.
 ///
 /// `None` if the password was changed or the account deleted since `verified` was read.

@@ -91,9 +91,10 @@ pub fn normalize_email(text: &str) -> String {
 /// A domain in Unicode may have more bytes than its form in ASCII.
 const MAX_NORMALIZED_BYTES: usize = 4 * MAX_EMAIL_BYTES;
 
-/// Validates a new password, of which only the length is restricted.
+/// Validates the length of a new password.
 ///
-/// The characters are those of Unicode Normalization Form C, which is hashed.
+/// Whether it is easy to guess is found out before it is hashed. The characters are those of Unicode
+/// Normalization Form C, which is hashed.
 pub fn password(text: SecretString, path: Path) -> Result<SecretString, UserError> {
     if PASSWORD.contains(&text.expose_secret().nfc().count()) {
         return Ok(text);

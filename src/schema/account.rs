@@ -67,6 +67,8 @@ pub struct RegisterInput {
     /// The e-mail address, at most 254 bytes. Unique. Only the viewer can read it.
     email: String,
     /// 8 to 128 characters (Unicode code points, in Normalization Form C).
+    ///
+    /// Not easy to guess: neither a common password nor a variant of a name or word.
     password: String,
     /// The name to display, a single line of 1 to 50 characters. Null for none.
     ///
@@ -95,7 +97,8 @@ pub struct ChangePasswordInput {
     current_password: String,
     /// The new password, 8 to 128 characters.
     ///
-    /// Characters are Unicode code points, in Normalization Form C.
+    /// Characters are Unicode code points, in Normalization Form C. Not easy to guess: neither a
+    /// common password nor a variant of a name or word.
     new_password: String,
 }
 

@@ -12,6 +12,9 @@ use serde_json::{Value, json};
 use crate::support::actors::{Actor, texts};
 use crate::support::app::{PASSWORD, TestApp, config};
 
+/// Another password than [`PASSWORD`].
+const NEW_PASSWORD: &str = "two herons fishing";
+
 const REGISTER: &str = "mutation ($input: RegisterInput!) { register(input: $input) { token
     userErrors { __typename code path } } }";
 
@@ -135,7 +138,7 @@ async fn register_rejects_taken_and_invalid_input() {
     let errors = errors_of(input("", "", "")).await;
     assert_eq!(errors.len(), 3, "all errors at once: {errors:?}");
     let longest = json!({ "username": "x".repeat(30), "email": email(254),
-        "password": "\u{1F426}".repeat(8), "displayName": "\u{1F426}".repeat(50) });
+        "password": "\u{1F426}\u{1F99C}\u{1F989}\u{1F985}\u{1F54A}\u{1F9A2}\u{1F9A9}\u{1F427}", "displayName": "\u{1F426}".repeat(50) });
     let data = app.anonymous().run(REGISTER, json!({ "input": longest })).await;
     assert_eq!(data["register"]["userErrors"], json!([]), "at the limits");
 }
@@ -206,21 +209,18 @@ async fn changing_the_password_ends_all_sessions_and_starts_a_new_one() {
                 token viewer {{ sessions {{ isCurrent }} }} userErrors {{ code path }} }}"
         )
     };
-    assert_eq!(
-        susan.user_error(&change("wrong wrong", "new password")).await,
-        "INVALID_CREDENTIALS"
-    );
+    assert_eq!(susan.user_error(&change("wrong wrong", NEW_PASSWORD)).await, "INVALID_CREDENTIALS");
     assert_eq!(susan.user_error(&change(PASSWORD, "short")).await, "INVALID_INPUT");
-    let document = format!("mutation {{ {} }}", change(PASSWORD, "new password"));
+    let document = format!("mutation {{ {} }}", change(PASSWORD, NEW_PASSWORD));
     assert_eq!(app.anonymous().error(&document).await, "UNAUTHENTICATED");
 
-    let payload = susan.mutate(&change(PASSWORD, "new password")).await;
+    let payload = susan.mutate(&change(PASSWORD, NEW_PASSWORD)).await;
     assert_eq!(payload["viewer"]["sessions"], json!([{ "isCurrent": true }]));
     assert_eq!(susan.error("{ viewer { email } }").await, "UNAUTHENTICATED");
     let renewed = with_token(&susan, &payload);
     assert_eq!(renewed.query("{ viewer { email } }").await["viewer"]["email"], "susan@example.com");
     assert_eq!(login(&app, "susan", PASSWORD).await["token"], Value::Null);
-    assert!(login(&app, "susan", "new password").await["token"].is_string());
+    assert!(login(&app, "susan", NEW_PASSWORD).await["token"].is_string());
 }
 
 #[tokio::test]

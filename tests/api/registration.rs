@@ -213,3 +213,48 @@ async fn a_file_of_reserved_names_that_is_not_valid_fails_the_start() {
         assert!(error.starts_with(&expected), "{error}");
     }
 }
+
+#[tokio::test]
+async fn passwords_that_are_easy_to_guess_are_refused_with_a_reason() {
+    let app = TestApp::new().await;
+    let register = async |username: &str, password: &str| {
+        let input = json!({ "username": username, "email": "bird.watcher@example.com",
+            "password": password, "displayName": "Ornithopolis" });
+        app.anonymous().run(REGISTER, json!({ "input": input })).await["register"].take()
+    };
+    let before = app.app.passwords.hashes_total();
+    for password in
+        ["password1", "Passw0rd!", "qwertyuiop", "john_doe_77", "bird.watcher", "ornithopolis1"]
+    {
+        let refused = register("john_doe_77", password).await;
+        assert_eq!(error(&refused), "INVALID_INPUT [\"input\",\"password\"]", "{password}");
+        let message = refused["userErrors"][0]["message"].as_str().unwrap();
+        assert!(message.starts_with("This password is too easy to guess. "), "{message}");
+        assert!(!message.contains(password), "{message}");
+    }
+    assert_eq!(app.app.passwords.hashes_total(), before, "no refused password was hashed");
+
+    let john = app.register("john").await;
+    let change = |password: &str| {
+        format!(
+            "changePassword(input: {{currentPassword: \"{PASSWORD}\", newPassword: \"{password}\"}})
+             {{ token userErrors {{ code path }} }}"
+        )
+    };
+    let refused = john.mutate(&change("iloveyou123")).await;
+    let expected = json!([{ "code": "INVALID_INPUT", "path": ["input", "newPassword"] }]);
+    assert_eq!(refused, json!({ "token": null, "userErrors": expected }));
+    assert!(john.mutate(&change("two herons fishing")).await["token"].is_string());
+}
+
+#[tokio::test]
+async fn the_operator_may_accept_all_passwords_and_existing_ones_stay_valid() {
+    let fixture = Arc::clone(TestApp::new().await.database_fixture());
+    let all = TestApp::at(Arc::clone(&fixture), &["--min-password-score", "0"]).await;
+    let input = json!({ "username": "john", "email": "john@example.com", "password": "password1" });
+    let data = all.anonymous().run(REGISTER, json!({ "input": input })).await;
+    assert!(data["register"]["token"].is_string());
+    let strict = TestApp::at(fixture, &["--min-password-score", "4"]).await;
+    let login = "login(input: {username: \"john\", password: \"password1\"}) { token }";
+    assert!(strict.anonymous().mutate(login).await["token"].is_string());
+}

@@ -64,7 +64,7 @@ async fn attempts_at_one_account_are_limited_across_networks() {
     assert!((10..=11).contains(&counted), "{counted}");
     // The signed-in owner can still change the password, with a limit of its own.
     let change = format!(
-        "mutation {{ a: changePassword(input: {{currentPassword: \"{PASSWORD}\", newPassword: \"kingfisher!\"}}) \
+        "mutation {{ a: changePassword(input: {{currentPassword: \"{PASSWORD}\", newPassword: \"a kingfisher dives\"}}) \
         {{ token userErrors {{ code }} }} }}"
     );
     let response = john.execute(&change, json!({})).await;
