@@ -17,9 +17,7 @@ use sea_orm::{
 use secrecy::SecretString;
 
 use super::invite::InviteCode;
-use super::password::{
-    count_attempt, lock_and_recheck_password, personal_words, verify_password, wrong_password,
-};
+use super::password::{lock_and_recheck_password, personal_words, prove_password};
 use super::{RegistrationMode, Services, validation};
 use crate::auth::{
     Client, IssuedSession, MAX_SESSIONS, NewPassword, SessionSpec, Viewer, open_session,
@@ -203,11 +201,14 @@ pub async fn revoke(services: &Services, viewer: &Viewer, id: i64) -> Result<boo
 /// The password that is to be replaced, and the new one.
 #[derive(Clone, Debug)]
 pub struct PasswordChange {
-    pub current: SecretString,
+    /// Needed unless the account has no password.
+    pub current: Option<SecretString>,
     pub new: SecretString,
 }
 
 /// Changes the password, ends every session of the viewer, and opens a new session.
+///
+/// An account without a password gets its first one.
 ///
 /// # Errors
 /// [`Error::Expected`] with `InvalidInput`, `InvalidCredentials` or `TooManyRequests`;
@@ -220,10 +221,8 @@ pub async fn change_password(
     change: PasswordChange,
 ) -> Result<IssuedSession, Error> {
     let new = validation::password(change.new, &["input", "newPassword"])?;
-    let attempt = count_attempt(services, viewer, &client)?;
-    if !verify_password(services, viewer, change.current, &attempt).await? {
-        return Err(wrong_password("currentPassword"));
-    }
+    let attempt =
+        prove_password(services, viewer, &client, change.current, "currentPassword").await?;
     let user = viewer.user();
     let words = personal_words(&user.username, &user.email, user.display_name.as_deref());
     let new = NewPassword { text: new, words, path: &["input", "newPassword"] };

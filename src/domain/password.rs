@@ -12,37 +12,31 @@ use crate::auth::{Client, Viewer};
 use crate::error::{Error, UserErrorKind};
 use crate::limits::{AttemptPermit, ThrottleKey};
 
-/// Counts an attempt of the viewer to prove the password.
+/// Proves that a client has the password of the viewer's account.
+///
+/// An account without a password needs no proof: it was imported, or its user signs in elsewhere.
+/// Each proof is counted as an attempt, whose permit is returned. `field` names the input field of
+/// the password.
 ///
 /// # Errors
-/// [`Error::Expected`] with `TooManyRequests`.
-pub fn count_attempt(
+/// [`Error::Expected`] with `InvalidCredentials` when the password is wrong or missing, or with
+/// `TooManyRequests`; [`Error::Internal`] when hashing fails.
+pub async fn prove_password(
     services: &Services,
     viewer: &Viewer,
     client: &Client,
+    password: Option<SecretString>,
+    field: &'static str,
 ) -> Result<AttemptPermit, Error> {
     let key = ThrottleKey::Authenticated(viewer.id());
-    services.throttle.check(client.network, Some(key))
-}
-
-/// Whether `password` is the viewer's password.
-///
-/// # Errors
-/// [`Error::Expected`] with `TooManyRequests` when too many passwords are being hashed;
-/// [`Error::Internal`] when hashing fails.
-pub async fn verify_password(
-    services: &Services,
-    viewer: &Viewer,
-    password: SecretString,
-    attempt: &AttemptPermit,
-) -> Result<bool, Error> {
-    let stored = viewer.user().password_hash.clone();
-    services.passwords.verify(password, stored, attempt).await
-}
-
-/// The user error of a wrong password in an input field.
-pub fn wrong_password(field: &'static str) -> Error {
-    UserErrorKind::InvalidCredentials.at(&["input", field], "The password is wrong.").into()
+    let attempt = services.throttle.check(client.network, Some(key))?;
+    let Some(stored) = viewer.user().password_hash.clone() else { return Ok(attempt) };
+    let wrong = |message| UserErrorKind::InvalidCredentials.at(&["input", field], message);
+    let password = password.ok_or_else(|| wrong("The account has a password, which is needed."))?;
+    if services.passwords.verify(password, Some(stored), &attempt).await? {
+        return Ok(attempt);
+    }
+    Err(wrong("The password is wrong.").into())
 }
 
 /// Texts about a user that an attacker would try first.
@@ -54,7 +48,7 @@ pub fn personal_words(username: &str, email: &str, display_name: Option<&str>) -
 
 /// Locks a user and returns the current row.
 ///
-/// `None` if the password was changed or the account deleted since `verified` was read.
+/// `None` if the password was set or changed, or the account deleted, since `verified` was read.
 ///
 /// # Errors
 /// Any error of the database.

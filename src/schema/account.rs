@@ -93,8 +93,8 @@ pub struct LoginInput {
 /// Input of `changePassword`.
 #[derive(InputObject)]
 pub struct ChangePasswordInput {
-    /// The viewer's current password.
-    current_password: String,
+    /// The viewer's current password. Needed if `Viewer.hasPassword` is true.
+    current_password: Option<String>,
     /// The new password, 8 to 128 characters.
     ///
     /// Characters are Unicode code points, in Normalization Form C. Not easy to guess: neither a
@@ -105,8 +105,8 @@ pub struct ChangePasswordInput {
 /// Input of `deleteAccount`: the confirmation.
 #[derive(InputObject)]
 pub struct DeleteAccountInput {
-    /// The viewer's password.
-    password: String,
+    /// The viewer's password. Needed if `Viewer.hasPassword` is true.
+    password: Option<String>,
 }
 
 struct NewSession {
@@ -298,15 +298,20 @@ impl AccountMutation {
 
     /// Changes the viewer's password, ends all of their sessions and opens a new one.
     ///
+    /// An account without a password gets its first one: an imported account, or one whose user
+    /// signs in elsewhere.
+    ///
     /// User errors: `INVALID_INPUT`, `INVALID_CREDENTIALS`, `TOO_MANY_REQUESTS`. Errors:
     /// `UNAUTHENTICATED`.
     async fn change_password(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The current and the new password.")] input: ChangePasswordInput,
+        #[graphql(desc = "The current password, if there is one, and the new one.")]
+        input: ChangePasswordInput,
     ) -> Result<AuthPayload, Error> {
         let ChangePasswordInput { current_password, new_password } = input;
-        let change = PasswordChange { current: current_password.into(), new: new_password.into() };
+        let current = current_password.map(SecretString::from);
+        let change = PasswordChange { current, new: new_password.into() };
         let viewer = viewer(ctx)?;
         let write = || {
             let client = request(ctx).client.clone();
@@ -329,10 +334,10 @@ impl AccountMutation {
     async fn delete_account(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The viewer's password, as confirmation.")] input: DeleteAccountInput,
+        #[graphql(desc = "The viewer's password, if there is one.")] input: DeleteAccountInput,
     ) -> Result<DeleteAccountPayload, Error> {
         let viewer = viewer(ctx)?;
-        let password = SecretString::from(input.password);
+        let password = input.password.map(SecretString::from);
         let client = &request(ctx).client;
         let write =
             || domain::deletion::delete_account(services(ctx), &viewer, client, password.clone());

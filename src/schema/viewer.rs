@@ -49,6 +49,15 @@ impl Viewer {
         Ok(self.user(ctx).await?.full_row(ctx).await?.email.clone().into())
     }
 
+    /// Whether the account has a password.
+    ///
+    /// An imported account has none, and neither has one whose user signs in elsewhere.
+    /// `changePassword` sets the first one without `currentPassword`, and `deleteAccount` then
+    /// needs no `password`.
+    async fn has_password(&self, ctx: &Context<'_>) -> Result<bool, Error> {
+        Ok(self.user(ctx).await?.full_row(ctx).await?.password_hash.is_some())
+    }
+
     /// The open sessions, newest first.
     ///
     /// There are at most 100. A further login ends the oldest session.

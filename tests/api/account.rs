@@ -2,6 +2,8 @@
 //!
 //! The first test is the password test of the Flask Mega-Tutorial, in GraphQL.
 
+mod without_password;
+
 use entity::{session, user};
 use rookery::auth::Viewer;
 use rookery::database::{Database, Snapshot};

@@ -13,9 +13,7 @@ use super::plan::Plan;
 use super::reactions::delete_reactions;
 use super::rows::AccountDeletion;
 use crate::auth::{Client, Viewer};
-use crate::domain::password::{
-    count_attempt, lock_and_recheck_password, verify_password, wrong_password,
-};
+use crate::domain::password::{lock_and_recheck_password, prove_password};
 use crate::domain::steps::{Step, run_steps};
 use crate::domain::{Change, Services};
 use crate::error::Error;
@@ -23,7 +21,7 @@ use crate::error::Error;
 /// Deletes the viewer's account with all rows that refer to it.
 ///
 /// Returns the id of the user. The counts of other users and of posts change with the rows that
-/// they count.
+/// they count. An account without a password needs none.
 ///
 /// An account with many rows is deleted in several transactions. Notifications are deleted first,
 /// then posts and likes, then follows, and the account last. If the deletion ends early, it can be
@@ -37,12 +35,9 @@ pub async fn delete_account(
     services: &Services,
     viewer: &Viewer,
     client: &Client,
-    password: SecretString,
+    password: Option<SecretString>,
 ) -> Result<i64, Error> {
-    let attempt = count_attempt(services, viewer, client)?;
-    if !verify_password(services, viewer, password, &attempt).await? {
-        return Err(wrong_password("password"));
-    }
+    prove_password(services, viewer, client, password, "password").await?;
     run_steps(|_| step(services, viewer)).await?;
     Ok(viewer.id())
 }
