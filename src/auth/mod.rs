@@ -1,14 +1,15 @@
 //! Authentication: passwords, sessions with bearer tokens, and the viewer.
 //!
-//! `viewer` proves that a request is authenticated, `session` issues tokens, `password` hashes
-//! passwords with bounded concurrency, `password_strength` refuses those that are easy to guess,
-//! `activity_tracker` writes last-seen times.
+//! `viewer` proves that a request is authenticated, `session` opens sessions, `token` makes tokens
+//! and their hashes, `password` hashes passwords with bounded concurrency, `password_strength`
+//! refuses those that are easy to guess, `activity_tracker` writes last-seen times.
 
 mod activity_tracker;
 mod client;
 mod password;
 mod password_strength;
 mod session;
+mod token;
 mod viewer;
 
 pub use activity_tracker::ActivityTracker;
@@ -16,4 +17,5 @@ pub use client::Client;
 pub use password::Passwords;
 pub use password_strength::NewPassword;
 pub use session::{IssuedSession, MAX_SESSIONS, SessionSpec, open_session};
+pub use token::{hash_token, is_well_formed, new_token};
 pub use viewer::Viewer;

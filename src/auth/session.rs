@@ -1,31 +1,20 @@
 //! Sessions and their bearer tokens.
 //!
-//! A token has 256 random bits and is returned once, when its session is opened. The database has
-//! only its SHA-256: the tokens cannot be read from a copy of the database, and a slow hash is not
-//! needed for a random secret.
+//! A token is returned once, when its session is opened. The database has only its hash.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, SubsecRound as _, Utc};
-use entity::secret::TokenHash;
 use entity::{session, user};
 use sea_orm::sea_query::{Order, Query};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, Condition, DatabaseTransaction, DbErr,
     EntityTrait as _, QueryFilter as _, Set,
 };
-use secrecy::SecretString;
-use sha2::{Digest as _, Sha256};
+use secrecy::{ExposeSecret as _, SecretString};
 
+use super::token::{hash_token, new_token};
 use super::{Client, Viewer};
 use crate::clock;
 use crate::ids::snowflake;
-
-/// Prefix of every token, by which people and secret scanners recognise it.
-const TOKEN_PREFIX: &str = "rookery_";
-
-/// Length of a token after its prefix, in characters: 32 bytes in base64.
-const ENCODED_LENGTH: usize = 43;
 
 /// Maximum number of characters of a `User-Agent` that are stored.
 const MAX_USER_AGENT_CHARS: usize = 200;
@@ -77,13 +66,13 @@ pub async fn open_session(
         .filter(is_obsolete)
         .exec(transaction)
         .await?;
-    let token = format!("{TOKEN_PREFIX}{}", URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()));
+    let token = new_token();
     let user_agent = client.user_agent;
     let user_agent = user_agent.map(|text| text.chars().take(MAX_USER_AGENT_CHARS).collect());
     let session = session::ActiveModel {
         id: Set(id),
         user_id: Set(user.id),
-        token_hash: Set(hash(&token)),
+        token_hash: Set(hash_token(token.expose_secret())),
         user_agent: Set(user_agent),
         created_at: Set(snowflake::timestamp_of(id)),
         last_used_at: Set(now),
@@ -91,17 +80,5 @@ pub async fn open_session(
         lsn: Set(None),
     };
     let session = session.insert(transaction).await?;
-    Ok(IssuedSession { token: token.into(), viewer: Viewer::new(user, session) })
-}
-
-/// Whether a text has the form of a token; other texts need no look-up.
-pub(super) fn is_well_formed(text: &str) -> bool {
-    text.strip_prefix(TOKEN_PREFIX).is_some_and(|rest| {
-        let is_base64url = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        rest.len() == ENCODED_LENGTH && rest.bytes().all(is_base64url)
-    })
-}
-
-pub(super) fn hash(token: &str) -> TokenHash {
-    TokenHash(Sha256::digest(token.as_bytes()).to_vec())
+    Ok(IssuedSession { token, viewer: Viewer::new(user, session) })
 }

@@ -6,7 +6,7 @@
 use entity::{session, user};
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 
-use super::session::{hash, is_well_formed};
+use super::token::{hash_token, is_well_formed};
 use crate::clock;
 use crate::database::{Lsn, Snapshot};
 use crate::error::Error;
@@ -33,7 +33,7 @@ impl Viewer {
             return Err(invalid_token());
         }
         let row = session::Entity::find()
-            .filter(session::Column::TokenHash.eq(hash(token)))
+            .filter(session::Column::TokenHash.eq(hash_token(token)))
             .filter(session::Column::ExpiresAt.gt(clock::now()))
             .find_also_related(user::Entity)
             .one(&**snapshot.read(1).await?)
