@@ -14,6 +14,8 @@ pub mod follow_request;
 pub mod idempotency_key;
 pub mod invite;
 pub mod like;
+pub mod mail;
+pub mod mail_token;
 pub mod mention;
 pub mod mute;
 pub mod notification;

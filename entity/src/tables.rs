@@ -170,4 +170,14 @@ tables! {
         counts: [],
         local_columns: [],
     }
+    mail {
+        references: ["user_id" -> "user"],
+        counts: [],
+        local_columns: [],
+    }
+    mail_token {
+        references: ["user_id" -> "user"],
+        counts: [],
+        local_columns: [],
+    }
 }

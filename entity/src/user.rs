@@ -24,6 +24,8 @@ pub struct Model {
     /// The e-mail address, trimmed and in lower case.
     #[sea_orm(unique)]
     pub email: String,
+    /// Whether the user has proved to receive mails at `email`.
+    pub email_verified: bool,
     /// The name to display instead of the username, if the user has set one.
     pub display_name: Option<String>,
     /// The text of the profile, if the user has set one.

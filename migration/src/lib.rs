@@ -33,6 +33,7 @@ mod m20261202_000023_event_part;
 mod m20261202_000024_notification;
 mod m20261202_000025_notification_kind;
 mod m20261202_000026_feed_item_id;
+mod m20261202_000027_mail;
 mod m20261203_000028_invite;
 
 /// The list of all migrations, in order.
@@ -68,6 +69,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261202_000024_notification::Migration),
             Box::new(m20261202_000025_notification_kind::Migration),
             Box::new(m20261202_000026_feed_item_id::Migration),
+            Box::new(m20261202_000027_mail::Migration),
             Box::new(m20261203_000028_invite::Migration),
         ]
     }

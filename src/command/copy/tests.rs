@@ -1,6 +1,6 @@
 //! A copy has the same rows as its source, or none.
 
-use entity::{bookmark, follow, like, notification, post, session, user};
+use entity::{bookmark, follow, like, mail, mail_token, notification, post, session, user};
 use indicatif::ProgressBar;
 use sea_orm::{EntityTrait, QueryOrder as _};
 
@@ -44,7 +44,12 @@ async fn fill(database: TestDatabase) -> TestDatabase {
                 user_id = (SELECT followed_id FROM follow ORDER BY id LIMIT 1),
                 actor_id = (SELECT follower_id FROM follow ORDER BY id LIMIT 1)
                 WHERE id = (SELECT max(id) FROM notification);
-            UPDATE "user" SET notifications_read_id = id"#,
+            UPDATE "user" SET notifications_read_id = id, email_verified = true
+                WHERE username <> 'mary';
+            INSERT INTO mail (id, kind, email, attempts, due_at)
+                VALUES (7, 1, 'john@example.com', 2, '2026-12-02T03:04:05.600+00:00');
+            INSERT INTO mail_token (id, user_id, kind, email, token_hash, expires_at)
+                SELECT id, user_id, 0, 'susan@example.com', token_hash, expires_at FROM session"#,
         )
         .await;
     database
@@ -64,6 +69,8 @@ async fn copy_and_copy_back_keep_every_row() {
         ("bookmark", 2_416),
         ("like", 2_416),
         ("notification", 2_416),
+        ("mail", 1),
+        ("mail_token", 1),
     ] {
         assert_eq!(summary.rows(table), rows, "{table}");
     }
@@ -93,6 +100,14 @@ async fn copy_and_copy_back_keep_every_row() {
         let key = notification::Column::Id;
         let notifications = rows::<notification::Entity>(&source, key).await;
         assert_eq!(notifications, rows::<notification::Entity>(copied, key).await);
+        let key = mail::Column::Id;
+        assert_eq!(
+            rows::<mail::Entity>(&source, key).await,
+            rows::<mail::Entity>(copied, key).await
+        );
+        let key = mail_token::Column::Id;
+        let tokens = rows::<mail_token::Entity>(&source, key).await;
+        assert_eq!(tokens, rows::<mail_token::Entity>(copied, key).await);
         let key = session::Column::Id;
         let mut sessions = rows::<session::Entity>(&source, key).await;
         assert_eq!(sessions[0].lsn.take(), Some(77));
@@ -102,6 +117,7 @@ async fn copy_and_copy_back_keep_every_row() {
     let texts = "SELECT created_at || last_used_at || expires_at FROM session UNION ALL
         SELECT created_at || coalesce(edited_at, '') FROM post UNION ALL
         SELECT created_at || coalesce(last_seen_at, '') FROM \"user\" UNION ALL
+        SELECT due_at FROM mail UNION ALL SELECT expires_at FROM mail_token UNION ALL
         SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY 1";
     assert_eq!(source.column(texts).await, back.column(texts).await);
 }

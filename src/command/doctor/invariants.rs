@@ -164,7 +164,7 @@ fn missing_events() -> Check {
 /// Tables, their unique keys, and whether a repair deletes duplicates.
 ///
 /// The oldest row stays.
-const DUPLICATES: [(&str, &str, bool); 14] = [
+const DUPLICATES: [(&str, &str, bool); 16] = [
     ("user", "lower(username)", false),
     ("user", "email", false),
     ("session", "token_hash", true),
@@ -181,6 +181,7 @@ const DUPLICATES: [(&str, &str, bool); 14] = [
     ("notification", "user_id, kind, actor_id, coalesce(post_id, 0)", true),
     ("idempotency_key", "user_id, key", true),
     ("invite", "code_hash", true),
+    ("mail_token", "token_hash", true),
 ];
 
 /// The condition that one of two users blocks the other.
@@ -246,6 +247,9 @@ fn times(engine: Engine) -> Vec<Check> {
         let is_malformed = "unixepoch(expires_at) IS NULL";
         checks.push(rows("times are wrong", "session", is_malformed, Repair::Delete));
         checks.push(rows("times are wrong", "invite", is_malformed, Repair::Delete));
+        checks.push(rows("times are wrong", "mail_token", is_malformed, Repair::Delete));
+        let is_malformed = "unixepoch(due_at) IS NULL";
+        checks.push(rows("times are wrong", "mail", is_malformed, Repair::Delete));
         let is_malformed = "expires_at IS NOT NULL AND unixepoch(expires_at) IS NULL";
         checks.push(rows("times are wrong", "mute", is_malformed, Repair::Delete));
     }
@@ -272,6 +276,9 @@ fn texts(engine: Engine) -> Vec<Check> {
     let follows = Repair::Set("follows_made = 0");
     let posts_made = "posts_made < 0 OR post_bytes_made < 0";
     let posts = Repair::Set("posts_made = 0, post_bytes_made = 0");
+    let hash_length = "length(token_hash) <> 32";
+    // Kinds as in `entity::mail::Kind`. Only a password reset is for an address alone.
+    let mail = "kind NOT IN (0, 1, 2) OR (user_id IS NULL AND kind <> 1)";
     vec![
         rows("usernames are not valid", "user", &username, Repair::None),
         rows("e-mail addresses are not valid", "user", &email, Repair::None),
@@ -281,12 +288,14 @@ fn texts(engine: Engine) -> Vec<Check> {
         rows("texts are not valid", "post", &length("body", &BODY), Repair::None),
         rows("daily counts are negative", "user", "follows_made < 0", follows),
         rows("daily counts are negative", "user", posts_made, posts),
-        rows("token hashes are not valid", "session", "length(token_hash) <> 32", Repair::Delete),
+        rows("token hashes are not valid", "session", hash_length, Repair::Delete),
+        rows("token hashes are not valid", "mail_token", hash_length, Repair::Delete),
         rows(
             "hashes of invites are not valid",
             "invite",
             "length(code_hash) <> 32",
             Repair::Delete,
         ),
+        rows("mails are not valid", "mail", mail, Repair::Delete),
     ]
 }

@@ -172,6 +172,13 @@ async fn each_broken_invariant_is_found_and_repaired_if_possible() {
         (first_post("likes_count = 3"), "likes_count", true),
         (user("replies_count = 3"), "replies_count", true),
         ("DELETE FROM feed_item".to_owned(), "posts are missing in timelines", true),
+        (
+            "INSERT INTO mail (id, kind, email, attempts, due_at)
+                VALUES (7, 0, 'john@example.com', 0, '2026-12-02T00:00:00+00:00')"
+                .to_owned(),
+            "mails are not valid",
+            true,
+        ),
         (format!("{repost} {john}, 7, 7, 9, 2"), "feed items are wrong", true),
         (format!("{repost} {john}, 7, id, 9, 2 {first}"), "reposts have the wrong author", true),
         (

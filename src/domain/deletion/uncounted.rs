@@ -27,10 +27,12 @@ struct Uncounted {
 /// The tables in the order in which their rows are deleted.
 ///
 /// Blocks are the last: as long as the account exists, they protect it and others.
-const UNCOUNTED: [Uncounted; 8] = [
+const UNCOUNTED: [Uncounted; 10] = [
     silent("mention", "user_id", "post_id"),
     silent("bookmark", "user_id", "post_id"),
     silent("idempotency_key", "user_id", "post_id"),
+    silent("mail", "user_id", "id"),
+    silent("mail_token", "user_id", "id"),
     silent("invite", "creator_id", "id"),
     mutual("dismissal", "user_id", "dismissed_id"),
     Uncounted {
