@@ -3,9 +3,9 @@
 //! A request goes down the rooms (the top-level modules) once, and plain values come back up once:
 //! `http` (the server and its transports), `graphql` (from a document to a response), `schema` (the
 //! GraphQL types), `domain` (rules and writes) and `loaders` (batched reads), `entity` (storage).
-//! `events` delivers live updates, `auth` verifies passwords and tokens, `limits` bounds what
-//! clients use. `app` builds the application from its `config`. `docs/architecture.md` shows the
-//! whole.
+//! `events` delivers live updates, `mail` sends mails, `auth` verifies passwords and tokens,
+//! `limits` bounds what clients use. `app` builds the application from its `config`.
+//! `docs/architecture.md` shows the whole.
 
 // A closed or full pipe must not end or delay the service: `command::output` and `tracing` write.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
@@ -24,6 +24,7 @@ pub mod http;
 pub mod ids;
 pub mod limits;
 pub mod loaders;
+pub mod mail;
 pub mod pagination;
 pub mod retry;
 pub mod schema;

@@ -1,6 +1,7 @@
 //! Options of accounts: registration, sessions and password hashing.
 
 use clap::Args;
+use clap::builder::FalseyValueParser;
 
 /// Registration, sessions and passwords.
 #[derive(Args, Clone, Debug)]
@@ -51,6 +52,13 @@ pub struct AccountsConfig {
     #[arg(long, env = "ROOKERY_MAX_CONCURRENT_HASHES", default_value = "auto", value_name = "N",
           value_parser = parse_hash_concurrency)]
     pub max_concurrent_hashes: usize,
+
+    /// Refuse writes of users whose e-mail address is not verified
+    ///
+    /// They fail with `EMAIL_NOT_VERIFIED`. Mutations for the account itself are possible. It needs
+    /// mail.
+    #[arg(long, env = "ROOKERY_REQUIRE_VERIFIED_EMAIL", value_parser = FalseyValueParser::new())]
+    pub require_verified_email: bool,
 }
 
 fn parse_hash_concurrency(text: &str) -> Result<usize, String> {

@@ -225,9 +225,9 @@ pub struct Limits {
 
     /// Credential attempts per minute from one client network; 0 disables the limit
     ///
-    /// Attempts are registration, login, proof of a password and change of an e-mail address. One
-    /// account may receive five times as many from all networks. An attempt over a limit fails with
-    /// `TOO_MANY_REQUESTS`.
+    /// Attempts are registration, login, proof of a password, change and verification of an e-mail
+    /// address, and reset of a password. One account may receive five times as many from all
+    /// networks. An attempt over a limit fails with `TOO_MANY_REQUESTS`.
     #[arg(
         long,
         env = "ROOKERY_CREDENTIAL_ATTEMPTS_PER_MINUTE",

@@ -11,6 +11,7 @@ mod events;
 mod graphql;
 mod http;
 mod limits;
+mod mail;
 mod observability;
 
 use clap::Args;
@@ -22,6 +23,7 @@ pub use events::EventsConfig;
 pub use graphql::GraphqlConfig;
 pub use http::{HttpConfig, Origins, Proxies};
 pub use limits::Limits;
+pub use mail::{MailConfig, Sender};
 pub use observability::{
     AccessLogFormat, AccessLogOption, AccessLogOutput, LogFormat, ObservabilityConfig,
 };
@@ -62,6 +64,8 @@ pub struct Config {
     pub limits: Limits,
     #[command(flatten)]
     pub accounts: AccountsConfig,
+    #[command(flatten)]
+    pub mail: MailConfig,
     #[command(flatten)]
     pub events: EventsConfig,
     #[command(flatten)]
