@@ -98,6 +98,10 @@ pub enum UserErrorKind {
     TooManyRequests { retry_after: Duration },
     /// The viewer used the idempotency key with another input.
     IdempotencyMismatch,
+    /// The token of a mail does not exist, has expired or was used.
+    InvalidToken,
+    /// The viewer's e-mail address is not verified, and the operator requires it.
+    EmailNotVerified,
 }
 
 impl UserErrorKind {

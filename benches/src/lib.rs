@@ -18,7 +18,9 @@ struct Options {
     config: Config,
 }
 
-/// The default configuration for a database, without limits of rates and posts.
+/// The default configuration for a database, without mail and rate limits.
+///
+/// Limits of posts are off too.
 pub fn config(url: &str) -> Config {
     let rate_limits = [
         "--rate-limit-per-network",
@@ -31,6 +33,8 @@ pub fn config(url: &str) -> Config {
         "0",
         "--max-post-bytes-per-day",
         "0",
+        "--mail-folder",
+        "none",
     ];
     Options::parse_from([&["bench", "--database-url", url], &rate_limits[..]].concat()).config
 }

@@ -43,6 +43,7 @@ pub static SERVICE: LazyLock<Service> = LazyLock::new(|| {
         "--max-batch=4",
         "--argon2-memory-kib=8",
         "--argon2-iterations=1",
+        "--mail-folder=none",
         "--database-url",
         &url,
     ];

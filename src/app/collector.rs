@@ -14,12 +14,14 @@ use crate::auth::Passwords;
 use crate::database::{Database, Engine};
 use crate::events::EventHub;
 use crate::limits::{ConcurrencyLimiter, CostRateLimiter, ResponseMemory, StreamLimiter};
+use crate::mail::Outbox;
 
 /// The parts of the server whose state is exported.
 #[derive(Clone)]
 pub struct ServerCollector {
     pub database: Database,
     pub passwords: Passwords,
+    pub mail: Option<Outbox>,
     pub events: EventHub,
     pub streams: StreamLimiter,
     pub concurrency: ConcurrencyLimiter,
@@ -91,6 +93,10 @@ impl Collector for ServerCollector {
             self.database.statements(),
         )?;
         counter("password_hashes", "Computed password hashes", self.passwords.hashes_total())?;
+        if let Some(mail) = &self.mail {
+            counter("mails_sent", "Mails that were sent, or written to a file", mail.sent())?;
+            counter("mail_failures", "Failed attempts to send a mail", mail.failed())?;
+        }
         counter(
             "requests_rejected",
             "Requests rejected by the concurrency limiter",

@@ -20,6 +20,7 @@ use crate::graphql::GraphqlEngine;
 use crate::http::{self, AppState, Shutdown};
 use crate::ids::{IdGenerator, snowflake};
 use crate::limits::{CostRateLimiter, CredentialThrottle};
+use crate::mail::{Mailer, Outbox};
 use crate::telemetry::Metrics;
 use collector::ServerCollector;
 
@@ -37,7 +38,7 @@ const IDLE_PASSES: u64 = 30;
 const NOTIFICATION_PRUNE_INTERVAL: Duration = Duration::from_hours(1);
 /// Delay of the first of these searches after the start.
 const NOTIFICATION_PRUNE_DELAY: Duration = Duration::from_mins(1);
-/// Interval between deletions of idempotency keys that have expired.
+/// Interval between deletions of expired idempotency keys and tokens of mails.
 const KEY_EXPIRY_INTERVAL: Duration = Duration::from_mins(10);
 
 /// One instance of the application. Clones share it.
@@ -62,13 +63,14 @@ impl App {
     /// # Errors
     /// When the database cannot be opened or written, or is from a newer version; when the argon2
     /// parameters are out of range; when the trusted documents or the reserved names cannot be
-    /// read.
+    /// read; when the URL of the SMTP server or a template of mails is not valid.
     pub async fn build(config: &Config) -> Result<Self> {
         let database = open_database(config).await?;
         let passwords = passwords(&config.accounts)?;
         let throttle = CredentialThrottle::per_minute(config.limits.credential_attempts_per_minute);
         let throttle = Arc::new(throttle);
         let services = services(config, &database, &passwords, &throttle).await?;
+        let mail = services.mail.clone();
         let events = start_events(config, &database).await?;
         let metrics = Arc::new(Metrics::default());
         let engine = GraphqlEngine::build(config, services, &events, Arc::clone(&metrics))?;
@@ -83,6 +85,7 @@ impl App {
         metrics.register_collector(ServerCollector {
             database: database.clone(),
             passwords: passwords.clone(),
+            mail,
             events: events.clone(),
             streams: engine.streams.clone(),
             concurrency: engine.concurrency.clone(),
@@ -112,9 +115,12 @@ async fn services(
     throttle: &Arc<CredentialThrottle>,
 ) -> Result<Services> {
     let reserved_names = reserved_names(&config.accounts.reserved_names)?;
+    let mailer = Mailer::new(config)?;
     let instance = database.claim_instance_id(config.instance_id).await?;
+    let ids = Arc::new(IdGenerator::new(instance, max_id(database).await?));
+    let mail = mailer.map(|mailer| Outbox::start(database.clone(), Arc::clone(&ids), mailer));
     Ok(Services {
-        ids: Arc::new(IdGenerator::new(instance, max_id(database).await?)),
+        ids,
         db: database.clone(),
         passwords: passwords.clone(),
         throttle: Arc::clone(throttle),
@@ -133,6 +139,8 @@ async fn services(
             Registration::Closed => RegistrationMode::Closed,
         },
         reserved_names: reserved_names.into(),
+        mail,
+        require_verified_email: config.accounts.require_verified_email,
     })
 }
 
@@ -200,7 +208,9 @@ fn spawn_notification_pruning(engine: Weak<GraphqlEngine>, retention: TimeDelta)
     });
 }
 
-/// Deletes expired idempotency keys, for as long as the application exists.
+/// Deletes expired idempotency keys and tokens of mails.
+///
+/// The task ends with the application.
 fn spawn_key_expiry(engine: Weak<GraphqlEngine>) {
     tokio::spawn(async move {
         loop {
@@ -209,6 +219,7 @@ fn spawn_key_expiry(engine: Weak<GraphqlEngine>) {
             let db = &engine.services.db;
             // An error is logged where it occurs. The next pass tries again.
             while domain::idempotency::delete_expired(db).await.unwrap_or_default() {}
+            while domain::mail::delete_expired(db).await.unwrap_or_default() {}
         }
     });
 }

@@ -9,6 +9,7 @@
 //! same.
 
 use chrono::SubsecRound as _;
+use entity::mail::Kind;
 use entity::{session, user};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _,
@@ -17,8 +18,9 @@ use sea_orm::{
 use secrecy::SecretString;
 
 use super::invite::InviteCode;
+use super::mail::Recipient;
 use super::password::{lock_and_recheck_password, personal_words, prove_password};
-use super::{RegistrationMode, Services, validation};
+use super::{RegistrationMode, Services, mail, validation};
 use crate::auth::{
     Client, IssuedSession, MAX_SESSIONS, NewPassword, SessionSpec, Viewer, open_session,
 };
@@ -91,6 +93,7 @@ pub async fn register(
         id: Set(id),
         username: Set(username),
         email: Set(email),
+        email_verified: Set(false),
         display_name: Set(display_name),
         password_hash: Set(Some(password_hash)),
         created_at: Set(snowflake::timestamp_of(id)),
@@ -112,8 +115,11 @@ pub async fn register(
     let user = user.insert(&transaction).await.map_err(error::from_unique_violation)?;
     let names = SearchIndex::names(&user.username, user.display_name.as_deref());
     services.db.index_words(&*transaction, SearchIndex::Users, id, &names).await?;
+    let to = Recipient { user: id, email: &user.email };
+    mail::queue(services, &transaction, Kind::VerifyEmail, to).await?;
     let issued = open_session(&transaction, user, session_spec(services), client).await?;
     services.commit(transaction, &issued.viewer).await?;
+    services.wake_mail();
     Ok(issued)
 }
 
@@ -209,6 +215,7 @@ pub struct PasswordChange {
 /// Changes the password, ends every session of the viewer, and opens a new session.
 ///
 /// An account without a password gets its first one.
+/// Links that set another password become invalid.
 ///
 /// # Errors
 /// [`Error::Expected`] with `InvalidInput`, `InvalidCredentials` or `TooManyRequests`;
@@ -234,6 +241,7 @@ pub async fn change_password(
     let mut user: user::ActiveModel = user.into();
     user.password_hash = Set(Some(password_hash));
     let user = user.update(&transaction).await?;
+    mail::delete_reset_tokens(&transaction, user.id).await?;
     session::Entity::delete_many()
         .filter(session::Column::UserId.eq(user.id))
         .exec(&transaction)

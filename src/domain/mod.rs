@@ -11,14 +11,15 @@
 //! this order. A write may be retried after [`Error::Conflict`]. A deletion and a block are
 //! sequences of such transactions.
 //!
-//! The files do not import each other, except for `idempotency`, `invite`, `mark`, `mention`,
-//! `notification`, `pair`, `password`, `steps`, `target_post` and `validation`, which have parts that several nouns
-//! share.
+//! The files do not import each other, except for `idempotency`, `invite`, `mail`, `mark`,
+//! `mention`, `notification`, `pair`, `password`, `steps`, `target_post` and `validation`, which
+//! have parts that several nouns share.
 
 pub mod account;
 pub mod block;
 pub mod bookmark;
 pub mod deletion;
+pub mod email_verification;
 pub mod follow;
 pub mod follow_many;
 pub mod follow_path;
@@ -26,12 +27,14 @@ pub mod follow_request;
 pub mod idempotency;
 pub mod invite;
 pub mod like;
+pub mod mail;
 mod mark;
 mod mention;
 pub mod mute;
 pub mod notification;
 mod pair;
 mod password;
+pub mod password_reset;
 pub mod post;
 pub mod profile;
 pub mod repost;
@@ -53,9 +56,10 @@ use sea_orm::{ActiveEnum as _, ConnectionTrait as _, DatabaseTransaction, DbErr}
 use crate::auth::{Passwords, Viewer};
 use crate::clock;
 use crate::database::{Database, Engine, WriteTransaction};
-use crate::error::Error;
+use crate::error::{Error, UserErrorKind};
 use crate::ids::IdGenerator;
 use crate::limits::CredentialThrottle;
+use crate::mail::Outbox;
 
 pub use reserved_names::ReservedNames;
 
@@ -72,6 +76,10 @@ pub struct Services {
     pub session_lifetime: TimeDelta,
     pub registration: RegistrationMode,
     pub reserved_names: Arc<ReservedNames>,
+    /// Sends the mails that writes cause; `None` if the operator wants no mail.
+    pub mail: Option<Outbox>,
+    /// Whether writes need a verified e-mail address.
+    pub require_verified_email: bool,
 }
 
 /// Who may register.
@@ -189,6 +197,25 @@ impl Services {
         self.record_parts(transaction, parts).await
     }
 
+    /// Checks that the viewer may write, if that needs a verified e-mail address.
+    ///
+    /// # Errors
+    /// [`Error::Expected`] with `EmailNotVerified`.
+    pub fn check_email_verified(&self, viewer: &Viewer) -> Result<(), Error> {
+        if !self.require_verified_email || viewer.user().email_verified {
+            return Ok(());
+        }
+        let message = "Verify your e-mail address first, by the link in the mail to it.";
+        Err(UserErrorKind::EmailNotVerified.at(&[], message).into())
+    }
+
+    /// Wakes the task that sends mails, after a commit that has added a mail.
+    fn wake_mail(&self) {
+        if let Some(mail) = &self.mail {
+            mail.wake();
+        }
+    }
+
     /// Commits a transaction of the viewer and notifies the event hub.
     ///
     /// # Errors
@@ -196,6 +223,14 @@ impl Services {
     /// of the database.
     async fn commit(&self, transaction: WriteTransaction, viewer: &Viewer) -> Result<(), Error> {
         self.db.mark_write_pending(&transaction, viewer.session().id).await?;
+        self.commit_without_session(transaction).await
+    }
+
+    /// Commits a transaction of a client without a session, and notifies the event hub.
+    ///
+    /// # Errors
+    /// Those of [`Self::commit`].
+    async fn commit_without_session(&self, transaction: WriteTransaction) -> Result<(), Error> {
         let committed = transaction.commit().await.map_err(|error| match error.into() {
             Error::Unavailable => Error::OutcomeUnknown,
             error => error,

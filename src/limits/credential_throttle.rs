@@ -1,8 +1,9 @@
 //! The rate limit of credential attempts.
 //!
 //! It limits guesses of passwords and of registered e-mail addresses. Credential attempts are
-//! registration, login, proof of a password and change of an e-mail address. They are counted by
-//! client network and by account, before a password is hashed. Hashing requires an
+//! registration, login, proof of a password, change and verification of an e-mail address, and
+//! reset of a password. They are counted by client network and by account, before a password is
+//! hashed. Hashing requires an
 //! [`AttemptPermit`], which only the throttle and the operator's commands create. The limit
 //! therefore holds however many fields, batches or WebSockets a client uses.
 
@@ -56,6 +57,11 @@ pub enum ThrottleKey {
     ///
     /// It is limited like an account, so that the limit does not disclose which accounts exist.
     Unknown(String),
+    /// An address in a request to reset the password, with an account or without.
+    ///
+    /// These are counted separately. If they shared a count with logins, the limit would disclose
+    /// which addresses have accounts.
+    PasswordReset(String),
 }
 
 impl ThrottleKey {

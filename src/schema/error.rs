@@ -179,6 +179,10 @@ pub enum UserErrorCode {
     InvalidCredentials,
     /// The viewer used the idempotency key with another input in the last 24 hours.
     IdempotencyMismatch,
+    /// The token of a mail is not valid, has expired or was used.
+    InvalidToken,
+    /// The operator requires a verified e-mail address, and the viewer's is not.
+    EmailNotVerified,
 }
 
 /// An expected failure of a mutation.
@@ -206,6 +210,8 @@ pub enum UserErrorInterface {
     FollowLimit(FollowLimitError),
     TooManyRequests(TooManyRequestsError),
     Idempotency(IdempotencyError),
+    InvalidToken(InvalidTokenError),
+    EmailNotVerified(EmailNotVerifiedError),
 }
 
 macro_rules! user_errors {
@@ -255,6 +261,12 @@ user_errors! {
     }
     /// The viewer used the idempotency key with another input. Nothing was changed.
     IdempotencyError {}
+    /// The token of a mail is not valid, has expired or was used. Nothing was changed.
+    InvalidTokenError {}
+    /// The operator requires a verified e-mail address, and the viewer's is not.
+    ///
+    /// Nothing was changed. `resendVerification` sends another mail.
+    EmailNotVerifiedError {}
 }
 
 impl From<&UserErrorKind> for UserErrorCode {
@@ -270,6 +282,8 @@ impl From<&UserErrorKind> for UserErrorCode {
             UserErrorKind::FollowLimit { .. } => Self::FollowLimitReached,
             UserErrorKind::TooManyRequests { .. } => Self::TooManyRequests,
             UserErrorKind::IdempotencyMismatch => Self::IdempotencyMismatch,
+            UserErrorKind::InvalidToken => Self::InvalidToken,
+            UserErrorKind::EmailNotVerified => Self::EmailNotVerified,
         }
     }
 }
@@ -308,6 +322,10 @@ impl From<&UserError> for UserErrorInterface {
                 variant!(FollowLimit(FollowLimitError), limit: limit)
             }
             UserErrorKind::IdempotencyMismatch => variant!(Idempotency(IdempotencyError)),
+            UserErrorKind::InvalidToken => variant!(InvalidToken(InvalidTokenError)),
+            UserErrorKind::EmailNotVerified => {
+                variant!(EmailNotVerified(EmailNotVerifiedError))
+            }
             UserErrorKind::TooManyRequests { retry_after } => variant!(
                 TooManyRequests(TooManyRequestsError),
                 retry_after_seconds: i32::try_from(retry_after.as_secs()).unwrap_or(i32::MAX)

@@ -10,6 +10,7 @@ mod bookmark;
 mod connection;
 mod context;
 mod eager;
+mod email_verification;
 mod error;
 mod event_source;
 mod federation;
@@ -24,6 +25,7 @@ mod mute;
 mod node;
 mod notification;
 mod notification_event;
+mod password_reset;
 mod post;
 mod post_list;
 mod profile;
@@ -75,11 +77,14 @@ pub struct Query(
 ///
 /// If the requested state already holds, a mutation succeeds with `changed: false`. Expected
 /// failures are in `userErrors`. Then `changed` is false, where the payload has it, and all other
-/// fields are null. After the response, every later read sees the change. If the operator uses read
-/// replicas, reads of other sessions may see it later.
+/// fields are null. Every mutation except those of the account can fail with `EMAIL_NOT_VERIFIED`,
+/// if the operator requires verified addresses. After the response, every later read sees the
+/// change. If the operator uses read replicas, reads of other sessions may see it later.
 #[derive(Default, MergedObject)]
 pub struct Mutation(
     account::AccountMutation,
+    email_verification::EmailVerificationMutation,
+    password_reset::PasswordResetMutation,
     profile::ProfileMutation,
     follow::FollowMutation,
     follow_many::FollowManyMutation,

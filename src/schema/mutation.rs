@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_graphql::Context;
 
-use super::context::{loaders, request};
+use super::context::{loaders, request, services};
 use crate::error::{Error, UserError};
 use crate::retry::with_retries;
 
@@ -18,7 +18,26 @@ const MAX_ATTEMPTS: u32 = 10;
 /// It doubles for each further attempt, up to 32 times this value.
 const FIRST_RETRY_DELAY: Duration = Duration::from_millis(4);
 
+/// Mutations of the account itself, which need no verified e-mail address.
+///
+/// `updateProfile` is possible for the address only, which the domain checks.
+const ACCOUNT_MUTATIONS: [&str; 11] = [
+    "register",
+    "login",
+    "logout",
+    "revokeSession",
+    "changePassword",
+    "deleteAccount",
+    "updateProfile",
+    "verifyEmail",
+    "resendVerification",
+    "requestPasswordReset",
+    "resetPassword",
+];
+
 /// Runs a write of the domain and turns expected failures into data.
+///
+/// Every mutation passes through here, so this is where a verified e-mail address is required.
 ///
 /// During the write, the request holds no connection for reading. Later reads use a new snapshot.
 ///
@@ -38,7 +57,10 @@ where
         let max = FIRST_RETRY_DELAY * 2u32.pow(attempt.min(6) - 1);
         tokio::time::sleep(max.mul_f32(rand::random()))
     };
-    let result = with_retries(MAX_ATTEMPTS, is_conflict, delay, write).await;
+    let result = match check_email_verified(ctx) {
+        Ok(()) => with_retries(MAX_ATTEMPTS, is_conflict, delay, write).await,
+        Err(error) => Err(error),
+    };
     if matches!(result, Ok(_) | Err(Error::OutcomeUnknown)) {
         request(ctx).mark_written();
     }
@@ -50,5 +72,14 @@ where
             Ok(Err(errors))
         }
         Err(error) => Err(error),
+    }
+}
+
+/// Checks that the viewer has a verified e-mail address, if the mutation needs it.
+fn check_email_verified(ctx: &Context<'_>) -> Result<(), Error> {
+    let is_of_account = ACCOUNT_MUTATIONS.contains(&ctx.field().name());
+    match request(ctx).viewer() {
+        Some(viewer) if !is_of_account => services(ctx).check_email_verified(&viewer),
+        _ => Ok(()),
     }
 }

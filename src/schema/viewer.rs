@@ -58,6 +58,13 @@ impl Viewer {
         Ok(self.user(ctx).await?.full_row(ctx).await?.password_hash.is_some())
     }
 
+    /// Whether the viewer has proved to receive mails at `email`, by `verifyEmail`.
+    ///
+    /// A new address is not verified. Only the viewer can read it.
+    async fn email_verified(&self, ctx: &Context<'_>) -> Result<bool, Error> {
+        Ok(self.user(ctx).await?.full_row(ctx).await?.email_verified)
+    }
+
     /// The open sessions, newest first.
     ///
     /// There are at most 100. A further login ends the oldest session.

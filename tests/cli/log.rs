@@ -71,12 +71,16 @@ fn logs_at_level_trace_and_metrics_contain_no_secrets() {
         authorization: Bearer {token}\r\nsec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\
         sec-websocket-protocol: graphql-transport-ws\r\n\r\n").unwrap();
     thread::sleep(Duration::from_millis(300));
+    let mut tokens = verify_and_reset(&service, &folder);
+    tokens.extend([token, second]);
     let metrics = get(&service.metrics.clone().unwrap(), "/metrics");
     service.terminate();
     service.wait();
     let log = fs::read_to_string(log).unwrap();
     assert!(log.len() > 1_000, "the level trace is on");
-    for secret in ["horse", "secret.example", &token, &second, "rookery_", "argon2id"] {
+    assert!(log.contains("wrote a mail to a file") && log.contains(".eml"), "{log}");
+    let others = ["horse", "secret.example", "rookery_", "argon2id"].map(str::to_owned);
+    for secret in tokens.iter().chain(&others) {
         assert!(!log.contains(secret), "{secret} is in the log");
         // All names of metrics begin with `rookery_`.
         assert!(secret == "rookery_" || !metrics.contains(secret), "{secret} is in the metrics");
@@ -135,6 +139,42 @@ fn the_access_log_has_a_combined_line_for_each_request_on_standard_output() {
         assert!(line.starts_with("127.0.0.1 - - [") && line.contains(request), "{line}");
         assert!(line.contains(" +0000] ") && line.ends_with(" \"-\" \"-\""), "{line}");
     }
+}
+
+/// Verifies the address of john, and resets the password.
+///
+/// Returns the tokens of both mails.
+fn verify_and_reset(service: &Server, folder: &tempfile::TempDir) -> Vec<String> {
+    let verification = await_token(folder, "verify-email");
+    let document = format!("mutation {{ verifyEmail(token: \"{verification}\") {{ changed }} }}");
+    let response = service.post("", &document);
+    assert_eq!(response["data"]["verifyEmail"]["changed"], true, "{response}");
+    let request = "mutation { requestPasswordReset(email: \"john@secret.example\") {
+        userErrors { code } } }";
+    service.post("", request);
+    let reset = await_token(folder, "reset-password");
+    let document = format!(
+        "mutation {{ resetPassword(token: \"{reset}\", newPassword: \"fourth horse battery\") {{
+            changed }} }}"
+    );
+    let response = service.post("", &document);
+    assert_eq!(response["data"]["resetPassword"]["changed"], true, "{response}");
+    vec![verification, reset]
+}
+
+/// The token of a link in one of the mails, which is waited for.
+fn await_token(folder: &tempfile::TempDir, link: &str) -> String {
+    for _ in 0..1_000 {
+        let files = fs::read_dir(folder.path().join("mail")).into_iter().flatten();
+        for file in files.map(|file| file.unwrap().path()) {
+            let mail = fs::read_to_string(file).unwrap_or_default();
+            if let Some((_, rest)) = mail.split_once(&format!("/{link}#token=")) {
+                return rest.split_whitespace().next().unwrap().to_owned();
+            }
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    panic!("no mail has a link to {link}");
 }
 
 /// Nothing reads the pipe, which holds 64 KiB.

@@ -111,6 +111,8 @@ pub enum UserErrorCode {
     EmailTaken,
     InvalidCredentials,
     IdempotencyMismatch,
+    InvalidToken,
+    EmailNotVerified,
 }
 
 // register

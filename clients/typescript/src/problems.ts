@@ -28,6 +28,8 @@ export function explain(masked: FragmentType<typeof Problem>): string {
     case 'FollowLimitError':
     case 'CredentialsError':
     case 'IdempotencyError':
+    case 'InvalidTokenError':
+    case 'EmailNotVerifiedError':
       return message
     default:
       problem satisfies never

@@ -40,8 +40,8 @@ struct Arguments {
 
 /// The default configuration, changed for tests and by the given options.
 ///
-/// Password hashes are fast, and there are no rate limits. All requests of a test come from one
-/// client network, so limits per network are off or high.
+/// Password hashes are fast, there is no mail, and there are no rate limits. All requests of a test
+/// come from one client network, so limits per network are off or high.
 pub fn config(url: &str, options: &[&str]) -> Config {
     let arguments = ["test", "--database-url", url, "--argon2-memory-kib", "8"];
     let fast_hashes = ["--argon2-iterations", "1", "--credential-attempts-per-minute", "0"];
@@ -53,10 +53,12 @@ pub fn config(url: &str, options: &[&str]) -> Config {
         "--max-concurrent-requests",
         "1000",
     ];
+    // The task that sends mails would execute statements at any time.
+    let without_mail = ["--mail-folder", "none"];
     // The tests also pass on a busy machine.
     let patient = ["--database-acquire-timeout", "60", "--request-timeout", "60"];
-    let all = arguments.iter().chain(&fast_hashes).chain(&unlimited).chain(&patient).chain(options);
-    Arguments::parse_from(all).config
+    let all = arguments.iter().chain(&fast_hashes).chain(&unlimited).chain(&without_mail);
+    Arguments::parse_from(all.chain(&patient).chain(options)).config
 }
 
 /// The database of a test. One that was created for the test is removed with it.

@@ -5,6 +5,7 @@
 
 pub mod actors;
 pub mod app;
+pub mod mail;
 pub mod postgres;
 pub mod process;
 pub mod server;
