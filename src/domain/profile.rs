@@ -3,6 +3,7 @@
 //! An update is atomic: if one field is invalid, no field is changed, and the errors of all invalid
 //! fields are returned together.
 
+use entity::mail::Kind;
 use entity::{event, feed_item, post, user};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
@@ -10,8 +11,11 @@ use sea_orm::{
     DatabaseTransaction, DbErr, EntityTrait as _, FromQueryResult, NotSet, QueryFilter as _, Set,
     Value,
 };
+use secrecy::SecretString;
 
-use super::{Change, Services, validation};
+use super::mail::Recipient;
+use super::password::{lock_and_recheck_password, prove_password};
+use super::{Change, Services, mail, validation};
 use crate::auth::{Client, Viewer};
 use crate::database::{Engine, SearchIndex};
 use crate::error;
@@ -33,21 +37,30 @@ pub struct Profile {
     pub display_name: Option<Option<String>>,
     pub about_me: Option<Option<String>>,
     pub is_protected: Option<Option<bool>>,
+    /// The viewer's password, which a change of `email` needs.
+    pub current_password: Option<SecretString>,
 }
 
 /// Updates the viewer's profile.
 ///
+/// A new e-mail address needs the password and has to be verified. The old address is notified. The
+/// present address is no change, so it needs no password.
+///
 /// Returns the number of posts and of their reposts whose visibility has changed.
 ///
 /// # Errors
-/// [`Error::Expected`] with `InvalidInput`, `UsernameTaken`, `EmailTaken` or `TooManyRequests`;
-/// [`Error::Unauthenticated`] when the account was deleted; any error of the database.
+/// [`Error::Expected`] with `InvalidInput`, `UsernameTaken`, `EmailTaken`, `InvalidCredentials`,
+/// `EmailNotVerified` or `TooManyRequests`; [`Error::Unauthenticated`] when the account was deleted
+/// or its password changed in the meantime; any error of the database.
 pub async fn update(
     services: &Services,
     viewer: &Viewer,
     client: &Client,
     profile: Profile,
 ) -> Result<u64, Error> {
+    if profile.changes_more_than_email() {
+        services.check_email_verified(viewer)?;
+    }
     let mut errors = Vec::new();
     let display_name = |name: String| validation::display_name(&name, &["input", "displayName"]);
     let username = |name: String| {
@@ -58,7 +71,7 @@ pub async fn update(
         if is_own { Ok(name) } else { services.reserved_names.check(name, path) }
     };
     let about_me = |text| validation::about_me(text, &["input", "aboutMe"]);
-    let user = user::ActiveModel {
+    let mut user = user::ActiveModel {
         id: Set(viewer.id()),
         username: validated(&mut errors, profile.username, |name| {
             username(name.unwrap_or_default())
@@ -80,11 +93,20 @@ pub async fn update(
     if !errors.is_empty() {
         return Err(Error::Expected(errors));
     }
-    if user.email.is_set() {
-        // The result reveals whether the address is registered, so each attempt is counted.
-        services.throttle.check(client.network, None)?;
+    if user.email == Set(viewer.user().email.clone()) {
+        user.email = NotSet;
+    }
+    let changes_email = user.email.is_set();
+    if changes_email {
+        // The result of the change reveals whether the new address is registered.
+        prove_password(services, viewer, client, profile.current_password, "currentPassword")
+            .await?;
+        user.email_verified = Set(false);
     }
     let transaction = services.db.begin().await?;
+    if let Set(email) = &user.email {
+        record_email_change(services, &transaction, viewer, email).await?;
+    }
     let changes_visibility = user.is_protected.is_set();
     let changes_names = user.username.is_set() || user.display_name.is_set();
     let user = user.update(&transaction).await.map_err(error::from_unique_violation)?;
@@ -108,6 +130,9 @@ pub async fn update(
         }
     }
     services.commit(transaction, viewer).await?;
+    if changes_email {
+        services.wake_mail();
+    }
     Ok(changed_rows)
 }
 
@@ -126,6 +151,33 @@ async fn lock_posts(
         ORDER BY id FOR NO KEY UPDATE) AS locked";
     let values = [user.id.into(), user.is_protected.into()];
     transaction.execute_raw(services.db.statement(sql, values)).await.map(drop)
+}
+
+impl Profile {
+    fn changes_more_than_email(&self) -> bool {
+        let Self { username, display_name, about_me, is_protected, .. } = self;
+        username.is_some() || display_name.is_some() || about_me.is_some() || is_protected.is_some()
+    }
+}
+
+/// Adds mails to the new and to the old address.
+///
+/// Links that reset the password become invalid.
+async fn record_email_change(
+    services: &Services,
+    transaction: &DatabaseTransaction,
+    viewer: &Viewer,
+    new: &str,
+) -> Result<(), Error> {
+    // The password may have been changed while it was verified.
+    let user = lock_and_recheck_password(transaction, viewer.user().clone()).await?;
+    let user = user.ok_or_else(Error::account_changed)?;
+    mail::check_limit(transaction, Kind::VerifyEmail, user.id).await?;
+    mail::delete_reset_tokens(transaction, user.id).await?;
+    for (kind, email) in [(Kind::VerifyEmail, new), (Kind::EmailChanged, &user.email)] {
+        mail::queue(services, transaction, kind, Recipient { user: user.id, email }).await?;
+    }
+    Ok(())
 }
 
 /// Records that timelines hide or show others' reposts of a user's posts.

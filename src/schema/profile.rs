@@ -30,8 +30,11 @@ pub struct UpdateProfileInput {
     about_me: MaybeUndefined<String>,
     /// The e-mail address, at most 254 bytes.
     ///
-    /// Unique. It determines the avatar. Must not be null.
+    /// Unique. It determines the avatar. Must not be null. Another address needs
+    /// `currentPassword` and has to be verified. The old address is notified.
     email: MaybeUndefined<String>,
+    /// The viewer's password. Needed only to change `email`.
+    current_password: Option<String>,
     /// Whether the account is protected. Must not be null.
     ///
     /// New follows then need the viewer's consent, and only followers see the viewer's posts,
@@ -74,8 +77,8 @@ pub struct ProfileMutation;
 impl ProfileMutation {
     /// Changes the viewer's own profile. If one value is invalid, nothing is changed.
     ///
-    /// User errors: `INVALID_INPUT`, `USERNAME_TAKEN`, `EMAIL_TAKEN`, `TOO_MANY_REQUESTS`. Errors:
-    /// `UNAUTHENTICATED`.
+    /// User errors: `INVALID_INPUT`, `USERNAME_TAKEN`, `EMAIL_TAKEN`, `INVALID_CREDENTIALS`,
+    /// `EMAIL_NOT_VERIFIED`, `TOO_MANY_REQUESTS`. Errors: `UNAUTHENTICATED`.
     async fn update_profile(
         &self,
         ctx: &Context<'_>,
@@ -87,6 +90,7 @@ impl ProfileMutation {
             display_name: input.display_name.into(),
             about_me: input.about_me.into(),
             is_protected: input.is_protected.into(),
+            current_password: input.current_password.map(Into::into),
         };
         let viewer = viewer(ctx)?;
         let client = &request(ctx).client;

@@ -367,7 +367,9 @@ async fn debug_output_of_viewer_and_config_contains_no_secrets() {
     let susan = app.register("susan").await;
     let snapshot = Snapshot::new(app.database());
     let viewer = Viewer::authenticate(&snapshot, susan.token.as_ref().unwrap()).await.unwrap();
-    let printed = format!("{viewer:?} {:?}", config("postgres://rookery:secret@db/rookery", &[]));
+    let options = ["--smtp-url", "smtps://rookery:secret@mail.example.com"];
+    let config = config("postgres://rookery:secret@db/rookery", &options);
+    let printed = format!("{viewer:?} {config:?}");
     assert!(printed.contains("susan") && printed.contains("PasswordHash(…)"), "{printed}");
     let hash = format!("{:?}", viewer.session().token_hash.0);
     for secret in ["argon2id", "secret@", &hash] {

@@ -82,10 +82,51 @@ async fn attempts_of_a_signed_in_user_to_check_passwords_and_emails_are_limited(
     let wrong =
         "changePassword(input: {currentPassword: \"wrong guess\", newPassword: \"new password\"})";
     assert_eq!(error_of(wrong).await.as_deref(), Some("INVALID_CREDENTIALS"));
-    let email = "updateProfile(input: {email: \"susan@example.com\"})";
+    let email = format!(
+        "updateProfile(input: {{email: \"susan@example.com\", currentPassword: \"{PASSWORD}\"}})"
+    );
+    let email = email.as_str();
     assert_eq!(error_of(email).await, None);
     for attempt in [wrong, email, "deleteAccount(input: {password: \"wrong guess\"})"] {
         assert_eq!(error_of(attempt).await.as_deref(), Some("TOO_MANY_REQUESTS"), "{attempt}");
     }
     assert_eq!(error_of("updateProfile(input: {aboutMe: \"birds\"})").await, None);
+}
+
+/// Known and unknown addresses have the same limit, also after logins with them.
+#[tokio::test]
+async fn requests_to_reset_a_password_are_attempts_at_an_address() {
+    let app = TestApp::with(&["--credential-attempts-per-minute", "2"]).await;
+    app.register("john").await;
+    let mut accepted = [0, 0];
+    for n in 1..=20 {
+        for (count, name) in accepted.iter_mut().zip(["john", "unknown"]) {
+            let email = format!("{name}@example.com");
+            if n <= 5 {
+                execute_from(&app, &format!("203.0.113.{n}"), &guesses(&email, 1)).await;
+            }
+            let request = format!(
+                "mutation {{ a: requestPasswordReset(email: \"{email}\") {{ userErrors {{ code }} }} }}"
+            );
+            let (_, _, response) = execute_from(&app, &format!("198.51.100.{n}"), &request).await;
+            *count += usize::from(response["data"]["a"]["userErrors"] == json!([]));
+        }
+    }
+    assert!(accepted.iter().all(|count| (10..=11).contains(count)), "{accepted:?}");
+}
+
+#[tokio::test]
+async fn guesses_of_tokens_in_mails_are_attempts_of_their_network() {
+    let app = TestApp::with(&["--credential-attempts-per-minute", "3"]).await;
+    let guess = "mutation {
+        a: verifyEmail(token: \"x\") { userErrors { code } }
+        b: resetPassword(token: \"x\", newPassword: \"new password\") { userErrors { code } }
+        c: verifyEmail(token: \"y\") { userErrors { code } }
+        d: verifyEmail(token: \"z\") { userErrors { code } }
+        e: resetPassword(token: \"z\", newPassword: \"new password\") { userErrors { code } } }";
+    let (_, _, response) = execute_from(&app, "192.0.2.1", guess).await;
+    let mut codes = codes(&response);
+    codes.sort_unstable();
+    assert_eq!(codes[..3], ["INVALID_TOKEN"; 3]);
+    assert_eq!(codes[3..], ["TOO_MANY_REQUESTS"; 2]);
 }
