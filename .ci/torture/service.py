@@ -107,7 +107,7 @@ class Server:
         # With equal addresses the server serves /metrics on the listener of /graphql.
         command = [*prefix, binary, "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"]
         command += ["--database-url", url, *options]
-        environment = {"PATH": os.environ["PATH"], **(env or {})}
+        environment = {"PATH": os.environ["PATH"], "ROOKERY_MAIL_FOLDER": "none", **(env or {})}
         with open(folder / "stdout", "wb") as stdout, open(folder / "stderr", "wb") as stderr:
             self.process = subprocess.Popen(
                 command, stdout=stdout, stderr=stderr, env=environment, cwd=folder, **popen_options
