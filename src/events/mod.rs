@@ -273,7 +273,7 @@ impl EventHub {
         let session = viewer.map(|viewer| viewer.session().id);
         let subscriber =
             Subscriber { topic, session, is_resuming, sender, dropped: Arc::default() };
-        let stream = EventStream::new(self.clone(), id, &subscriber, messages);
+        let stream = EventStream::new(self.clone(), id, &subscriber, messages).ending_with(viewer);
         self.registry().pending.insert(id, subscriber);
         self.0.db.notifier().notify_local();
         stream

@@ -11,12 +11,14 @@ use std::time::Duration;
 
 use entity::event;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::hub::open_sessions;
 use super::registry::Subscriber;
 use super::replay::Replay;
 use super::{DeliveredEvent, EventHub, HubMessage, StreamItem, Topic};
+use crate::auth::Viewer;
+use crate::clock;
 use crate::database::{Snapshot, StreamPosition};
 use crate::error::Error;
 
@@ -35,6 +37,8 @@ pub struct EventStream {
     id: u64,
     topic: Topic,
     session: Option<i64>,
+    /// When the session expires.
+    ends_at: Option<Instant>,
     messages: mpsc::Receiver<HubMessage>,
     /// Number of messages that the hub dropped because the buffer was full.
     dropped: Arc<AtomicU64>,
@@ -78,6 +82,7 @@ impl EventStream {
             id,
             topic: subscriber.topic,
             session: subscriber.session,
+            ends_at: None,
             messages,
             dropped: Arc::clone(&subscriber.dropped),
             resumed_from: StreamPosition::default(),
@@ -91,6 +96,15 @@ impl EventStream {
             waiting: None,
             is_over: false,
         }
+    }
+
+    /// The same, until the session of the viewer expires.
+    pub(super) fn ending_with(mut self, viewer: Option<&Viewer>) -> Self {
+        self.ends_at = viewer.map(|viewer| {
+            let lifetime = viewer.session().expires_at - clock::now();
+            Instant::now() + lifetime.to_std().unwrap_or_default()
+        });
+        self
     }
 
     /// Waits for the hub to add the subscriber, then finds the events since `after`.
@@ -228,7 +242,7 @@ impl EventStream {
         }
         let message = match self.messages.try_recv() {
             Ok(message) => Some(message),
-            Err(_) if self.dropped.load(Ordering::SeqCst) == 0 => self.messages.recv().await,
+            Err(_) if self.dropped.load(Ordering::SeqCst) == 0 => self.receive().await,
             Err(_) => None,
         };
         match message {
@@ -249,6 +263,13 @@ impl EventStream {
                 Ok(Some(StreamItem::Lagged { missed, resume_after: Some(self.last.clone()) }))
             }
         }
+    }
+
+    /// Waits for a message of the hub, or for the time at which the session expires.
+    async fn receive(&mut self) -> Option<HubMessage> {
+        let Some(ends_at) = self.ends_at else { return self.messages.recv().await };
+        let message = timeout_at(ends_at, self.messages.recv()).await;
+        message.unwrap_or(Some(HubMessage::SessionEnded))
     }
 
     /// Empties the buffer, for a stream of which only the current state matters.

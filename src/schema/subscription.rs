@@ -40,7 +40,7 @@ pub struct Subscription;
 ///
 /// The protocols are graphql-transport-ws for WebSocket, and graphql-sse in distinct connections
 /// mode for server-sent events. If its session has ended, a stream fails with `UNAUTHENTICATED` at
-/// its next event.
+/// its next event, and when the session expires.
 #[Subscription(name = "Subscription")]
 impl Subscription {
     /// Changes of the viewer's own timeline.
