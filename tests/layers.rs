@@ -215,12 +215,13 @@ fn rooms_import_exactly_the_listed_rooms() {
 }
 
 /// Files of the domain with parts that other nouns need.
-const SHARED_PARTS: [&str; 11] = [
+const SHARED_PARTS: [&str; 12] = [
     "idempotency",
     "invite",
     "mail",
     "mark",
     "mention",
+    "new_user",
     "notification",
     "pair",
     "password",

@@ -8,7 +8,6 @@
 //! relies on a verified password therefore locks the user and checks that the hash is still the
 //! same.
 
-use chrono::SubsecRound as _;
 use entity::mail::Kind;
 use entity::{session, user};
 use sea_orm::{
@@ -19,16 +18,16 @@ use secrecy::SecretString;
 
 use super::invite::InviteCode;
 use super::mail::Recipient;
+use super::new_user::NewUser;
 use super::password::{lock_and_recheck_password, personal_words, prove_password};
 use super::{RegistrationMode, Services, mail, validation};
 use crate::auth::{
     Client, IssuedSession, MAX_SESSIONS, NewPassword, SessionSpec, Viewer, open_session,
 };
 use crate::clock;
-use crate::database::{SearchIndex, Snapshot};
+use crate::database::Snapshot;
 use crate::error;
 use crate::error::{Error, UserError, UserErrorKind};
-use crate::ids::snowflake;
 use crate::limits::ThrottleKey;
 
 /// The data of a new account.
@@ -89,32 +88,9 @@ pub async fn register(
         invite.count_use(&transaction).await?;
     }
     let id = services.ids.next();
-    let user = user::ActiveModel {
-        id: Set(id),
-        username: Set(username),
-        email: Set(email),
-        email_verified: Set(false),
-        display_name: Set(display_name),
-        password_hash: Set(Some(password_hash)),
-        created_at: Set(snowflake::timestamp_of(id)),
-        last_seen_at: Set(Some(clock::now().trunc_subsecs(3))),
-        followers_count: Set(0),
-        following_count: Set(0),
-        posts_count: Set(0),
-        replies_count: Set(0),
-        follows_day: Set(0),
-        follows_made: Set(0),
-        posts_day: Set(0),
-        posts_made: Set(0),
-        post_bytes_made: Set(0),
-        mutes_count: Set(0),
-        is_protected: Set(false),
-        timeline_marker: Set(None),
-        ..Default::default()
-    };
-    let user = user.insert(&transaction).await.map_err(error::from_unique_violation)?;
-    let names = SearchIndex::names(&user.username, user.display_name.as_deref());
-    services.db.index_words(&*transaction, SearchIndex::Users, id, &names).await?;
+    let password_hash = Some(password_hash);
+    let user = NewUser { id, username, email, display_name, password_hash, email_verified: false };
+    let user = user.insert(services, &transaction).await.map_err(error::from_unique_violation)?;
     let to = Recipient { user: id, email: &user.email };
     mail::queue(services, &transaction, Kind::VerifyEmail, to).await?;
     let issued = open_session(&transaction, user, session_spec(services), client).await?;

@@ -12,8 +12,8 @@
 //! sequences of such transactions.
 //!
 //! The files do not import each other, except for `idempotency`, `invite`, `mail`, `mark`,
-//! `mention`, `notification`, `pair`, `password`, `steps`, `target_post` and `validation`, which
-//! have parts that several nouns share.
+//! `mention`, `new_user`, `notification`, `pair`, `password`, `steps`, `target_post` and
+//! `validation`, which have parts that several nouns share.
 
 pub mod account;
 pub mod block;
@@ -31,6 +31,7 @@ pub mod mail;
 mod mark;
 mod mention;
 pub mod mute;
+mod new_user;
 pub mod notification;
 mod pair;
 mod password;
