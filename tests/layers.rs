@@ -21,7 +21,7 @@ const ROOMS: [(&str, &str); 22] = [
     ("limits", "config error"),
     ("database", "config error ids limits retry telemetry words"),
     ("pagination", "database error"),
-    ("auth", "clock database error ids limits"),
+    ("auth", "clock config database error ids limits"),
     ("mail", "auth clock config database error ids retry"),
     ("loaders", "clock database error ids pagination retry"),
     ("domain", "auth clock database error ids limits mail pagination retry words"),

@@ -38,6 +38,14 @@ pub struct SessionSpec {
     pub expires_at: DateTime<Utc>,
 }
 
+/// A session to open whose token was issued by the identity provider.
+#[derive(Clone, Copy)]
+pub struct ExternalSession<'a> {
+    pub spec: SessionSpec,
+    /// The token, of which the hash is stored.
+    pub token: &'a str,
+}
+
 /// Opens a session for `user`.
 ///
 /// Deletes the user's expired sessions, and the oldest ones over `MAX_SESSIONS`.
@@ -47,9 +55,27 @@ pub struct SessionSpec {
 pub async fn open_session(
     transaction: &DatabaseTransaction,
     user: user::Model,
-    SessionSpec { id, expires_at }: SessionSpec,
+    spec: SessionSpec,
     client: Client,
 ) -> Result<IssuedSession, DbErr> {
+    let token = new_token();
+    let session = ExternalSession { spec, token: token.expose_secret() };
+    let viewer = open_external_session(transaction, user, session, client).await?;
+    Ok(IssuedSession { token, viewer })
+}
+
+/// Opens a session for `user` with a token that the client has.
+///
+/// Deletes other sessions as [`open_session`] does.
+///
+/// # Errors
+/// Any error of the database.
+pub async fn open_external_session(
+    transaction: &DatabaseTransaction,
+    user: user::Model,
+    ExternalSession { spec: SessionSpec { id, expires_at }, token }: ExternalSession<'_>,
+    client: Client,
+) -> Result<Viewer, DbErr> {
     let now = clock::now().trunc_subsecs(3);
     let newest = Query::select()
         .column(session::Column::Id)
@@ -66,13 +92,12 @@ pub async fn open_session(
         .filter(is_obsolete)
         .exec(transaction)
         .await?;
-    let token = new_token();
     let user_agent = client.user_agent;
     let user_agent = user_agent.map(|text| text.chars().take(MAX_USER_AGENT_CHARS).collect());
     let session = session::ActiveModel {
         id: Set(id),
         user_id: Set(user.id),
-        token_hash: Set(hash_token(token.expose_secret())),
+        token_hash: Set(hash_token(token)),
         user_agent: Set(user_agent),
         created_at: Set(snowflake::timestamp_of(id)),
         last_used_at: Set(now),
@@ -80,5 +105,5 @@ pub async fn open_session(
         lsn: Set(None),
     };
     let session = session.insert(transaction).await?;
-    Ok(IssuedSession { token, viewer: Viewer::new(user, session) })
+    Ok(Viewer::new(user, session))
 }

@@ -6,6 +6,7 @@
 use entity::{session, user};
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 
+use super::external::is_jwt;
 use super::token::{hash_token, is_well_formed};
 use crate::clock;
 use crate::database::{Lsn, Snapshot};
@@ -32,16 +33,30 @@ impl Viewer {
         if !is_well_formed(token) {
             return Err(invalid_token());
         }
+        Self::find(snapshot, token).await?.ok_or_else(invalid_token)
+    }
+
+    /// Finds the session that was opened for a token of the identity provider.
+    ///
+    /// `None` if the token is new, has expired, or its session has ended.
+    ///
+    /// # Errors
+    /// Any error of the database.
+    pub async fn of_external_token(
+        snapshot: &Snapshot,
+        token: &str,
+    ) -> Result<Option<Self>, Error> {
+        if is_jwt(token) { Self::find(snapshot, token).await } else { Ok(None) }
+    }
+
+    async fn find(snapshot: &Snapshot, token: &str) -> Result<Option<Self>, Error> {
         let row = session::Entity::find()
             .filter(session::Column::TokenHash.eq(hash_token(token)))
             .filter(session::Column::ExpiresAt.gt(clock::now()))
             .find_also_related(user::Entity)
             .one(&**snapshot.read(1).await?)
             .await?;
-        match row {
-            Some((session, Some(user))) => Ok(Self { user, session }),
-            _ => Err(invalid_token()),
-        }
+        Ok(row.and_then(|(session, user)| Some(Self { user: user?, session })))
     }
 
     /// The id of the user.
@@ -68,6 +83,7 @@ impl Viewer {
     }
 }
 
-fn invalid_token() -> Error {
+/// The error of a token that is not accepted. It does not say why.
+pub fn invalid_token() -> Error {
     Error::Unauthenticated("The token is not valid or has expired. Log in again.")
 }

@@ -10,6 +10,7 @@ mod database;
 mod events;
 mod graphql;
 mod http;
+mod identity;
 mod limits;
 mod mail;
 mod observability;
@@ -22,6 +23,7 @@ pub use database::{DatabaseConfig, PoolOptions};
 pub use events::EventsConfig;
 pub use graphql::GraphqlConfig;
 pub use http::{HttpConfig, Origins, Proxies};
+pub use identity::{IdentityConfig, PasswordLogin, is_authentic};
 pub use limits::Limits;
 pub use mail::{MailConfig, Sender};
 pub use observability::{
@@ -66,6 +68,8 @@ pub struct Config {
     pub accounts: AccountsConfig,
     #[command(flatten)]
     pub mail: MailConfig,
+    #[command(flatten)]
+    pub identity: IdentityConfig,
     #[command(flatten)]
     pub events: EventsConfig,
     #[command(flatten)]
