@@ -92,6 +92,8 @@ pub enum UserErrorKind {
     EmailTaken,
     /// The password is wrong, or the user does not exist.
     InvalidCredentials,
+    /// The operator has disabled registrations and logins with a password.
+    PasswordLoginDisabled,
     /// The viewer has reached a limit of follows: in total or per day.
     FollowLimit { limit: i32 },
     /// Too many attempts; another one can succeed after `retry_after`.

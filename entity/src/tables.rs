@@ -165,6 +165,11 @@ tables! {
         counts: [],
         local_columns: [],
     }
+    identity {
+        references: ["user_id" -> "user"],
+        counts: [],
+        local_columns: [],
+    }
     invite {
         references: ["creator_id" -> "user"],
         counts: [],
@@ -177,6 +182,11 @@ tables! {
     }
     mail_token {
         references: ["user_id" -> "user"],
+        counts: [],
+        local_columns: [],
+    }
+    external_token {
+        references: [],
         counts: [],
         local_columns: [],
     }

@@ -35,6 +35,7 @@ mod m20261202_000025_notification_kind;
 mod m20261202_000026_feed_item_id;
 mod m20261202_000027_mail;
 mod m20261203_000028_invite;
+mod m20261203_000029_identity;
 
 /// The list of all migrations, in order.
 pub struct Migrator;
@@ -71,6 +72,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261202_000026_feed_item_id::Migration),
             Box::new(m20261202_000027_mail::Migration),
             Box::new(m20261203_000028_invite::Migration),
+            Box::new(m20261203_000029_identity::Migration),
         ]
     }
 }

@@ -10,7 +10,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::info::Info;
 
-use crate::auth::Passwords;
+use crate::auth::{Passwords, TokenIssuer};
 use crate::database::{Database, Engine};
 use crate::events::EventHub;
 use crate::limits::{ConcurrencyLimiter, CostRateLimiter, ResponseMemory, StreamLimiter};
@@ -27,6 +27,7 @@ pub struct ServerCollector {
     pub concurrency: ConcurrencyLimiter,
     pub response_memory: ResponseMemory,
     pub cost_limiter: Arc<CostRateLimiter>,
+    pub token_issuer: Option<Arc<TokenIssuer>>,
 }
 
 impl std::fmt::Debug for ServerCollector {
@@ -107,6 +108,23 @@ impl Collector for ServerCollector {
             "Points that were charged to the rate limits of all clients",
             self.cost_limiter.charged(),
         )?;
+        if let Some(issuer) = &self.token_issuer {
+            counter(
+                "external_tokens_accepted",
+                "Verified tokens of the identity provider",
+                issuer.accepted(),
+            )?;
+            counter(
+                "external_tokens_rejected",
+                "Tokens of the identity provider that are not valid",
+                issuer.rejected(),
+            )?;
+            counter(
+                "external_key_fetches_failed",
+                "Failed requests for the keys of the identity provider",
+                issuer.failed_fetches(),
+            )?;
+        }
         self.encode_build(&mut encoder)?;
         self.encode_connections(&mut encoder)
     }

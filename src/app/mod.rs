@@ -12,7 +12,7 @@ use chrono::TimeDelta;
 
 use crate::auth::Passwords;
 use crate::clock;
-use crate::config::{AccountsConfig, Config, Registration};
+use crate::config::{AccountsConfig, Config, PasswordLogin, Registration};
 use crate::database::Database;
 use crate::domain::{self, FollowLimits, PostLimits, RegistrationMode, ReservedNames, Services};
 use crate::events::{EventConfig, EventHub};
@@ -38,7 +38,7 @@ const IDLE_PASSES: u64 = 30;
 const NOTIFICATION_PRUNE_INTERVAL: Duration = Duration::from_hours(1);
 /// Delay of the first of these searches after the start.
 const NOTIFICATION_PRUNE_DELAY: Duration = Duration::from_mins(1);
-/// Interval between deletions of expired idempotency keys and tokens of mails.
+/// Interval between deletions of idempotency keys and tokens that have expired.
 const KEY_EXPIRY_INTERVAL: Duration = Duration::from_mins(10);
 
 /// One instance of the application. Clones share it.
@@ -91,6 +91,7 @@ impl App {
             concurrency: engine.concurrency.clone(),
             response_memory: engine.response_memory.clone(),
             cost_limiter: Arc::clone(&engine.cost_limiter),
+            token_issuer: engine.token_issuer.clone(),
         });
         let shutdown = Shutdown::default();
         let state = AppState::new(engine, &config.http, shutdown.clone());
@@ -141,6 +142,7 @@ async fn services(
         reserved_names: reserved_names.into(),
         mail,
         require_verified_email: config.accounts.require_verified_email,
+        has_password_login: config.identity.password_login == PasswordLogin::On,
     })
 }
 
@@ -208,7 +210,7 @@ fn spawn_notification_pruning(engine: Weak<GraphqlEngine>, retention: TimeDelta)
     });
 }
 
-/// Deletes expired idempotency keys and tokens of mails.
+/// Deletes expired idempotency keys, tokens of mails and external tokens.
 ///
 /// The task ends with the application.
 fn spawn_key_expiry(engine: Weak<GraphqlEngine>) {
@@ -220,6 +222,7 @@ fn spawn_key_expiry(engine: Weak<GraphqlEngine>) {
             // An error is logged where it occurs. The next pass tries again.
             while domain::idempotency::delete_expired(db).await.unwrap_or_default() {}
             while domain::mail::delete_expired(db).await.unwrap_or_default() {}
+            while domain::identity::delete_expired_tokens(db).await.unwrap_or_default() {}
         }
     });
 }

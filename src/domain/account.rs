@@ -48,12 +48,14 @@ pub struct Registration {
 ///
 /// # Errors
 /// [`Error::Forbidden`] when registration is closed; [`Error::Expected`] with `InvalidInput`,
-/// `UsernameTaken`, `EmailTaken` or `TooManyRequests`; any error of the database.
+/// `UsernameTaken`, `EmailTaken`, `TooManyRequests` or `PasswordLoginDisabled`; any error of the
+/// database.
 pub async fn register(
     services: &Services,
     registration: Registration,
     client: Client,
 ) -> Result<IssuedSession, Error> {
+    ensure_password_login(services)?;
     if services.registration == RegistrationMode::Closed {
         return Err(Error::Forbidden("Registration is closed on this server."));
     }
@@ -107,13 +109,15 @@ pub async fn register(
 /// An unknown identifier and a wrong password get the same response, after the same time.
 ///
 /// # Errors
-/// [`Error::Expected`] with `InvalidCredentials` or `TooManyRequests`; any error of the database.
+/// [`Error::Expected`] with `InvalidCredentials`, `TooManyRequests` or `PasswordLoginDisabled`; any
+/// error of the database.
 pub async fn login(
     services: &Services,
     identifier: &str,
     password: SecretString,
     client: Client,
 ) -> Result<IssuedSession, Error> {
+    ensure_password_login(services)?;
     let identifier = identifier.trim();
     let (identifier, query) = if identifier.contains('@') {
         let email = user::normalize_identifier(&validation::normalize_email(identifier));
@@ -194,15 +198,16 @@ pub struct PasswordChange {
 /// Links that set another password become invalid.
 ///
 /// # Errors
-/// [`Error::Expected`] with `InvalidInput`, `InvalidCredentials` or `TooManyRequests`;
-/// [`Error::Unauthenticated`] when the password was changed or the account deleted in the meantime;
-/// any error of the database.
+/// [`Error::Expected`] with `InvalidInput`, `InvalidCredentials`, `TooManyRequests` or
+/// `PasswordLoginDisabled`; [`Error::Unauthenticated`] when the password was changed or the account
+/// deleted in the meantime; any error of the database.
 pub async fn change_password(
     services: &Services,
     viewer: &Viewer,
     client: Client,
     change: PasswordChange,
 ) -> Result<IssuedSession, Error> {
+    ensure_password_login(services)?;
     let new = validation::password(change.new, &["input", "newPassword"])?;
     let attempt =
         prove_password(services, viewer, &client, change.current, "currentPassword").await?;
@@ -238,6 +243,15 @@ pub async fn sessions(snapshot: &Snapshot, viewer: &Viewer) -> Result<Vec<sessio
         .order_by_desc(session::Column::Id)
         .all(&**snapshot.read(MAX_SESSIONS).await?)
         .await?)
+}
+
+/// Checks that the operator has not disabled passwords.
+fn ensure_password_login(services: &Services) -> Result<(), UserError> {
+    if services.has_password_login {
+        return Ok(());
+    }
+    let message = "Passwords are disabled on this server. Sign in with the identity provider.";
+    Err(UserErrorKind::PasswordLoginDisabled.at(&[], message))
 }
 
 /// A new session that begins now and lasts for the configured lifetime.

@@ -25,6 +25,7 @@ pub mod follow_many;
 pub mod follow_path;
 pub mod follow_request;
 pub mod idempotency;
+pub mod identity;
 pub mod invite;
 pub mod like;
 pub mod mail;
@@ -81,6 +82,8 @@ pub struct Services {
     pub mail: Option<Outbox>,
     /// Whether writes need a verified e-mail address.
     pub require_verified_email: bool,
+    /// Whether users register and log in with a password.
+    pub has_password_login: bool,
 }
 
 /// Who may register.

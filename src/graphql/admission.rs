@@ -4,7 +4,8 @@
 //! 2. [`Checked`]: a client that is known to be over its rate limit is rejected, before its request
 //!    is read or anything else is done for it.
 //! 3. [`Permitted`]: the request holds a permit of the concurrency limiter.
-//! 4. [`Requester`]: the token is verified; requests with invalid tokens are charged.
+//! 4. [`Requester`]: the token is verified; requests with invalid tokens are charged. A new token
+//!    of the identity provider opens a session.
 //! 5. [`Operation`]: the rate limit of the viewer is checked, the document is found or parsed, the
 //!    variables are coerced; rejected documents are charged. The transport may look at its type.
 //! 6. [`AdmittedOperation`]: the cost is within its maximum and charged to the rate limit.
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use async_graphql::parser::types::{ExecutableDocument, OperationType};
 use async_graphql::{Request, ServerError, Variables};
 
+use super::authentication::verify;
 use super::document::NormalForm;
 use super::document_cache::DocumentKey;
 use super::engine::GraphqlEngine;
@@ -161,11 +163,11 @@ impl Permitted {
     /// tokens is bounded; any error of the database.
     pub async fn authenticate(&mut self) -> Result<Requester, Error> {
         let Checked { arrival, first_point } = &mut self.checked;
-        let engine = &arrival.engine;
+        let (engine, client) = (&arrival.engine, &arrival.client);
         let snapshot = Snapshot::new(&self.database);
         let viewer = match arrival.authorization.as_deref() {
             None => None,
-            Some(authorization) => match verify(engine, &snapshot, authorization).await {
+            Some(authorization) => match verify(engine, &snapshot, authorization, client).await {
                 Ok(viewer) => Some(viewer),
                 // A token that was valid when its connection was opened is not a guess.
                 Err(error @ Error::Unauthenticated(_)) if arrival.connection_key.is_none() => {
@@ -192,21 +194,6 @@ impl Permitted {
         let Checked { arrival, .. } = &mut self.checked;
         arrival.min_lsn = arrival.min_lsn.max(lsn);
     }
-}
-
-async fn verify(
-    engine: &GraphqlEngine,
-    snapshot: &Snapshot,
-    authorization: &str,
-) -> Result<Viewer, Error> {
-    let malformed = Error::Unauthenticated("Authorization must read 'Bearer <token>'.");
-    let (scheme, token) = authorization.split_once(' ').ok_or(malformed.clone())?;
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(malformed);
-    }
-    let viewer = Viewer::authenticate(snapshot, token.trim()).await?;
-    engine.activity.record(&viewer);
-    Ok(viewer)
 }
 
 impl Requester {

@@ -11,7 +11,7 @@ use super::document_cache::DocumentCache;
 use super::event_executor::EventExecutor;
 use super::executor::Executor;
 use super::persisted::PersistedDocuments;
-use crate::auth::ActivityTracker;
+use crate::auth::{ActivityTracker, TokenIssuer};
 use crate::config::{Config, Limits};
 use crate::domain::Services;
 use crate::events::EventHub;
@@ -33,6 +33,8 @@ pub struct GraphqlEngine {
     pub limits: Limits,
     pub services: Services,
     pub activity: ActivityTracker,
+    /// The identity provider, if there is one.
+    pub token_issuer: Option<Arc<TokenIssuer>>,
     pub concurrency: ConcurrencyLimiter,
     pub cost_limiter: Arc<CostRateLimiter>,
     pub response_memory: ResponseMemory,
@@ -50,8 +52,9 @@ impl GraphqlEngine {
     /// Builds the schema over `services` and `events`, and reads the trusted documents.
     ///
     /// # Errors
-    /// When the file of trusted documents cannot be read, one of its documents is not valid, or the
-    /// runtime of events cannot be created.
+    /// When the file of trusted documents cannot be read, or one of its documents is not valid;
+    /// when the options of the identity provider are not complete; when the runtime of events
+    /// cannot be created.
     pub fn build(
         config: &Config,
         services: Services,
@@ -71,6 +74,7 @@ impl GraphqlEngine {
             slow_threshold: Duration::from_millis(config.observability.slow_operation_ms),
             activity: ActivityTracker::start(services.db.clone()),
             services,
+            token_issuer: TokenIssuer::new(&config.identity)?.map(Arc::new),
             concurrency: ConcurrencyLimiter::new(limits.max_concurrent_requests),
             cost_limiter: Arc::new(CostRateLimiter::per_minute(
                 limits.rate_limit_per_network,

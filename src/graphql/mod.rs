@@ -5,6 +5,7 @@
 //! HTTP.
 
 mod admission;
+mod authentication;
 mod complexity;
 mod document;
 mod document_cache;

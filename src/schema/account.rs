@@ -224,8 +224,8 @@ pub struct AccountMutation;
 impl AccountMutation {
     /// Creates an account and opens a session. All invalid values are reported at once.
     ///
-    /// User errors: `INVALID_INPUT`, `USERNAME_TAKEN`, `EMAIL_TAKEN`, `TOO_MANY_REQUESTS`. Errors:
-    /// `FORBIDDEN` if registration is closed.
+    /// User errors: `INVALID_INPUT`, `USERNAME_TAKEN`, `EMAIL_TAKEN`, `TOO_MANY_REQUESTS`,
+    /// `PASSWORD_LOGIN_DISABLED`. Errors: `FORBIDDEN` if registration is closed.
     async fn register(
         &self,
         ctx: &Context<'_>,
@@ -248,7 +248,7 @@ impl AccountMutation {
 
     /// Opens a session. The response and its time do not show whether the user exists.
     ///
-    /// User errors: `INVALID_CREDENTIALS`, `TOO_MANY_REQUESTS`.
+    /// User errors: `INVALID_CREDENTIALS`, `TOO_MANY_REQUESTS`, `PASSWORD_LOGIN_DISABLED`.
     async fn login(
         &self,
         ctx: &Context<'_>,
@@ -301,8 +301,8 @@ impl AccountMutation {
     /// An account without a password gets its first one: an imported account, or one whose user
     /// signs in elsewhere.
     ///
-    /// User errors: `INVALID_INPUT`, `INVALID_CREDENTIALS`, `TOO_MANY_REQUESTS`. Errors:
-    /// `UNAUTHENTICATED`.
+    /// User errors: `INVALID_INPUT`, `INVALID_CREDENTIALS`, `TOO_MANY_REQUESTS`,
+    /// `PASSWORD_LOGIN_DISABLED`. Errors: `UNAUTHENTICATED`.
     async fn change_password(
         &self,
         ctx: &Context<'_>,

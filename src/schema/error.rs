@@ -177,6 +177,8 @@ pub enum UserErrorCode {
     EmailTaken,
     /// The password is wrong, or there is no such user.
     InvalidCredentials,
+    /// The operator has disabled passwords. Sign in with the identity provider.
+    PasswordLoginDisabled,
     /// The viewer used the idempotency key with another input in the last 24 hours.
     IdempotencyMismatch,
     /// The token of a mail is not valid, has expired or was used.
@@ -245,7 +247,9 @@ user_errors! {
     BlockedError {}
     /// Another account has the username or the e-mail address. Nothing was changed.
     TakenError {}
-    /// The password is wrong, or there is no such user. Nothing was changed.
+    /// The password is wrong, there is no such user, or passwords are disabled.
+    ///
+    /// Nothing was changed.
     CredentialsError {}
     /// The viewer has made the maximum number of follows. Nothing was changed.
     FollowLimitError {
@@ -279,6 +283,7 @@ impl From<&UserErrorKind> for UserErrorCode {
             UserErrorKind::UsernameTaken => Self::UsernameTaken,
             UserErrorKind::EmailTaken => Self::EmailTaken,
             UserErrorKind::InvalidCredentials => Self::InvalidCredentials,
+            UserErrorKind::PasswordLoginDisabled => Self::PasswordLoginDisabled,
             UserErrorKind::FollowLimit { .. } => Self::FollowLimitReached,
             UserErrorKind::TooManyRequests { .. } => Self::TooManyRequests,
             UserErrorKind::IdempotencyMismatch => Self::IdempotencyMismatch,
@@ -315,7 +320,7 @@ impl From<&UserError> for UserErrorInterface {
             UserErrorKind::Blocked => variant!(Blocked(BlockedError)),
             UserErrorKind::UsernameTaken => variant!(Taken(TakenError)),
             UserErrorKind::EmailTaken => variant!(Taken(TakenError)),
-            UserErrorKind::InvalidCredentials => {
+            UserErrorKind::InvalidCredentials | UserErrorKind::PasswordLoginDisabled => {
                 variant!(Credentials(CredentialsError))
             }
             UserErrorKind::FollowLimit { limit } => {

@@ -22,6 +22,7 @@ mod follow_many;
 mod follow_request;
 mod http;
 mod idempotency;
+mod identity;
 mod instances;
 mod like;
 mod limits;

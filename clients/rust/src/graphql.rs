@@ -110,6 +110,7 @@ pub enum UserErrorCode {
     UsernameTaken,
     EmailTaken,
     InvalidCredentials,
+    PasswordLoginDisabled,
     IdempotencyMismatch,
     InvalidToken,
     EmailNotVerified,

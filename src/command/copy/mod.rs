@@ -62,7 +62,10 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plural = |name: &str| name.replace('_', " ") + "s";
+        let plural = |name: &str| match name.strip_suffix("ty") {
+            Some(start) => format!("{start}ties"),
+            None => name.replace('_', " ") + "s",
+        };
         let tables = self.0.iter().map(|(name, rows)| format!("{rows} {}", plural(name)));
         write!(out, "{}", tables.collect::<Vec<_>>().join(", "))
     }

@@ -164,7 +164,7 @@ fn missing_events() -> Check {
 /// Tables, their unique keys, and whether a repair deletes duplicates.
 ///
 /// The oldest row stays.
-const DUPLICATES: [(&str, &str, bool); 16] = [
+const DUPLICATES: [(&str, &str, bool); 18] = [
     ("user", "lower(username)", false),
     ("user", "email", false),
     ("session", "token_hash", true),
@@ -182,6 +182,8 @@ const DUPLICATES: [(&str, &str, bool); 16] = [
     ("idempotency_key", "user_id, key", true),
     ("invite", "code_hash", true),
     ("mail_token", "token_hash", true),
+    ("identity", "issuer, subject", true),
+    ("external_token", "token_hash", true),
 ];
 
 /// The condition that one of two users blocks the other.
@@ -250,6 +252,7 @@ fn times(engine: Engine) -> Vec<Check> {
         checks.push(rows("times are wrong", "mail_token", is_malformed, Repair::Delete));
         let is_malformed = "unixepoch(due_at) IS NULL";
         checks.push(rows("times are wrong", "mail", is_malformed, Repair::Delete));
+        checks.push(rows("times are wrong", "external_token", is_malformed, Repair::Delete));
         let is_malformed = "expires_at IS NOT NULL AND unixepoch(expires_at) IS NULL";
         checks.push(rows("times are wrong", "mute", is_malformed, Repair::Delete));
     }
@@ -272,6 +275,7 @@ fn texts(engine: Engine) -> Vec<Check> {
     let length = |column: &str, range: &std::ops::RangeInclusive<usize>| {
         format!("length({column}) NOT BETWEEN {} AND {}", range.start(), range.end())
     };
+    let hash_length = "length(token_hash) <> 32";
     let hash = "password_hash NOT LIKE '$argon2id$%'";
     let follows = Repair::Set("follows_made = 0");
     let posts_made = "posts_made < 0 OR post_bytes_made < 0";
@@ -297,5 +301,7 @@ fn texts(engine: Engine) -> Vec<Check> {
             Repair::Delete,
         ),
         rows("mails are not valid", "mail", mail, Repair::Delete),
+        rows("token hashes are not valid", "external_token", hash_length, Repair::Delete),
+        rows("identities are not valid", "identity", "issuer = '' OR subject = ''", Repair::Delete),
     ]
 }

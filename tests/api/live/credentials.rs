@@ -2,8 +2,9 @@
 
 use serde_json::json;
 
-use super::socket::Socket;
+use super::socket::{Incoming, Socket};
 use crate::support::app::TestApp;
+use crate::support::identity_provider::{IdentityProvider, now};
 
 #[tokio::test]
 async fn the_token_of_a_connection_is_read_from_each_common_parameter() {
@@ -37,4 +38,27 @@ async fn the_token_of_a_connection_is_read_from_each_common_parameter() {
         let response = socket.message().await;
         assert_eq!(response["payload"]["data"]["viewer"], expected, "{parameters}");
     }
+}
+
+/// The token is verified once, and found again for each operation.
+#[tokio::test]
+async fn a_token_of_the_identity_provider_opens_a_connection() {
+    let provider = IdentityProvider::start().await;
+    let app = provider.app(&[]).await;
+    let address = app.serve(&[]).await;
+    let token = provider.token("susan");
+    let mut socket = Socket::open(&address).await;
+    let payload = json!({ "authorization": format!("Bearer {token}") });
+    socket.send(json!({ "type": "connection_init", "payload": payload })).await;
+    assert_eq!(socket.message().await["type"], "connection_ack");
+    socket.subscribe("1", "{ viewer { user { username } } }", json!({})).await;
+    let response = socket.message().await;
+    let viewer = json!({ "user": { "username": "susan" } });
+    assert_eq!(response["payload"]["data"]["viewer"], viewer);
+
+    let expired = provider.sign(&provider.claims("susan", &json!({ "exp": now() - 120 })));
+    let mut socket = Socket::open(&address).await;
+    let payload = json!({ "authorization": format!("Bearer {expired}") });
+    socket.send(json!({ "type": "connection_init", "payload": payload })).await;
+    assert_eq!(socket.incoming().await, Incoming::Close(4403));
 }
