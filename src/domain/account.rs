@@ -19,7 +19,9 @@ use secrecy::SecretString;
 use super::invite::InviteCode;
 use super::mail::Recipient;
 use super::new_user::NewUser;
-use super::password::{lock_and_recheck_password, personal_words, prove_password};
+use super::password::{
+    ensure_password_login, lock_and_recheck_password, personal_words, prove_password,
+};
 use super::{RegistrationMode, Services, mail, validation};
 use crate::auth::{
     Client, IssuedSession, MAX_SESSIONS, NewPassword, SessionSpec, Viewer, open_session,
@@ -243,15 +245,6 @@ pub async fn sessions(snapshot: &Snapshot, viewer: &Viewer) -> Result<Vec<sessio
         .order_by_desc(session::Column::Id)
         .all(&**snapshot.read(MAX_SESSIONS).await?)
         .await?)
-}
-
-/// Checks that the operator has not disabled passwords.
-fn ensure_password_login(services: &Services) -> Result<(), UserError> {
-    if services.has_password_login {
-        return Ok(());
-    }
-    let message = "Passwords are disabled on this server. Sign in with the identity provider.";
-    Err(UserErrorKind::PasswordLoginDisabled.at(&[], message))
 }
 
 /// A new session that begins now and lasts for the configured lifetime.

@@ -9,8 +9,20 @@ use secrecy::SecretString;
 
 use super::Services;
 use crate::auth::{Client, Viewer};
-use crate::error::{Error, UserErrorKind};
+use crate::error::{Error, UserError, UserErrorKind};
 use crate::limits::{AttemptPermit, ThrottleKey};
+
+/// Checks that the operator has not disabled passwords.
+///
+/// # Errors
+/// `PasswordLoginDisabled`.
+pub fn ensure_password_login(services: &Services) -> Result<(), UserError> {
+    if services.has_password_login {
+        return Ok(());
+    }
+    let message = "Passwords are disabled on this server. Sign in with the identity provider.";
+    Err(UserErrorKind::PasswordLoginDisabled.at(&[], message))
+}
 
 /// Proves that a client has the password of the viewer's account.
 ///

@@ -8,8 +8,9 @@ use entity::{mail_token, session, user};
 use sea_orm::{ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, QueryFilter as _, Set};
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::password::ensure_password_login;
 use super::{Services, mail, validation};
-use crate::auth::Client;
+use crate::auth::{Client, NewPassword};
 use crate::error::Error;
 use crate::limits::ThrottleKey;
 
@@ -18,8 +19,10 @@ use crate::limits::ThrottleKey;
 /// The task that sends mails looks the address up, and sends nothing to an unknown one.
 ///
 /// # Errors
-/// [`Error::Expected`] with `InvalidInput` or `TooManyRequests`; any error of the database.
+/// [`Error::Expected`] with `InvalidInput`, `TooManyRequests` or `PasswordLoginDisabled`; any error
+/// of the database.
 pub async fn request(services: &Services, client: &Client, email: &str) -> Result<(), Error> {
+    ensure_password_login(services)?;
     let email = validation::email(email, &["email"])?;
     let key = ThrottleKey::PasswordReset(email.clone());
     services.throttle.check(client.network, Some(key))?;
@@ -45,18 +48,21 @@ pub struct PasswordReset {
 /// The token can be used once. The address is verified with it, because the token was sent there.
 ///
 /// # Errors
-/// [`Error::Expected`] with `InvalidInput`, `InvalidToken` or `TooManyRequests`; any error of the
-/// database.
+/// [`Error::Expected`] with `InvalidInput`, `InvalidToken`, `TooManyRequests` or
+/// `PasswordLoginDisabled`; any error of the database.
 pub async fn reset(
     services: &Services,
     client: &Client,
     reset: PasswordReset,
 ) -> Result<(), Error> {
+    ensure_password_login(services)?;
     let new = validation::password(reset.new, &["newPassword"])?;
     let attempt = services.throttle.check(client.network, None)?;
     let token = reset.token.expose_secret();
     let token = mail::find_token(services, Kind::ResetPassword, token).await?;
-    let password_hash = services.passwords.hash(new, &attempt).await?;
+    let words = vec![token.email.clone()];
+    let new = NewPassword { text: new, words, path: &["newPassword"] };
+    let password_hash = services.passwords.hash_new(new, &attempt).await?;
     let transaction = services.db.begin().await?;
     let owner = user::Entity::find_for_update(user::Column::Id.eq(token.user_id));
     let owner = owner.one(&transaction).await?.filter(|owner| owner.email == token.email);

@@ -114,6 +114,12 @@ impl ReservedNames {
         Ok(Self(names))
     }
 
+    /// Whether a username is reserved, in any case.
+    #[must_use]
+    pub fn contains(&self, username: &str) -> bool {
+        self.0.contains(&username.to_ascii_lowercase())
+    }
+
     /// Returns a username that is not reserved.
     ///
     /// # Errors
@@ -123,7 +129,7 @@ impl ReservedNames {
         username: String,
         path: &'static [&'static str],
     ) -> Result<String, UserError> {
-        if self.0.contains(&username.to_ascii_lowercase()) {
+        if self.contains(&username) {
             let message = "This username is reserved. Choose another one.";
             return Err(UserErrorKind::InvalidInput.at(path, message));
         }

@@ -47,7 +47,7 @@ impl PasswordResetMutation {
     /// It is sent if an account has the address. The response and its time do not show it. An
     /// address is sent at most five mails per hour.
     ///
-    /// User errors: `INVALID_INPUT`, `TOO_MANY_REQUESTS`.
+    /// User errors: `INVALID_INPUT`, `TOO_MANY_REQUESTS`, `PASSWORD_LOGIN_DISABLED`.
     async fn request_password_reset(
         &self,
         ctx: &Context<'_>,
@@ -63,7 +63,8 @@ impl PasswordResetMutation {
     /// The sessions are those of the account. The token can be used once, within an hour. It also
     /// verifies the address that the mail was sent to. Log in with the new password afterwards.
     ///
-    /// User errors: `INVALID_INPUT`, `INVALID_TOKEN`, `TOO_MANY_REQUESTS`.
+    /// User errors: `INVALID_INPUT`, `INVALID_TOKEN`, `TOO_MANY_REQUESTS`,
+    /// `PASSWORD_LOGIN_DISABLED`.
     async fn reset_password(
         &self,
         ctx: &Context<'_>,

@@ -25,6 +25,8 @@ pub struct ExternalUser {
     pub display_name: Option<String>,
     /// The claim for the address, if it is not marked as unverified, likewise.
     pub email: Option<String>,
+    /// Whether the issuer says that the user receives mails at the address.
+    pub email_verified: bool,
 }
 
 impl ExternalUser {
@@ -58,13 +60,18 @@ impl ExternalUser {
                 return Err("it is not valid yet");
             }
         }
-        let is_unverified = claims.get("email_verified").is_some_and(|value| {
-            *value == Value::Bool(false) || *value == Value::String("false".into())
-        });
-        let email = text(&config.oidc_email_claim).filter(|_| !is_unverified);
+        // Some issuers send the value as text.
+        let is = |expected: bool| {
+            let text = Value::String(expected.to_string());
+            claims
+                .get("email_verified")
+                .is_some_and(|value| *value == Value::Bool(expected) || *value == text)
+        };
+        let email = text(&config.oidc_email_claim).filter(|_| !is(false));
+        let email_verified = is(true);
         let (username, display_name) =
             (text(&config.oidc_username_claim), text(&config.oidc_display_name_claim));
-        Ok(Self { issuer, subject, expires_at, username, display_name, email })
+        Ok(Self { issuer, subject, expires_at, username, display_name, email, email_verified })
     }
 }
 

@@ -275,7 +275,6 @@ fn texts(engine: Engine) -> Vec<Check> {
     let length = |column: &str, range: &std::ops::RangeInclusive<usize>| {
         format!("length({column}) NOT BETWEEN {} AND {}", range.start(), range.end())
     };
-    let hash_length = "length(token_hash) <> 32";
     let hash = "password_hash NOT LIKE '$argon2id$%'";
     let follows = Repair::Set("follows_made = 0");
     let posts_made = "posts_made < 0 OR post_bytes_made < 0";

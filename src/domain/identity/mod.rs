@@ -122,13 +122,16 @@ async fn create(
     let usernames = names::usernames(external.username.as_deref());
     let address = external.email.as_deref().and_then(|email| validation::email(email, &[]).ok());
     let taken = taken(transaction, &usernames, address.as_deref()).await?;
-    let is_free =
-        |username: &String| !taken.iter().any(|(other, _)| other.eq_ignore_ascii_case(username));
+    let is_free = |username: &String| {
+        let is_reserved = services.reserved_names.contains(username);
+        !is_reserved && !taken.iter().any(|(other, _)| other.eq_ignore_ascii_case(username))
+    };
     let username = usernames.into_iter().find(is_free).unwrap_or_else(|| format!("user_{id}"));
     let address = address.filter(|address| !taken.iter().any(|(_, other)| other == address));
     let user = NewUser {
         id,
         username,
+        email_verified: address.is_some() && external.email_verified,
         // No other user can have an address of this domain (RFC 2606).
         email: address.unwrap_or_else(|| format!("{id}@external.invalid")),
         display_name: external.display_name.as_deref().and_then(names::display_name),
