@@ -43,7 +43,7 @@ const FORBIDDEN_WORDS: [(&str, &str, &str); 18] = [
     ("src", "Utc::now", "the system clock may jump; use clock::now"),
     ("src", "parse_query", "apollo-compiler parses requests"),
     ("src", "parse_schema", "apollo-compiler parses the schema"),
-    ("src", "Strict", "async-graphql executes normal forms without validation"),
+    ("src/graphql", "Strict", "async-graphql executes normal forms without validation"),
     ("src", "Request::from", "a request is a normal form, not a text"),
     ("src/loaders", ".transaction()", "a read says how many rows it looks up; use Snapshot::read"),
     ("src/domain", ".transaction()", "a read says how many rows it looks up"),

@@ -93,8 +93,8 @@ const MAX_NORMALIZED_BYTES: usize = 4 * MAX_EMAIL_BYTES;
 
 /// Validates the length of a new password.
 ///
-/// Whether it is easy to guess is found out before it is hashed. The characters are those of Unicode
-/// Normalization Form C, which is hashed.
+/// Whether it is easy to guess is found out before it is hashed. The characters are those of
+/// Unicode Normalization Form C, which is hashed.
 pub fn password(text: SecretString, path: Path) -> Result<SecretString, UserError> {
     if PASSWORD.contains(&text.expose_secret().nfc().count()) {
         return Ok(text);

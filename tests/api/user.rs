@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::actors::{Actor, texts};
-use crate::support::app::TestApp;
+use crate::support::app::{PASSWORD, TestApp};
 
 #[tokio::test]
 async fn fragments_and_repeated_fields_do_not_change_a_list() {
@@ -72,7 +72,7 @@ async fn update_profile_changes_only_the_given_fields() {
             updated("susan", json!("Susan B."), json!("hi"), "susan@example.com"),
         ),
         (
-            json!({ "aboutMe": null, "email": "New@example.com" }),
+            json!({ "aboutMe": null, "email": "New@example.com", "currentPassword": PASSWORD }),
             updated("susan", json!("Susan B."), json!(null), "new@example.com"),
         ),
         (
@@ -86,7 +86,11 @@ async fn update_profile_changes_only_the_given_fields() {
     }
     let rejected = [
         (json!({ "username": "John" }), "USERNAME_TAKEN", "username"),
-        (json!({ "email": "JOHN@example.com" }), "EMAIL_TAKEN", "email"),
+        (
+            json!({ "email": "JOHN@example.com", "currentPassword": PASSWORD }),
+            "EMAIL_TAKEN",
+            "email",
+        ),
         (json!({ "username": "no spaces" }), "INVALID_INPUT", "username"),
         (json!({ "username": null }), "INVALID_INPUT", "username"),
         (json!({ "email": null }), "INVALID_INPUT", "email"),

@@ -250,9 +250,9 @@ fn times(engine: Engine) -> Vec<Check> {
         checks.push(rows("times are wrong", "session", is_malformed, Repair::Delete));
         checks.push(rows("times are wrong", "invite", is_malformed, Repair::Delete));
         checks.push(rows("times are wrong", "mail_token", is_malformed, Repair::Delete));
+        checks.push(rows("times are wrong", "external_token", is_malformed, Repair::Delete));
         let is_malformed = "unixepoch(due_at) IS NULL";
         checks.push(rows("times are wrong", "mail", is_malformed, Repair::Delete));
-        checks.push(rows("times are wrong", "external_token", is_malformed, Repair::Delete));
         let is_malformed = "expires_at IS NOT NULL AND unixepoch(expires_at) IS NULL";
         checks.push(rows("times are wrong", "mute", is_malformed, Repair::Delete));
     }
