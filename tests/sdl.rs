@@ -18,7 +18,8 @@ fn nothing_of_the_released_sdl_is_missing_or_different() {
     let released = definitions(&fs::read_to_string(RELEASED).unwrap());
     let current = definitions(&fs::read_to_string("schema.graphql").unwrap());
     assert!(released.len() > 300, "only {} definitions were read", released.len());
-    let missing: Vec<_> = released.difference(&current).collect();
+    let missing = released.difference(&current);
+    let missing: Vec<_> = missing.filter(|released| !is_optional_now(released, &current)).collect();
     assert!(missing.is_empty(), "missing or different since the release: {missing:#?}");
 }
 
@@ -39,6 +40,26 @@ fn a_changed_type_default_or_directive_is_a_difference() {
     let described =
         "\"\"\"Users.\"\"\" users(\"How many.\" first: Int = 20): [String!]! @deprecated";
     assert_eq!(released, sdl(described), "descriptions make no difference");
+}
+
+/// Whether a field of an input type was required and is optional now.
+///
+/// What clients send is still valid.
+fn is_optional_now(released: &str, current: &BTreeSet<String>) -> bool {
+    let Some((owner, _)) = released.split_once('.') else { return false };
+    let optional = released.strip_suffix('!');
+    current.contains(&format!("input {owner}"))
+        && optional.is_some_and(|optional| current.contains(optional))
+}
+
+#[test]
+fn a_required_input_field_may_become_optional_and_no_other_field() {
+    let sdl = |field: &str| definitions(&format!("input A {{ {field} }} type B {{ {field} }}"));
+    let is_allowed = |field: &str| is_optional_now(field, &sdl("a: Int"));
+    assert!(is_allowed("A.a: Int!"));
+    for other in ["B.a: Int!", "A.a: Int", "A.a: [Int]", "A.b: Int!"] {
+        assert!(!is_allowed(other), "{other}");
+    }
 }
 
 /// Each type, field, argument and enum value as a text without descriptions.
