@@ -1,7 +1,7 @@
 //! Mails that writes cause, and the tokens in them.
 //!
 //! A mail is added to the outbox in the transaction of its cause. Afterwards
-//! [`Services::wake_mail`] wakes the task that sends it.
+//! `Services::wake_mail` wakes the task that sends it.
 
 use std::time::Duration;
 
