@@ -145,7 +145,7 @@ async fn each_broken_invariant_is_found_and_repaired_if_possible() {
         UPDATE \"user\" SET username = 'JOHN' WHERE username = 'susan'";
     let repost = "INSERT INTO feed_item (actor_id, id, post_id, subject_id, kind) SELECT";
     let john = r#"(SELECT id FROM "user" WHERE username = 'john')"#;
-    let first = "FROM post ORDER BY id LIMIT 1";
+    let first = "FROM post ORDER BY post.id LIMIT 1";
     let mut cases = vec![
         ("DELETE FROM event".to_owned(), "the outbox has no events", true),
         ("DROP INDEX follow_pair".to_owned(), SCHEMA_DIFFERS, true),
