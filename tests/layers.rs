@@ -215,7 +215,7 @@ fn rooms_import_exactly_the_listed_rooms() {
 }
 
 /// Files of the domain with parts that other nouns need.
-const SHARED_PARTS: [&str; 12] = [
+const SHARED_PARTS: [&str; 14] = [
     "idempotency",
     "invite",
     "mail",
@@ -226,8 +226,10 @@ const SHARED_PARTS: [&str; 12] = [
     "pair",
     "password",
     "steps",
+    "suspension",
     "target_post",
     "validation",
+    "visibility",
 ];
 
 #[test]

@@ -36,6 +36,7 @@ mod m20261202_000026_feed_item_id;
 mod m20261202_000027_mail;
 mod m20261203_000028_invite;
 mod m20261203_000029_identity;
+mod m20261203_000030_suspension;
 
 /// The list of all migrations, in order.
 pub struct Migrator;
@@ -73,6 +74,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261202_000027_mail::Migration),
             Box::new(m20261203_000028_invite::Migration),
             Box::new(m20261203_000029_identity::Migration),
+            Box::new(m20261203_000030_suspension::Migration),
         ]
     }
 }

@@ -53,6 +53,7 @@ impl NewUser {
             post_bytes_made: Set(0),
             mutes_count: Set(0),
             is_protected: Set(false),
+            is_suspended: Set(false),
             timeline_marker: Set(None),
             ..Default::default()
         };

@@ -8,8 +8,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use entity::event::{self, Kind};
+use entity::event;
 
+use super::authors::changes_visibility;
 use super::registry::SubscriptionRegistry;
 use super::{DeliveredEvent, HubMessage};
 
@@ -17,16 +18,17 @@ use super::{DeliveredEvent, HubMessage};
 #[derive(Default)]
 pub struct Deliveries {
     changes: Vec<(event::Model, Vec<u64>)>,
-    /// Subscribers that receive a reset because reposts are hidden or shown again.
+    /// Subscribers that receive a reset because posts are hidden or shown again.
     reset: HashSet<u64>,
 }
 
 impl Deliveries {
     /// Adds a change and its subscribers.
     ///
-    /// A protection hides reposts by many users. Each subscriber receives one reset for all.
+    /// A protection or a suspension hides reposts by many users. Each subscriber receives one reset
+    /// for all.
     pub fn add(&mut self, change: event::Model, mut to: Vec<u64>) {
-        if change.kind == Kind::RepostsHidden {
+        if changes_visibility(&change) {
             to.retain(|id| self.reset.insert(*id));
         }
         if !to.is_empty() {
@@ -73,6 +75,7 @@ pub fn deliver(
 #[cfg(test)]
 mod tests {
     use chrono::Utc;
+    use entity::event::Kind;
 
     use super::*;
 

@@ -5,6 +5,7 @@ use chrono::{SecondsFormat, Utc};
 
 use crate::ids::snowflake;
 
+#[derive(Clone, Copy, Debug)]
 pub struct DateTime(pub chrono::DateTime<Utc>);
 
 impl DateTime {

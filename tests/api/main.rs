@@ -54,6 +54,7 @@ mod schema;
 mod search;
 mod suggestion;
 mod support;
+mod suspension;
 mod text;
 mod timeline;
 mod timeline_marker;

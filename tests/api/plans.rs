@@ -18,7 +18,7 @@ use sea_orm::ConnectionTrait as _;
 use crate::support::app::TestApp;
 
 /// Names of the tables in the statements, with their aliases.
-const TABLES: [&str; 23] = [
+const TABLES: [&str; 24] = [
     "follow",
     "entry",
     "side",
@@ -42,6 +42,7 @@ const TABLES: [&str; 23] = [
     "subject",
     "ancestor",
     "notification",
+    "suspended",
 ];
 
 /// All statements of lists of follows, by what they are.

@@ -114,6 +114,7 @@ pub enum UserErrorCode {
     IdempotencyMismatch,
     InvalidToken,
     EmailNotVerified,
+    AccountSuspended,
 }
 
 // register

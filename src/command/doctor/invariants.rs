@@ -194,9 +194,9 @@ pub(super) fn despite_block(one: &str, other: &str) -> String {
     )
 }
 
-/// A public post of a protected author, or the opposite.
+/// A public post of a protected or suspended author, or the opposite.
 const WRONG_VISIBILITY: &str = r#"is_public = EXISTS (SELECT 1 FROM "user" AS author
-    WHERE author.id = author_id AND author.is_protected)"#;
+    WHERE author.id = author_id AND (author.is_protected OR author.is_suspended))"#;
 
 fn duplicates((table, key, is_deleted): (&str, &str, bool)) -> Check {
     let sql = format!(

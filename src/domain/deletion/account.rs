@@ -84,8 +84,12 @@ async fn step(services: &Services, viewer: &Viewer) -> Result<Step<()>, Error> {
             services.record(&transaction, *first, parts).await?;
         }
     }
+    if is_last {
+        services.commit_signed_out(transaction, viewer).await?;
+        return Ok(Step::Last(()));
+    }
     services.commit(transaction, viewer).await?;
-    Ok(if is_last { Step::Last(()) } else { Step::Partial })
+    Ok(Step::Partial)
 }
 
 #[derive(FromQueryResult)]

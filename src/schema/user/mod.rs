@@ -92,20 +92,26 @@ impl Profile {
     }
 
     /// The name to display, a single line of 1 to 50 characters. Null for none.
+    ///
+    /// Null if the user is suspended.
     async fn display_name(&self) -> Option<ShortText<'_>> {
-        self.summary.display_name.as_deref().map(ShortText::from)
+        let name = self.summary.display_name.as_deref().filter(|_| !self.summary.is_suspended);
+        name.map(ShortText::from)
     }
 
     /// The user's description of themselves, 1 to 500 characters. Null if not set.
     ///
+    /// Null if the user is suspended.
+    ///
     /// Errors: `QUERY_TOO_COMPLEX` if the response exceeds its maximum of text.
     async fn about_me(&self, ctx: &Context<'_>) -> Result<Option<Text<'_>>, Error> {
-        Ok(self.full_row(ctx).await?.about_me.clone().map(Text::from))
+        let row = self.full_row(ctx).await?;
+        Ok(row.about_me.clone().filter(|_| !row.is_suspended).map(Text::from))
     }
 
     /// URL of the user's Gravatar picture, by the MD5 hash of the e-mail address.
     ///
-    /// Gravatar returns a geometric pattern if the user has no picture there.
+    /// Gravatar returns a geometric pattern if the user has no picture there, or is suspended.
     ///
     /// Errors: `ARGUMENT_OUT_OF_RANGE`.
     async fn avatar_url(
@@ -117,9 +123,11 @@ impl Profile {
             let (min, max) = (*AVATAR_SIZES.start(), *AVATAR_SIZES.end());
             return Err(Error::OutOfRange { argument: "size", min, max });
         }
-        let hash =
-            u128::from_be_bytes(Md5::digest(self.full_row(ctx).await?.email.as_bytes()).into());
-        Ok(Url(format!("https://www.gravatar.com/avatar/{hash:032x}?d=identicon&s={size}")))
+        let row = self.full_row(ctx).await?;
+        let hash = u128::from_be_bytes(Md5::digest(row.email.as_bytes()).into());
+        // Forces the default picture.
+        let force = if row.is_suspended { "&f=y" } else { "" };
+        Ok(Url(format!("https://www.gravatar.com/avatar/{hash:032x}?d=identicon{force}&s={size}")))
     }
 
     /// When the account was created.
@@ -180,12 +188,20 @@ impl Profile {
         self.summary.is_protected
     }
 
+    /// Whether a moderator has suspended the account. The user cannot sign in then.
+    ///
+    /// `posts`, `timeline`, `followers`, `following`, the name and the picture are then hidden. The
+    /// username and the counts are public.
+    async fn is_suspended(&self) -> bool {
+        self.summary.is_suspended
+    }
+
     /// Whether the viewer may see `posts`, `timeline`, `followers` and `following`.
     ///
-    /// True unless the account is protected, is not the viewer's own, and the viewer does not
-    /// follow it.
+    /// False if the account is suspended. Otherwise true unless the account is protected, is not
+    /// the viewer's own, and the viewer does not follow it.
     async fn viewer_can_see(&self, ctx: &Context<'_>) -> Result<bool, Error> {
-        can_see(ctx, self.summary.id, self.summary.is_protected).await
+        can_see(ctx, self.summary.id, Access::from(&self.summary)).await
     }
 
     /// Whether the viewer may follow this user or ask to, or already does.
@@ -272,11 +288,34 @@ impl User {
     }
 }
 
+/// Who may see the posts and lists of a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    Public,
+    /// The user is protected.
+    Protected,
+    /// The user is suspended.
+    Suspended,
+}
+
+impl From<&user::UserSummary> for Access {
+    fn from(user: &user::UserSummary) -> Self {
+        match (user.is_suspended, user.is_protected) {
+            (true, _) => Self::Suspended,
+            (false, true) => Self::Protected,
+            (false, false) => Self::Public,
+        }
+    }
+}
+
 /// Whether the viewer may see the posts and lists of a user.
 ///
 /// This is the scope `visible_to_sql` of the loaders, for a single user.
-pub async fn can_see(ctx: &Context<'_>, user: i64, is_protected: bool) -> Result<bool, Error> {
-    if !is_protected || request(ctx).viewer().is_some_and(|viewer| viewer.id() == user) {
+pub async fn can_see(ctx: &Context<'_>, user: i64, access: Access) -> Result<bool, Error> {
+    if access == Access::Suspended {
+        return Ok(false);
+    }
+    if access == Access::Public || request(ctx).viewer().is_some_and(|viewer| viewer.id() == user) {
         return Ok(true);
     }
     let relationship = loaders(ctx).relationships.load(user).await?;

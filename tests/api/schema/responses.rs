@@ -94,6 +94,7 @@ async fn fill<'a>(app: &'a TestApp, others: &[&str]) -> (Actor<'a>, Samples) {
     john.follow(&protected).await;
     john.protect(true).await;
     app.register("requester").await.follow(&john).await;
+    app.register("suspended").await.suspend(None).await;
     john.protect(false).await;
     let samples = samples(&john, &all[0]).await;
     (john, samples)
@@ -313,7 +314,8 @@ async fn every_field_and_argument_gets_a_response_that_conforms_to_the_schema() 
     let own_or_taken = json!({ "UserBy": { "username": "john" }, "username": "susan",
         "EditPostInput.id": "deleted post", "currentPassword": "wrong",
         "idempotencyKey": "used" });
-    let blocked = json!({ "UserBy": { "username": "blocked" } });
+    let blocked = json!({ "UserBy": { "username": "blocked" },
+        "LoginInput.username": "suspended" });
     for field in schema.fields("Mutation") {
         for invalid in [None, Some(&unknown), Some(&own_or_taken), Some(&blocked)] {
             check_mutation(&mut conformance, field, invalid).await;
