@@ -58,6 +58,8 @@ pub struct Model {
     pub suspended_until: Option<DateTimeUtc>,
     /// Why the user is suspended; `None` if the user is not.
     pub suspension_reason: Option<String>,
+    /// What the user may do beyond other users.
+    pub role: Role,
     /// The day of the user's last follow, in days since 1970-01-01 UTC.
     pub follows_day: i32,
     /// Number of follows made on `follows_day`, including those that were undone.
@@ -85,6 +87,18 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// What a user may do, in ascending order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "i16", db_type = "SmallInteger")]
+pub enum Role {
+    /// Nothing beyond other users.
+    User = 0,
+    /// Moderate users and their posts.
+    Moderator = 1,
+    /// Moderate moderators, too.
+    Admin = 2,
+}
 
 /// The columns of a user that lists show.
 ///
@@ -153,16 +167,29 @@ impl From<&Model> for UserSummary {
 /// The condition that a viewer may see the posts and lists of a user.
 ///
 /// It is the scope of all reads of a user's posts, timeline, followers and followed users. The
-/// viewer may see them if the user is not suspended, and is not protected, is the viewer, or is
-/// followed by the viewer. `user` and `viewer` are expressions with their ids; the viewer's is 0
-/// for an anonymous client.
+/// viewer may see them if the user is not protected, is the viewer, or is followed by the viewer.
+/// Those of a suspended user are for moderators only, under the same conditions. `user` and
+/// `viewer` are expressions with their ids; the viewer's is 0 for an anonymous client.
 #[must_use]
 pub fn visible_to_sql(user: &str, viewer: &str) -> String {
+    let is_moderator = is_moderator_sql(viewer);
     format!(
         "EXISTS (SELECT 1 FROM \"user\" AS seen WHERE seen.id = {user} \
-         AND NOT seen.is_suspended AND (NOT seen.is_protected OR seen.id = {viewer} OR EXISTS ( \
+         AND (NOT seen.is_suspended OR {is_moderator}) \
+         AND (NOT seen.is_protected OR seen.id = {viewer} OR EXISTS ( \
            SELECT 1 FROM follow AS access \
            WHERE access.follower_id = {viewer} AND access.followed_id = seen.id)))"
+    )
+}
+
+/// The condition that a viewer is a moderator or an administrator.
+///
+/// `viewer` is an expression with the viewer's id.
+#[must_use]
+pub fn is_moderator_sql(viewer: &str) -> String {
+    format!(
+        "(SELECT 1 FROM \"user\" AS moderator \
+         WHERE moderator.id = {viewer} AND moderator.role > 0) IS NOT NULL"
     )
 }
 

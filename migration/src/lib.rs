@@ -37,6 +37,7 @@ mod m20261202_000027_mail;
 mod m20261203_000028_invite;
 mod m20261203_000029_identity;
 mod m20261203_000030_suspension;
+mod m20261203_000031_role;
 
 /// The list of all migrations, in order.
 pub struct Migrator;
@@ -75,6 +76,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261203_000028_invite::Migration),
             Box::new(m20261203_000029_identity::Migration),
             Box::new(m20261203_000030_suspension::Migration),
+            Box::new(m20261203_000031_role::Migration),
         ]
     }
 }

@@ -2,7 +2,7 @@
 
 use chrono::SubsecRound as _;
 use entity::secret::PasswordHash;
-use entity::user;
+use entity::user::{self, Role};
 use sea_orm::{ActiveModelTrait as _, DatabaseTransaction, DbErr, Set};
 
 use super::Services;
@@ -54,6 +54,7 @@ impl NewUser {
             mutes_count: Set(0),
             is_protected: Set(false),
             is_suspended: Set(false),
+            role: Set(Role::User),
             timeline_marker: Set(None),
             ..Default::default()
         };

@@ -18,7 +18,7 @@ use sea_orm::ConnectionTrait as _;
 use crate::support::app::TestApp;
 
 /// Names of the tables in the statements, with their aliases.
-const TABLES: [&str; 24] = [
+const TABLES: [&str; 25] = [
     "follow",
     "entry",
     "side",
@@ -43,6 +43,7 @@ const TABLES: [&str; 24] = [
     "ancestor",
     "notification",
     "suspended",
+    "moderator",
 ];
 
 /// All statements of lists of follows, by what they are.

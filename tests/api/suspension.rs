@@ -3,6 +3,7 @@
 //! `visibility` follows all paths of the schema to the posts of a suspended user.
 
 use chrono::{TimeDelta, Utc};
+use entity::user::Role;
 use rookery::domain::suspension;
 use serde_json::{Value, json};
 
@@ -111,6 +112,45 @@ async fn posts_of_a_protected_user_stay_for_followers_after_a_suspension() {
     let all = app.anonymous().query("{ posts { totalCount } }").await;
     assert_eq!(all["posts"]["totalCount"], 0);
     assert_eq!(app.doctor_report().await, "no problems found\n");
+}
+
+#[tokio::test]
+async fn moderators_see_what_a_suspension_hides() {
+    let app = TestApp::new().await;
+    let (john, susan, mary) =
+        (app.register("john").await, app.register("susan").await, app.register("mary").await);
+    john.follow(&susan).await;
+    susan.write("spam").await;
+    susan.mutate("updateProfile(input: {displayName: \"Susan\"}) { user { id } }").await;
+    let profile = "{ user(by: {username: \"susan\"}) { displayName role viewerCanSee
+        posts { totalCount nodes { body author { username } } } followers { totalCount } } }";
+    susan.suspend(None).await;
+    let none = json!({ "totalCount": 0, "nodes": [] });
+    let hidden = json!({ "displayName": null, "role": "USER", "viewerCanSee": false,
+        "posts": none, "followers": { "totalCount": 0 } });
+    assert_eq!(mary.query(profile).await["user"], hidden);
+    for role in [Role::Moderator, Role::Admin] {
+        mary.promote(role).await;
+        let posts = json!({ "totalCount": 1, "nodes": [{ "body": "spam", "author": { "username": "susan" } }] });
+        let shown = json!({ "displayName": "Susan", "role": "USER", "viewerCanSee": true,
+            "posts": posts, "followers": { "totalCount": 1 } });
+        assert_eq!(mary.query(profile).await["user"], shown, "{role:?}");
+        let own = mary.query("{ viewer { user { role } } }").await;
+        assert_eq!(own["viewer"]["user"]["role"], format!("{role:?}").to_uppercase());
+    }
+    // Timelines leave it out for all viewers.
+    mary.follow(&susan).await;
+    assert!(mary.timeline().await.is_empty());
+    // The protection of an account holds for moderators, too.
+    susan.unsuspend().await;
+    signed_in(&susan).await.protect(true).await;
+    mary.unfollow(&susan).await;
+    let protected = mary.query(profile).await;
+    assert_eq!(protected["user"]["posts"], none);
+    susan.suspend(None).await;
+    assert_eq!(mary.query(profile).await["user"]["posts"], none);
+    mary.promote(Role::User).await;
+    assert_eq!(mary.query(profile).await["user"], hidden);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ mod lists;
 
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, MergedObject, Object, OneofObject};
+use async_graphql::{Context, Enum, ID, MergedObject, Object, OneofObject};
 use entity::user;
 use md5::{Digest as _, Md5};
 
@@ -45,6 +45,18 @@ impl UserBy {
             Self::Username(username) => user::UserRef::Username(username),
         })
     }
+}
+
+/// What a user may do beyond other users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "entity::user::Role")]
+pub enum Role {
+    /// Nothing beyond other users.
+    User,
+    /// Moderate users and their posts.
+    Moderator,
+    /// Moderate moderators, too.
+    Admin,
 }
 
 /// A user with their public profile.
@@ -93,20 +105,21 @@ impl Profile {
 
     /// The name to display, a single line of 1 to 50 characters. Null for none.
     ///
-    /// Null if the user is suspended.
-    async fn display_name(&self) -> Option<ShortText<'_>> {
-        let name = self.summary.display_name.as_deref().filter(|_| !self.summary.is_suspended);
-        name.map(ShortText::from)
+    /// Null if the user is suspended, unless the viewer is a moderator.
+    async fn display_name(&self, ctx: &Context<'_>) -> Option<ShortText<'_>> {
+        let is_shown = !self.summary.is_suspended || is_moderator(ctx);
+        self.summary.display_name.as_deref().filter(|_| is_shown).map(ShortText::from)
     }
 
     /// The user's description of themselves, 1 to 500 characters. Null if not set.
     ///
-    /// Null if the user is suspended.
+    /// Null if the user is suspended, unless the viewer is a moderator.
     ///
     /// Errors: `QUERY_TOO_COMPLEX` if the response exceeds its maximum of text.
     async fn about_me(&self, ctx: &Context<'_>) -> Result<Option<Text<'_>>, Error> {
         let row = self.full_row(ctx).await?;
-        Ok(row.about_me.clone().filter(|_| !row.is_suspended).map(Text::from))
+        let is_shown = !row.is_suspended || is_moderator(ctx);
+        Ok(row.about_me.clone().filter(|_| is_shown).map(Text::from))
     }
 
     /// URL of the user's Gravatar picture, by the MD5 hash of the e-mail address.
@@ -190,16 +203,21 @@ impl Profile {
 
     /// Whether a moderator has suspended the account. The user cannot sign in then.
     ///
-    /// `posts`, `timeline`, `followers`, `following`, the name and the picture are then hidden. The
-    /// username and the counts are public.
+    /// `posts`, `timeline`, `followers`, `following`, the name and the picture are then hidden from
+    /// all viewers but moderators. The username and the counts are public.
     async fn is_suspended(&self) -> bool {
         self.summary.is_suspended
     }
 
+    /// What the user may do beyond other users.
+    async fn role(&self, ctx: &Context<'_>) -> Result<Role, Error> {
+        Ok(self.full_row(ctx).await?.role.into())
+    }
+
     /// Whether the viewer may see `posts`, `timeline`, `followers` and `following`.
     ///
-    /// False if the account is suspended. Otherwise true unless the account is protected, is not
-    /// the viewer's own, and the viewer does not follow it.
+    /// False if the account is suspended and the viewer is no moderator. Otherwise true unless the
+    /// account is protected, is not the viewer's own, and the viewer does not follow it.
     async fn viewer_can_see(&self, ctx: &Context<'_>) -> Result<bool, Error> {
         can_see(ctx, self.summary.id, Access::from(&self.summary)).await
     }
@@ -290,21 +308,14 @@ impl User {
 
 /// Who may see the posts and lists of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    Public,
-    /// The user is protected.
-    Protected,
-    /// The user is suspended.
-    Suspended,
+pub struct Access {
+    is_protected: bool,
+    is_suspended: bool,
 }
 
 impl From<&user::UserSummary> for Access {
     fn from(user: &user::UserSummary) -> Self {
-        match (user.is_suspended, user.is_protected) {
-            (true, _) => Self::Suspended,
-            (false, true) => Self::Protected,
-            (false, false) => Self::Public,
-        }
+        Self { is_protected: user.is_protected, is_suspended: user.is_suspended }
     }
 }
 
@@ -312,14 +323,20 @@ impl From<&user::UserSummary> for Access {
 ///
 /// This is the scope `visible_to_sql` of the loaders, for a single user.
 pub async fn can_see(ctx: &Context<'_>, user: i64, access: Access) -> Result<bool, Error> {
-    if access == Access::Suspended {
+    let viewer = request(ctx).viewer();
+    if access.is_suspended && !is_moderator(ctx) {
         return Ok(false);
     }
-    if access == Access::Public || request(ctx).viewer().is_some_and(|viewer| viewer.id() == user) {
+    if !access.is_protected || viewer.is_some_and(|viewer| viewer.id() == user) {
         return Ok(true);
     }
     let relationship = loaders(ctx).relationships.load(user).await?;
     Ok(relationship.unwrap_or_default().following.is_some())
+}
+
+/// Whether the viewer is a moderator, who sees what a suspension hides.
+fn is_moderator(ctx: &Context<'_>) -> bool {
+    request(ctx).viewer().is_some_and(|viewer| viewer.is_moderator())
 }
 
 async fn load_row(ctx: &Context<'_>, id: i64) -> Result<Arc<user::Model>, Error> {

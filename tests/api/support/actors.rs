@@ -4,12 +4,12 @@
 //! GraphQL documents with the token of its user, against one instance.
 
 use chrono::{DateTime, Utc};
-use entity::user;
+use entity::user::{self, Role};
 use rookery::command::token;
 use rookery::database::WriteTransaction;
 use rookery::domain::suspension::{self, Suspension};
 use rookery::ids::GlobalId;
-use sea_orm::ColumnTrait as _;
+use sea_orm::{ActiveModelTrait as _, ColumnTrait as _, Set};
 use serde_json::{Value, json};
 
 use crate::support::app::TestApp;
@@ -103,6 +103,14 @@ impl Actor<'_> {
         );
         let expected = json!({ "user": { "isProtected": is_protected }, "userErrors": [] });
         assert_eq!(self.mutate(&field).await, expected);
+    }
+
+    /// Gives the user a role, as the operator.
+    pub async fn promote(&self, role: Role) {
+        let (transaction, row) = self.locked_row().await;
+        let row = user::ActiveModel { role: Set(role), ..row.into() };
+        row.update(&transaction).await.unwrap();
+        transaction.commit().await.unwrap();
     }
 
     /// Suspends the user's account. Returns whether anything was changed.
