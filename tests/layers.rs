@@ -215,12 +215,13 @@ fn rooms_import_exactly_the_listed_rooms() {
 }
 
 /// Files of the domain with parts that other nouns need.
-const SHARED_PARTS: [&str; 14] = [
+const SHARED_PARTS: [&str; 15] = [
     "idempotency",
     "invite",
     "mail",
     "mark",
     "mention",
+    "moderation_log",
     "new_user",
     "notification",
     "pair",

@@ -19,6 +19,7 @@ pub mod like;
 pub mod mail;
 pub mod mail_token;
 pub mod mention;
+pub mod moderation_log;
 pub mod mute;
 pub mod notification;
 pub mod post;

@@ -160,6 +160,11 @@ tables! {
         counts: [],
         local_columns: [],
     }
+    moderation_log {
+        references: [],
+        counts: [],
+        local_columns: [],
+    }
     idempotency_key {
         references: ["user_id" -> "user"],
         counts: [],

@@ -38,6 +38,7 @@ mod m20261203_000028_invite;
 mod m20261203_000029_identity;
 mod m20261203_000030_suspension;
 mod m20261203_000031_role;
+mod m20261203_000032_moderation_log;
 
 /// The list of all migrations, in order.
 pub struct Migrator;
@@ -77,6 +78,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261203_000029_identity::Migration),
             Box::new(m20261203_000030_suspension::Migration),
             Box::new(m20261203_000031_role::Migration),
+            Box::new(m20261203_000032_moderation_log::Migration),
         ]
     }
 }

@@ -1,4 +1,4 @@
-//! Adds the role of a user: 0 for a user, 1 for a moderator, 2 for an administrator.
+//! Adds the role of a user: 0 for users, 1 for moderators, 2 for administrators.
 
 use sea_orm_migration::prelude::*;
 

@@ -12,8 +12,9 @@
 //! sequences of such transactions.
 //!
 //! The files do not import each other, except for `idempotency`, `invite`, `mail`, `mark`,
-//! `mention`, `new_user`, `notification`, `pair`, `password`, `steps`, `suspension`, `target_post`,
-//! `validation` and `visibility`, which have parts that several nouns share.
+//! `mention`, `moderation_log`, `new_user`, `notification`, `pair`, `password`, `steps`,
+//! `suspension`, `target_post`, `validation` and `visibility`, which have parts that several nouns
+//! share.
 
 pub mod account;
 pub mod block;
@@ -31,6 +32,8 @@ pub mod like;
 pub mod mail;
 mod mark;
 mod mention;
+pub mod moderation;
+pub mod moderation_log;
 pub mod mute;
 mod new_user;
 pub mod notification;

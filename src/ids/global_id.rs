@@ -16,6 +16,7 @@ pub enum GlobalId {
     Post(i64),
     Session(i64),
     Notification(i64),
+    ModerationLogEntry(i64),
     /// The relationship of a viewer to another user, which has no row of its own.
     Relationship {
         viewer: i64,
@@ -33,6 +34,7 @@ impl GlobalId {
             Self::Post(id) => (b'P', [Some(id), None]),
             Self::Session(id) => (b'S', [Some(id), None]),
             Self::Notification(id) => (b'N', [Some(id), None]),
+            Self::ModerationLogEntry(id) => (b'L', [Some(id), None]),
             Self::Relationship { viewer, user } => (b'R', [Some(viewer), Some(user)]),
         };
         bytes.push(tag);
@@ -58,6 +60,7 @@ impl GlobalId {
             (b'P', &[id], 0) => Ok(Self::Post(id)),
             (b'S', &[id], 0) => Ok(Self::Session(id)),
             (b'N', &[id], 0) => Ok(Self::Notification(id)),
+            (b'L', &[id], 0) => Ok(Self::ModerationLogEntry(id)),
             (b'R', &[viewer, user], 0) => Ok(Self::Relationship { viewer, user }),
             _ => Err(Error::InvalidId),
         }

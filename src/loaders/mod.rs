@@ -14,6 +14,7 @@ mod follow_filter;
 mod follow_list;
 mod follow_side;
 mod mention;
+mod moderation_log;
 mod notification;
 mod post;
 mod post_mark;
@@ -52,6 +53,7 @@ pub use follow::FollowExists;
 pub use follow_filter::{FollowFilter, FollowList, Side};
 pub use follow_list::{FilteredList, FollowCounts, FollowPage, FollowPages};
 pub use mention::Mentions;
+pub use moderation_log::ModerationLogEntries;
 pub use notification::{Notifications, notifications};
 pub use post::{PostPageKey, PostPages, Posts};
 pub use post_mark::{PostMark, PostMarks};
@@ -293,6 +295,8 @@ loaders! {
     sessions: Sessions = |db, viewer| Sessions { db, viewer };
     /// The viewer's notifications by id.
     notifications: Notifications = |db, viewer| Notifications { db, viewer };
+    /// Entries of the moderation log by id, for moderators.
+    moderation_log: ModerationLogEntries = |db, viewer| ModerationLogEntries { db, viewer };
 }
 
 impl Loaders {

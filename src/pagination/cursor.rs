@@ -36,6 +36,7 @@ pub enum CursorKind {
     Replies = 17,
     Notifications = 18,
     SearchedPosts = 19,
+    ModerationLog = 20,
 }
 
 /// The list that a cursor belongs to: its kind, and its filter and order.

@@ -212,7 +212,6 @@ pub(super) fn loaders<'a>(ctx: &Context<'a>) -> &'a Loaders {
 ///
 /// # Errors
 /// [`Error::Unauthenticated`] for an anonymous request; [`Error::Forbidden`] for other viewers.
-#[expect(dead_code, reason = "the fields for moderators follow")]
 pub(super) fn moderator(ctx: &Context<'_>) -> Result<Moderator, Error> {
     Moderator::new(viewer(ctx)?)
 }

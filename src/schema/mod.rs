@@ -20,6 +20,8 @@ mod follow_many;
 mod follow_request;
 mod like;
 mod mention;
+mod moderation;
+mod moderation_log;
 mod mutation;
 mod mute;
 mod node;
@@ -50,7 +52,7 @@ mod viewer;
 use async_graphql::{MergedObject, ObjectType, SDLExportOptions, SchemaBuilder, ValidationMode};
 
 pub use context::RequestContext;
-use context::{events, loaders, request, services, viewer};
+use context::{events, loaders, moderator, request, services, viewer};
 pub use error::{code, code_of, server_error, with_code};
 pub use event_source::EventSource;
 pub use federation::{SubgraphQuery, subgraph_sdl};
@@ -71,6 +73,7 @@ pub struct Query(
     post::PostQuery,
     rate_limit::RateLimitQuery,
     search::SearchQuery,
+    moderation_log::ModerationLogQuery,
 );
 
 /// Write operations.
@@ -98,6 +101,7 @@ pub struct Mutation(
     repost::RepostMutation,
     notification::NotificationMutation,
     timeline_marker::TimelineMarkerMutation,
+    moderation::ModerationMutation,
 );
 
 /// A schema to which the executor adds its data.

@@ -1,13 +1,15 @@
 //! Global object identification: interface `Node`, queries `node` and `nodes`.
 //!
 //! Every object with an `id` can be fetched by it. Sessions, relationships and notifications are
-//! visible to their viewer only. See <https://relay.dev/graphql/objectidentification.htm>.
+//! visible to their viewer only, and entries of the moderation log to moderators. See
+//! <https://relay.dev/graphql/objectidentification.htm>.
 
 use async_graphql::{Context, ID, Interface, Object};
 use futures_util::future::try_join_all;
 
 use super::account::Session;
 use super::connection::{multiply_cost, to_graphql_int};
+use super::moderation_log::ModerationLogEntry;
 use super::notification::Notification;
 use super::post::Post;
 use super::relationship::Relationship;
@@ -32,6 +34,7 @@ pub enum Node {
     Relationship(Relationship),
     Session(Box<Session>),
     Notification(Notification),
+    ModerationLogEntry(Box<ModerationLogEntry>),
 }
 
 #[derive(Default)]
@@ -95,6 +98,10 @@ pub async fn load(ctx: &Context<'_>, id: GlobalId) -> Result<Option<Node>, Error
         GlobalId::Notification(id) => {
             let notification = loaders.notifications.load(id).await?;
             notification.map(|row| Node::Notification(Notification(row)))
+        }
+        GlobalId::ModerationLogEntry(id) => {
+            let entry = loaders.moderation_log.load(id).await?;
+            entry.map(|row| Node::ModerationLogEntry(Box::new(ModerationLogEntry(row))))
         }
     })
 }

@@ -32,6 +32,7 @@ mod lock_order;
 mod mail;
 mod mention;
 mod model;
+mod moderation;
 mod mute;
 mod node;
 mod notification;

@@ -4,6 +4,7 @@
 //! accurate. A cursor stays valid when rows are inserted or deleted. Page sizes and cursors are
 //! validated.
 
+use entity::user::Role;
 use serde_json::{Value, json};
 
 use crate::support::actors::{Actor, texts};
@@ -13,7 +14,7 @@ use crate::support::app::TestApp;
 ///
 /// In the document, `PAGE` stands for the arguments of the connection, and `BODY` for its
 /// selection. The field names a node.
-const CONNECTIONS: [(&str, &str, &str); 18] = [
+const CONNECTIONS: [(&str, &str, &str); 19] = [
     ("/users", "{ users(PAGE) { BODY } }", "username"),
     ("/posts", "{ posts(PAGE) { BODY } }", "body"),
     ("/searchPosts", "{ searchPosts(query: \"post\", PAGE) { BODY } }", "body"),
@@ -56,6 +57,7 @@ const CONNECTIONS: [(&str, &str, &str); 18] = [
     ),
     ("/viewer/followRequests", "{ viewer { followRequests(PAGE) { BODY } } }", "username"),
     ("/viewer/sentFollowRequests", "{ viewer { sentFollowRequests(PAGE) { BODY } } }", "username"),
+    ("/moderationLog", "{ moderationLog(PAGE) { BODY } }", "id"),
 ];
 
 #[test]
@@ -68,6 +70,7 @@ fn connections_lists_every_connection_of_the_schema() {
 /// Registers john with 11 posts and 7 entries in each other list.
 async fn fill(app: &TestApp) -> Actor<'_> {
     let john = app.register("john").await;
+    john.promote(Role::Moderator).await;
     for n in 0..7 {
         let friend = app.register(&format!("friend_{n}")).await;
         friend.follow(&john).await;
@@ -77,6 +80,8 @@ async fn fill(app: &TestApp) -> Actor<'_> {
             let field = format!("{verb}(user: {{username: \"foe_{n}\"}}) {{ changed }}");
             john.mutate(&field).await;
         }
+        let foe = format!("user: {{username: \"foe_{n}\"}}, reason: \"Spam.\"");
+        john.mutate(&format!("suspendUser({foe}) {{ changed }}")).await;
         let protected = app.register(&format!("protected_{n}")).await;
         protected.protect(true).await;
         john.follow(&protected).await;

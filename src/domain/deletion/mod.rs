@@ -17,7 +17,7 @@ mod rows;
 mod uncounted;
 
 pub use account::delete_account;
-pub use post::delete_post;
+pub use post::{delete_post, remove_post};
 
 /// Number of rows that a step deletes, beside those that depend on them.
 const STEP: i64 = 1_000;

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use async_graphql::parser::types::{BaseType, FieldDefinition, Type, TypeKind};
 use chrono::DateTime;
 use entity::mail::Kind;
+use entity::user::Role;
 use serde_json::{Map, Value, json};
 
 use super::document::{Document, Samples, Schema, base, is_required};
@@ -94,7 +95,10 @@ async fn fill<'a>(app: &'a TestApp, others: &[&str]) -> (Actor<'a>, Samples) {
     john.follow(&protected).await;
     john.protect(true).await;
     app.register("requester").await.follow(&john).await;
-    app.register("suspended").await.suspend(None).await;
+    app.register("suspended").await;
+    john.promote(Role::Moderator).await;
+    let suspend = "suspendUser(user: {username: \"suspended\"}, reason: \"Spam.\") { changed }";
+    john.mutate(suspend).await;
     john.protect(false).await;
     let samples = samples(&john, &all[0]).await;
     (john, samples)
