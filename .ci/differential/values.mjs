@@ -34,6 +34,7 @@ const POOLS = {
   postId: "ids",
   inReplyToId: "ids",
   upTo: "ids",
+  target: "ids",
   username: "usernames",
   usernamePrefix: "usernames",
   after: "cursors",

@@ -23,6 +23,7 @@ pub mod moderation_log;
 pub mod mute;
 pub mod notification;
 pub mod post;
+pub mod report;
 pub mod secret;
 pub mod session;
 mod tables;

@@ -160,6 +160,11 @@ tables! {
         counts: [],
         local_columns: [],
     }
+    report {
+        references: ["reporter_id" -> "user", "user_id" -> "user"],
+        counts: [],
+        local_columns: [],
+    }
     moderation_log {
         references: [],
         counts: [],

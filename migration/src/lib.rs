@@ -39,6 +39,7 @@ mod m20261203_000029_identity;
 mod m20261203_000030_suspension;
 mod m20261203_000031_role;
 mod m20261203_000032_moderation_log;
+mod m20261203_000033_report;
 
 /// The list of all migrations, in order.
 pub struct Migrator;
@@ -79,6 +80,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261203_000030_suspension::Migration),
             Box::new(m20261203_000031_role::Migration),
             Box::new(m20261203_000032_moderation_log::Migration),
+            Box::new(m20261203_000033_report::Migration),
         ]
     }
 }

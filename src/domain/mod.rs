@@ -42,6 +42,7 @@ mod password;
 pub mod password_reset;
 pub mod post;
 pub mod profile;
+pub mod report;
 pub mod repost;
 mod reserved_names;
 pub mod search;

@@ -17,6 +17,7 @@ pub enum GlobalId {
     Session(i64),
     Notification(i64),
     ModerationLogEntry(i64),
+    Report(i64),
     /// The relationship of a viewer to another user, which has no row of its own.
     Relationship {
         viewer: i64,
@@ -35,6 +36,7 @@ impl GlobalId {
             Self::Session(id) => (b'S', [Some(id), None]),
             Self::Notification(id) => (b'N', [Some(id), None]),
             Self::ModerationLogEntry(id) => (b'L', [Some(id), None]),
+            Self::Report(id) => (b'C', [Some(id), None]),
             Self::Relationship { viewer, user } => (b'R', [Some(viewer), Some(user)]),
         };
         bytes.push(tag);
@@ -61,6 +63,7 @@ impl GlobalId {
             (b'S', &[id], 0) => Ok(Self::Session(id)),
             (b'N', &[id], 0) => Ok(Self::Notification(id)),
             (b'L', &[id], 0) => Ok(Self::ModerationLogEntry(id)),
+            (b'C', &[id], 0) => Ok(Self::Report(id)),
             (b'R', &[viewer, user], 0) => Ok(Self::Relationship { viewer, user }),
             _ => Err(Error::InvalidId),
         }
@@ -84,6 +87,17 @@ impl GlobalId {
     pub fn notification(text: &str) -> Result<i64, Error> {
         match Self::decode(text)? {
             Self::Notification(id) => Ok(id),
+            _ => Err(Error::InvalidId),
+        }
+    }
+
+    /// The row id of a report's global id.
+    ///
+    /// # Errors
+    /// [`Error::InvalidId`] when the text is not the global id of a report.
+    pub fn report(text: &str) -> Result<i64, Error> {
+        match Self::decode(text)? {
+            Self::Report(id) => Ok(id),
             _ => Err(Error::InvalidId),
         }
     }

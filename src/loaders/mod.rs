@@ -20,6 +20,7 @@ mod post;
 mod post_mark;
 mod relationship;
 mod reply;
+mod report;
 mod reposter;
 mod scheduler;
 mod session;
@@ -61,6 +62,7 @@ pub use relationship::{Relationship, Relationships};
 pub use reply::{
     Ancestors, MAX_ANCESTORS, ReplyCounts, ReplyPages, ancestors_sql, replies_sql, reply_count_sql,
 };
+pub use report::{ReportCounts, Reports};
 pub use reposter::{Reposters, reposters, reposters_of_authors};
 pub use scheduler::poll_inline;
 pub use session::Sessions;
@@ -297,6 +299,10 @@ loaders! {
     notifications: Notifications = |db, viewer| Notifications { db, viewer };
     /// Entries of the moderation log by id, for moderators.
     moderation_log: ModerationLogEntries = |db, viewer| ModerationLogEntries { db, viewer };
+    /// Reports by id, for their reporters and for moderators.
+    reports: Reports = |db, viewer| Reports { db, viewer };
+    /// Numbers of reports of users, for moderators.
+    report_counts: ReportCounts = |db, viewer| ReportCounts { db };
 }
 
 impl Loaders {

@@ -35,6 +35,7 @@ mod rate_limit;
 mod reaction;
 mod relationship;
 mod reply;
+mod report;
 mod repost;
 mod scalar;
 mod search;
@@ -74,6 +75,7 @@ pub struct Query(
     rate_limit::RateLimitQuery,
     search::SearchQuery,
     moderation_log::ModerationLogQuery,
+    report::ReportQuery,
 );
 
 /// Write operations.
@@ -102,6 +104,7 @@ pub struct Mutation(
     notification::NotificationMutation,
     timeline_marker::TimelineMarkerMutation,
     moderation::ModerationMutation,
+    report::ReportMutation,
 );
 
 /// A schema to which the executor adds its data.

@@ -1,7 +1,8 @@
 //! Global object identification: interface `Node`, queries `node` and `nodes`.
 //!
 //! Every object with an `id` can be fetched by it. Sessions, relationships and notifications are
-//! visible to their viewer only, and entries of the moderation log to moderators. See
+//! visible to their viewer only, reports also to moderators, and entries of the moderation log to
+//! moderators only. See
 //! <https://relay.dev/graphql/objectidentification.htm>.
 
 use async_graphql::{Context, ID, Interface, Object};
@@ -13,6 +14,7 @@ use super::moderation_log::ModerationLogEntry;
 use super::notification::Notification;
 use super::post::Post;
 use super::relationship::Relationship;
+use super::report::Report;
 use super::user::User;
 use super::{loaders, request};
 use crate::error::Error;
@@ -35,6 +37,7 @@ pub enum Node {
     Session(Box<Session>),
     Notification(Notification),
     ModerationLogEntry(Box<ModerationLogEntry>),
+    Report(Box<Report>),
 }
 
 #[derive(Default)]
@@ -102,6 +105,10 @@ pub async fn load(ctx: &Context<'_>, id: GlobalId) -> Result<Option<Node>, Error
         GlobalId::ModerationLogEntry(id) => {
             let entry = loaders.moderation_log.load(id).await?;
             entry.map(|row| Node::ModerationLogEntry(Box::new(ModerationLogEntry(row))))
+        }
+        GlobalId::Report(id) => {
+            let report = loaders.reports.load(id).await?;
+            report.map(|row| Node::Report(Box::new(Report(row))))
         }
     })
 }

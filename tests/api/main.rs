@@ -50,6 +50,7 @@ mod registration;
 mod relationship;
 mod replica;
 mod reply;
+mod report;
 mod repost;
 mod schema;
 mod search;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use async_graphql::parser::types::FieldDefinition;
 use entity::user::Role;
 use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
@@ -34,26 +35,27 @@ async fn moderator<'a>(app: &'a TestApp, username: &str) -> Actor<'a> {
     moderator
 }
 
-/// A document that calls one field, which its path leads to.
+/// A document that calls one field of a type. The reports are those of the viewer.
 fn call(
     schema: &Schema,
-    root: &'static str,
     samples: &Samples,
     owner: &str,
-    name: &str,
+    field: &FieldDefinition,
 ) -> (String, Value) {
-    let paths = schema.paths(root);
-    let (_, path) = paths.iter().find(|(reached, _)| *reached == owner).unwrap();
-    let field = schema.fields(owner).find(|field| field.name.node == name).unwrap();
     let mut document = Document::new(schema, samples);
-    let mut selection: String =
-        path.iter().map(|step| document.call(step, None) + " { __typename ").collect();
-    selection += &document.call(field, None);
+    let mut selection = document.call(field, None);
     if schema.fields(base(&field.ty.node)).next().is_some() {
         selection += " { __typename }";
     }
-    selection += &" }".repeat(path.len());
-    document.finish(if root == "Query" { "query" } else { "mutation" }, &selection)
+    match owner {
+        "Query" => document.finish("query", &selection),
+        "Mutation" => document.finish("mutation", &selection),
+        "Report" => {
+            let reports = format!("viewer {{ reports {{ nodes {{ {selection} }} }} }}");
+            document.finish("query", &reports)
+        }
+        _ => panic!("add how a query reaches the type {owner}"),
+    }
 }
 
 /// A new field is covered if its description says that it is for moderators only.
@@ -62,38 +64,49 @@ async fn every_field_for_moderators_refuses_all_others() {
     let app = TestApp::new().await;
     let (john, susan) = (app.register("john").await, app.register("susan").await);
     let post = susan.write("Spam.").await;
-    let samples = json!({ "UserBy": { "username": "susan" }, "postId": post });
+    let report = format!("report(target: \"{}\", reason: SPAM) {{ report {{ id }} }}", susan.id);
+    let report = john.mutate(&report).await["report"]["id"].take();
+    let samples = json!({ "UserBy": { "username": "susan" }, "postId": post, "id": report });
     let samples: Samples = serde_json::from_value(samples).unwrap();
     let schema = Schema::read();
-    let mut found = BTreeSet::new();
-    for (root, owner) in [("Query", "Query"), ("Mutation", "Mutation")] {
-        for field in schema.fields(owner).filter(|field| is_for_moderators(field)) {
-            let name = field.name.node.as_str();
-            found.insert(format!("{owner}.{name}"));
-            let (document, variables) = call(&schema, root, &samples, owner, name);
-            let anonymous = app.anonymous().execute(&document, variables.clone()).await;
-            assert_eq!(code(&anonymous), Some("UNAUTHENTICATED"), "{document}");
-            let user = john.execute(&document, variables.clone()).await;
-            assert_eq!(code(&user), Some("FORBIDDEN"), "{document}");
-        }
-    }
-    // Nothing was changed, and nothing else is for moderators.
-    assert_eq!(susan.timeline().await, ["Spam."]);
+    let fields = schema.0.keys().flat_map(|owner| {
+        let fields = schema.fields(owner).filter(|field| is_for_moderators(field));
+        fields.map(move |field| (owner.as_str(), field))
+    });
+    let calls: Vec<_> = fields
+        .map(|(owner, field)| {
+            let name = format!("{owner}.{}", field.name.node);
+            (name, call(&schema, &samples, owner, field))
+        })
+        .collect();
+    let found: BTreeSet<&str> = calls.iter().map(|(name, _)| name.as_str()).collect();
     let expected = [
         "Mutation.removePost",
+        "Mutation.resolveReport",
         "Mutation.suspendUser",
         "Mutation.unsuspendUser",
         "Query.moderationLog",
+        "Query.reports",
+        "Report.reporter",
+        "Report.resolvedBy",
+        "Report.userReportsCount",
     ];
-    assert_eq!(found, expected.map(str::to_owned).into());
-    let moderator = moderator(&app, "mary").await;
-    for (root, owner) in [("Query", "Query"), ("Mutation", "Mutation")] {
-        for field in schema.fields(owner).filter(|field| is_for_moderators(field)) {
-            let name = field.name.node.as_str();
-            let (document, variables) = call(&schema, root, &samples, owner, name);
-            let response = moderator.execute(&document, variables).await;
-            assert_eq!(code(&response), None, "{document}");
-        }
+    assert_eq!(found, BTreeSet::from(expected));
+    for (name, (document, variables)) in &calls {
+        let anonymous = app.anonymous().execute(document, variables.clone()).await;
+        // The reports of the viewer lead to fields of reports, and an anonymous client has none.
+        let is_nested = name.starts_with("Report.");
+        let expected = if is_nested { None } else { Some("UNAUTHENTICATED") };
+        assert_eq!(code(&anonymous), expected, "{document}");
+        let user = john.execute(document, variables.clone()).await;
+        assert_eq!(code(&user), Some("FORBIDDEN"), "{document}");
+    }
+    // Nothing was changed.
+    assert_eq!(susan.timeline().await, ["Spam."]);
+    john.promote(Role::Moderator).await;
+    for (_, (document, variables)) in &calls {
+        let response = john.execute(document, variables.clone()).await;
+        assert_eq!(code(&response), None, "{document}");
     }
 }
 
@@ -103,7 +116,7 @@ const FORBIDDEN_TO_OTHERS: [&str; 2] = ["editPost", "deletePost"];
 #[test]
 fn descriptions_say_which_fields_are_for_moderators() {
     let schema = Schema::read();
-    for owner in ["Query", "Mutation", "Viewer", "User", "Post"] {
+    for owner in ["Query", "Mutation", "Viewer", "User", "Post", "Report"] {
         for field in schema.fields(owner) {
             let text = field.description.as_ref().map_or("", |text| text.node.as_str());
             let name = field.name.node.as_str();

@@ -14,7 +14,7 @@ use crate::support::app::TestApp;
 ///
 /// In the document, `PAGE` stands for the arguments of the connection, and `BODY` for its
 /// selection. The field names a node.
-const CONNECTIONS: [(&str, &str, &str); 19] = [
+const CONNECTIONS: [(&str, &str, &str); 21] = [
     ("/users", "{ users(PAGE) { BODY } }", "username"),
     ("/posts", "{ posts(PAGE) { BODY } }", "body"),
     ("/searchPosts", "{ searchPosts(query: \"post\", PAGE) { BODY } }", "body"),
@@ -58,6 +58,8 @@ const CONNECTIONS: [(&str, &str, &str); 19] = [
     ("/viewer/followRequests", "{ viewer { followRequests(PAGE) { BODY } } }", "username"),
     ("/viewer/sentFollowRequests", "{ viewer { sentFollowRequests(PAGE) { BODY } } }", "username"),
     ("/moderationLog", "{ moderationLog(PAGE) { BODY } }", "id"),
+    ("/reports", "{ reports(PAGE) { BODY } }", "id"),
+    ("/viewer/reports", "{ viewer { reports(PAGE) { BODY } } }", "id"),
 ];
 
 #[test]
@@ -75,7 +77,8 @@ async fn fill(app: &TestApp) -> Actor<'_> {
         let friend = app.register(&format!("friend_{n}")).await;
         friend.follow(&john).await;
         john.follow(&friend).await;
-        app.register(&format!("foe_{n}")).await;
+        let foe = app.register(&format!("foe_{n}")).await;
+        john.mutate(&format!("report(target: \"{}\", reason: SPAM) {{ changed }}", foe.id)).await;
         for verb in ["block", "mute"] {
             let field = format!("{verb}(user: {{username: \"foe_{n}\"}}) {{ changed }}");
             john.mutate(&field).await;

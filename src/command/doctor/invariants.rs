@@ -164,7 +164,7 @@ fn missing_events() -> Check {
 /// Tables, their unique keys, and whether a repair deletes duplicates.
 ///
 /// The oldest row stays.
-const DUPLICATES: [(&str, &str, bool); 18] = [
+const DUPLICATES: [(&str, &str, bool); 19] = [
     ("user", "lower(username)", false),
     ("user", "email", false),
     ("session", "token_hash", true),
@@ -184,6 +184,12 @@ const DUPLICATES: [(&str, &str, bool); 18] = [
     ("mail_token", "token_hash", true),
     ("identity", "issuer, subject", true),
     ("external_token", "token_hash", true),
+    // Of reports that are resolved, each has a key of its own.
+    (
+        "report",
+        "reporter_id, user_id, coalesce(post_id, 0), CASE WHEN state = 0 THEN 0 ELSE id END",
+        true,
+    ),
 ];
 
 /// The condition that one of two users blocks the other.

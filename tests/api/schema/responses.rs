@@ -36,6 +36,8 @@ async fn samples(john: &Actor<'_>, susan: &Actor<'_>) -> Samples {
     john.follow(&replier).await;
     replier.protect(true).await;
     replier.reply(&susans_post, "A reply.").await;
+    let report = format!("report(target: \"{susans_post}\", reason: ABUSE) {{ report {{ id }} }}");
+    let report = john.mutate(&report).await["report"]["id"].take();
     let query = "{ viewer { sessions { id } notifications(first: 1) { nodes { id } }
         user { timeline { pageInfo { endCursor } } } }
         user(by: {username: \"susan\"}) { viewerRelationship { id } } }";
@@ -65,7 +67,13 @@ async fn samples(john: &Actor<'_>, susan: &Actor<'_>) -> Samples {
         "markTimelineRead.cursor": data["viewer"]["user"]["timeline"]["pageInfo"]["endCursor"],
         "currentPassword": PASSWORD, "newPassword": "another horse battery", "deleted post": deleted_post,
     });
-    serde_json::from_value(samples).unwrap()
+    let of_moderation = json!({
+        "target": susan.id, "resolveReport.id": report, "reason": "Spam.",
+        "report.reason": "SPAM", "state": "OPEN",
+    });
+    let mut samples: Samples = serde_json::from_value(samples).unwrap();
+    samples.extend(of_moderation.as_object().cloned().unwrap());
+    samples
 }
 
 /// Registers `others` and john, who all follow each other.
