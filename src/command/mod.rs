@@ -18,3 +18,4 @@ pub mod serve;
 #[cfg(test)]
 mod testing;
 pub mod token;
+pub mod user;

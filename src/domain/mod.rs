@@ -35,7 +35,7 @@ mod mention;
 pub mod moderation;
 pub mod moderation_log;
 pub mod mute;
-mod new_user;
+pub mod new_user;
 pub mod notification;
 mod pair;
 mod password;
@@ -69,6 +69,7 @@ use crate::ids::IdGenerator;
 use crate::limits::CredentialThrottle;
 use crate::mail::Outbox;
 
+pub use password::personal_words;
 pub use reserved_names::ReservedNames;
 
 /// The dependencies of all operations. Clones share them.

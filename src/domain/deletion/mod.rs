@@ -16,7 +16,7 @@ mod reactions;
 mod rows;
 mod uncounted;
 
-pub use account::delete_account;
+pub use account::{delete_account, delete_user};
 pub use post::{delete_post, remove_post};
 
 /// Number of rows that a step deletes, beside those that depend on them.
