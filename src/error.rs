@@ -7,7 +7,6 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use sea_orm::sqlx::error::DatabaseError;
 use sea_orm::{DbErr, RuntimeErr, SqlErr, sqlx};
 
@@ -105,8 +104,6 @@ pub enum UserErrorKind {
     InvalidToken,
     /// The viewer's e-mail address is not verified, and the operator requires it.
     EmailNotVerified,
-    /// The account is suspended until a time, or without an end.
-    Suspended { until: Option<DateTime<Utc>> },
 }
 
 impl UserErrorKind {

@@ -21,7 +21,7 @@ use rookery::command::migrate::{Migrate, migrate};
 use rookery::command::output::print;
 use rookery::command::seed::{self, SeedOptions};
 use rookery::command::token::{self, Token};
-use rookery::command::{doctor, lock, serve, user};
+use rookery::command::{doctor, lock, serve};
 use rookery::config::{Config, DatabaseConfig, LogFormat};
 use rookery::database::{self, Database, Engine};
 use rookery::{schema, telemetry};
@@ -116,13 +116,6 @@ enum Command {
         database: DatabaseConfig,
         #[command(subcommand)]
         command: Invite,
-    },
-    /// List, create, change, suspend and delete accounts
-    User {
-        #[command(flatten)]
-        database: DatabaseConfig,
-        #[command(flatten)]
-        user: user::UserArgs,
     },
     /// Print a completion script for a shell
     Completions {
@@ -225,7 +218,6 @@ fn arguments() -> Vec<OsString> {
 }
 
 async fn run(command: Command) -> Result<()> {
-    let current = SchemaMode::RequireCurrent;
     match command {
         Command::Serve { config } => serve::serve(*config).await,
         Command::Schema { federation } => {
@@ -246,7 +238,7 @@ async fn run(command: Command) -> Result<()> {
         }
         Command::Copy { options } => copy_all(&options).await,
         Command::Doctor { database, repair } => {
-            with_database(&database, current, async |db| {
+            with_database(&database, SchemaMode::RequireCurrent, async |db| {
                 let progress = ProgressBar::no_length();
                 let report = doctor::run(db, repair, &progress).await?;
                 progress.finish_and_clear();
@@ -259,20 +251,17 @@ async fn run(command: Command) -> Result<()> {
             .await
         }
         Command::Token { database, command: Token::Create { username, days } } => {
-            with_database(&database, current, async |db| {
-                Ok(print(token::create(db, &username, days).await? + "\n")?)
+            with_database(&database, SchemaMode::RequireCurrent, async |db| {
+                let token = token::create(db, &username, days).await?;
+                Ok(print(format_args!("{token}\n"))?)
             })
             .await
         }
         Command::Invite { database, command } => {
-            with_database(&database, current, async |db| {
+            with_database(&database, SchemaMode::RequireCurrent, async |db| {
                 Ok(print(invite::run(db, &command).await?)?)
             })
             .await
-        }
-        Command::User { database, user } => {
-            with_database(&database, current, async |db| Ok(print(user::run(db, user).await?)?))
-                .await
         }
         Command::Completions { shell } => {
             let mut script = Vec::new();

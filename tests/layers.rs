@@ -215,22 +215,19 @@ fn rooms_import_exactly_the_listed_rooms() {
 }
 
 /// Files of the domain with parts that other nouns need.
-const SHARED_PARTS: [&str; 15] = [
+const SHARED_PARTS: [&str; 12] = [
     "idempotency",
     "invite",
     "mail",
     "mark",
     "mention",
-    "moderation_log",
     "new_user",
     "notification",
     "pair",
     "password",
     "steps",
-    "suspension",
     "target_post",
     "validation",
-    "visibility",
 ];
 
 #[test]

@@ -34,7 +34,6 @@ const POOLS = {
   postId: "ids",
   inReplyToId: "ids",
   upTo: "ids",
-  target: "ids",
   username: "usernames",
   usernamePrefix: "usernames",
   after: "cursors",

@@ -115,10 +115,6 @@ pub enum Kind {
     ///
     /// With the actor as `object`: many posts or reposts of the actor were deleted.
     RepostsHidden = 16,
-    /// The actor was suspended: timelines hide what the actor posted and reposted.
-    Suspended = 17,
-    /// The suspension of the actor ended: timelines show it again.
-    Unsuspended = 18,
     /// The actor received the notification `object`.
     ///
     /// It is a part of the event that caused the notification.

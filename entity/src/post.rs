@@ -1,4 +1,4 @@
-//! A post. It is public unless its author is protected or suspended.
+//! A post. It is public unless its author is protected.
 //!
 //! Its id is its position in every list. The newest post, with the largest id, comes first.
 
@@ -21,9 +21,7 @@ pub struct Model {
     pub created_at: DateTimeUtc,
     /// The time of the last edit; `None` if the post was never edited.
     pub edited_at: Option<DateTimeUtc>,
-    /// Whether the author is neither protected nor suspended.
-    ///
-    /// Stored for the list of all public posts.
+    /// Whether the author is not protected, stored for the list of all public posts.
     pub is_public: bool,
     /// The post that this one replies to; `None` if it replies to none.
     ///

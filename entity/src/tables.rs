@@ -160,16 +160,6 @@ tables! {
         counts: [],
         local_columns: [],
     }
-    report {
-        references: ["reporter_id" -> "user", "user_id" -> "user"],
-        counts: [],
-        local_columns: [],
-    }
-    moderation_log {
-        references: [],
-        counts: [],
-        local_columns: [],
-    }
     idempotency_key {
         references: ["user_id" -> "user"],
         counts: [],

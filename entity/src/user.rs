@@ -52,14 +52,6 @@ pub struct Model {
     pub notifications_read_id: i64,
     /// Whether follows need the user's consent, and only followers see posts and lists.
     pub is_protected: bool,
-    /// Whether the user cannot sign in, and the posts and lists of the user are hidden.
-    pub is_suspended: bool,
-    /// The time at which the suspension ends; `None` if it does not end by itself.
-    pub suspended_until: Option<DateTimeUtc>,
-    /// Why the user is suspended; `None` if the user is not.
-    pub suspension_reason: Option<String>,
-    /// What the user may do beyond other users.
-    pub role: Role,
     /// The day of the user's last follow, in days since 1970-01-01 UTC.
     pub follows_day: i32,
     /// Number of follows made on `follows_day`, including those that were undone.
@@ -88,18 +80,6 @@ pub struct Model {
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// What a user may do, in ascending order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, EnumIter, DeriveActiveEnum)]
-#[sea_orm(rs_type = "i16", db_type = "SmallInteger")]
-pub enum Role {
-    /// Nothing beyond other users.
-    User = 0,
-    /// Moderate users and their posts.
-    Moderator = 1,
-    /// Moderate moderators, too.
-    Admin = 2,
-}
-
 /// The columns of a user that lists show.
 ///
 /// Few and short ones, because many rows are read at once.
@@ -114,7 +94,6 @@ pub struct UserSummary {
     pub replies_count: i32,
     pub mutes_count: i32,
     pub is_protected: bool,
-    pub is_suspended: bool,
 }
 
 /// The columns of a [`UserSummary`], as a select list.
@@ -122,11 +101,11 @@ pub struct UserSummary {
 /// They come first in the statements that read one, because they are read by index.
 pub const SUMMARY_COLUMNS: &str = "\"user\".id, \"user\".username, \"user\".display_name, \
     \"user\".followers_count, \"user\".following_count, \"user\".posts_count, \
-    \"user\".replies_count, \"user\".mutes_count, \"user\".is_protected, \"user\".is_suspended";
+    \"user\".replies_count, \"user\".mutes_count, \"user\".is_protected";
 
 impl UserSummary {
     /// Number of columns.
-    pub const COLUMNS: usize = 10;
+    pub const COLUMNS: usize = 9;
 }
 
 /// Reads columns by index: a look-up by name takes longer than everything else.
@@ -142,7 +121,6 @@ impl FromQueryResult for UserSummary {
             replies_count: row.try_get_by_index(6)?,
             mutes_count: row.try_get_by_index(7)?,
             is_protected: row.try_get_by_index(8)?,
-            is_suspended: row.try_get_by_index(9)?,
         })
     }
 }
@@ -159,7 +137,6 @@ impl From<&Model> for UserSummary {
             replies_count: user.replies_count,
             mutes_count: user.mutes_count,
             is_protected: user.is_protected,
-            is_suspended: user.is_suspended,
         }
     }
 }
@@ -168,28 +145,14 @@ impl From<&Model> for UserSummary {
 ///
 /// It is the scope of all reads of a user's posts, timeline, followers and followed users. The
 /// viewer may see them if the user is not protected, is the viewer, or is followed by the viewer.
-/// Those of a suspended user are for moderators only, under the same conditions. `user` and
-/// `viewer` are expressions with their ids; the viewer's is 0 for an anonymous client.
+/// `user` and `viewer` are expressions with their ids; the viewer's is 0 for an anonymous client.
 #[must_use]
 pub fn visible_to_sql(user: &str, viewer: &str) -> String {
-    let is_moderator = is_moderator_sql(viewer);
     format!(
         "EXISTS (SELECT 1 FROM \"user\" AS seen WHERE seen.id = {user} \
-         AND (NOT seen.is_suspended OR {is_moderator}) \
          AND (NOT seen.is_protected OR seen.id = {viewer} OR EXISTS ( \
            SELECT 1 FROM follow AS access \
            WHERE access.follower_id = {viewer} AND access.followed_id = seen.id)))"
-    )
-}
-
-/// The condition that a viewer is a moderator or an administrator.
-///
-/// `viewer` is an expression with the viewer's id.
-#[must_use]
-pub fn is_moderator_sql(viewer: &str) -> String {
-    format!(
-        "(SELECT 1 FROM \"user\" AS moderator \
-         WHERE moderator.id = {viewer} AND moderator.role > 0) IS NOT NULL"
     )
 }
 

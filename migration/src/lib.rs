@@ -36,10 +36,6 @@ mod m20261202_000026_feed_item_id;
 mod m20261202_000027_mail;
 mod m20261203_000028_invite;
 mod m20261203_000029_identity;
-mod m20261203_000030_suspension;
-mod m20261203_000031_role;
-mod m20261203_000032_moderation_log;
-mod m20261203_000033_report;
 
 /// The list of all migrations, in order.
 pub struct Migrator;
@@ -77,10 +73,6 @@ impl MigratorTrait for Migrator {
             Box::new(m20261202_000027_mail::Migration),
             Box::new(m20261203_000028_invite::Migration),
             Box::new(m20261203_000029_identity::Migration),
-            Box::new(m20261203_000030_suspension::Migration),
-            Box::new(m20261203_000031_role::Migration),
-            Box::new(m20261203_000032_moderation_log::Migration),
-            Box::new(m20261203_000033_report::Migration),
         ]
     }
 }

@@ -32,8 +32,6 @@ const POLL_WITHOUT_NOTIFY: Duration = Duration::from_millis(500);
 const EVICTION_INTERVAL: Duration = Duration::from_mins(1);
 /// Interval between searches for mutes that have expired.
 const MUTE_EXPIRY_INTERVAL: Duration = Duration::from_secs(2);
-/// Interval between searches for suspensions that are over.
-const SUSPENSION_EXPIRY_INTERVAL: Duration = Duration::from_secs(2);
 /// Number of these intervals between two searches when there are no subscribers.
 const IDLE_PASSES: u64 = 30;
 /// Interval between two searches for old notifications.
@@ -84,7 +82,6 @@ impl App {
             spawn_notification_pruning(Arc::downgrade(&engine), retention);
         }
         spawn_key_expiry(Arc::downgrade(&engine));
-        spawn_suspension_expiry(Arc::downgrade(&engine));
         metrics.register_collector(ServerCollector {
             database: database.clone(),
             passwords: passwords.clone(),
@@ -235,19 +232,6 @@ fn reserved_names(path: &str) -> Result<ReservedNames> {
     let unreadable = || format!("cannot read the reserved names in {path}");
     let file = if path.is_empty() { Ok(String::new()) } else { std::fs::read_to_string(path) };
     ReservedNames::new(&file.with_context(unreadable)?).with_context(unreadable)
-}
-
-/// Ends suspensions that are over, for as long as the application exists.
-fn spawn_suspension_expiry(engine: Weak<GraphqlEngine>) {
-    tokio::spawn(async move {
-        loop {
-            tokio::time::sleep(SUSPENSION_EXPIRY_INTERVAL).await;
-            let Some(engine) = engine.upgrade() else { return };
-            let db = &engine.services.db;
-            // An error is logged where it occurs. The next pass tries again.
-            while domain::suspension::end_expired(db).await.unwrap_or_default() {}
-        }
-    });
 }
 
 fn passwords(config: &AccountsConfig) -> Result<Passwords> {

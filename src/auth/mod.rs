@@ -1,14 +1,13 @@
 //! Authentication: passwords, sessions with bearer tokens, and the viewer.
 //!
-//! `viewer` proves that a request is authenticated, and `moderator` that its viewer has this role.
-//! `session` opens sessions, `token` makes tokens and their hashes, `external` verifies those of an
-//! identity provider, `password` hashes passwords with bounded concurrency, `password_strength`
-//! refuses those that are easy to guess, `activity_tracker` writes last-seen times.
+//! `viewer` proves that a request is authenticated, `session` opens sessions, `token` makes tokens
+//! and their hashes, `external` verifies those of an identity provider, `password` hashes passwords
+//! with bounded concurrency, `password_strength` refuses those that are easy to guess,
+//! `activity_tracker` writes last-seen times.
 
 mod activity_tracker;
 mod client;
 mod external;
-mod moderator;
 mod password;
 mod password_strength;
 mod session;
@@ -18,7 +17,6 @@ mod viewer;
 pub use activity_tracker::ActivityTracker;
 pub use client::Client;
 pub use external::{ExternalUser, TokenIssuer, is_jwt};
-pub use moderator::Moderator;
 pub use password::Passwords;
 pub use password_strength::NewPassword;
 pub use session::{

@@ -3,7 +3,6 @@
 //! A [`Viewer`] is created only by authenticating a token or by opening a session. A function that
 //! takes `&Viewer` therefore needs no check of its own.
 
-use entity::user::Role;
 use entity::{session, user};
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 
@@ -68,11 +67,6 @@ impl Viewer {
     /// The row of the user, as it was when the viewer was created.
     pub fn user(&self) -> &user::Model {
         &self.user
-    }
-
-    /// Whether the user is a moderator or an administrator.
-    pub fn is_moderator(&self) -> bool {
-        self.user.role >= Role::Moderator
     }
 
     /// The LSN of the session's last write, or 0.

@@ -18,4 +18,3 @@ pub mod serve;
 #[cfg(test)]
 mod testing;
 pub mod token;
-pub mod user;

@@ -2,7 +2,7 @@
 //!
 //! They are for operators, load tests and imported users.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use chrono::TimeDelta;
 use clap::Subcommand;
 use entity::user;
@@ -30,15 +30,14 @@ pub enum Token {
 /// Creates a session of a user that expires after `days`, and returns its token.
 ///
 /// # Errors
-/// When there is no such user, the user is suspended, or another command writes for too long; any
-/// error of the database.
+/// When there is no such user, or when another command writes for too long; any error of the
+/// database.
 pub async fn create(database: &Database, username: &str, days: u16) -> Result<String> {
     let transaction = database.begin_serialized().await?;
     let user = user::Entity::find_by(&user::UserRef::Username(username.to_owned()))
         .one(&transaction)
         .await?
         .with_context(|| format!("there is no user '{username}'"))?;
-    ensure!(!user.is_suspended, "the user '{username}' is suspended");
     // Larger than the ids of another command within the same millisecond.
     let id = IdGenerator::new(InstanceId::fixed(COMMAND_INSTANCE), database.max_id().await?).next();
     let user_agent = Some("rookery token create".to_owned());

@@ -22,7 +22,7 @@ use super::new_user::NewUser;
 use super::password::{
     ensure_password_login, lock_and_recheck_password, personal_words, prove_password,
 };
-use super::{RegistrationMode, Services, mail, suspension, validation};
+use super::{RegistrationMode, Services, mail, validation};
 use crate::auth::{
     Client, IssuedSession, MAX_SESSIONS, NewPassword, SessionSpec, Viewer, open_session,
 };
@@ -108,12 +108,11 @@ pub async fn register(
 /// Spaces around it are ignored. The address may be in any form that `validation::normalize_email`
 /// makes the same.
 ///
-/// An unknown identifier and a wrong password get the same response, after the same time. Only a
-/// client with the password learns that the account is suspended. A suspension that is over ends.
+/// An unknown identifier and a wrong password get the same response, after the same time.
 ///
 /// # Errors
-/// [`Error::Expected`] with `InvalidCredentials`, `Suspended`, `TooManyRequests` or
-/// `PasswordLoginDisabled`; any error of the database.
+/// [`Error::Expected`] with `InvalidCredentials`, `TooManyRequests` or `PasswordLoginDisabled`; any
+/// error of the database.
 pub async fn login(
     services: &Services,
     identifier: &str,
@@ -145,7 +144,6 @@ pub async fn login(
         let message = "The username or the password is wrong.";
         return Err(UserErrorKind::InvalidCredentials.at(&["input"], message).into());
     };
-    let user = suspension::admit(&services.db, &transaction, user).await?;
     let issued = open_session(&transaction, user, session_spec(services), client).await?;
     services.commit(transaction, &issued.viewer).await?;
     Ok(issued)
@@ -167,7 +165,7 @@ pub async fn logout(services: &Services, viewer: &Viewer, everywhere: bool) -> R
     // Before the sessions, so that two requests do not lock them in different orders.
     user::Entity::find_for_update(user::Column::Id.eq(viewer.id())).one(&transaction).await?;
     let ended = session::Entity::delete_many().filter(is_ended).exec(&transaction).await?;
-    services.commit_signed_out(transaction, viewer).await?;
+    services.commit(transaction, viewer).await?;
     Ok(ended.rows_affected)
 }
 
@@ -184,7 +182,7 @@ pub async fn revoke(services: &Services, viewer: &Viewer, id: i64) -> Result<boo
         .filter(session::Column::UserId.eq(viewer.id()))
         .exec(&transaction)
         .await?;
-    services.commit_signed_out(transaction, viewer).await?;
+    services.commit(transaction, viewer).await?;
     Ok(revoked.rows_affected > 0)
 }
 

@@ -12,9 +12,8 @@
 //! sequences of such transactions.
 //!
 //! The files do not import each other, except for `idempotency`, `invite`, `mail`, `mark`,
-//! `mention`, `moderation_log`, `new_user`, `notification`, `pair`, `password`, `steps`,
-//! `suspension`, `target_post`, `validation` and `visibility`, which have parts that several nouns
-//! share.
+//! `mention`, `new_user`, `notification`, `pair`, `password`, `steps`, `target_post` and
+//! `validation`, which have parts that several nouns share.
 
 pub mod account;
 pub mod block;
@@ -32,28 +31,23 @@ pub mod like;
 pub mod mail;
 mod mark;
 mod mention;
-pub mod moderation;
-pub mod moderation_log;
 pub mod mute;
-pub mod new_user;
+mod new_user;
 pub mod notification;
 mod pair;
 mod password;
 pub mod password_reset;
 pub mod post;
 pub mod profile;
-pub mod report;
 pub mod repost;
 mod reserved_names;
 pub mod search;
 mod steps;
 pub mod suggestion;
-pub mod suspension;
 mod target_post;
 pub mod timeline_marker;
 pub mod user;
 pub mod validation;
-mod visibility;
 
 use std::sync::Arc;
 
@@ -69,7 +63,6 @@ use crate::ids::IdGenerator;
 use crate::limits::CredentialThrottle;
 use crate::mail::Outbox;
 
-pub use password::personal_words;
 pub use reserved_names::ReservedNames;
 
 /// The dependencies of all operations. Clones share them.
@@ -149,7 +142,9 @@ impl Services {
         actor: i64,
         object: i64,
     ) -> Result<(), DbErr> {
-        record(&self.db, transaction, Change { kind, actor, object }, &[]).await
+        let now = clock::now().trunc_subsecs(3);
+        let values = [kind.into_value().into(), actor.into(), object.into(), now.into()];
+        transaction.execute_raw(self.db.statement(event::INSERT, values)).await.map(drop)
     }
 
     /// Records an event and its parts, changes that concern other actors.
@@ -159,7 +154,35 @@ impl Services {
         event: Change,
         parts: &[Change],
     ) -> Result<(), DbErr> {
-        record(&self.db, transaction, event, parts).await
+        self.record_event(transaction, event.kind, event.actor, event.object).await?;
+        self.record_parts(transaction, parts).await
+    }
+
+    /// Records the parts of the event of a transaction, which was recorded before.
+    async fn record_parts(
+        &self,
+        transaction: &DatabaseTransaction,
+        parts: &[Change],
+    ) -> Result<(), DbErr> {
+        if parts.is_empty() {
+            return Ok(());
+        }
+        // The event that was just inserted is the newest on SQLite, which has one writer.
+        let txn = match self.db.engine() {
+            Engine::Sqlite => "(SELECT max(txn) FROM event)",
+            Engine::Postgres => "pg_current_xact_id()::text::bigint",
+        };
+        let sql = format!(
+            "INSERT INTO event_part (actor, txn, kind, object) \
+             SELECT CAST(part.value ->> 0 AS bigint), {txn}, CAST(part.value ->> 1 AS smallint), \
+               CAST(part.value ->> 2 AS bigint) FROM {} WHERE true ON CONFLICT DO NOTHING",
+            self.db.engine().unnest_json("part")
+        );
+        let rows = parts
+            .iter()
+            .map(|part| serde_json::json!([part.actor, part.kind.into_value(), part.object]));
+        let rows = rows.collect::<serde_json::Value>().to_string();
+        transaction.execute_raw(self.db.statement(&sql, [rows.into()])).await.map(drop)
     }
 
     /// Records one event for several changes by the same actor, and its parts.
@@ -175,7 +198,7 @@ impl Services {
             [kind.into(), actor.into(), 0i64.into(), now.into(), event::changes(changes).into()];
         let statement = self.db.statement(event::INSERT_CHANGES, values);
         transaction.execute_raw(statement).await?;
-        record_parts(&self.db, transaction, parts).await
+        self.record_parts(transaction, parts).await
     }
 
     /// Checks that the viewer may write, if that needs a verified e-mail address.
@@ -199,31 +222,10 @@ impl Services {
 
     /// Commits a transaction of the viewer and notifies the event hub.
     ///
-    /// The session must still exist. It is locked until the commit, so no write is committed after
-    /// a suspension has ended the session.
-    ///
     /// # Errors
-    /// [`Error::Unauthenticated`] when the session has ended meanwhile; [`Error::OutcomeUnknown`]
-    /// when the database becomes unavailable during the commit; any error of the database.
+    /// [`Error::OutcomeUnknown`] when the database becomes unavailable during the commit; any error
+    /// of the database.
     async fn commit(&self, transaction: WriteTransaction, viewer: &Viewer) -> Result<(), Error> {
-        let lock = match self.db.engine() {
-            Engine::Sqlite => "",
-            Engine::Postgres => "FOR KEY SHARE",
-        };
-        let sql = format!("SELECT 1 AS found FROM session WHERE id = $1 {lock}");
-        let session = self.db.statement(&sql, [viewer.session().id.into()]);
-        if transaction.query_one_raw(session).await?.is_none() {
-            return Err(Error::Unauthenticated("The session has ended. Log in again."));
-        }
-        self.commit_signed_out(transaction, viewer).await
-    }
-
-    /// The same for a transaction that ends the session itself.
-    async fn commit_signed_out(
-        &self,
-        transaction: WriteTransaction,
-        viewer: &Viewer,
-    ) -> Result<(), Error> {
         self.db.mark_write_pending(&transaction, viewer.session().id).await?;
         self.commit_without_session(transaction).await
     }
@@ -240,49 +242,6 @@ impl Services {
         self.db.notifier().notify();
         committed
     }
-}
-
-/// Records an event and its parts, changes that concern other actors.
-///
-/// A transaction records at most one event, because its id is the event's key.
-async fn record(
-    db: &Database,
-    transaction: &DatabaseTransaction,
-    change: Change,
-    parts: &[Change],
-) -> Result<(), DbErr> {
-    let now = clock::now().trunc_subsecs(3);
-    let Change { kind, actor, object } = change;
-    let values = [kind.into_value().into(), actor.into(), object.into(), now.into()];
-    transaction.execute_raw(db.statement(event::INSERT, values)).await?;
-    record_parts(db, transaction, parts).await
-}
-
-/// Records the parts of the event of a transaction, which was recorded before.
-async fn record_parts(
-    db: &Database,
-    transaction: &DatabaseTransaction,
-    parts: &[Change],
-) -> Result<(), DbErr> {
-    if parts.is_empty() {
-        return Ok(());
-    }
-    // The event that was just inserted is the newest on SQLite, which has one writer.
-    let txn = match db.engine() {
-        Engine::Sqlite => "(SELECT max(txn) FROM event)",
-        Engine::Postgres => "pg_current_xact_id()::text::bigint",
-    };
-    let sql = format!(
-        "INSERT INTO event_part (actor, txn, kind, object) \
-         SELECT CAST(part.value ->> 0 AS bigint), {txn}, CAST(part.value ->> 1 AS smallint), \
-           CAST(part.value ->> 2 AS bigint) FROM {} WHERE true ON CONFLICT DO NOTHING",
-        db.engine().unnest_json("part")
-    );
-    let rows = parts
-        .iter()
-        .map(|part| serde_json::json!([part.actor, part.kind.into_value(), part.object]));
-    let rows = rows.collect::<serde_json::Value>().to_string();
-    transaction.execute_raw(db.statement(&sql, [rows.into()])).await.map(drop)
 }
 
 /// A change that an event reports.

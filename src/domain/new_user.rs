@@ -2,7 +2,7 @@
 
 use chrono::SubsecRound as _;
 use entity::secret::PasswordHash;
-use entity::user::{self, Role};
+use entity::user;
 use sea_orm::{ActiveModelTrait as _, DatabaseTransaction, DbErr, Set};
 
 use super::Services;
@@ -53,8 +53,6 @@ impl NewUser {
             post_bytes_made: Set(0),
             mutes_count: Set(0),
             is_protected: Set(false),
-            is_suspended: Set(false),
-            role: Set(Role::User),
             timeline_marker: Set(None),
             ..Default::default()
         };

@@ -107,7 +107,7 @@ pub async fn create(services: &Services, viewer: &Viewer, new: NewPost) -> Resul
         body: Set(body.clone()),
         created_at: Set(snowflake::timestamp_of(id)),
         edited_at: Set(None),
-        is_public: Set(!(author.is_protected || author.is_suspended)),
+        is_public: Set(!author.is_protected),
         in_reply_to_id: Set(new.in_reply_to),
         likes_count: Set(0),
         replies_count: Set(0),

@@ -4,17 +4,27 @@
 //! fields are returned together.
 
 use entity::mail::Kind;
-use entity::user;
-use sea_orm::{ActiveModelTrait as _, ActiveValue, DatabaseTransaction, NotSet, Set, Value};
+use entity::{event, feed_item, post, user};
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ActiveModelTrait as _, ActiveValue, ColumnTrait as _, ConnectionTrait as _,
+    DatabaseTransaction, DbErr, EntityTrait as _, FromQueryResult, NotSet, QueryFilter as _, Set,
+    Value,
+};
 use secrecy::SecretString;
 
 use super::mail::Recipient;
 use super::password::{lock_and_recheck_password, prove_password};
-use super::{Services, mail, validation, visibility};
+use super::{Change, Services, mail, validation};
 use crate::auth::{Client, Viewer};
-use crate::database::SearchIndex;
+use crate::database::{Engine, SearchIndex};
 use crate::error;
 use crate::error::{Error, UserError, UserErrorKind};
+
+/// Maximum number of users who have reposted posts of the user that an event lists.
+const MAX_REPOSTERS: usize = 1_000;
+/// Maximum number of reposts that are read to list these users.
+const MAX_REPOSTS: usize = 10_000;
 
 /// Changes to a profile.
 ///
@@ -106,17 +116,41 @@ pub async fn update(
     }
     let mut changed_rows = 0;
     if changes_visibility {
-        // A suspended user cannot commit this.
-        let is_public = !(user.is_protected || user.is_suspended);
-        let posts = visibility::set_public(&services.db, &transaction, user.id, is_public).await?;
-        changed_rows = posts.rows;
-        posts.record(&services.db, &transaction, None).await?;
+        lock_posts(services, &transaction, &user).await?;
+        // The user is locked, so no post is added meanwhile.
+        changed_rows = post::Entity::update_many()
+            .col_expr(post::Column::IsPublic, Expr::value(!user.is_protected))
+            .filter(post::Column::AuthorId.eq(user.id))
+            .filter(post::Column::IsPublic.eq(user.is_protected))
+            .exec(&transaction)
+            .await?
+            .rows_affected;
+        if changed_rows > 0 {
+            changed_rows += record_reposters(services, &transaction, user.id).await?;
+        }
     }
     services.commit(transaction, viewer).await?;
     if changes_email {
         services.wake_mail();
     }
     Ok(changed_rows)
+}
+
+/// Locks the posts of a user whose visibility changes, in the order of their ids.
+///
+/// An update of many rows would lock them in any order.
+async fn lock_posts(
+    services: &Services,
+    transaction: &DatabaseTransaction,
+    user: &user::Model,
+) -> Result<(), DbErr> {
+    if services.db.engine() == Engine::Sqlite {
+        return Ok(());
+    }
+    let sql = "SELECT count(*) FROM (SELECT id FROM post WHERE author_id = $1 AND is_public = $2 \
+        ORDER BY id FOR NO KEY UPDATE) AS locked";
+    let values = [user.id.into(), user.is_protected.into()];
+    transaction.execute_raw(services.db.statement(sql, values)).await.map(drop)
 }
 
 impl Profile {
@@ -144,6 +178,50 @@ async fn record_email_change(
         mail::queue(services, transaction, kind, Recipient { user: user.id, email }).await?;
     }
     Ok(())
+}
+
+/// Records that timelines hide or show others' reposts of a user's posts.
+///
+/// The event is by the first of the reposters, and not by the user: the timelines of the user's
+/// followers do not change. Many reposters are not listed: the event is by the user, and its
+/// readers look for them.
+///
+/// Returns the number of all reposts of the user's posts. The posts were written in the
+/// transaction, so none of them is reposted meanwhile.
+async fn record_reposters(
+    services: &Services,
+    transaction: &DatabaseTransaction,
+    author: i64,
+) -> Result<u64, DbErr> {
+    #[derive(FromQueryResult)]
+    struct Reposter {
+        id: i64,
+        reposts: i64,
+    }
+    #[derive(FromQueryResult)]
+    struct Reposts {
+        number: i64,
+    }
+    let sql = feed_item::reposters_sql(MAX_REPOSTS + 1);
+    let statement = services.db.statement(&sql, [author.into()]);
+    let reposters = Reposter::find_by_statement(statement).all(transaction).await?;
+    let (hidden, many) = (event::Kind::RepostsHidden, event::Kind::ManyRepostsHidden);
+    let change = |kind, actor| Change { kind, actor, object: author };
+    let read: i64 = reposters.iter().map(|reposter| reposter.reposts).sum();
+    let has_all = usize::try_from(read).is_ok_and(|read| read <= MAX_REPOSTS);
+    let changes: Vec<Change> = if reposters.len() > MAX_REPOSTERS || !has_all {
+        vec![change(many, author)]
+    } else {
+        reposters.iter().map(|reposter| change(hidden, reposter.id)).collect()
+    };
+    if let Some((first, others)) = changes.split_first() {
+        services.record(transaction, *first, others).await?;
+    }
+    let sql = "SELECT CAST(coalesce(sum(reposts_count), 0) AS bigint) AS number \
+        FROM post WHERE author_id = $1";
+    let statement = services.db.statement(sql, [author.into()]);
+    let reposts = Reposts::find_by_statement(statement).one(transaction).await?;
+    Ok(reposts.map_or(0, |reposts| reposts.number.unsigned_abs()))
 }
 
 /// The column value of a change, or `NotSet` if there is none or it is invalid.

@@ -132,7 +132,7 @@ pub fn sql(engine: Engine) -> String {
            SELECT id, sum(friends), sum(follows), sum(is_popular) FROM candidate \
            WHERE id NOT IN (SELECT id FROM excluded) GROUP BY id) \
          SELECT {summary}, ranked.friends, ranked.follows, ranked.is_popular \
-         FROM ranked JOIN \"user\" ON \"user\".id = ranked.id AND NOT \"user\".is_suspended \
+         FROM ranked JOIN \"user\" ON \"user\".id = ranked.id \
          ORDER BY ranked.friends DESC, ranked.follows DESC, \
            CASE WHEN ranked.friends > 0 THEN 1 ELSE -1 END * \"user\".followers_count, \
            \"user\".id LIMIT $3"

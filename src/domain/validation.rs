@@ -28,9 +28,6 @@ pub const DISPLAY_NAME: RangeInclusive<usize> = 1..=50;
 /// Length of a profile's `aboutMe`, in characters.
 pub const ABOUT_ME: RangeInclusive<usize> = 1..=500;
 
-/// Length of a moderator's reason, and of a report's comment, in characters.
-pub const REASON: RangeInclusive<usize> = 1..=500;
-
 /// Length of an idempotency key, in characters.
 pub const IDEMPOTENCY_KEY: RangeInclusive<usize> = 1..=100;
 
@@ -128,11 +125,6 @@ pub fn display_name(text: &str, path: Path) -> Result<String, UserError> {
 /// Validates a profile's `aboutMe`.
 pub fn about_me(text: String, path: Path) -> Result<String, UserError> {
     validate_text(text, &ABOUT_ME, path)
-}
-
-/// Validates the reason of a moderator, or the comment of a report.
-pub fn reason(text: String, path: Path) -> Result<String, UserError> {
-    validate_text(text, &REASON, path)
 }
 
 /// Validates an idempotency key, of which every character must be visible.

@@ -21,7 +21,7 @@ impl Authors {
         self.followed.contains(&author) && !self.muted.contains(&author)
     }
 
-    /// Whether the timeline shows reposts of posts of this user, if these are public.
+    /// Whether the timeline shows reposts of posts of this unprotected user.
     ///
     /// The owner is one of the followed users.
     pub fn shows_reposts_of(&self, author: i64) -> bool {
@@ -45,9 +45,7 @@ pub fn affects_timeline(event: &event::Model, owner: i64, authors: &Authors) -> 
         | Kind::PostCounted
         | Kind::Reposted
         | Kind::Unreposted
-        | Kind::RepostsHidden
-        | Kind::Suspended
-        | Kind::Unsuspended => authors.shows(event.actor),
+        | Kind::RepostsHidden => authors.shows(event.actor),
         Kind::Followed | Kind::Unfollowed | Kind::Muted | Kind::Unmuted => event.actor == owner,
         Kind::Several => {
             event.actor == owner && event.parts().any(|part| part.kind == Kind::Followed)
@@ -56,14 +54,6 @@ pub fn affects_timeline(event: &event::Model, owner: i64, authors: &Authors) -> 
         // The outbox has neither the followers of a deleted account nor many reposters.
         Kind::UserRemoved | Kind::ManyChanged | Kind::ManyRepostsHidden => true,
     }
-}
-
-/// Whether an event hides posts or reposts of its actor, or shows them again.
-///
-/// A transaction may have many of these events. A subscriber receives one reset for all of them.
-pub fn changes_visibility(event: &event::Model) -> bool {
-    use Kind::{ManyRepostsHidden, RepostsHidden, Suspended, Unsuspended};
-    matches!(event.kind, RepostsHidden | ManyRepostsHidden | Suspended | Unsuspended)
 }
 
 /// Adds or removes the followed user of a follow event.

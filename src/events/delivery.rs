@@ -8,9 +8,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use entity::event;
+use entity::event::{self, Kind};
 
-use super::authors::changes_visibility;
 use super::registry::SubscriptionRegistry;
 use super::{DeliveredEvent, HubMessage};
 
@@ -18,17 +17,16 @@ use super::{DeliveredEvent, HubMessage};
 #[derive(Default)]
 pub struct Deliveries {
     changes: Vec<(event::Model, Vec<u64>)>,
-    /// Subscribers that receive a reset because posts are hidden or shown again.
+    /// Subscribers that receive a reset because reposts are hidden or shown again.
     reset: HashSet<u64>,
 }
 
 impl Deliveries {
     /// Adds a change and its subscribers.
     ///
-    /// A protection or a suspension hides reposts by many users. Each subscriber receives one reset
-    /// for all.
+    /// A protection hides reposts by many users. Each subscriber receives one reset for all.
     pub fn add(&mut self, change: event::Model, mut to: Vec<u64>) {
-        if changes_visibility(&change) {
+        if change.kind == Kind::RepostsHidden {
             to.retain(|id| self.reset.insert(*id));
         }
         if !to.is_empty() {
@@ -75,7 +73,6 @@ pub fn deliver(
 #[cfg(test)]
 mod tests {
     use chrono::Utc;
-    use entity::event::Kind;
 
     use super::*;
 

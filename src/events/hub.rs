@@ -153,7 +153,7 @@ impl EventHub {
                 let row = rows.get(&change.object);
                 match (change.kind, row) {
                     (Kind::PostCounted, _) => registry.counted.add(change.clone()),
-                    (Kind::Reposted, Some(row)) if !row.post.is_public => to.clear(),
+                    (Kind::Reposted, Some(row)) if row.author.is_protected => to.clear(),
                     (Kind::Reposted, Some(row)) => {
                         to = registry.watchers_of_reposts(change.actor, row.author.id).collect();
                     }

@@ -23,7 +23,6 @@ mod outbox;
 mod registry;
 mod replay;
 mod stream;
-mod watched_timeline;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -271,14 +270,9 @@ impl EventHub {
     fn subscribe(&self, topic: Topic, viewer: Option<&Viewer>, is_resuming: bool) -> EventStream {
         let (sender, messages) = mpsc::channel(SUBSCRIBER_BUFFER);
         let id = self.0.next_subscriber_id.fetch_add(1, Ordering::Relaxed);
-        let subscriber = Subscriber {
-            topic,
-            session: viewer.map(|viewer| viewer.session().id),
-            viewer: viewer.map(Viewer::id),
-            is_resuming,
-            sender,
-            dropped: Arc::default(),
-        };
+        let session = viewer.map(|viewer| viewer.session().id);
+        let subscriber =
+            Subscriber { topic, session, is_resuming, sender, dropped: Arc::default() };
         let stream = EventStream::new(self.clone(), id, &subscriber, messages).ending_with(viewer);
         self.registry().pending.insert(id, subscriber);
         self.0.db.notifier().notify_local();

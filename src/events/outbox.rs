@@ -249,7 +249,7 @@ pub async fn retain_shown_reposts(
     let sql = format!(
         "SELECT item.id, item.subject_id FROM feed_item AS item \
          JOIN \"user\" AS subject ON subject.id = item.subject_id \
-         WHERE {} AND NOT subject.is_protected AND NOT subject.is_suspended",
+         WHERE {} AND NOT subject.is_protected",
         engine.in_list_sql("item.id", 1)
     );
     let found: Vec<Repost> = snapshot.all(rows, &sql, [engine.bind_ids(items)]).await?;

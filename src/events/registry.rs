@@ -15,7 +15,6 @@ use tokio::sync::mpsc;
 use super::authors::Authors;
 use super::counted::CountedPosts;
 use super::index::{ByAuthor, ByUser, hide, insert_sorted, remove_from, remove_sorted, show};
-use super::watched_timeline::WatchedTimeline;
 use super::{HubMessage, Topic};
 
 /// The hub's end of one subscription.
@@ -25,8 +24,6 @@ pub struct Subscriber {
     ///
     /// The subscription ends when the session ends.
     pub session: Option<i64>,
-    /// The user of the session.
-    pub viewer: Option<i64>,
     /// Whether the hub must send the authors with [`HubMessage::Joined`].
     pub is_resuming: bool,
     pub sender: mpsc::Sender<HubMessage>,
@@ -43,6 +40,49 @@ impl Subscriber {
         if self.dropped.load(Ordering::SeqCst) > 0 || self.sender.try_send(message).is_err() {
             self.dropped.fetch_add(1, Ordering::SeqCst);
         }
+    }
+}
+
+/// A timeline that has at least one subscriber.
+#[derive(Default)]
+pub struct WatchedTimeline {
+    /// The owner and all users whom the owner follows, sorted.
+    followed: Vec<i64>,
+    /// Users whom the owner mutes, sorted.
+    muted: Vec<i64>,
+    /// Users whom the owner blocks, or who block the owner, sorted.
+    blocked: Vec<i64>,
+    /// Ids of its subscribers.
+    pub watchers: HashSet<u64>,
+}
+
+impl WatchedTimeline {
+    fn follows(&self, author: i64) -> bool {
+        self.followed.binary_search(&author).is_ok()
+    }
+
+    fn shows(&self, author: i64) -> bool {
+        self.follows(author) && self.muted.binary_search(&author).is_err()
+    }
+
+    pub fn authors(&self) -> Authors {
+        let set = |ids: &[i64]| ids.iter().copied().collect();
+        Authors {
+            followed: set(&self.followed),
+            muted: set(&self.muted),
+            blocked: set(&self.blocked),
+        }
+    }
+
+    /// Whether the timeline shows reposts of posts of this unprotected user.
+    fn shows_reposts_of(&self, author: i64) -> bool {
+        let hides = [&self.followed, &self.muted, &self.blocked];
+        !hides.iter().any(|users| users.binary_search(&author).is_ok())
+    }
+
+    /// Users whose posts the timeline shows.
+    fn shown(&self) -> impl Iterator<Item = i64> {
+        self.followed.iter().copied().filter(|author| self.muted.binary_search(author).is_err())
     }
 }
 
@@ -171,8 +211,7 @@ impl SubscriptionRegistry {
             | Kind::PostRemoved
             | Kind::Reposted
             | Kind::Unreposted
-            | Kind::RepostsHidden
-            | Kind::Unsuspended => showing.collect(),
+            | Kind::RepostsHidden => showing.collect(),
             Kind::Followed
             | Kind::Unfollowed
             | Kind::Blocked
@@ -190,13 +229,6 @@ impl SubscriptionRegistry {
                 // The session of the deleted user has ended, and so do the streams.
                 let of_notifications = self.subscribers_of_notifications(event.actor);
                 showing.chain(of_users).chain(of_notifications).collect()
-            }
-            // The sessions of a suspended user have ended, and so do all streams.
-            Kind::Suspended => {
-                let own = self.subscribers.iter();
-                let own = own.filter(|(_, subscriber)| subscriber.viewer == Some(event.actor));
-                let recipients: HashSet<u64> = showing.chain(own.map(|(id, _)| *id)).collect();
-                recipients.into_iter().collect()
             }
             // The hub selects those that show reposters, if it can read all of these.
             Kind::ManyRepostsHidden => {

@@ -16,8 +16,6 @@ pub enum GlobalId {
     Post(i64),
     Session(i64),
     Notification(i64),
-    ModerationLogEntry(i64),
-    Report(i64),
     /// The relationship of a viewer to another user, which has no row of its own.
     Relationship {
         viewer: i64,
@@ -35,8 +33,6 @@ impl GlobalId {
             Self::Post(id) => (b'P', [Some(id), None]),
             Self::Session(id) => (b'S', [Some(id), None]),
             Self::Notification(id) => (b'N', [Some(id), None]),
-            Self::ModerationLogEntry(id) => (b'L', [Some(id), None]),
-            Self::Report(id) => (b'C', [Some(id), None]),
             Self::Relationship { viewer, user } => (b'R', [Some(viewer), Some(user)]),
         };
         bytes.push(tag);
@@ -62,8 +58,6 @@ impl GlobalId {
             (b'P', &[id], 0) => Ok(Self::Post(id)),
             (b'S', &[id], 0) => Ok(Self::Session(id)),
             (b'N', &[id], 0) => Ok(Self::Notification(id)),
-            (b'L', &[id], 0) => Ok(Self::ModerationLogEntry(id)),
-            (b'C', &[id], 0) => Ok(Self::Report(id)),
             (b'R', &[viewer, user], 0) => Ok(Self::Relationship { viewer, user }),
             _ => Err(Error::InvalidId),
         }
@@ -87,17 +81,6 @@ impl GlobalId {
     pub fn notification(text: &str) -> Result<i64, Error> {
         match Self::decode(text)? {
             Self::Notification(id) => Ok(id),
-            _ => Err(Error::InvalidId),
-        }
-    }
-
-    /// The row id of a report's global id.
-    ///
-    /// # Errors
-    /// [`Error::InvalidId`] when the text is not the global id of a report.
-    pub fn report(text: &str) -> Result<i64, Error> {
-        match Self::decode(text)? {
-            Self::Report(id) => Ok(id),
             _ => Err(Error::InvalidId),
         }
     }

@@ -14,13 +14,11 @@ mod follow_filter;
 mod follow_list;
 mod follow_side;
 mod mention;
-mod moderation_log;
 mod notification;
 mod post;
 mod post_mark;
 mod relationship;
 mod reply;
-mod report;
 mod reposter;
 mod scheduler;
 mod session;
@@ -54,7 +52,6 @@ pub use follow::FollowExists;
 pub use follow_filter::{FollowFilter, FollowList, Side};
 pub use follow_list::{FilteredList, FollowCounts, FollowPage, FollowPages};
 pub use mention::Mentions;
-pub use moderation_log::ModerationLogEntries;
 pub use notification::{Notifications, notifications};
 pub use post::{PostPageKey, PostPages, Posts};
 pub use post_mark::{PostMark, PostMarks};
@@ -62,7 +59,6 @@ pub use relationship::{Relationship, Relationships};
 pub use reply::{
     Ancestors, MAX_ANCESTORS, ReplyCounts, ReplyPages, ancestors_sql, replies_sql, reply_count_sql,
 };
-pub use report::{ReportCounts, Reports};
 pub use reposter::{Reposters, reposters, reposters_of_authors};
 pub use scheduler::poll_inline;
 pub use session::Sessions;
@@ -297,12 +293,6 @@ loaders! {
     sessions: Sessions = |db, viewer| Sessions { db, viewer };
     /// The viewer's notifications by id.
     notifications: Notifications = |db, viewer| Notifications { db, viewer };
-    /// Entries of the moderation log by id, for moderators.
-    moderation_log: ModerationLogEntries = |db, viewer| ModerationLogEntries { db, viewer };
-    /// Reports by id, for their reporters and for moderators.
-    reports: Reports = |db, viewer| Reports { db, viewer };
-    /// Numbers of reports of users, for moderators.
-    report_counts: ReportCounts = |db, viewer| ReportCounts { db };
 }
 
 impl Loaders {

@@ -123,7 +123,7 @@ impl FromQueryResult for TimelineRow {
             body: row.try_get_by_index(NEXT + 5)?,
             created_at: snowflake::timestamp_of(id),
             edited_at: row.try_get_by_index(NEXT + 6)?,
-            is_public: !(author.is_protected || author.is_suspended),
+            is_public: !author.is_protected,
             in_reply_to_id: row.try_get_by_index(NEXT + 7)?,
             likes_count: row.try_get_by_index(NEXT + 8)?,
             replies_count: row.try_get_by_index(NEXT + 9)?,

@@ -1,16 +1,14 @@
 //! What a timeline shows, as conditions of SQL on its sources and on feed items.
 //!
-//! The sources are the owner and the users whom the owner follows and does not mute, and who are
-//! not suspended. An item of a source is shown unless it is a repost of a post that the timeline
-//! shows anyway, or whose author the owner mutes, or blocks, or is blocked by, or who is protected
-//! or suspended. A client can leave out more.
+//! The sources are the owner and the users whom the owner follows and does not mute. An item of a
+//! source is shown unless it is a repost of a post that the timeline shows anyway, or whose author
+//! the owner mutes, or blocks, or is blocked by, or who is protected. A client can leave out more.
 
 use entity::feed_item::Kind;
 use entity::user::visible_to_sql;
 use sea_orm::{ActiveEnum as _, Value};
 
 use crate::clock;
-use crate::database::Engine;
 
 /// The replies that a timeline shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -58,8 +56,6 @@ impl ItemFilter {
     }
 
     /// Number of look-ups for a source: an item, a mute, and the source itself.
-    ///
-    /// The index of suspended users is small, and has almost no source.
     pub fn lookups(self) -> usize {
         1 + usize::from(self.without_muted) + usize::from(self.viewer.is_some())
     }
@@ -67,24 +63,21 @@ impl ItemFilter {
     /// The sources of the timeline of `owner`, as a table `source`.
     ///
     /// Its column is `actor`. `first` is the first parameter of the filter.
-    pub fn sources_sql(self, engine: Engine, owner: &str, first: u8) -> String {
+    pub fn sources_sql(self, owner: &str, first: u8) -> String {
         let own = format!("SELECT {owner} AS actor UNION ALL");
         let own = if self.requested.include_own { &*own } else { "" };
-        let is_source = self.source_sql(engine, (owner, "followed_id"), first);
+        let is_source = self.source_sql(owner, "followed_id", first);
         format!(
             "({own} SELECT followed_id AS actor FROM follow \
              WHERE follower_id = {owner} {is_source}) AS source"
         )
     }
 
-    /// The condition on a user `actor` whom `owner` follows. It begins with AND.
-    pub fn source_sql(self, engine: Engine, (owner, actor): (&str, &str), first: u8) -> String {
-        format!(
-            "AND {} {} {}",
-            not_suspended_sql(engine, actor),
-            self.not_muted_sql(owner, actor, first),
-            self.visible_sql(actor, first)
-        )
+    /// The condition on a user `actor` whom `owner` follows.
+    ///
+    /// It begins with AND, or is empty.
+    pub fn source_sql(self, owner: &str, actor: &str, first: u8) -> String {
+        format!("{} {}", self.not_muted_sql(owner, actor, first), self.visible_sql(actor, first))
     }
 
     /// The condition that the viewer may see `user`. It begins with AND, or is empty.
@@ -129,7 +122,7 @@ impl ItemFilter {
         format!(
             "{replies} AND (item.kind <> {repost} OR (item.subject_id <> {owner} \
              AND {follows_subject} IS NULL {is_not_muted} \
-             AND (SELECT is_protected OR is_suspended FROM \"user\" AS subject \
+             AND (SELECT is_protected FROM \"user\" AS subject \
                WHERE subject.id = item.subject_id) = false \
              AND (SELECT 1 FROM block WHERE blocker_id = {owner} \
                AND blocked_id = item.subject_id) IS NULL \
@@ -137,19 +130,4 @@ impl ItemFilter {
                AND blocked_id = {owner}) IS NULL))"
         )
     }
-}
-
-/// The condition that a user is not suspended.
-///
-/// It is a value, as the condition on mutes. On SQLite it names the small index: the planner would
-/// read the whole row of each user.
-fn not_suspended_sql(engine: Engine, user: &str) -> String {
-    let index = match engine {
-        Engine::Sqlite => "INDEXED BY user_suspended",
-        Engine::Postgres => "",
-    };
-    format!(
-        "(SELECT 1 FROM \"user\" AS suspended {index} \
-         WHERE suspended.id = {user} AND suspended.is_suspended) IS NULL"
-    )
 }

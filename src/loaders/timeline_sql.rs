@@ -30,17 +30,19 @@ struct Conditions {
     include_own: bool,
 }
 
-impl Conditions {
-    fn new(engine: Engine, filter: ItemFilter) -> Self {
+impl From<ItemFilter> for Conditions {
+    fn from(filter: ItemFilter) -> Self {
         Self {
             owner: filter.visible_sql(OWNER, PAGE_FILTER),
-            source: filter.source_sql(engine, (OWNER, "followed_id"), PAGE_FILTER),
+            source: filter.source_sql(OWNER, "followed_id", PAGE_FILTER),
             item: filter.item_sql(OWNER, PAGE_FILTER),
-            sources: filter.sources_sql(engine, OWNER, PAGE_FILTER),
+            sources: filter.sources_sql(OWNER, PAGE_FILTER),
             include_own: filter.requested.include_own,
         }
     }
+}
 
+impl Conditions {
     /// `sql` if the owner is a source, otherwise nothing.
     fn if_own<'a>(&self, sql: &'a str) -> &'a str {
         if self.include_own { sql } else { "" }
@@ -52,7 +54,7 @@ impl Conditions {
 /// Its last parts look for one item on the far side of each cursor. Without a cursor their
 /// condition is constantly false, and nothing is read.
 pub fn merge_heads(engine: Engine, filter: ItemFilter, direction: Direction) -> String {
-    let conditions = Conditions::new(engine, filter);
+    let conditions = Conditions::from(filter);
     match engine {
         Engine::Sqlite => sqlite_rows(&conditions, &sqlite_merge(&conditions, direction)),
         Engine::Postgres => postgres_rows(&conditions, &postgres_merge(&conditions, direction)),
@@ -68,8 +70,8 @@ pub fn scan_recent(
     direction: Direction,
     window: u32,
 ) -> String {
-    let (order, conditions) = (order(direction), Conditions::new(engine, filter));
-    let is_source = filter.source_sql(engine, (OWNER, "item.actor_id"), PAGE_FILTER);
+    let (order, conditions) = (order(direction), Conditions::from(filter));
+    let is_source = filter.source_sql(OWNER, "item.actor_id", PAGE_FILTER);
     let is_own = conditions.if_own("item.actor_id = owner.value OR");
     let item = &conditions.item;
     let recent = format!(
@@ -238,7 +240,7 @@ fn postgres_merge(conditions: &Conditions, direction: Direction) -> String {
 pub fn newer_count(engine: Engine, filter: ItemFilter) -> String {
     const NEWER_FILTER: u8 = 3;
     let owner = "CAST(newer.value ->> 0 AS bigint)";
-    let sources = filter.sources_sql(engine, owner, NEWER_FILTER);
+    let sources = filter.sources_sql(owner, NEWER_FILTER);
     let is_shown = filter.item_sql(owner, NEWER_FILTER);
     let is_visible = filter.visible_sql(owner, NEWER_FILTER);
     let (than, newest) = ("CAST(newer.value ->> 1 AS bigint)", i64::MAX);

@@ -36,9 +36,6 @@ pub enum CursorKind {
     Replies = 17,
     Notifications = 18,
     SearchedPosts = 19,
-    ModerationLog = 20,
-    Reports = 21,
-    OwnReports = 22,
 }
 
 /// The list that a cursor belongs to: its kind, and its filter and order.

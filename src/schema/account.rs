@@ -248,8 +248,7 @@ impl AccountMutation {
 
     /// Opens a session. The response and its time do not show whether the user exists.
     ///
-    /// User errors: `INVALID_CREDENTIALS`, `ACCOUNT_SUSPENDED`, `TOO_MANY_REQUESTS`,
-    /// `PASSWORD_LOGIN_DISABLED`.
+    /// User errors: `INVALID_CREDENTIALS`, `TOO_MANY_REQUESTS`, `PASSWORD_LOGIN_DISABLED`.
     async fn login(
         &self,
         ctx: &Context<'_>,

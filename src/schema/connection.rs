@@ -13,7 +13,7 @@ use async_graphql::{Context, Object, ObjectType, SimpleObject, TypeName};
 use futures_util::future::try_join_all;
 
 use super::eager::Eager;
-use super::user::{Access, can_see};
+use super::user::can_see;
 use crate::error::Error;
 use crate::pagination::{
     CursorKey, CursorKind, CursorList, DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, Page, PageRequest,
@@ -192,13 +192,13 @@ impl<E: Edge> Connection<E> {
 /// A list that the viewer may not see has no entries.
 pub struct StoredCount {
     pub user: i64,
-    pub access: Access,
+    pub is_protected: bool,
     pub count: i32,
 }
 
 impl StoredCount {
     pub async fn read(&self, ctx: &Context<'_>) -> Result<i32, Error> {
-        let is_visible = can_see(ctx, self.user, self.access).await?;
+        let is_visible = can_see(ctx, self.user, self.is_protected).await?;
         Ok(if is_visible { self.count } else { 0 })
     }
 }

@@ -10,7 +10,7 @@ use parking_lot::{Mutex, RwLock};
 use super::error::user_code_of;
 use super::event_source::EventSource;
 use super::rate_limit::RequestCost;
-use crate::auth::{Client, Moderator, Viewer};
+use crate::auth::{Client, Viewer};
 use crate::database::Snapshot;
 use crate::domain::Services;
 use crate::error::{Error, UserError};
@@ -206,14 +206,6 @@ pub(super) fn request<'a>(ctx: &Context<'a>) -> &'a RequestContext {
 
 pub(super) fn loaders<'a>(ctx: &Context<'a>) -> &'a Loaders {
     &request(ctx).loaders
-}
-
-/// The viewer, if the viewer is a moderator or an administrator.
-///
-/// # Errors
-/// [`Error::Unauthenticated`] for an anonymous request; [`Error::Forbidden`] for other viewers.
-pub(super) fn moderator(ctx: &Context<'_>) -> Result<Moderator, Error> {
-    Moderator::new(viewer(ctx)?)
 }
 
 /// The viewer.

@@ -9,7 +9,6 @@ use async_graphql::{
 };
 
 use super::Outcome;
-use super::scalar::DateTime;
 use crate::error::{Error, UserError, UserErrorKind};
 use crate::pagination::MAX_PAGE_SIZE;
 use crate::telemetry::RequestScope;
@@ -186,8 +185,6 @@ pub enum UserErrorCode {
     InvalidToken,
     /// The operator requires a verified e-mail address, and the viewer's is not.
     EmailNotVerified,
-    /// A moderator has suspended the account.
-    AccountSuspended,
 }
 
 /// An expected failure of a mutation.
@@ -217,7 +214,6 @@ pub enum UserErrorInterface {
     Idempotency(IdempotencyError),
     InvalidToken(InvalidTokenError),
     EmailNotVerified(EmailNotVerifiedError),
-    Suspended(SuspendedError),
 }
 
 macro_rules! user_errors {
@@ -275,11 +271,6 @@ user_errors! {
     ///
     /// Nothing was changed. `resendVerification` sends another mail.
     EmailNotVerifiedError {}
-    /// A moderator has suspended the account. The message has the reason.
-    SuspendedError {
-        /// When the suspension ends. Null if it does not end by itself.
-        until: Option<DateTime>
-    }
 }
 
 impl From<&UserErrorKind> for UserErrorCode {
@@ -298,7 +289,6 @@ impl From<&UserErrorKind> for UserErrorCode {
             UserErrorKind::IdempotencyMismatch => Self::IdempotencyMismatch,
             UserErrorKind::InvalidToken => Self::InvalidToken,
             UserErrorKind::EmailNotVerified => Self::EmailNotVerified,
-            UserErrorKind::Suspended { .. } => Self::AccountSuspended,
         }
     }
 }
@@ -340,9 +330,6 @@ impl From<&UserError> for UserErrorInterface {
             UserErrorKind::InvalidToken => variant!(InvalidToken(InvalidTokenError)),
             UserErrorKind::EmailNotVerified => {
                 variant!(EmailNotVerified(EmailNotVerifiedError))
-            }
-            UserErrorKind::Suspended { until } => {
-                variant!(Suspended(SuspendedError), until: until.map(DateTime))
             }
             UserErrorKind::TooManyRequests { retry_after } => variant!(
                 TooManyRequests(TooManyRequestsError),

@@ -20,8 +20,6 @@ mod follow_many;
 mod follow_request;
 mod like;
 mod mention;
-mod moderation;
-mod moderation_log;
 mod mutation;
 mod mute;
 mod node;
@@ -35,7 +33,6 @@ mod rate_limit;
 mod reaction;
 mod relationship;
 mod reply;
-mod report;
 mod repost;
 mod scalar;
 mod search;
@@ -53,7 +50,7 @@ mod viewer;
 use async_graphql::{MergedObject, ObjectType, SDLExportOptions, SchemaBuilder, ValidationMode};
 
 pub use context::RequestContext;
-use context::{events, loaders, moderator, request, services, viewer};
+use context::{events, loaders, request, services, viewer};
 pub use error::{code, code_of, server_error, with_code};
 pub use event_source::EventSource;
 pub use federation::{SubgraphQuery, subgraph_sdl};
@@ -74,8 +71,6 @@ pub struct Query(
     post::PostQuery,
     rate_limit::RateLimitQuery,
     search::SearchQuery,
-    moderation_log::ModerationLogQuery,
-    report::ReportQuery,
 );
 
 /// Write operations.
@@ -103,8 +98,6 @@ pub struct Mutation(
     repost::RepostMutation,
     notification::NotificationMutation,
     timeline_marker::TimelineMarkerMutation,
-    moderation::ModerationMutation,
-    report::ReportMutation,
 );
 
 /// A schema to which the executor adds its data.

@@ -1,20 +1,16 @@
 //! Global object identification: interface `Node`, queries `node` and `nodes`.
 //!
 //! Every object with an `id` can be fetched by it. Sessions, relationships and notifications are
-//! visible to their viewer only, reports also to moderators, and entries of the moderation log to
-//! moderators only. See
-//! <https://relay.dev/graphql/objectidentification.htm>.
+//! visible to their viewer only. See <https://relay.dev/graphql/objectidentification.htm>.
 
 use async_graphql::{Context, ID, Interface, Object};
 use futures_util::future::try_join_all;
 
 use super::account::Session;
 use super::connection::{multiply_cost, to_graphql_int};
-use super::moderation_log::ModerationLogEntry;
 use super::notification::Notification;
 use super::post::Post;
 use super::relationship::Relationship;
-use super::report::Report;
 use super::user::User;
 use super::{loaders, request};
 use crate::error::Error;
@@ -36,8 +32,6 @@ pub enum Node {
     Relationship(Relationship),
     Session(Box<Session>),
     Notification(Notification),
-    ModerationLogEntry(Box<ModerationLogEntry>),
-    Report(Box<Report>),
 }
 
 #[derive(Default)]
@@ -101,14 +95,6 @@ pub async fn load(ctx: &Context<'_>, id: GlobalId) -> Result<Option<Node>, Error
         GlobalId::Notification(id) => {
             let notification = loaders.notifications.load(id).await?;
             notification.map(|row| Node::Notification(Notification(row)))
-        }
-        GlobalId::ModerationLogEntry(id) => {
-            let entry = loaders.moderation_log.load(id).await?;
-            entry.map(|row| Node::ModerationLogEntry(Box::new(ModerationLogEntry(row))))
-        }
-        GlobalId::Report(id) => {
-            let report = loaders.reports.load(id).await?;
-            report.map(|row| Node::Report(Box::new(Report(row))))
         }
     })
 }

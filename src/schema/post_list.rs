@@ -50,7 +50,7 @@ impl PostCount {
             Self::Public => domain::post::count(&loaders(ctx).snapshot).await.map(to_graphql_int),
             Self::Stored(count) => count.read(ctx).await,
             Self::WithReposts(posts) => {
-                if !can_see(ctx, posts.user, posts.access).await? {
+                if !can_see(ctx, posts.user, posts.is_protected).await? {
                     return Ok(0);
                 }
                 let reposts = loaders(ctx).repost_counts.load(posts.user).await?;

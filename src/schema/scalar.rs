@@ -5,7 +5,6 @@ use chrono::{SecondsFormat, Utc};
 
 use crate::ids::snowflake;
 
-#[derive(Clone, Copy, Debug)]
 pub struct DateTime(pub chrono::DateTime<Utc>);
 
 impl DateTime {

@@ -19,7 +19,6 @@ use crate::database::{Snapshot, StreamPosition};
 use crate::error::Error;
 use crate::events::{EventStream, StreamItem};
 use crate::ids::GlobalId;
-use crate::loaders::TimelineRow;
 use crate::pagination::{CursorKind, decode_cursor_bytes};
 
 /// Maximum number of `userIds` of `relationshipEvents`.
@@ -197,8 +196,7 @@ async fn next_item(
     }
     // The post was read anew, and the event may have waited for its client: the viewer may have
     // lost access since it occurred.
-    let is_guarded = |row: &&TimelineRow| !row.post.is_public && row.author.id != viewer;
-    let guarded = item.post().filter(is_guarded);
+    let guarded = item.post().filter(|row| row.author.is_protected && row.author.id != viewer);
     let is_hidden = match guarded.map(|row| row.post.id) {
         Some(post) => loaders(ctx).posts.load(post).await?.is_none(),
         None => false,

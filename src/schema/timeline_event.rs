@@ -104,8 +104,7 @@ impl TimelineReset {
     /// The other user of the follow, unfollow, block or mute.
     ///
     /// Null after `followMany`, if an author of reposted posts changed `isProtected`, if an account
-    /// was suspended or its suspension ended, if an account was deleted, if a command of the
-    /// operator changed the data, or if the user no longer exists.
+    /// was deleted, if a command of the operator changed the data, or if the user no longer exists.
     async fn user(&self, ctx: &Context<'_>) -> Result<Option<User>, Error> {
         let Some(user) = self.user else { return Ok(None) };
         Ok(loaders(ctx).users.load(user).await?.map(User::from))
@@ -160,8 +159,6 @@ pub fn timeline_event(owner: i64, item: StreamItem) -> Option<TimelineEvent> {
             TimelineEvent::RepostRemoved(removed)
         }
         Kind::RepostsHidden
-        | Kind::Suspended
-        | Kind::Unsuspended
         | Kind::Several
         | Kind::UserRemoved
         | Kind::ManyChanged

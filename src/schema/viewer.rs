@@ -14,7 +14,6 @@ use super::follow_request::FollowRequestEdge;
 use super::like::LikedPostEdge;
 use super::mute::MutedUserEdge;
 use super::notification::{NotificationConnection, NotificationType};
-use super::report::{ReportEdge, ReportList};
 use super::suggestion::Suggestion;
 use super::text::ShortText;
 use super::timeline_marker::marker_cursor;
@@ -246,27 +245,6 @@ impl Viewer {
             page,
             count_source: Side::Sent,
         })
-    }
-
-    /// The viewer's reports of accounts and posts, newest first.
-    ///
-    /// Only the viewer and moderators can read them.
-    ///
-    /// Errors: `PAGE_SIZE_OUT_OF_RANGE`, `INVALID_CURSOR`.
-    #[graphql(complexity = "with_count(cost(first, last, child_complexity))")]
-    async fn reports(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "Number of first entries: 1 to 100. Default: 20 unless `last` is set.")]
-        first: Option<i32>,
-        #[graphql(desc = "Only entries after this cursor.")] after: Option<String>,
-        #[graphql(desc = "Number of last entries: 1 to 100. Cannot be combined with `first`.")]
-        last: Option<i32>,
-        #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
-    ) -> Result<Connection<ReportEdge>, Error> {
-        let page = PageArgs { first, after, last, before }.parse(CursorKind::OwnReports)?;
-        let page = domain::report::own_page(&loaders(ctx).snapshot, &self.0, &page).await?.into();
-        Ok(Connection { order: CursorKind::OwnReports.into(), page, count_source: ReportList::Own })
     }
 
     /// Users whom the viewer may want to follow, the best first.

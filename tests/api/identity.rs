@@ -6,7 +6,6 @@
 mod keys;
 mod rejected;
 
-use chrono::{TimeDelta, Utc};
 use futures_util::future::join_all;
 use rookery::app::App;
 use rookery::domain::identity::delete_expired_tokens;
@@ -57,29 +56,6 @@ async fn the_first_token_creates_a_user_and_later_ones_find_it() {
     assert_eq!(number(&app, "SELECT count(*) FROM session").await, 2, "one for each token");
     let found = app.anonymous().query("{ searchUsers(query: \"susan\") { username } }").await;
     assert_eq!(found["searchUsers"], json!([{ "username": "susan" }]));
-    assert_eq!(app.doctor_report().await, "no problems found\n");
-}
-
-#[tokio::test]
-async fn no_token_signs_a_suspended_user_in() {
-    let provider = IdentityProvider::start().await;
-    let app = provider.app(&[]).await;
-    let susan = client(&app, provider.token("susan"));
-    let id = susan.query(VIEWER).await["viewer"]["user"]["id"].as_str().unwrap().to_owned();
-    let susan = Actor { id, ..susan };
-    susan.suspend(None).await;
-    assert_eq!(susan.error(VIEWER).await, "UNAUTHENTICATED", "the session has ended");
-    let later = client(&app, provider.token("susan"));
-    assert_eq!(later.error(VIEWER).await, "UNAUTHENTICATED", "a new token opens none");
-    assert_eq!(number(&app, "SELECT count(*) FROM session").await, 0);
-    susan.unsuspend().await;
-    assert_eq!(susan.error(VIEWER).await, "UNAUTHENTICATED", "the token was used");
-    assert_eq!(later.query(VIEWER).await["viewer"]["user"]["username"], "susan");
-    // A suspension that is over ends with the next new token.
-    susan.suspend(Some(Utc::now() - TimeDelta::seconds(1))).await;
-    let viewer = client(&app, provider.token("susan"));
-    let suspended = "{ viewer { user { isSuspended } } }";
-    assert_eq!(viewer.query(suspended).await["viewer"]["user"]["isSuspended"], false);
     assert_eq!(app.doctor_report().await, "no problems found\n");
 }
 

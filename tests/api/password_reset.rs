@@ -41,21 +41,6 @@ fn success() -> Value {
 }
 
 #[tokio::test]
-async fn a_link_does_not_sign_a_suspended_user_in() {
-    let folder = MailFolder::new();
-    let app = TestApp::with_mail(&folder, &[]).await;
-    let (john, anonymous) = (app.register("john").await, app.anonymous());
-    folder.await_mails(1).await;
-    anonymous.mutate(&request("john@example.com")).await;
-    let token = folder.last(2).await.token();
-    john.suspend(None).await;
-    assert_eq!(anonymous.mutate(&reset(&token, NEW_PASSWORD)).await, success());
-    assert_eq!(anonymous.user_error(&login(NEW_PASSWORD)).await, "ACCOUNT_SUSPENDED");
-    john.unsuspend().await;
-    assert!(anonymous.mutate(&login(NEW_PASSWORD)).await["token"].is_string());
-}
-
-#[tokio::test]
 async fn a_link_sets_a_new_password_once_and_ends_all_sessions_and_streams() {
     let folder = MailFolder::new();
     let app = TestApp::with_mail(&folder, &[]).await;

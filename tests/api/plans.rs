@@ -18,7 +18,7 @@ use sea_orm::ConnectionTrait as _;
 use crate::support::app::TestApp;
 
 /// Names of the tables in the statements, with their aliases.
-const TABLES: [&str; 25] = [
+const TABLES: [&str; 23] = [
     "follow",
     "entry",
     "side",
@@ -42,8 +42,6 @@ const TABLES: [&str; 25] = [
     "subject",
     "ancestor",
     "notification",
-    "suspended",
-    "moderator",
 ];
 
 /// All statements of lists of follows, by what they are.

@@ -114,7 +114,6 @@ pub enum UserErrorCode {
     IdempotencyMismatch,
     InvalidToken,
     EmailNotVerified,
-    AccountSuspended,
 }
 
 // register

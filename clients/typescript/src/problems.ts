@@ -30,7 +30,6 @@ export function explain(masked: FragmentType<typeof Problem>): string {
     case 'IdempotencyError':
     case 'InvalidTokenError':
     case 'EmailNotVerifiedError':
-    case 'SuspendedError':
       return message
     default:
       problem satisfies never

@@ -173,8 +173,7 @@ impl<'a> Bulk<'a> {
     pub async fn add_posts(&self, posts: &[Post<'_>]) -> Result<(), DbErr> {
         let add = format!(
             r#"INSERT INTO post (id, author_id, body, created_at, is_public, in_reply_to_id)
-            SELECT CAST(value ->> 0 AS bigint), "user".id, value ->> 2, {},
-                NOT (is_protected OR is_suspended),
+            SELECT CAST(value ->> 0 AS bigint), "user".id, value ->> 2, {}, NOT is_protected,
                 CAST(value ->> 4 AS bigint)
             FROM {} CROSS JOIN "user" WHERE "user".id = CAST(value ->> 1 AS bigint)"#,
             self.engine().timestamp_expr("value ->> 3"),

@@ -164,7 +164,7 @@ fn missing_events() -> Check {
 /// Tables, their unique keys, and whether a repair deletes duplicates.
 ///
 /// The oldest row stays.
-const DUPLICATES: [(&str, &str, bool); 19] = [
+const DUPLICATES: [(&str, &str, bool); 18] = [
     ("user", "lower(username)", false),
     ("user", "email", false),
     ("session", "token_hash", true),
@@ -184,12 +184,6 @@ const DUPLICATES: [(&str, &str, bool); 19] = [
     ("mail_token", "token_hash", true),
     ("identity", "issuer, subject", true),
     ("external_token", "token_hash", true),
-    // Of reports that are resolved, each has a key of its own.
-    (
-        "report",
-        "reporter_id, user_id, coalesce(post_id, 0), CASE WHEN state = 0 THEN 0 ELSE id END",
-        true,
-    ),
 ];
 
 /// The condition that one of two users blocks the other.
@@ -200,9 +194,9 @@ pub(super) fn despite_block(one: &str, other: &str) -> String {
     )
 }
 
-/// A public post of a protected or suspended author, or the opposite.
+/// A public post of a protected author, or the opposite.
 const WRONG_VISIBILITY: &str = r#"is_public = EXISTS (SELECT 1 FROM "user" AS author
-    WHERE author.id = author_id AND (author.is_protected OR author.is_suspended))"#;
+    WHERE author.id = author_id AND author.is_protected)"#;
 
 fn duplicates((table, key, is_deleted): (&str, &str, bool)) -> Check {
     let sql = format!(

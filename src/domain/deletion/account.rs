@@ -1,7 +1,6 @@
 //! The deletion of an account.
 
 use entity::event::Kind;
-use entity::moderation_log::Action;
 use entity::{feed_item, post, session, user};
 use sea_orm::sea_query::LockType;
 use sea_orm::{
@@ -14,8 +13,6 @@ use super::plan::Plan;
 use super::reactions::delete_reactions;
 use super::rows::AccountDeletion;
 use crate::auth::{Client, Viewer};
-use crate::database::WriteTransaction;
-use crate::domain::moderation_log::{self, Entry};
 use crate::domain::password::{lock_and_recheck_password, prove_password};
 use crate::domain::steps::{Step, run_steps};
 use crate::domain::{Change, Services};
@@ -41,49 +38,28 @@ pub async fn delete_account(
     password: Option<SecretString>,
 ) -> Result<i64, Error> {
     prove_password(services, viewer, client, password, "password").await?;
-    run_steps(|has_begun| step(services, viewer.id(), Some(viewer), has_begun)).await?;
+    run_steps(|_| step(services, viewer)).await?;
     Ok(viewer.id())
 }
 
-/// Deletes an account as the operator, as [`delete_account`] does, and records it.
-///
-/// Returns whether the account existed.
-///
-/// # Errors
-/// [`Error::OutcomeUnknown`] when rows were deleted and the account was not; any error of the
-/// database.
-pub async fn delete_user(services: &Services, user: i64) -> Result<bool, Error> {
-    run_steps(|has_begun| step(services, user, None, has_begun)).await
-}
-
-/// Deletes a part of an account, for its viewer or for the operator.
-async fn step(
-    services: &Services,
-    user: i64,
-    viewer: Option<&Viewer>,
-    has_begun: bool,
-) -> Result<Step<bool>, Error> {
+async fn step(services: &Services, viewer: &Viewer) -> Result<Step<()>, Error> {
     let services = &services.with_database(&services.db.at_end_of_queue());
     let transaction = services.db.begin().await?;
-    let plan = Plan::read(services, &transaction, user).await?;
-    let deletion = AccountDeletion { services, transaction: &transaction, user };
+    let plan = Plan::read(services, &transaction, viewer.id()).await?;
+    let deletion = AccountDeletion { services, transaction: &transaction, user: viewer.id() };
     deletion.lock_users(&plan).await?;
-    if let Some(viewer) = viewer {
-        let current = lock_and_recheck_password(&transaction, viewer.user().clone()).await?;
-        current.ok_or_else(Error::account_changed)?;
-    } else if user::Entity::find_by_id(user).one(&transaction).await?.is_none() {
-        // Its user can have deleted the rest.
-        return Ok(Step::Last(has_begun));
+    if lock_and_recheck_password(&transaction, viewer.user().clone()).await?.is_none() {
+        return Err(Error::account_changed());
     }
     if plan.left > 0 {
         // The deletion of the user takes this lock. It comes before those of the posts: a like of a
         // post of the user holds a weaker one while it waits for the post.
-        user::Entity::find_by_id(user).lock(LockType::Update).one(&transaction).await?;
+        user::Entity::find_by_id(viewer.id()).lock(LockType::Update).one(&transaction).await?;
     }
     deletion.lock_posts(&plan).await?;
     // Before their causes: a notification of a like, for example, has the like.
     if !deletion.delete_notifications().await? {
-        commit(services, transaction, viewer, false).await?;
+        services.commit(transaction, viewer).await?;
         return Ok(Step::Partial);
     }
     let mut changes = deletion.uncount_reactions(&plan).await?;
@@ -95,39 +71,21 @@ async fn step(
         && !deletion.has_counted_rows().await?;
     if is_last {
         deletion.delete_user().await?;
-        let removed = Change { kind: Kind::UserRemoved, actor: user, object: 0 };
+        let removed = Change { kind: Kind::UserRemoved, actor: viewer.id(), object: 0 };
         // The event says neither which posts of others the user liked nor which ones the user
         // replied to.
-        let is_of_other = |change: &Change| change.actor != user;
+        let is_of_other = |change: &Change| change.actor != viewer.id();
         let counted = changes.into_iter().filter(|change| change.kind == Kind::PostCounted);
         ended.extend(counted.filter(is_of_other));
         services.record(&transaction, removed, &ended).await?;
-        if viewer.is_none() {
-            let entry = Entry::new(Action::DeleteUser, None, user);
-            moderation_log::record(&transaction, services.ids.next(), entry).await?;
-        }
     } else {
         changes.extend(ended);
         if let Some((first, parts)) = changes.split_first() {
             services.record(&transaction, *first, parts).await?;
         }
     }
-    commit(services, transaction, viewer, is_last).await?;
-    Ok(if is_last { Step::Last(true) } else { Step::Partial })
-}
-
-/// Commits a step. The last one ends the viewer's session.
-async fn commit(
-    services: &Services,
-    transaction: WriteTransaction,
-    viewer: Option<&Viewer>,
-    is_last: bool,
-) -> Result<(), Error> {
-    match viewer {
-        Some(viewer) if is_last => services.commit_signed_out(transaction, viewer).await,
-        Some(viewer) => services.commit(transaction, viewer).await,
-        None => services.commit_without_session(transaction).await,
-    }
+    services.commit(transaction, viewer).await?;
+    Ok(if is_last { Step::Last(()) } else { Step::Partial })
 }
 
 #[derive(FromQueryResult)]

@@ -16,8 +16,8 @@ mod reactions;
 mod rows;
 mod uncounted;
 
-pub use account::{delete_account, delete_user};
-pub use post::{delete_post, remove_post};
+pub use account::delete_account;
+pub use post::delete_post;
 
 /// Number of rows that a step deletes, beside those that depend on them.
 const STEP: i64 = 1_000;

@@ -27,9 +27,8 @@ struct Uncounted {
 /// The tables in the order in which their rows are deleted.
 ///
 /// Blocks are the last: as long as the account exists, they protect it and others.
-const UNCOUNTED: [Uncounted; 11] = [
+const UNCOUNTED: [Uncounted; 10] = [
     silent("mention", "user_id", "post_id"),
-    mutual("report", "reporter_id", "user_id"),
     silent("bookmark", "user_id", "post_id"),
     silent("idempotency_key", "user_id", "post_id"),
     silent("mail", "user_id", "id"),

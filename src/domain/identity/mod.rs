@@ -15,7 +15,7 @@ use sea_orm::{
 };
 
 use super::new_user::NewUser;
-use super::{Services, suspension, validation};
+use super::{Services, validation};
 use crate::auth::{
     Client, ExternalSession, ExternalUser, SessionSpec, hash_token, open_external_session,
 };
@@ -35,8 +35,7 @@ const MAX_DELETED: u64 = 1_000;
 /// with the token, or earlier after the lifetime of sessions.
 ///
 /// # Errors
-/// [`Error::Unauthenticated`] when the account is suspended, or was deleted meanwhile; any error of
-/// the database.
+/// [`Error::Unauthenticated`] when the account was deleted meanwhile; any error of the database.
 pub async fn sign_in(
     services: &Services,
     user: &ExternalUser,
@@ -81,7 +80,7 @@ async fn try_sign_in(
         return Ok(());
     }
     let user = match find(&transaction, external).await? {
-        Some(user) => admit(services, &transaction, &user).await?,
+        Some(user) => user,
         None => create(services, &transaction, external).await.map_err(conflict)?,
     };
     let latest = clock::now().trunc_subsecs(3) + services.session_lifetime;
@@ -111,20 +110,6 @@ async fn find(
         .one(transaction)
         .await?;
     Ok(found.and_then(|(_, user)| user))
-}
-
-/// Locks the user against a suspension meanwhile, and refuses one who is suspended.
-async fn admit(
-    services: &Services,
-    transaction: &DatabaseTransaction,
-    user: &user::Model,
-) -> Result<user::Model, Error> {
-    let user = user::Entity::find_for_update(user::Column::Id.eq(user.id)).one(transaction).await?;
-    let user = user.ok_or_else(Error::account_changed)?;
-    suspension::admit(&services.db, transaction, user).await.map_err(|error| match error {
-        Error::Expected(_) => Error::Unauthenticated("This account is suspended."),
-        error => error,
-    })
 }
 
 /// Creates the user and their identity.

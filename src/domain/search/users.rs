@@ -28,7 +28,7 @@ impl FromQueryResult for FoundUser {
     }
 }
 
-/// The users with names that match, the best first. Suspended users are left out.
+/// The users with names that match, the best first.
 ///
 /// # Errors
 /// [`Error::OutOfRange`] when `first` is not in [`SIZES`], or the text is too long; any error of
@@ -73,7 +73,7 @@ pub fn sql(engine: Engine) -> String {
            SELECT id FROM (SELECT id FROM \"user\" WHERE {name} >= $1 AND {name} < $2 \
              ORDER BY {name} LIMIT {CANDIDATES}) AS named \
            UNION SELECT id FROM (SELECT {key} AS id FROM {table} WHERE {is_match} \
-             ORDER BY {key} LIMIT {CANDIDATES}) AS worded) AND NOT is_suspended \
+             ORDER BY {key} LIMIT {CANDIDATES}) AS worded) \
          ORDER BY CASE WHEN {name} = $1 THEN 0 WHEN {name} >= $1 AND {name} < $2 THEN 1 ELSE 2 END, \
            followers_count DESC, id LIMIT $4"
     )

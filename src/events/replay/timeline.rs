@@ -13,7 +13,7 @@ use entity::event::{self, Kind};
 use super::Replay;
 use crate::database::StreamPosition;
 use crate::error::Error;
-use crate::events::authors::{Authors, affects_timeline, apply_follow, changes_visibility};
+use crate::events::authors::{Authors, affects_timeline, apply_follow};
 use crate::events::counted::read_counted;
 use crate::events::{DeliveredEvent, carries_post, outbox};
 use crate::loaders::{timeline_rows, users};
@@ -69,9 +69,9 @@ impl Replay<'_> {
             }
             // Changed counts are read below, once for each post.
             let is_added = is_shown && change.kind != Kind::PostCounted;
-            // One reset for all posts and reposts that a protection or a suspension hides.
+            // One reset for all reposts that a protection hides.
             let is_repeated = |last: &event::Model| {
-                last.txn == change.txn && changes_visibility(last) && changes_visibility(&change)
+                last.txn == change.txn && [last.kind, change.kind] == [Kind::RepostsHidden; 2]
             };
             if is_added && !missed.back().is_some_and(is_repeated) {
                 missed.push_back(change);

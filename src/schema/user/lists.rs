@@ -3,7 +3,6 @@
 use async_graphql::{Context, Object};
 use entity::user::UserSummary;
 
-use super::Access;
 use crate::error::Error;
 use crate::loaders::{PageKey, Timeline, TimelineKey, UserList};
 use crate::schema::connection::{Connection, PageArgs, StoredCount, cost, cost_of_posts, no_page};
@@ -20,8 +19,7 @@ use crate::schema::timeline::{TimelineConnection, TimelineFilter, timeline_curso
 #[derive(Clone, Copy, Debug)]
 pub struct Lists {
     pub id: i64,
-    /// Whether the posts and lists are for some viewers only.
-    pub access: Access,
+    pub is_protected: bool,
     pub followers_count: i32,
     pub following_count: i32,
     pub posts_count: i32,
@@ -33,7 +31,7 @@ impl From<&UserSummary> for Lists {
     fn from(user: &UserSummary) -> Self {
         Self {
             id: user.id,
-            access: Access::from(user),
+            is_protected: user.is_protected,
             followers_count: user.followers_count,
             following_count: user.following_count,
             posts_count: user.posts_count,
@@ -46,7 +44,7 @@ impl From<&UserSummary> for Lists {
 impl Lists {
     /// The source of the `totalCount` of a list with a stored count.
     pub fn stored(&self, count: i32) -> StoredCount {
-        StoredCount { user: self.id, access: self.access, count }
+        StoredCount { user: self.id, is_protected: self.is_protected, count }
     }
 }
 

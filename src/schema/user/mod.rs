@@ -10,7 +10,7 @@ mod lists;
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, ID, MergedObject, Object, OneofObject};
+use async_graphql::{Context, ID, MergedObject, Object, OneofObject};
 use entity::user;
 use md5::{Digest as _, Md5};
 
@@ -45,18 +45,6 @@ impl UserBy {
             Self::Username(username) => user::UserRef::Username(username),
         })
     }
-}
-
-/// What a user may do beyond other users.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
-#[graphql(remote = "entity::user::Role")]
-pub enum Role {
-    /// Nothing beyond other users.
-    User,
-    /// Moderate users and their posts.
-    Moderator,
-    /// Moderate moderators, too.
-    Admin,
 }
 
 /// A user with their public profile.
@@ -104,27 +92,20 @@ impl Profile {
     }
 
     /// The name to display, a single line of 1 to 50 characters. Null for none.
-    ///
-    /// Null if the user is suspended, unless the viewer is a moderator.
-    async fn display_name(&self, ctx: &Context<'_>) -> Option<ShortText<'_>> {
-        let is_shown = !self.summary.is_suspended || is_moderator(ctx);
-        self.summary.display_name.as_deref().filter(|_| is_shown).map(ShortText::from)
+    async fn display_name(&self) -> Option<ShortText<'_>> {
+        self.summary.display_name.as_deref().map(ShortText::from)
     }
 
     /// The user's description of themselves, 1 to 500 characters. Null if not set.
     ///
-    /// Null if the user is suspended, unless the viewer is a moderator.
-    ///
     /// Errors: `QUERY_TOO_COMPLEX` if the response exceeds its maximum of text.
     async fn about_me(&self, ctx: &Context<'_>) -> Result<Option<Text<'_>>, Error> {
-        let row = self.full_row(ctx).await?;
-        let is_shown = !row.is_suspended || is_moderator(ctx);
-        Ok(row.about_me.clone().filter(|_| is_shown).map(Text::from))
+        Ok(self.full_row(ctx).await?.about_me.clone().map(Text::from))
     }
 
     /// URL of the user's Gravatar picture, by the MD5 hash of the e-mail address.
     ///
-    /// Gravatar returns a geometric pattern if the user has no picture there, or is suspended.
+    /// Gravatar returns a geometric pattern if the user has no picture there.
     ///
     /// Errors: `ARGUMENT_OUT_OF_RANGE`.
     async fn avatar_url(
@@ -136,11 +117,9 @@ impl Profile {
             let (min, max) = (*AVATAR_SIZES.start(), *AVATAR_SIZES.end());
             return Err(Error::OutOfRange { argument: "size", min, max });
         }
-        let row = self.full_row(ctx).await?;
-        let hash = u128::from_be_bytes(Md5::digest(row.email.as_bytes()).into());
-        // Forces the default picture.
-        let force = if row.is_suspended { "&f=y" } else { "" };
-        Ok(Url(format!("https://www.gravatar.com/avatar/{hash:032x}?d=identicon{force}&s={size}")))
+        let hash =
+            u128::from_be_bytes(Md5::digest(self.full_row(ctx).await?.email.as_bytes()).into());
+        Ok(Url(format!("https://www.gravatar.com/avatar/{hash:032x}?d=identicon&s={size}")))
     }
 
     /// When the account was created.
@@ -201,25 +180,12 @@ impl Profile {
         self.summary.is_protected
     }
 
-    /// Whether a moderator has suspended the account. The user cannot sign in then.
-    ///
-    /// `posts`, `timeline`, `followers`, `following`, the name and the picture are then hidden from
-    /// all viewers but moderators. The username and the counts are public.
-    async fn is_suspended(&self) -> bool {
-        self.summary.is_suspended
-    }
-
-    /// What the user may do beyond other users.
-    async fn role(&self, ctx: &Context<'_>) -> Result<Role, Error> {
-        Ok(self.full_row(ctx).await?.role.into())
-    }
-
     /// Whether the viewer may see `posts`, `timeline`, `followers` and `following`.
     ///
-    /// False if the account is suspended and the viewer is no moderator. Otherwise true unless the
-    /// account is protected, is not the viewer's own, and the viewer does not follow it.
+    /// True unless the account is protected, is not the viewer's own, and the viewer does not
+    /// follow it.
     async fn viewer_can_see(&self, ctx: &Context<'_>) -> Result<bool, Error> {
-        can_see(ctx, self.summary.id, Access::from(&self.summary)).await
+        can_see(ctx, self.summary.id, self.summary.is_protected).await
     }
 
     /// Whether the viewer may follow this user or ask to, or already does.
@@ -306,37 +272,15 @@ impl User {
     }
 }
 
-/// Who may see the posts and lists of a user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Access {
-    is_protected: bool,
-    is_suspended: bool,
-}
-
-impl From<&user::UserSummary> for Access {
-    fn from(user: &user::UserSummary) -> Self {
-        Self { is_protected: user.is_protected, is_suspended: user.is_suspended }
-    }
-}
-
 /// Whether the viewer may see the posts and lists of a user.
 ///
 /// This is the scope `visible_to_sql` of the loaders, for a single user.
-pub async fn can_see(ctx: &Context<'_>, user: i64, access: Access) -> Result<bool, Error> {
-    let viewer = request(ctx).viewer();
-    if access.is_suspended && !is_moderator(ctx) {
-        return Ok(false);
-    }
-    if !access.is_protected || viewer.is_some_and(|viewer| viewer.id() == user) {
+pub async fn can_see(ctx: &Context<'_>, user: i64, is_protected: bool) -> Result<bool, Error> {
+    if !is_protected || request(ctx).viewer().is_some_and(|viewer| viewer.id() == user) {
         return Ok(true);
     }
     let relationship = loaders(ctx).relationships.load(user).await?;
     Ok(relationship.unwrap_or_default().following.is_some())
-}
-
-/// Whether the viewer is a moderator, who sees what a suspension hides.
-fn is_moderator(ctx: &Context<'_>) -> bool {
-    request(ctx).viewer().is_some_and(|viewer| viewer.is_moderator())
 }
 
 async fn load_row(ctx: &Context<'_>, id: i64) -> Result<Arc<user::Model>, Error> {

@@ -185,12 +185,6 @@ impl<'a> Document<'a> {
     }
 }
 
-/// Whether the description of a field says that it is for moderators only.
-pub fn is_for_moderators(field: &FieldDefinition) -> bool {
-    let text = field.description.as_ref().map(|text| text.node.as_str()).unwrap_or_default();
-    text.contains("For moderators only")
-}
-
 /// Whether an argument or input field needs a value.
 pub fn is_required(value: &InputValueDefinition) -> bool {
     !value.ty.node.nullable && value.default_value.is_none()

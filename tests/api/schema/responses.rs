@@ -9,7 +9,6 @@ use std::collections::BTreeSet;
 use async_graphql::parser::types::{BaseType, FieldDefinition, Type, TypeKind};
 use chrono::DateTime;
 use entity::mail::Kind;
-use entity::user::Role;
 use serde_json::{Map, Value, json};
 
 use super::document::{Document, Samples, Schema, base, is_required};
@@ -36,8 +35,6 @@ async fn samples(john: &Actor<'_>, susan: &Actor<'_>) -> Samples {
     john.follow(&replier).await;
     replier.protect(true).await;
     replier.reply(&susans_post, "A reply.").await;
-    let report = format!("report(target: \"{susans_post}\", reason: ABUSE) {{ report {{ id }} }}");
-    let report = john.mutate(&report).await["report"]["id"].take();
     let query = "{ viewer { sessions { id } notifications(first: 1) { nodes { id } }
         user { timeline { pageInfo { endCursor } } } }
         user(by: {username: \"susan\"}) { viewerRelationship { id } } }";
@@ -67,13 +64,7 @@ async fn samples(john: &Actor<'_>, susan: &Actor<'_>) -> Samples {
         "markTimelineRead.cursor": data["viewer"]["user"]["timeline"]["pageInfo"]["endCursor"],
         "currentPassword": PASSWORD, "newPassword": "another horse battery", "deleted post": deleted_post,
     });
-    let of_moderation = json!({
-        "target": susan.id, "resolveReport.id": report, "reason": "Spam.",
-        "report.reason": "SPAM", "state": "OPEN",
-    });
-    let mut samples: Samples = serde_json::from_value(samples).unwrap();
-    samples.extend(of_moderation.as_object().cloned().unwrap());
-    samples
+    serde_json::from_value(samples).unwrap()
 }
 
 /// Registers `others` and john, who all follow each other.
@@ -103,10 +94,6 @@ async fn fill<'a>(app: &'a TestApp, others: &[&str]) -> (Actor<'a>, Samples) {
     john.follow(&protected).await;
     john.protect(true).await;
     app.register("requester").await.follow(&john).await;
-    app.register("suspended").await;
-    john.promote(Role::Moderator).await;
-    let suspend = "suspendUser(user: {username: \"suspended\"}, reason: \"Spam.\") { changed }";
-    john.mutate(suspend).await;
     john.protect(false).await;
     let samples = samples(&john, &all[0]).await;
     (john, samples)
@@ -326,8 +313,7 @@ async fn every_field_and_argument_gets_a_response_that_conforms_to_the_schema() 
     let own_or_taken = json!({ "UserBy": { "username": "john" }, "username": "susan",
         "EditPostInput.id": "deleted post", "currentPassword": "wrong",
         "idempotencyKey": "used" });
-    let blocked = json!({ "UserBy": { "username": "blocked" },
-        "LoginInput.username": "suspended" });
+    let blocked = json!({ "UserBy": { "username": "blocked" } });
     for field in schema.fields("Mutation") {
         for invalid in [None, Some(&unknown), Some(&own_or_taken), Some(&blocked)] {
             check_mutation(&mut conformance, field, invalid).await;

@@ -3,13 +3,7 @@
 //! They are john, susan, mary, david, and others that a test registers. An [`Actor`] executes
 //! GraphQL documents with the token of its user, against one instance.
 
-use chrono::{DateTime, Utc};
-use entity::user::{self, Role};
 use rookery::command::token;
-use rookery::database::WriteTransaction;
-use rookery::domain::suspension::{self, Suspension};
-use rookery::ids::GlobalId;
-use sea_orm::{ActiveModelTrait as _, ColumnTrait as _, Set};
 use serde_json::{Value, json};
 
 use crate::support::app::TestApp;
@@ -103,44 +97,6 @@ impl Actor<'_> {
         );
         let expected = json!({ "user": { "isProtected": is_protected }, "userErrors": [] });
         assert_eq!(self.mutate(&field).await, expected);
-    }
-
-    /// Gives the user a role, as the operator.
-    pub async fn promote(&self, role: Role) {
-        let (transaction, row) = self.locked_row().await;
-        let row = user::ActiveModel { role: Set(role), ..row.into() };
-        row.update(&transaction).await.unwrap();
-        transaction.commit().await.unwrap();
-    }
-
-    /// Suspends the user's account. Returns whether anything was changed.
-    pub async fn suspend(&self, until: Option<DateTime<Utc>>) -> bool {
-        let (db, reason) = (self.app.database(), "Spam.".to_owned());
-        let (transaction, user) = self.locked_row().await;
-        let suspension = Suspension { until, reason };
-        let done = suspension::suspend(db, &transaction, &user, &suspension).await.unwrap();
-        transaction.commit().await.unwrap();
-        db.notifier().notify();
-        done.changed
-    }
-
-    /// Ends the suspension of the user's account. Returns whether there was one.
-    pub async fn unsuspend(&self) -> bool {
-        let db = self.app.database();
-        let (transaction, user) = self.locked_row().await;
-        let done = suspension::unsuspend(db, &transaction, &user).await.unwrap();
-        transaction.commit().await.unwrap();
-        db.notifier().notify();
-        done.changed
-    }
-
-    /// The row of the user, locked in a new transaction.
-    async fn locked_row(&self) -> (WriteTransaction, user::Model) {
-        let transaction = self.app.database().begin().await.unwrap();
-        let id = GlobalId::user(&self.id).unwrap();
-        let query = user::Entity::find_for_update(user::Column::Id.eq(id));
-        let row = query.one(&transaction).await.unwrap().unwrap();
-        (transaction, row)
     }
 
     /// Creates a post and returns its id.
