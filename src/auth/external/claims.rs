@@ -1,5 +1,7 @@
 //! The claims of a token, and what they say about its user.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value};
 
@@ -77,13 +79,10 @@ impl ExternalUser {
 
 /// The time of a claim (RFC 7519): seconds since 1970, possibly with a fraction.
 fn time(value: Option<&Value>) -> Option<DateTime<Utc>> {
-    let seconds = value?.as_f64()?.floor();
-    if !(0.0..=MAX_SECONDS).contains(&seconds) {
-        return None;
-    }
-    #[allow(clippy::cast_possible_truncation, reason = "the range is checked")]
-    let seconds = seconds as i64;
-    DateTime::from_timestamp(seconds, 0)
+    let seconds = value?.as_f64().filter(|seconds| *seconds <= MAX_SECONDS)?;
+    // Negative numbers are an error.
+    let since = Duration::try_from_secs_f64(seconds.floor()).ok()?;
+    DateTime::UNIX_EPOCH.checked_add_signed(TimeDelta::from_std(since).ok()?)
 }
 
 /// The end of the year 9999, up to which the databases have times.
